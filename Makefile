@@ -1,0 +1,80 @@
+# visitcast: `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+HOME_  := build/localaws
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# --- environment -----------------------------------------------------------------------------------------------------
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"visitcast needs Python 3.11 to 3.13 (TensorFlow has wheels for these), found {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## make the project-local environment (.venv) from the hashed lock file
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+.PHONY: lock
+lock: $(READY) ## resolve the lock files anew from the *.in files
+	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	for d in functions containers/preprocessing containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or .csv for your own events
+	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
+
+.PHONY: up
+up: $(READY) ## start the local region and keep it
+	@$(BIN)/python -m localaws up --home $(HOME_)
+
+.PHONY: down
+down: $(READY) ## stop the local region and everything in it
+	@$(BIN)/python -m localaws down --home $(HOME_)
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint ## everything: lint, types, unit tests, the real state machine in the local region
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(READY) ## ruff, mypy, import rules, cfn-lint, the state machine, substitutions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python tools/asl_lint.py
+
+.PHONY: format
+format: $(READY) ## let ruff format and mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: graph
+graph: $(READY) ## draw the state machine: docs/images/train.svg and Mermaid in docs/
+	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
+
+.PHONY: bench
+bench: $(READY) ## measure what the documentation claims; EVENTS=file for the real-data figures
+	$(BIN)/python -m benchmarks $(if $(EVENTS),--events "$(EVENTS)")
+
+.PHONY: clean
+clean: down ## remove everything that was built, the environment too
+	rm -rf build .aws-sam $(VENV)
