@@ -1,0 +1,184 @@
+"""The settings of a region, read from ``localaws.toml``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+DEFAULT_PORT = 4599
+DEFAULT_HOME = Path("build/localaws")
+PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+"""Variables of the caller that jobs and handlers see as well. Everything else stays outside, as on AWS."""
+
+
+class SettingsError(ValueError):
+    """``localaws.toml`` cannot be used; the text says what is wrong, where, and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """The local stand-in for a container image.
+
+    Attributes
+    ----------
+    name
+        Repository name: the part of an image URI between the registry's ``/`` and the tag.
+    workdir
+        Directory the command runs in (absolute).
+    command
+        What the image's ENTRYPOINT starts; arguments of a job are appended.
+    """
+
+    name: str
+    workdir: Path
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one region needs to know.
+
+    Attributes
+    ----------
+    port
+        Port on 127.0.0.1. 0 until the server has bound a free one.
+    home
+        Directory of everything the region writes: its log, job folders, unpacked handlers (absolute).
+    wait_scale, retry_scale
+        Factors on the delays of Wait states and of Retry. Timeouts are never scaled.
+    root_variable
+        Environment variable by which a container learns where its ``/opt/ml`` is.
+    images
+        By repository name.
+    """
+
+    region: str
+    account_id: str
+    port: int
+    home: Path
+    wait_scale: float = 1.0
+    retry_scale: float = 1.0
+    root_variable: str = "OPT_ML_DIR"
+    images: Mapping[str, Image] = field(default_factory=dict)
+
+    @property
+    def endpoint_url(self) -> str:
+        """The one URL of every service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client_environment(self) -> dict[str, str]:
+        """Return the variables that point boto3, the AWS command line and ``sam`` at this region."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "localaws",
+            "AWS_SECRET_ACCESS_KEY": "localaws",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+    def child_environment(self) -> dict[str, str]:
+        """Return the environment of a job, an endpoint or a handler, before what its own request adds."""
+        return {
+            **{name: os.environ[name] for name in PASSED_THROUGH if name in os.environ},
+            **self.client_environment(),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "3",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> Settings:
+    """Read ``localaws.toml``.
+
+    Parameters
+    ----------
+    path
+        The file. Relative ``workdir`` entries start at its directory.
+    port, home
+        Not in the file: two regions with the same settings differ in exactly these.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is not TOML, or has a missing, unknown or ill-typed entry.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"No settings for the local region: {path} does not exist. Give its path with --config."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}. Correct the line named.") from error
+    reader = _Reader(path)
+    reader.only(document, "the file", {"region", "jobs", "images"})
+    region = reader.table(document, "region")
+    reader.only(region, "[region]", {"name", "account_id", "wait_scale", "retry_scale"})
+    jobs = reader.table(document, "jobs")
+    reader.only(jobs, "[jobs]", {"root_variable"})
+    images = reader.table(document, "images")
+    return Settings(
+        region=reader.text(region, "region.name", r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1"),
+        account_id=reader.text(region, "region.account_id", r"\d{12}", "twelve digits in quotes"),
+        port=port,
+        home=home.resolve(),
+        wait_scale=reader.factor(region, "region.wait_scale"),
+        retry_scale=reader.factor(region, "region.retry_scale"),
+        root_variable=reader.text(
+            {"root_variable": "OPT_ML_DIR", **jobs}, "jobs.root_variable", r"[A-Za-z_]\w*", "a variable's name"
+        ),
+        images=MappingProxyType({name: reader.image(name, entry) for name, entry in images.items()}),
+    )
+
+
+class _Reader:
+    """Checked access to the entries of one file, so that every error names the file and the entry."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def error(self, entry: str, cause: str, remedy: str) -> SettingsError:
+        return SettingsError(f"{self.path}: {entry} {cause}. {remedy}.")
+
+    def only(self, table: Mapping[str, Any], where: str, known: set[str]) -> None:
+        if unknown := sorted(set(table) - known):
+            raise self.error(where, f"has an unknown entry {unknown[0]!r}", f"Known are {', '.join(sorted(known))}")
+
+    def table(self, parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+        value = parent.get(name, {})
+        if not isinstance(value, dict):
+            raise self.error(name, f"is {value!r}", f"Write a table, [{name}]")
+        return value
+
+    def text(self, table: Mapping[str, Any], entry: str, pattern: str, wanted: str) -> str:
+        value = table.get(entry.rpartition(".")[2])
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise self.error(entry, "is missing" if value is None else f"is {value!r}", f"Write {wanted}")
+        return value
+
+    def factor(self, table: Mapping[str, Any], entry: str) -> float:
+        value = table.get(entry.rpartition(".")[2], 1.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self.error(entry, f"is {value!r}", "Write a number from 0 (no delay) to 1 (the real delay)")
+        return float(value)
+
+    def image(self, name: str, entry: object) -> Image:
+        where = f"images.{name}"
+        if not isinstance(entry, dict):
+            raise self.error(where, f"is {entry!r}", f'Write [{where}] with workdir = "..." and command = ["..."]')
+        self.only(entry, where, {"workdir", "command"})
+        command = entry.get("command")
+        if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
+            raise self.error(f"{where}.command", f"is {command!r}", 'Write a list of words, ["python", "-m", "..."]')
+        workdir = (self.path.parent / str(entry.get("workdir", "."))).resolve()
+        if not workdir.is_dir():
+            raise self.error(f"{where}.workdir", f"names {workdir}, which is no directory", "Correct the path")
+        program = sys.executable if command[0] in ("python", "python3") else command[0]
+        return Image(name=name, workdir=workdir, command=(program, *command[1:]))
