@@ -1,0 +1,112 @@
+"""Every child process of the region: jobs, endpoints and function handlers.
+
+A child gets its own process group, so that stopping it also stops what it has started, and a place in the
+registry until it ends, so that the region can list its children and leaves none behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Running(NamedTuple):
+    """One child that has not ended: what it is, its name, process id and log file."""
+
+    kind: str
+    name: str
+    pid: int
+    log: str
+
+
+_children: dict[int, tuple[subprocess.Popen[bytes], Running]] = {}
+_lock = threading.Lock()
+
+
+def spawn(
+    argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log_path: Path, kind: str, name: str
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own and register it until it ends.
+
+    Parameters
+    ----------
+    argv
+        The program and its arguments.
+    cwd
+        Working directory.
+    environment
+        The complete environment of the child; nothing is inherited.
+    log_path
+        File to which standard output and standard error are appended.
+    kind, name
+        What `running` reports, for example ``training`` and the name of the job.
+
+    Raises
+    ------
+    OSError
+        When the program cannot be started.
+    """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with _lock:
+        _children[process.pid] = process, Running(kind, name, process.pid, str(log_path))
+    return process
+
+
+def running() -> list[Running]:
+    """List the children that have not ended, oldest first."""
+    with _lock:
+        for pid in [pid for pid, (process, _) in _children.items() if process.poll() is not None]:
+            del _children[pid]
+        return [child for _, child in _children.values()]
+
+
+def stop(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
+    """End a child and everything it started: SIGTERM to its group, SIGKILL after the grace period.
+
+    Returns
+    -------
+    int
+        Exit code of the child, negative when a signal ended it. A child that has already ended keeps its own.
+    """
+    signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace_seconds)
+    # Also when the child itself has obeyed: its own children are in the group and may have ignored SIGTERM.
+    signal_group(process, signal.SIGKILL)
+    exit_code = process.wait()
+    with _lock:
+        _children.pop(process.pid, None)
+    return exit_code
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a child's whole process group; a group that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def stop_all(grace_seconds: float = 5.0) -> None:
+    """End every registered child, all at the same time, within one grace period."""
+    with _lock:
+        processes = [process for process, _ in _children.values()]
+    threads = [threading.Thread(target=stop, args=(process, grace_seconds)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
