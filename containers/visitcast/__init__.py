@@ -1,0 +1,1 @@
+"""What the two images share: schema, protocol, features, baselines, metrics. No TensorFlow here."""

@@ -1,0 +1,268 @@
+"""The dataset: every user's visit days once, in time order, as flat arrays plus user offsets.
+
+On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and ``transformer.joblib`` (written by
+:mod:`preprocessing`). Rows of user ``u`` are ``offsets[u]:offsets[u + 1]``. Windows are never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast import schema
+from visitcast.errors import InputError
+from visitcast.manifest import Shard, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRANSFORMER_FILE: Final = "transformer.joblib"
+ROWS_PER_SHARD: Final = 1_000_000
+"""About 30 MB."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Visit days of U users, N in all; users in ascending order, each user's days in ascending order.
+
+    Attributes
+    ----------
+    user_ids : str array [U]
+        Distinct user identifiers.
+    offsets : int64 array [U + 1]
+        First row of each user, then N.
+    visit_date : int32 array [N]
+        Local day, days since 1970-01-01.
+    first_visit_hour, last_visit_hour : int8 array [N]
+        Local hours, 0..23.
+    hourly_visits : int32 array [N]
+        Mask; bit h is set when the user visited in local hour h.
+    total_time_spent_s : int32 array [N]
+        Seconds.
+    total_page_views : int32 array [N]
+        Page views of all types.
+    page_views_by_type : int32 array [N, 4]
+        Page views of types 1..4.
+    platform : int8 array [N]
+        Position in ``schema.PLATFORMS``.
+    utc_offset_minutes : int16 array [N]
+        Minutes east of UTC.
+    """
+
+    user_ids: NDArray[np.str_]
+    offsets: NDArray[np.int64]
+    visit_date: NDArray[np.int32]
+    first_visit_hour: NDArray[np.int8]
+    last_visit_hour: NDArray[np.int8]
+    hourly_visits: NDArray[np.int32]
+    total_time_spent_s: NDArray[np.int32]
+    total_page_views: NDArray[np.int32]
+    page_views_by_type: NDArray[np.int32]
+    platform: NDArray[np.int8]
+    utc_offset_minutes: NDArray[np.int16]
+
+    @property
+    def users(self) -> int:
+        """Number of users U."""
+        return len(self.user_ids)
+
+    @property
+    def visit_days(self) -> int:
+        """Number of rows N."""
+        return len(self.visit_date)
+
+
+ROW_ARRAYS: Final = (
+    "visit_date",
+    "first_visit_hour",
+    "last_visit_hour",
+    "hourly_visits",
+    "total_time_spent_s",
+    "total_page_views",
+    "page_views_by_type",
+    "platform",
+    "utc_offset_minutes",
+)
+"""Fields of :class:`Dataset` with one entry per visit day."""
+
+
+def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
+    """Index into ``user_ids`` of every row, [N]."""
+    return np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
+
+
+def position_in_history(dataset: Dataset) -> NDArray[np.int64]:
+    """Count the earlier active days of the same user, [N]."""
+    return np.arange(dataset.visit_days) - np.repeat(dataset.offsets[:-1], np.diff(dataset.offsets))
+
+
+def days_since_last_visit(dataset: Dataset) -> NDArray[np.int32]:
+    """Days between a row's date and the same user's previous visit day, [N]; 0 on a user's first day."""
+    gaps = np.diff(dataset.visit_date, prepend=dataset.visit_date[:1])
+    gaps[dataset.offsets[:-1]] = 0
+    return gaps
+
+
+def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Masks [rows] as flags [rows, 24] of 0.0 and 1.0."""
+    return ((hourly_visits[:, None] >> np.arange(schema.HOURS)) & 1).astype(np.float32)
+
+
+def from_frame(visits: pd.DataFrame) -> Dataset:
+    """Build a dataset from a frame with the columns of ``schema.VISITS``.
+
+    Parameters
+    ----------
+    visits : DataFrame
+        Valid rows (see :mod:`visitcast.validation`) in any order; ``visit_date`` as dates, ``datetime64`` or ISO
+        strings, ``platform`` as names.
+
+    Returns
+    -------
+    Dataset
+        Sorted by user, then date.
+    """
+    ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
+    dates = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
+    user_ids, user = np.unique(ids, return_inverse=True)
+    order = np.lexsort((dates, user))
+
+    def column(name: str, dtype: str) -> NDArray[Any]:
+        return visits[name].to_numpy()[order].astype(dtype)
+
+    return Dataset(
+        user_ids=user_ids,
+        offsets=np.searchsorted(user[order], np.arange(len(user_ids) + 1)).astype(np.int64),
+        visit_date=dates[order],
+        first_visit_hour=column(schema.FIRST_VISIT_HOUR, "int8"),
+        last_visit_hour=column(schema.LAST_VISIT_HOUR, "int8"),
+        hourly_visits=column(schema.HOURLY_VISITS, "int32"),
+        total_time_spent_s=column(schema.TOTAL_TIME_SPENT_S, "int32"),
+        total_page_views=column(schema.TOTAL_PAGE_VIEWS, "int32"),
+        page_views_by_type=np.stack([column(name, "int32") for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
+        platform=platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object)[order]),
+        utc_offset_minutes=column(schema.UTC_OFFSET_MINUTES, "int16"),
+    )
+
+
+def platform_codes(names: NDArray[Any]) -> NDArray[np.int8]:
+    """Codes of platform names, in any case; a name that is not in ``schema.PLATFORMS`` counts as ``other``."""
+    known = {name: code for code, name in enumerate(schema.PLATFORMS)}
+    distinct, inverse = np.unique(names.astype(np.str_), return_inverse=True)
+    codes = [known.get(str(name).strip().lower(), known["other"]) for name in distinct]
+    return np.asarray(codes, dtype=np.int8)[inverse]
+
+
+def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.int32]) -> Dataset:
+    """Append to every user one row for the day to forecast.
+
+    The new rows (``offsets[1:] - 1``) carry only their date; what happens on them is unknown and set to 0. Features
+    and histograms of a row use earlier rows and its own date alone, so serving computes them exactly as training.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The users' history.
+    target_dates : int array [U]
+        Day to forecast per user (days since 1970-01-01), later than the user's last visit day.
+
+    Returns
+    -------
+    Dataset
+        N + U rows.
+    """
+    at = dataset.offsets[1:]
+    rows = {name: np.insert(getattr(dataset, name), at, 0, axis=0) for name in ROW_ARRAYS}
+    offsets = dataset.offsets + np.arange(dataset.users + 1)
+    rows["visit_date"][offsets[1:] - 1] = target_dates
+    return Dataset(user_ids=dataset.user_ids, offsets=offsets, **rows)
+
+
+def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
+    """Keep some users (indices, ascending) and all their rows."""
+    chosen = np.arange(dataset.users)[users]
+    lengths = np.diff(dataset.offsets)[chosen]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    rows = np.repeat(dataset.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Dataset(
+        user_ids=dataset.user_ids[chosen],
+        offsets=offsets,
+        **{name: getattr(dataset, name)[rows] for name in ROW_ARRAYS},
+    )
+
+
+def write(folder: Path, dataset: Dataset, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
+    """Write shards of whole users into a folder; :func:`visitcast.manifest.write_manifest` completes it.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    dataset : Dataset
+        Visit days.
+    rows_per_shard : int
+        Visit days per file, about: a user is never split.
+
+    Returns
+    -------
+    list of Shard
+        What was written, in the order of the users.
+    """
+    # A user goes where its first row falls.
+    shard_of_user = dataset.offsets[:-1] // rows_per_shard
+    shards = []
+    for number, shard in enumerate(np.unique(shard_of_user)):
+        part = select_users(dataset, np.flatnonzero(shard_of_user == shard))
+        file = f"shard-{number:05d}.npz"
+        arrays = {name: getattr(part, name) for name in ("user_ids", "offsets", *ROW_ARRAYS)}
+        np.savez(folder / file, allow_pickle=False, **arrays)
+        shards.append(Shard(file, part.users, part.visit_days))
+    return shards
+
+
+def read(folder: Path) -> Dataset:
+    """Read all shards that a dataset's manifest lists.
+
+    Raises
+    ------
+    InputError
+        No manifest, another schema version, or a shard that is missing or not as long as the manifest says.
+    """
+    return concatenate([_read_shard(folder, shard) for shard in read_manifest(folder).shards])
+
+
+def _read_shard(folder: Path, shard: Shard) -> Dataset:
+    try:
+        with np.load(folder / shard.file, allow_pickle=False) as archive:
+            part = Dataset(**{name: archive[name] for name in ("user_ids", "offsets", *ROW_ARRAYS)})
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise InputError(
+            "A shard of the dataset cannot be read.",
+            f"{shard.file}: {error}",
+            "Copy the dataset again or run the preprocessing again.",
+        ) from error
+    if (part.users, part.visit_days) != (shard.users, shard.visit_days):
+        raise InputError(
+            "A shard of the dataset is not what the manifest says.",
+            f"{shard.file} holds {part.users} users and {part.visit_days} visit days, "
+            f"the manifest says {shard.users} and {shard.visit_days}.",
+            "Copy the dataset again or run the preprocessing again.",
+        )
+    return part
+
+
+def concatenate(datasets: Sequence[Dataset]) -> Dataset:
+    """Join datasets of different users, in the order given."""
+    sizes = np.cumsum([0, *(part.visit_days for part in datasets)])
+    offsets = [part.offsets[:-1] + start for part, start in zip(datasets, sizes, strict=False)]
+    return Dataset(
+        user_ids=np.concatenate([part.user_ids for part in datasets]),
+        offsets=np.concatenate([*offsets, sizes[-1:]]).astype(np.int64),
+        **{name: np.concatenate([getattr(part, name) for part in datasets]) for name in ROW_ARRAYS},
+    )

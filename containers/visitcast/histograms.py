@@ -1,0 +1,165 @@
+"""Decayed hour histograms of every user BEFORE every visit day, for all rows in one scan.
+
+A histogram says how often a user came in each hour so far, older days counting less. Row t of the result uses days
+before t only, so it may serve as a feature of t. Users are scanned together, position by position in their histories
+(longest first, so that the users still active are a prefix): as many steps as the longest history, no loop over rows.
+Additions and multiplications happen in the same order for one user as for many: results are bit-equal.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.dataset import Dataset, days_since_last_visit, hour_flags
+from visitcast.schema import HOURS
+
+
+class Channel(IntEnum):
+    """Kinds of histogram; the value is the position in the result of :func:`decayed_histograms`.
+
+    Half-lives count in visit days unless the name says otherwise. ``FIRST`` counts first-visit hours, ``VISITED``
+    every hour visited.
+    """
+
+    FIRST_ALL = 0
+    FIRST_40 = 1
+    FIRST_10 = 2
+    FIRST_3 = 3
+    FIRST_30_CALENDAR_DAYS = 4
+    FIRST_SAME_DAY_TYPE_40 = 5
+    """Only days of the target's type (working day or weekend), half-life 40 such days."""
+    VISITED_ALL = 6
+    VISITED_15 = 7
+
+
+CALENDAR_HALF_LIFE_DAYS: Final = 30.0
+
+# Factor per visit day. The calendar channel decays by the gap in days instead, the day-type channels (one for working
+# days, one for weekends, behind the others) only on a day of their type.
+_DECAY_PER_VISIT: Final = {
+    Channel.FIRST_ALL: 1.0,
+    Channel.FIRST_40: 0.5 ** (1 / 40),
+    Channel.FIRST_10: 0.5 ** (1 / 10),
+    Channel.FIRST_3: 0.5 ** (1 / 3),
+    Channel.FIRST_30_CALENDAR_DAYS: 1.0,
+    Channel.FIRST_SAME_DAY_TYPE_40: 0.5 ** (1 / 40),
+    Channel.VISITED_ALL: 1.0,
+    Channel.VISITED_15: 0.5 ** (1 / 15),
+}
+
+
+def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether a day (days since 1970-01-01, a Thursday) is a Saturday or a Sunday."""
+    return (visit_date + 3) % 7 >= 5
+
+
+def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
+    """Histograms of every user before every visit day.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days; the last rows may be target days (see :func:`visitcast.dataset.with_target_days`).
+
+    Returns
+    -------
+    float32 array [N, len(Channel), 24]
+        Decayed counts; zero on a user's first day.
+    """
+    lengths = np.diff(dataset.offsets)
+    longest_first = np.argsort(-lengths, kind="stable")
+    starts = dataset.offsets[:-1][longest_first]
+    # active[p]: users with more than p visit days.
+    active = len(lengths) - np.searchsorted(np.sort(lengths), np.arange(lengths.max(initial=0)), side="right")
+
+    contribution = _contributions(dataset)
+    calendar_decay = (0.5 ** (days_since_last_visit(dataset) / CALENDAR_HALF_LIFE_DAYS)).astype(np.float32)
+    weekend = is_weekend(dataset.visit_date).astype(np.int64)
+    decay = np.array([_DECAY_PER_VISIT[channel] for channel in Channel], dtype=np.float32)[:, None]
+    same_type = Channel.FIRST_SAME_DAY_TYPE_40
+
+    out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
+    state = np.zeros((len(lengths), len(Channel), HOURS), dtype=np.float32)
+    by_day_type = np.zeros((len(lengths), 2, HOURS), dtype=np.float32)
+    for position, users in enumerate(active):
+        rows = starts[:users] + position
+        now = state[:users]
+        now[:, Channel.FIRST_30_CALENDAR_DAYS] *= calendar_decay[rows, None]
+        day_type = (np.arange(users), weekend[rows])
+        now[:, same_type] = by_day_type[day_type]
+        out[rows] = now
+        now *= decay
+        now += contribution[rows]
+        by_day_type[day_type] = now[:, same_type]
+    return out
+
+
+def _contributions(dataset: Dataset) -> NDArray[np.float32]:
+    """What each visit day adds to each channel, [N, len(Channel), 24]."""
+    first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
+    visited = hour_flags(dataset.hourly_visits)
+    return np.stack([visited if c in (Channel.VISITED_ALL, Channel.VISITED_15) else first for c in Channel], axis=1)
+
+
+def circular_kernel(width_hours: float) -> NDArray[np.float32]:
+    """Gaussian weights by distance round the clock, [24], which sum to 1; entry d is for hours d apart.
+
+    Parameters
+    ----------
+    width_hours : float
+        Standard deviation, > 0.
+    """
+    hour = np.arange(HOURS)
+    weights = np.exp(-0.5 * (np.minimum(hour, HOURS - hour) / width_hours) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.float32]:
+    """Spread every count over the neighbouring hours, round the clock.
+
+    A sum of shifted copies and no matrix product: a product's rounding depends on the number of rows, and then one
+    user alone would not get the bits that the same user gets among others.
+
+    Parameters
+    ----------
+    histograms : float32 array [..., 24]
+        Counts.
+    width_hours : float
+        Width of :func:`circular_kernel`.
+    """
+    total = np.zeros_like(histograms)
+    for shift, weight in enumerate(circular_kernel(width_hours)):
+        if weight > _NEGLIGIBLE:
+            total += weight * np.roll(histograms, shift, axis=-1)
+    return total
+
+
+_NEGLIGIBLE: Final = 1e-7
+
+
+def shares(
+    counts: NDArray[np.float32],
+    prior: NDArray[np.float32],
+    prior_weight: float,
+    total: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Mix counts with a prior: ``(counts + k * prior) / (total + k)``, the mean of a Dirichlet posterior.
+
+    Parameters
+    ----------
+    counts : float32 array [rows, 24]
+        Decayed counts.
+    prior : float32 array [24] or [rows, 24]
+        Shares of the hours over all users.
+    prior_weight : float
+        How many visit days the prior is worth, k.
+    total : float32 array [rows, 1], optional
+        Visit days behind the counts. Default: their sum over the hours.
+    """
+    days = counts.sum(axis=-1, keepdims=True) if total is None else total
+    mixed: NDArray[np.float32] = (counts + np.float32(prior_weight) * prior) / (days + np.float32(prior_weight))
+    return mixed

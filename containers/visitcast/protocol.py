@@ -1,0 +1,107 @@
+"""The evaluation protocol: which rows count, and which of them train, validate and test.
+
+A row is a user's visit day. It is eligible with at least ``MINIMUM_HISTORY`` earlier active days. Cut-offs are dates,
+so that no model is judged on days that it has seen: training rows lie before ``validation_starts``, validation rows
+before ``test_starts``, test rows from then on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.dataset import Dataset, position_in_history
+from visitcast.errors import InputError
+
+MINIMUM_HISTORY: Final = 3
+WIDTH_PERCENT: Final = 10
+"""Validation and test windows each hold this share of the eligible rows."""
+MAX_FOLDS: Final = 7
+"""Fold 1 of 7 trains on the earliest 10% of the rows; an eighth fold would have nothing to train on."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers into a dataset's arrays, each ascending, and the dates that part them.
+
+    Attributes
+    ----------
+    train, validation, test : int64 arrays
+        Eligible rows of each part.
+    validation_starts, test_starts : int
+        First day of the part (days since 1970-01-01).
+    test_ends : int or None
+        Day after the last test day; None for the full protocol, whose test part is open-ended.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+    validation_starts: int
+    test_starts: int
+    test_ends: int | None = None
+
+
+def eligible_rows(dataset: Dataset) -> NDArray[np.int64]:
+    """Rows with at least ``MINIMUM_HISTORY`` earlier active days, ascending."""
+    return np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
+
+
+def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
+    """Part the eligible rows by date.
+
+    The full protocol (``fold=0``) cuts at the 80th and the 90th percentile of the rows' dates. Fold k of K (1-based)
+    keeps the windows' widths and moves the origin earlier by ``K - k + 1`` windows: the last fold tests on the full
+    protocol's validation window, the fold before it one window earlier, and so on. So no fold ever sees a test row of
+    the full protocol, and a model chosen by cross-validation can still be judged on it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days.
+    fold, folds : int
+        ``0, 0`` for the full protocol, else ``1 <= fold <= folds <= MAX_FOLDS``.
+
+    Raises
+    ------
+    InputError
+        No such fold, or the dataset has no eligible row.
+    """
+    if (fold, folds) != (0, 0) and not 1 <= fold <= folds <= MAX_FOLDS:
+        raise InputError(
+            "There is no such cross-validation fold.",
+            f"fold={fold}, folds={folds}.",
+            f"Use fold=0, folds=0 for the full split, or 1 <= fold <= folds <= {MAX_FOLDS}.",
+        )
+    rows = eligible_rows(dataset)
+    if len(rows) == 0:
+        raise InputError(
+            "No user has enough history to learn from.",
+            f"No visit day has {MINIMUM_HISTORY} earlier active days of the same user.",
+            "Supply a longer period of events.",
+        )
+    dates = dataset.visit_date[rows]
+    ascending = np.sort(dates)
+    moved = 0 if fold == 0 else (folds - fold + 1) * WIDTH_PERCENT
+    validation_starts = _percentile(ascending, 100 - 2 * WIDTH_PERCENT - moved)
+    test_starts = _percentile(ascending, 100 - WIDTH_PERCENT - moved)
+    test_ends = None if moved == 0 else _percentile(ascending, 100 - moved)
+    in_test = dates >= test_starts
+    if test_ends is not None:
+        in_test &= dates < test_ends
+    return Split(
+        train=rows[dates < validation_starts],
+        validation=rows[(dates >= validation_starts) & (dates < test_starts)],
+        test=rows[in_test],
+        validation_starts=validation_starts,
+        test_starts=test_starts,
+        test_ends=test_ends,
+    )
+
+
+def _percentile(ascending: NDArray[np.int32], percent: int) -> int:
+    """Date at a percentile by rank, in exact integer arithmetic (``int(0.9 * 10)`` style rounding would drift)."""
+    return int(ascending[len(ascending) * percent // 100])

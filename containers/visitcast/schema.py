@@ -1,0 +1,91 @@
+"""Names, types and ranges of every column. No other module spells a column's name.
+
+Two tables are described: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user
+and local calendar day with at least one event, the result of ``sql/visits.sql``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCHEMA_VERSION: Final = 1
+HOURS: Final = 24
+
+# --- shared by both tables
+USER_ID: Final = "user_id"
+PLATFORM: Final = "platform"
+UTC_OFFSET_MINUTES: Final = "utc_offset_minutes"
+
+# --- events
+EVENT_TIME: Final = "event_time"
+PAGE_TYPE: Final = "page_type"
+EVENTS_PARTITION: Final = "dt"
+
+# --- visits
+VISIT_DATE: Final = "visit_date"
+TOTAL_TIME_SPENT_S: Final = "total_time_spent_s"
+TOTAL_PAGE_VIEWS: Final = "total_page_views"
+PAGE_VIEWS_BY_TYPE: Final = ("page_views_type_1", "page_views_type_2", "page_views_type_3", "page_views_type_4")
+FIRST_VISIT_HOUR: Final = "first_visit_hour"
+LAST_VISIT_HOUR: Final = "last_visit_hour"
+HOURLY_VISITS: Final = "hourly_visits"
+
+PLATFORMS: Final = ("ios", "android", "web", "other")
+"""A platform's code is its position here. Any name that is not listed counts as ``other``."""
+
+SECONDS_PER_DAY: Final = 86_400
+MAX_PAGE_VIEWS: Final = 10_000_000
+"""More page views by one user on one day are a broken join, not a visitor."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Name in the CSV header or the Parquet schema.
+    kind : {"text", "date", "integer"}
+        How its text is read. A ``date`` is ``YYYY-MM-DD``.
+    dtype : str
+        NumPy type in the dataset.
+    minimum, maximum : int or None
+        Inclusive range, for integers.
+    unit : str
+        What one means, for people.
+    """
+
+    name: str
+    kind: Literal["text", "date", "integer"]
+    dtype: str
+    minimum: int | None = None
+    maximum: int | None = None
+    unit: str = ""
+
+
+VISITS: Final[tuple[Column, ...]] = (
+    Column(USER_ID, "text", "str"),
+    Column(VISIT_DATE, "date", "int32", unit="local calendar day; days since 1970-01-01 in the dataset"),
+    # Gaps between events of one local day; a day is 25 h long when daylight saving ends.
+    Column(TOTAL_TIME_SPENT_S, "integer", "int32", 0, SECONDS_PER_DAY + 3600, "seconds"),
+    Column(TOTAL_PAGE_VIEWS, "integer", "int32", 1, MAX_PAGE_VIEWS, "page views"),
+    *(Column(name, "integer", "int32", 0, MAX_PAGE_VIEWS, "page views") for name in PAGE_VIEWS_BY_TYPE),
+    Column(FIRST_VISIT_HOUR, "integer", "int8", 0, HOURS - 1, "local hour"),
+    Column(LAST_VISIT_HOUR, "integer", "int8", 0, HOURS - 1, "local hour"),
+    Column(HOURLY_VISITS, "integer", "int32", 1, 2**HOURS - 1, "mask; bit h = visited in local hour h"),
+    Column(PLATFORM, "text", "int8"),
+    # The real world spans UTC-12:00 to UTC+14:00.
+    Column(UTC_OFFSET_MINUTES, "integer", "int16", -12 * 60, 14 * 60, "minutes east of UTC"),
+)
+VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
+
+EVENTS: Final[tuple[Column, ...]] = (
+    Column(USER_ID, "text", "str"),
+    Column(EVENT_TIME, "date", "datetime64[us]", unit="UTC instant"),
+    Column(UTC_OFFSET_MINUTES, "integer", "int16", -12 * 60, 14 * 60, "minutes east of UTC"),
+    Column(PAGE_TYPE, "integer", "int8", 1, len(PAGE_VIEWS_BY_TYPE), "kind of page"),
+    Column(PLATFORM, "text", "str"),
+)
+EVENTS_COLUMNS: Final = tuple(column.name for column in EVENTS)
