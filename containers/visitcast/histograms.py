@@ -36,10 +36,14 @@ class Channel(IntEnum):
     VISITED_15 = 7
 
 
+_FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
+_VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
+
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
+_NEGLIGIBLE_WEIGHT: Final = 1e-7
 
 # Factor per visit day. The calendar channel decays by the gap in days instead, the day-type channels (one for working
-# days, one for weekends, behind the others) only on a day of their type.
+# days, one for weekends, kept beside) only on a day of their type.
 _DECAY_PER_VISIT: Final = {
     Channel.FIRST_ALL: 1.0,
     Channel.FIRST_40: 0.5 ** (1 / 40),
@@ -76,7 +80,8 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     # active[p]: users with more than p visit days.
     active = len(lengths) - np.searchsorted(np.sort(lengths), np.arange(lengths.max(initial=0)), side="right")
 
-    contribution = _contributions(dataset)
+    first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
+    visited = hour_flags(dataset.hourly_visits)
     calendar_decay = (0.5 ** (days_since_last_visit(dataset) / CALENDAR_HALF_LIFE_DAYS)).astype(np.float32)
     weekend = is_weekend(dataset.visit_date).astype(np.int64)
     decay = np.array([_DECAY_PER_VISIT[channel] for channel in Channel], dtype=np.float32)[:, None]
@@ -93,16 +98,10 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
         now[:, same_type] = by_day_type[day_type]
         out[rows] = now
         now *= decay
-        now += contribution[rows]
+        now[:, _FIRST] += first[rows, None]
+        now[:, _VISITED] += visited[rows, None]
         by_day_type[day_type] = now[:, same_type]
     return out
-
-
-def _contributions(dataset: Dataset) -> NDArray[np.float32]:
-    """What each visit day adds to each channel, [N, len(Channel), 24]."""
-    first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
-    visited = hour_flags(dataset.hourly_visits)
-    return np.stack([visited if c in (Channel.VISITED_ALL, Channel.VISITED_15) else first for c in Channel], axis=1)
 
 
 def circular_kernel(width_hours: float) -> NDArray[np.float32]:
@@ -115,7 +114,8 @@ def circular_kernel(width_hours: float) -> NDArray[np.float32]:
     """
     hour = np.arange(HOURS)
     weights = np.exp(-0.5 * (np.minimum(hour, HOURS - hour) / width_hours) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    kernel: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
+    return kernel
 
 
 def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.float32]:
@@ -133,12 +133,9 @@ def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.fl
     """
     total = np.zeros_like(histograms)
     for shift, weight in enumerate(circular_kernel(width_hours)):
-        if weight > _NEGLIGIBLE:
+        if weight > _NEGLIGIBLE_WEIGHT:
             total += weight * np.roll(histograms, shift, axis=-1)
     return total
-
-
-_NEGLIGIBLE: Final = 1e-7
 
 
 def shares(

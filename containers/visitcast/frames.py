@@ -1,0 +1,75 @@
+"""Unscaled features as frames: each visit day as it was, and what is known before each day."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from visitcast import schema
+from visitcast.dataset import Dataset, days_since_last_visit, position_in_history
+from visitcast.histograms import is_weekend
+
+AMOUNTS: Final = (schema.TOTAL_TIME_SPENT_S, schema.TOTAL_PAGE_VIEWS, *schema.PAGE_VIEWS_BY_TYPE)
+GAP: Final = "days_since_last_visit"
+GAP_FLAGS: Final = {f"{GAP}_is_{days}": days for days in (1, 2, 3, 7)}
+DAY_OF_WEEK: Final = "day_of_week"
+DAY_OF_MONTH: Final = "day_of_month"
+MONTH: Final = "month"
+WEEKEND: Final = "is_weekend"
+EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
+LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
+
+
+def history_frame(dataset: Dataset) -> pd.DataFrame:
+    """Describe each visit day as it was: the article's historical features, unscaled, [N rows]."""
+    day = _calendar(dataset.visit_date)
+    return pd.DataFrame(
+        {
+            schema.TOTAL_TIME_SPENT_S: dataset.total_time_spent_s,
+            schema.TOTAL_PAGE_VIEWS: dataset.total_page_views,
+            **dict(zip(schema.PAGE_VIEWS_BY_TYPE, dataset.page_views_by_type.T, strict=True)),
+            schema.FIRST_VISIT_HOUR: dataset.first_visit_hour,
+            schema.LAST_VISIT_HOUR: dataset.last_visit_hour,
+            schema.HOURLY_VISITS: dataset.hourly_visits,
+            schema.PLATFORM: dataset.platform,
+            DAY_OF_WEEK: day[DAY_OF_WEEK],
+            DAY_OF_MONTH: day[DAY_OF_MONTH],
+            MONTH: day[MONTH],
+            **_gap_columns(dataset),
+        }
+    )
+
+
+def target_frame(dataset: Dataset) -> pd.DataFrame:
+    """Describe what is known before each day, unscaled and without the histograms, [N rows]."""
+    gap = days_since_last_visit(dataset)
+    position = position_in_history(dataset)
+    previous_last_hour = np.roll(dataset.last_visit_hour, 1)
+    return pd.DataFrame(
+        {
+            **_calendar(dataset.visit_date),
+            **_gap_columns(dataset),
+            WEEKEND: is_weekend(dataset.visit_date),
+            EARLIER_VISIT_DAYS: position,
+            # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
+            LAST_HOUR_YESTERDAY: np.where((position > 0) & (gap == 1), previous_last_hour, -1),
+        }
+    )
+
+
+def _calendar(visit_date: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+    date = visit_date.astype("datetime64[D]")
+    month = date.astype("datetime64[M]")
+    return {
+        DAY_OF_WEEK: (visit_date.astype(np.int64) + 3) % 7,  # Monday is 0; 1970-01-01 was a Thursday.
+        DAY_OF_MONTH: (date - month).astype(np.int64) + 1,
+        MONTH: month.astype(np.int64) % 12 + 1,
+    }
+
+
+def _gap_columns(dataset: Dataset) -> dict[str, NDArray[Any]]:
+    gap = days_since_last_visit(dataset)
+    return {GAP: gap, **{name: gap == days for name, days in GAP_FLAGS.items()}}
