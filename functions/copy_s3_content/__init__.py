@@ -1,0 +1,1 @@
+"""Copy the query result to the run's input file."""

@@ -1,0 +1,1 @@
+"""Ask Athena how a query is doing."""

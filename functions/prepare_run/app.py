@@ -1,0 +1,48 @@
+"""Lambda handler of the state "Prepare run"."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepare_run.execution_input import load_schema, validated
+from prepare_run.plan import plan_run
+
+logger = Logger(service="prepare_run")
+SCHEMA = load_schema()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+    """Validate the execution input and plan the run.
+
+    Parameters
+    ----------
+    event
+        ``Input`` (the execution input), ``ExecutionId`` (ARN) and ``ExecutionStartTime`` (ISO-8601, UTC).
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        The run: names, S3 places, instance settings; see `prepare_run.plan.plan_run`.
+
+    Raises
+    ------
+    InputRejected
+        The input breaks its JSON Schema. The message lists every violation.
+    """
+    execution_input = validated(event["Input"], SCHEMA)
+    run = plan_run(
+        execution_input,
+        execution_id=event["ExecutionId"],
+        started_at=event["ExecutionStartTime"],
+        bucket=os.environ["BUCKET_NAME"],
+        endpoint_name=os.environ["ENDPOINT_NAME"],
+    )
+    logger.info("run prepared", extra={"run_id": run["RunId"], "names": run["Names"]})
+    return run

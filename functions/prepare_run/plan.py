@@ -1,0 +1,121 @@
+"""What one run is called and where its files go: pure functions of the input and the execution."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+# SageMaker's limit is 63 characters; the state machine appends -<attempt>-<8 characters>.
+LONGEST_BASE_NAME = 50
+
+
+def run_id(execution_id: str, started_at: str) -> str:
+    """Name a run by its start time and a digest of its execution: readable, unique, the same when retried.
+
+    >>> run_id("arn:aws:states:eu-central-1:123456789012:execution:train:a", "2026-11-23T09:15:00.123Z")
+    '20261123-091500-c6f4c4'
+    """
+    start = datetime.fromisoformat(started_at.replace("Z", "+00:00"))
+    digest = hashlib.sha256(execution_id.encode()).hexdigest()[:6]
+    return f"{start:%Y%m%d-%H%M%S}-{digest}"
+
+
+def plan_run(
+    execution_input: dict[str, Any], *, execution_id: str, started_at: str, bucket: str, endpoint_name: str
+) -> dict[str, Any]:
+    """Lay out one run.
+
+    Parameters
+    ----------
+    execution_input
+        Validated, with all defaults.
+    execution_id
+        ARN of the execution.
+    started_at
+        Its start time, ISO-8601 in UTC.
+    bucket
+        The application's bucket.
+    endpoint_name
+        The stack's endpoint, used when the input names none.
+
+    Returns
+    -------
+    dict
+        ``RunId``, ``Names``, ``InputFilePath``, ``Uris``, ``Keys``, ``Hyperparameters`` (strings, as SageMaker wants
+        them), ``CrossValidation`` (``Folds`` and one item per fold), ``Evaluation.Arguments`` and the input's other
+        sections unchanged.
+    """
+    run = run_id(execution_id, started_at)
+    prefix = f"runs/{run}"
+    root = f"s3://{bucket}/{prefix}"
+    hyperparameters = {name: _as_text(value) for name, value in execution_input["Hyperparameters"].items()}
+    training_job = execution_input.get("TrainingJobName", f"visitcast-train-{run}")
+    return {
+        "RunId": run,
+        "Names": {
+            "PreprocessingJobName": execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}"),
+            "TrainingJobName": training_job,
+            "EvaluationProcessingJobName": execution_input.get(
+                "EvaluationProcessingJobName", f"visitcast-evaluate-{run}"
+            ),
+            "ModelName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
+            "EndpointConfigName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
+            "EndpointName": execution_input.get("EndpointName", endpoint_name),
+        },
+        "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/visits.csv"),
+        "Uris": {
+            "Dataset": f"{root}/dataset",
+            "Models": f"{root}/models",
+            "Folds": f"{root}/folds",
+            "Evaluation": f"{root}/evaluation",
+        },
+        "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json"},
+        "SourceSql": execution_input["SourceSql"],
+        "CrossValidation": _folds(execution_input["CrossValidation"]["Folds"], hyperparameters, training_job),
+        "Hyperparameters": {**hyperparameters, "fold": "0", "folds": "0"},
+        # The environment of a processing job holds strings only.
+        "Preprocessing": {
+            **execution_input["Preprocessing"],
+            "MaxInputBytes": str(execution_input["Preprocessing"]["MaxInputBytes"]),
+        },
+        "Training": execution_input["Training"],
+        "Evaluation": {**execution_input["Evaluation"], "Arguments": evaluation_arguments(execution_input["Gate"])},
+        "Endpoint": execution_input["Endpoint"],
+    }
+
+
+def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
+    """Render the gate as the evaluation container's arguments (SageMaker takes strings only)."""
+    return [
+        "evaluate",
+        "--max-rmse-hours",
+        _or_none(gate["MaxRmseHours"]),
+        "--max-mae-hours",
+        _or_none(gate["MaxMaeHours"]),
+        "--must-beat",
+        ",".join(gate["MustBeat"]) or "none",
+        "--non-inferiority-margin",
+        _as_text(gate["NonInferiorityMarginNats"]),
+    ]
+
+
+def _folds(folds: int, hyperparameters: dict[str, str], training_job: str) -> dict[str, Any]:
+    def item(fold: int) -> dict[str, Any]:
+        suffix = f"-f{fold}"
+        return {
+            "TrainingJobName": training_job[: LONGEST_BASE_NAME - len(suffix)].rstrip("-") + suffix,
+            "Hyperparameters": {**hyperparameters, "fold": str(fold), "folds": str(folds)},
+        }
+
+    return {"Folds": folds, "Items": [item(fold) for fold in range(1, folds + 1)]}
+
+
+def _or_none(limit: float | None) -> str:
+    return "none" if limit is None else _as_text(limit)
+
+
+def _as_text(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

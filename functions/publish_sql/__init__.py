@@ -1,0 +1,1 @@
+"""Put the SQL files of a deployment into the bucket."""

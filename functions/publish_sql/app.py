@@ -1,0 +1,64 @@
+"""Custom resource: `sam deploy` alone brings the SQL files to the bucket.
+
+Each version gets a key of its own, named by the digest of all SQL files. The state machine is told the new key in the
+same deployment, so an execution that is already running keeps the SQL it started with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from custom_resource import respond
+
+logger = Logger(service="publish_sql")
+s3 = boto3.client("s3")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+    """Create, update or delete the published SQL.
+
+    Parameters
+    ----------
+    event
+        CloudFormation's request; ``ResourceProperties.Bucket`` is the bucket to write to. The answer's data hold
+        ``VisitsSqlKey``. Nothing is deleted: old executions may be looked at, and the bucket's lifecycle tidies up.
+    context
+        Lambda's context object.
+    """
+    physical_id = event.get("PhysicalResourceId", "visitcast-sql")
+    try:
+        data = {} if event["RequestType"] == "Delete" else publish(event["ResourceProperties"]["Bucket"], sql_folder())
+    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+        logger.exception("SQL not published")
+        respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"SQL not published: {error}")
+        return
+    respond(event, status="SUCCESS", physical_resource_id=physical_id, data=data)
+
+
+def publish(bucket: str, folder: Path) -> dict[str, str]:
+    """Upload every ``*.sql`` file of a folder under a key that its content decides.
+
+    Returns
+    -------
+    dict
+        ``<Name>SqlKey`` for each file, e.g. ``VisitsSqlKey``.
+    """
+    files = sorted(folder.glob("*.sql"))
+    digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    keys = {f"{file.stem.title().replace('_', '')}SqlKey": f"sql/{digest}/{file.name}" for file in files}
+    for file, key in zip(files, keys.values(), strict=True):
+        s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+    logger.info("SQL published", extra={"keys": keys})
+    return keys
+
+
+def sql_folder() -> Path:
+    """Find the SQL files: beside the handlers in a Lambda bundle, at the top in a checkout."""
+    here = Path(__file__).parent
+    return next(p for p in (here.parent / "sql", here.parents[1] / "sql") if p.is_dir())

@@ -1,0 +1,1 @@
+"""Start the source SQL in Athena."""

@@ -1,0 +1,52 @@
+"""Lambda handler of the state "Run source SQL"."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(service="start_query_execution")
+s3 = boto3.client("s3")
+athena = boto3.client("athena")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001 (Lambda passes it)
+    """Read the SQL file from S3 and start it in the work group.
+
+    Idempotent: the client request token is made of the execution and the SQL, so a retried start gets the first
+    query back instead of a second one.
+
+    Parameters
+    ----------
+    event
+        ``SqlUri`` (s3://bucket/key.sql), ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN).
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        ``QueryExecutionId``.
+    """
+    place = urlparse(event["SqlUri"])
+    sql = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode("utf-8")
+    response = athena.start_query_execution(
+        QueryString=sql,
+        ClientRequestToken=request_token(event["ExecutionId"], sql),
+        QueryExecutionContext={"Database": event["Database"]},
+        WorkGroup=event["WorkGroup"],
+    )
+    query_execution_id = response["QueryExecutionId"]
+    logger.info("query started", extra={"query_execution_id": query_execution_id, "sql_uri": event["SqlUri"]})
+    return {"QueryExecutionId": query_execution_id}
+
+
+def request_token(execution_id: str, sql: str) -> str:
+    """Make Athena's client request token (32 to 128 characters): one per execution and SQL text."""
+    return hashlib.sha256(f"{execution_id}\n{sql}".encode()).hexdigest()
