@@ -1,0 +1,152 @@
+"""The command line: ``python -m localaws up|down|serve|env``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from localaws.region_file import RegionFile, Running
+from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, Settings, SettingsError, load
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    command = {"up": up, "down": down, "serve": serve, "env": env}[options.command]
+    try:
+        return command(options)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start a region in the background and wait until it answers."""
+    settings = _settings(options)
+    file = RegionFile(settings.home)
+    if running := file.running():
+        print(f"The region {running.region} is already running at {running.endpoint_url}")
+        return 0
+    if file.path.exists():
+        print(f"Ignoring {file.path}: the region it names has ended without notice.", file=sys.stderr)
+        file.path.unlink()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    log_path = settings.home / "region.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "localaws", "serve", *_as_arguments(options)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if running := file.running():
+            print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
+            return 0
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.kill()
+    print(f"The region did not start: see {log_path}. Its end:\n{_tail(log_path)}", file=sys.stderr)
+    return 1
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop the region and all it runs; nothing to stop is no error."""
+    file = RegionFile(options.home.resolve())
+    running = file.running()
+    if running is None:
+        # A process that no longer answers may still be the region, or another program with a reused id: leave it.
+        if pid := file.recorded_pid():
+            print(f"{file.path} names process {pid}, which does not answer as a region; not stopped.", file=sys.stderr)
+        file.path.unlink(missing_ok=True)
+        print("No region is running.")
+        return 0
+    os.kill(running.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    while _exists(running) and time.monotonic() < end:
+        time.sleep(0.05)
+    if _exists(running):
+        os.kill(running.pid, signal.SIGKILL)
+        print(f"The region did not end within {STOP_SECONDS} s and was killed.", file=sys.stderr)
+        file.path.unlink(missing_ok=True)
+        return 1
+    print("The region has stopped.")
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve a region in the foreground."""
+    settings = _settings(options)
+    if running := RegionFile(settings.home).running():
+        print(f"The region in {settings.home} is already running at {running.endpoint_url}.", file=sys.stderr)
+        return 1
+    from localaws import server  # imports moto: only this command needs it
+
+    try:
+        server.serve(settings)
+    except OSError as error:
+        print(f"Cannot listen on port {settings.port}: {error}. Choose another with --port.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def env(options: argparse.Namespace) -> int:
+    """Print the shell command that points AWS tools at the running region."""
+    running = RegionFile(options.home.resolve()).running()
+    if running is None:
+        print("No region is running. Start one with: python -m localaws up", file=sys.stderr)
+        return 1
+    port = int(running.endpoint_url.rpartition(":")[2])
+    settings = Settings(region=running.region, account_id=running.account_id, port=port, home=options.home)
+    words = [f"{name}={shlex.quote(value)}" for name, value in settings.client_environment().items()]
+    print(f"export {' '.join(words)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localaws", description="An AWS region on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("up", "start a region in the background"),
+        ("down", "stop it"),
+        ("serve", "run a region in the foreground"),
+        ("env", "print the variables that point AWS tools at it"),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.add_argument("--home", type=Path, default=DEFAULT_HOME, help="what the region writes (%(default)s)")
+        if name in ("up", "serve"):
+            command.add_argument("--config", type=Path, default=Path("localaws.toml"), help="settings (%(default)s)")
+            command.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one (%(default)s)")
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load(options.config, port=options.port, home=options.home)
+
+
+def _as_arguments(options: argparse.Namespace) -> list[str]:
+    return ["--config", str(options.config), "--port", str(options.port), "--home", str(options.home)]
+
+
+def _exists(running: Running) -> bool:
+    try:
+        os.kill(running.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-15:])

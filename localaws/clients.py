@@ -1,0 +1,40 @@
+"""boto3 clients of the region itself: its parts talk to one another through the front door, as AWS's do."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from localaws.settings import Settings
+
+_clients: dict[tuple[str, str, str], Any] = {}
+_lock = threading.Lock()
+
+
+def client(settings: Settings, service: str, region: str | None = None) -> Any:
+    """Return the shared client of a service; clients are thread-safe, making one is neither that nor quick.
+
+    One attempt and no time limit: retrying is what the state machine or the stack is there to decide, and a
+    handler may run for 15 minutes.
+    """
+    region = region or settings.region
+    with _lock:
+        key = (settings.endpoint_url, service, region)
+        if key not in _clients:
+            _clients[key] = boto3.client(
+                service,
+                region_name=region,
+                endpoint_url=settings.endpoint_url,
+                aws_access_key_id="localaws",
+                aws_secret_access_key="localaws",  # noqa: S106 - the region checks none
+                config=Config(
+                    retries={"total_max_attempts": 1},
+                    connect_timeout=5,
+                    read_timeout=1000,
+                    max_pool_connections=64,
+                ),
+            )
+        return _clients[key]

@@ -1,0 +1,156 @@
+"""What runs inside a handler's process: find the handler, call it, write down what it returned.
+
+Started as a script, without ``site``: only the bundle and what Lambda's own runtime brings can be imported, so that a
+package that was forgotten in the bundle is missing here as well. Arguments: one JSON object, see `sandbox.invoke`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import json
+import sys
+import time
+import traceback
+import types
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import Any
+
+RUNTIME_PACKAGES = frozenset({"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"})
+"""What the Python runtimes of Lambda include: the SDK and what it needs."""
+
+
+class RuntimePackages(MetaPathFinder):
+    """Finds the SDK in the local environment, as Lambda's runtime would bring it. Last in line: a bundle may override."""
+
+    def __init__(self, installed: list[str]) -> None:
+        self.installed = installed
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find a top-level package of the runtime."""
+        if path is not None or name not in RUNTIME_PACKAGES:
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, self.installed, target)
+
+
+class InstalledInsteadOfForeign(MetaPathFinder):
+    """Takes the installed package where the bundle's is compiled for another interpreter. First in line.
+
+    The bundle is built for Lambda's Python and system; pure Python runs here as it is, compiled modules may not.
+    """
+
+    def __init__(self, bundle: Path, installed: list[str]) -> None:
+        self.bundle, self.installed = bundle, installed
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find a replacement for a top-level package that cannot be loaded from the bundle."""
+        if path is not None or not self._is_foreign(name):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, self.installed, target)
+        if spec is not None:
+            print(
+                f"[localaws] {name}: the bundle's build is for another Python than this {sys.version_info.major}."
+                f"{sys.version_info.minor}; the installed one is used instead."
+            )
+        return spec
+
+    def _is_foreign(self, name: str) -> bool:
+        package = self.bundle / name
+        libraries = [*package.rglob("*.so"), *package.rglob("*.pyd")] if package.is_dir() else []
+        libraries += self.bundle.glob(f"{name}.*.so")
+        return bool(libraries) and not any(
+            library.name[library.name.index(".") :] in importlib.machinery.EXTENSION_SUFFIXES for library in libraries
+        )
+
+
+class Context:
+    """The context object: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+
+    def __init__(self, invocation: dict[str, Any]) -> None:
+        self.function_name: str = invocation["function_name"]
+        self.function_version: str = invocation["function_version"]
+        self.invoked_function_arn: str = invocation["function_arn"]
+        self.memory_limit_in_mb: str = invocation["memory_mb"]
+        self.aws_request_id: str = invocation["request_id"]
+        self.log_group_name: str = invocation["log_group"]
+        self.log_stream_name: str = invocation["log_stream"]
+        self.identity = types.SimpleNamespace(cognito_identity_id=None, cognito_identity_pool_id=None)
+        self.client_context = None
+        self._deadline: float = invocation["deadline"]
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds left until the function times out."""
+        return max(0, int((self._deadline - time.time()) * 1000))
+
+
+class RuntimeFailure(Exception):  # noqa: N818 - the runtime's word for it
+    """An error of the runtime itself: no such module or handler, or a result that is no JSON."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = f"Runtime.{kind}"
+
+
+def load_handler(name: str) -> Any:
+    """Import the module of ``module.function`` and return the function."""
+    module_name, _, function_name = name.rpartition(".")
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        traceback.print_exc()
+        raise RuntimeFailure("ImportModuleError", f"Unable to import module '{module_name}': {error}") from error
+    except SyntaxError as error:
+        raise RuntimeFailure("UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}") from error
+    if not hasattr(module, function_name):
+        raise RuntimeFailure("HandlerNotFound", f"Handler '{function_name}' missing on module '{module_name}'")
+    return getattr(module, function_name)
+
+
+def run(invocation: dict[str, Any]) -> dict[str, Any]:
+    """Call the handler; return ``{"result": text}`` or ``{"error": {...}}`` in the words of Lambda's runtime."""
+    try:
+        handler = load_handler(invocation["handler"])
+        result = handler(json.loads(Path(invocation["event_path"]).read_bytes()), Context(invocation))
+        try:
+            return {"result": json.dumps(result)}
+        except (TypeError, ValueError) as error:
+            raise RuntimeFailure("MarshalError", f"Unable to marshal response: {error}") from error
+    except BaseException as error:  # noqa: BLE001 - the handler's sys.exit is a failed invocation as well
+        kind = error.kind if isinstance(error, RuntimeFailure) else type(error).__name__
+        if not isinstance(error, RuntimeFailure):
+            traceback.print_exc()
+        print(f"[ERROR] {kind}: {error}")
+        return {
+            "error": {
+                "errorMessage": str(error),
+                "errorType": kind,
+                "requestId": invocation["request_id"],
+                "stackTrace": traceback.format_tb(error.__traceback__)[1:],
+            }
+        }
+
+
+def main() -> None:
+    """Run one invocation."""
+    invocation = json.loads(sys.argv[1])
+    bundle = Path(invocation["bundle"])
+    sys.argv[1:] = []
+    sys.path.insert(0, str(bundle))
+    sys.meta_path.insert(0, InstalledInsteadOfForeign(bundle, invocation["installed"]))
+    sys.meta_path.append(RuntimePackages(invocation["installed"]))
+    outcome = run(invocation)
+    sys.stdout.flush()
+    result_path = Path(invocation["result_path"])
+    partial = result_path.with_suffix(".part")
+    partial.write_text(json.dumps(outcome))
+    partial.replace(result_path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Patches of moto's Step Functions."""
+
+from __future__ import annotations
+
+from localaws.patches import Patch, replaced_by
+from localaws.settings import Settings
+from localaws.stepfunctions import interpreter
+
+_ASL = "moto.stepfunctions.parser.asl"
+_TASK = f"{_ASL}.component.state.exec.state_task"
+_AWS_SDK = f"{_TASK}.service.state_task_service_aws_sdk"
+_RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
+
+
+def patches(settings: Settings) -> list[Patch]:
+    """List the patches."""
+    from localaws.stepfunctions import responses
+    from localaws.stepfunctions.backend import LocalStepFunctions
+
+    return [
+        Patch(
+            "moto.stepfunctions.parser.models:stepfunctions_parser_backends.backend",
+            "Names, versions, aliases and aborted executions differ from AWS.",
+            replaced_by(LocalStepFunctions),
+        ),
+        Patch(
+            f"{_TASK}.state_task_factory:state_task_service_for",
+            "The optimised integrations of SageMaker and Athena are absent.",
+            interpreter.with_job_services(settings),
+        ),
+        Patch(
+            f"{_ASL}.utils.boto_client:boto3",
+            "Clients address the region as localhost, which breaks S3's addressing of buckets.",
+            replaced_by(interpreter.shared_clients(settings)),
+        ),
+        Patch(
+            f"{_ASL}.component.state.wait.wait_function.wait_function:WaitFunction._wait_interval",
+            "Wait states must be scaled, and end early when the execution does.",
+            replaced_by(interpreter.scaled_wait(settings.wait_scale)),
+        ),
+        Patch(
+            f"{_ASL}.component.common.retry.retrier_decl:time",
+            "The delays of Retry must be scaled.",
+            replaced_by(interpreter.scaled_sleep(settings.retry_scale)),
+        ),
+        Patch(
+            "moto.stepfunctions.parser.backend.execution:Execution.get_start_execution_details",
+            "$$.Execution.StartTime is a datetime, which no JSON can hold.",
+            interpreter.with_text_start_time,
+        ),
+        Patch(
+            "moto.stepfunctions.parser.backend.execution_worker:ExecutionWorker._get_evaluation_environment",
+            "$$.Execution.RedriveCount is missing.",
+            interpreter.with_redrive_count,
+        ),
+        Patch(
+            f"{_AWS_SDK}:StateTaskServiceAwsSdk._eval_service_task",
+            "Datetimes in the result of an aws-sdk call break DescribeExecution.",
+            interpreter.with_json_result,
+        ),
+        Patch(
+            f"{_AWS_SDK}:_SERVICE_ERROR_NAMES",
+            "Error names begin with the service in lower case.",
+            interpreter.with_error_prefixes,
+        ),
+        Patch(
+            f"{_AWS_SDK}:StateTaskServiceAwsSdk._normalise_exception_name",
+            "HeadObject of a missing key has another error name.",
+            interpreter.with_s3_not_found,
+        ),
+        Patch(
+            f"{_ASL}.component.common.error_name.custom_error_name:CustomErrorName.__init__",
+            "An uncaught States.* error inside Map or Parallel turns into States.Runtime.",
+            interpreter.any_error_name,
+        ),
+        Patch(
+            f"{_ASL}.eval.environment:Environment.set_error",
+            "An error of a task that is being stopped turns ABORTED into FAILED.",
+            interpreter.unless_over,
+        ),
+        Patch(
+            f"{_RESPONSE}.stop_execution",
+            "Error and cause are dropped.",
+            replaced_by(responses.stop_execution),
+        ),
+        Patch(
+            f"{_RESPONSE}.get_execution_history",
+            "maxResults, nextToken and reverseOrder are ignored.",
+            replaced_by(responses.get_execution_history),
+        ),
+        Patch(
+            f"{_RESPONSE}.send_task_failure",
+            "The cause is dropped.",
+            replaced_by(responses.send_task_failure),
+        ),
+        Patch(
+            f"{_RESPONSE}.describe_execution",
+            "An execution that has timed out has no stop date.",
+            responses.with_stop_date,
+        ),
+    ]

@@ -1,0 +1,81 @@
+"""``<home>/region.json``: where a running region is, for everyone who wants to talk to it or stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localaws.settings import Settings
+
+
+@dataclass(frozen=True)
+class Running:
+    """A region that answers."""
+
+    endpoint_url: str
+    pid: int
+    region: str
+    account_id: str
+
+
+class RegionFile:
+    """The file of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "region.json"
+
+    def write(self, settings: Settings, pid: int) -> None:
+        """Announce a region; readers see the whole file or none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        document = {
+            "endpoint_url": settings.endpoint_url,
+            "pid": pid,
+            "region": settings.region,
+            "account_id": settings.account_id,
+        }
+        partial = self.path.with_suffix(f".{pid}")
+        partial.write_text(json.dumps(document, indent=2) + "\n")
+        partial.replace(self.path)
+
+    def remove(self, pid: int) -> None:
+        """Withdraw the announcement, unless another region has made its own since."""
+        document = self._read()
+        if document is not None and document.get("pid") == pid:
+            self.path.unlink(missing_ok=True)
+
+    def running(self) -> Running | None:
+        """Return the region that runs, or None; the file of a region that died without notice counts for nothing."""
+        document = self._read()
+        if document is None:
+            return None
+        try:
+            found = Running(**document)
+            with urllib.request.urlopen(f"{found.endpoint_url}/_localaws/health", timeout=5) as answer:  # noqa: S310
+                alive = json.load(answer)["pid"] == found.pid
+        except (TypeError, KeyError, ValueError, OSError):
+            return None
+        return found if alive else None
+
+    def recorded_pid(self) -> int | None:
+        """Return the process id in the file if that process exists, whether or not it answers."""
+        document = self._read()
+        pid = document.get("pid") if document else None
+        if not isinstance(pid, int):
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 0)
+            return pid
+        return None
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            document = json.loads(self.path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return document if isinstance(document, dict) else None

@@ -1,0 +1,113 @@
+"""The region's server: moto's application, patched, with the engines behind it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from localaws import processes
+from localaws.region_file import RegionFile
+from localaws.settings import Settings
+
+WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena")
+"""Folders below the home that end with the region, as its state does."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve a region until SIGTERM or SIGINT, then stop every process it has started and remove its folders."""
+    listener = socket.create_server(("127.0.0.1", settings.port), backlog=128)
+    settings = replace(settings, port=listener.getsockname()[1])
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    from werkzeug.serving import make_server
+
+    configure_moto(settings)
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server(
+        "127.0.0.1",
+        settings.port,
+        assemble(settings),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+        fd=listener.fileno(),
+    )
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True, name="server").start()
+    region_file = RegionFile(settings.home)
+    region_file.write(settings, os.getpid())
+    print(f"The region {settings.region} is at {settings.endpoint_url}", flush=True)
+    try:
+        stop.wait()
+    finally:
+        region_file.remove(os.getpid())
+        server.shutdown()
+        processes.stop_all()
+        for folder in WORK_FOLDERS:
+            shutil.rmtree(settings.home / folder, ignore_errors=True)
+
+
+def configure_moto(settings: Settings) -> None:
+    """Set what moto reads from the environment; must come before its first import."""
+    os.environ.update(
+        settings.client_environment(),
+        MOTO_ACCOUNT_ID=settings.account_id,
+        MOTO_PORT=str(settings.port),  # moto's interpreter calls its own server
+    )
+    from moto.core.config import default_user_config
+
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    default_user_config["lambda"] = {"use_docker": False}
+
+
+def assemble(settings: Settings) -> Any:
+    """Build the application: engines and patches installed, faults and the region's own paths in front."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    from localaws import patches
+    from localaws.faults import FaultInjector
+
+    patches.install(settings)
+    application = DomainDispatcherApplication(create_backend_app)
+    return OwnPaths(FaultInjector(application), {"/_localaws/health": _health})
+
+
+Answer = tuple[int, Any]
+
+
+def _health(method: str, query: str, body: bytes) -> Answer:
+    del method, query, body
+    return 200, {"status": "running", "pid": os.getpid()}
+
+
+class OwnPaths:
+    """WSGI middleware that serves the region's own paths."""
+
+    def __init__(self, app: Any, paths: dict[str, Callable[[str, str, bytes], Answer]]) -> None:
+        self.app, self.paths = app, paths
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        handler = self.paths.get(environ.get("PATH_INFO", ""))
+        if handler is None:
+            answer: Iterable[bytes] = self.app(environ, start_response)
+            return answer
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, document = handler(environ["REQUEST_METHOD"], environ.get("QUERY_STRING", ""), body)
+        text = json.dumps(document).encode()
+        start_response(
+            f"{status} {'OK' if status < 300 else 'Error'}",
+            [("Content-Type", "application/json"), ("Content-Length", str(len(text)))],
+        )
+        return [text]

@@ -1,0 +1,1 @@
+"""Step Functions: what moto's interpreter of Amazon States Language lacks."""

@@ -1,0 +1,98 @@
+"""The Step Functions API on top of moto's executing backend, where that one answers differently from AWS."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import itertools
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from moto.core.exceptions import AWSError
+from moto.stepfunctions.exceptions import InvalidToken, StateMachineDoesNotExist
+from moto.stepfunctions.parser.api import ExecutionStatus
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+
+class StateMachineAlreadyExists(AWSError):  # type: ignore[misc]
+    """A state machine of this name has another definition."""
+
+    TYPE = "StateMachineAlreadyExists"
+    STATUS = 400
+
+
+FINAL = frozenset(
+    {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.TIMED_OUT}
+)
+
+
+class LocalStepFunctions(StepFunctionsParserBackend):  # type: ignore[misc]
+    """State machines that run, with the names, aliases and histories that AWS gives them."""
+
+    # The base class derives its urls from the module's name.
+    __module__: ClassVar[str] = "moto.stepfunctions.models"
+
+    def create_state_machine(self, name: str, definition: str, **options: Any) -> Any:
+        """Create a state machine; the same name with another definition is an error, not the old machine."""
+        arn = f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:stateMachine:{name}"
+        existing = next((machine for machine in self.state_machines if machine.arn == arn), None)
+        if existing is not None and existing.definition != definition:
+            raise StateMachineAlreadyExists(f"State Machine Already Exists: '{arn}'")
+        return super().create_state_machine(name, definition, **options)
+
+    def describe_state_machine(self, arn: str) -> Any:
+        """Find a machine by its ARN, a version's or an alias's.
+
+        A version comes as a copy of its machine with the version's definition: moto's own version objects cannot run.
+        """
+        owner_arn, _, qualifier = arn.rpartition(":")
+        owner = next((machine for machine in self.state_machines if machine.arn == owner_arn), None)
+        if owner is None:
+            return super().describe_state_machine(arn)
+        if qualifier in owner.aliases:
+            # An alias that splits traffic: the first version stands for it. Sampling would make tests random.
+            qualifier = owner.aliases[qualifier].routing_configuration[0]["stateMachineVersionArn"].rpartition(":")[2]
+        version = owner.versions.get(int(qualifier)) if qualifier.isdecimal() else None
+        if version is None:
+            raise StateMachineDoesNotExist(f"State Machine Does Not Exist: '{arn}'")
+        machine = copy.copy(owner)  # shares the list of executions
+        machine.arn, machine.definition, machine.roleArn = version.arn, version.definition, version.roleArn
+        machine.creation_date, machine.description = version.creation_date, version.description
+        return machine
+
+    def start_execution(
+        self, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, **options: Any
+    ) -> Any:
+        """Start an execution; AWS makes up a name where the caller gives none."""
+        if name:
+            self._validate_name(name)
+        return super().start_execution(state_machine_arn, name or str(uuid4()), execution_input, **options)
+
+    def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
+        """Abort: the status changes at once, the running task is stopped in the background."""
+        execution = self.describe_execution(execution_arn)
+        if execution.exec_status not in FINAL:
+            now = dt.datetime.now(tz=dt.UTC)
+            execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
+            execution.error, execution.cause = error, cause
+            execution.stop(stop_date=now, error=error, cause=cause)
+        return execution
+
+    def history_page(
+        self, execution_arn: str, *, reverse: bool, limit: int, token: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return one page of an execution's events, and the token of the next."""
+        events: list[dict[str, Any]] = super().get_execution_history(execution_arn)["events"]
+        if reverse:
+            # Anchored at the newest event of the first page, so that events that happen meanwhile shift nothing.
+            newest, start = (int(part) for part in token.split("-")) if token else (len(events), 0)
+            events = events[:newest][::-1]
+        else:
+            newest, start = len(events), int(token or 0)
+        if not 0 <= start <= len(events):
+            raise InvalidToken(f"Invalid Token: '{token}'")
+        page = list(itertools.islice(events, start, start + limit))
+        following = start + len(page)
+        if following >= len(events):
+            return page, None
+        return page, f"{newest}-{following}" if reverse else str(following)

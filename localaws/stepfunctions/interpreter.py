@@ -1,0 +1,155 @@
+"""Replacements for parts of moto's interpreter; `localaws.patches.stepfunctions` puts them in place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from localaws.clients import client
+from localaws.settings import Settings
+from localaws.stepfunctions.json_values import iso_times
+
+AWS_SDK_PREFIXES = {
+    "athena": "Athena",
+    "cloudformation": "CloudFormation",
+    "cloudwatch": "CloudWatch",
+    "cloudwatchlogs": "CloudWatchLogs",
+    "dynamodb": "DynamoDb",
+    "ecr": "Ecr",
+    "eventbridge": "EventBridge",
+    "glue": "Glue",
+    "iam": "Iam",
+    "kms": "Kms",
+    "lambda": "Lambda",
+    "s3": "S3",
+    "sagemaker": "SageMaker",
+    "sagemakerruntime": "SageMakerRuntime",
+    "secretsmanager": "SecretsManager",
+    "sfn": "Sfn",
+    "sns": "Sns",
+    "sqs": "Sqs",
+    "ssm": "Ssm",
+    "sts": "Sts",
+}
+"""Prefix of error names by service: the names of the AWS SDK for Java 2.x, which Step Functions is built on."""
+
+
+def scaled_wait(scale: float) -> Callable[..., None]:
+    """Return a ``WaitFunction._wait_interval`` that waits `scale` times as long and ends when the execution does."""
+
+    def wait(self: Any, env: Any, wait_seconds: float) -> None:
+        del self
+        end = time.monotonic() + wait_seconds * scale
+        while env.is_running() and (left := end - time.monotonic()) > 0:
+            # The event is set for every change in the environment and cleared at once: it may also be missed.
+            env.program_state_event.wait(min(left, 0.5))
+
+    return wait
+
+
+def scaled_sleep(scale: float) -> Any:
+    """Return a stand-in for the ``time`` module, for the one function that Retry takes from it."""
+    return SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * scale))
+
+
+def shared_clients(settings: Settings) -> Any:
+    """Return a stand-in for the ``boto3`` module whose clients are the region's shared ones.
+
+    moto's own address the region as ``localhost``: boto3 would then put a bucket's name before the host's.
+    """
+
+    def make(*, service_name: str, region_name: str, **_: Any) -> Any:
+        return client(settings, service_name, region_name)
+
+    return SimpleNamespace(client=make)
+
+
+def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make ``$$.Execution.StartTime`` a text: a datetime in a state's output breaks DescribeExecution."""
+
+    def details(self: Any) -> Any:
+        result = original(self)
+        result.start_time = iso_times(result.start_time)
+        return result
+
+    return details
+
+
+def with_redrive_count(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Put ``$$.Execution.RedriveCount`` into the context object; the region cannot redrive, so it is 0."""
+
+    def environment(self: Any) -> Any:
+        env = original(self)
+        env.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
+        return env
+
+    return environment
+
+
+def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
+    """Turn datetimes and streams in the result of an ``aws-sdk`` call into text."""
+
+    def evaluate(self: Any, env: Any, *arguments: Any, **options: Any) -> None:
+        original(self, env, *arguments, **options)
+        env.stack.append(iso_times(env.stack.pop()))
+
+    return evaluate
+
+
+def with_error_prefixes(original: dict[str, str]) -> dict[str, str]:
+    """Complete the table of error name prefixes."""
+    return {**original, **AWS_SDK_PREFIXES}
+
+
+def with_s3_not_found(original: Any) -> Any:
+    """Name the error of HeadObject as AWS does: its answer has no body, so boto3 only knows the status."""
+
+    def name(service: str, error: Any) -> str:
+        if service == "S3" and error.response["Error"]["Code"] == "404":
+            return "S3.NoSuchKeyException"
+        return str(original.__func__(service, error))
+
+    return staticmethod(name)
+
+
+def any_error_name(original: Any) -> Callable[..., None]:
+    """Let an uncaught ``States.*`` error leave a Map or Parallel under its own name.
+
+    moto builds the error anew there as a custom one, whose constructor refuses that prefix, and ends with
+    ``States.Runtime``, which no ``Catch`` of ``States.TaskFailed`` matches.
+    """
+    del original
+
+    def initialise(self: Any, error_name: str | None) -> None:
+        self.error_name = error_name
+
+    return initialise
+
+
+def unless_over(original: Callable[..., None]) -> Callable[..., None]:
+    """Let no error of a task that was being stopped turn an aborted or timed out execution into a failed one."""
+
+    def set_error(self: Any, error: Any) -> None:
+        if type(self.program_state()).__name__ not in ("ProgramStopped", "ProgramTimedOut"):
+            original(self, error)
+
+    return set_error
+
+
+def with_job_services(settings: Settings) -> Callable[[Any], Callable[[str], Any]]:
+    """Add the optimised integrations that start jobs to the factory of Task states."""
+
+    def make(original: Callable[[str], Any]) -> Callable[[str], Any]:
+        from localaws.stepfunctions.job_services import AthenaTask, SageMakerTask
+
+        services = {task.service: task for task in (AthenaTask, SageMakerTask)}
+
+        def task_for(service_name: str) -> Any:
+            task = services.get(service_name)
+            return task(settings) if task else original(service_name)
+
+        return task_for
+
+    return make

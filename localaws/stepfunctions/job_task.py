@@ -1,0 +1,210 @@
+"""Optimised integrations that start a job: request and response, and ``.sync``, which waits for the job's end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError, ParamValidationError
+from moto.stepfunctions.parser.api import (
+    HistoryEventExecutionDataDetails,
+    HistoryEventType,
+    TaskFailedEventDetails,
+    TaskSubmittedEventDetails,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+
+from localaws.clients import client
+from localaws.settings import Settings
+from localaws.stepfunctions.json_values import epoch_milliseconds
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to follow what an API call has started.
+
+    Attributes
+    ----------
+    identifier
+        Parameter that names the job in `describe` and `stop`.
+    from_response
+        Whether AWS chooses the identifier (and the response holds it) or the caller did.
+    describe, stop
+        boto3 methods.
+    status
+        Finds the status in the answer of `describe`.
+    detail
+        Finds in it what becomes the cause of a failure.
+    succeeded, failed
+        Final statuses.
+    """
+
+    identifier: str
+    from_response: bool
+    describe: str
+    stop: str
+    status: Callable[[Mapping[str, Any]], str]
+    detail: Callable[[Mapping[str, Any]], Any]
+    succeeded: frozenset[str]
+    failed: frozenset[str]
+
+
+class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
+    """A Task state of one service; the classes below name the service and its calls.
+
+    Attributes
+    ----------
+    service
+        Name for boto3.
+    prefix
+        What error names begin with.
+    unmodelled
+        Error name, after the prefix, of everything that the service's model has no name for.
+    actions
+        boto3 methods that may be called.
+    jobs
+        Those of them that ``.sync`` can wait for.
+    """
+
+    service: ClassVar[str]
+    prefix: ClassVar[str]
+    unmodelled: ClassVar[str]
+    actions: ClassVar[frozenset[str]]
+    jobs: ClassVar[Mapping[str, Job]]
+
+    def __init__(self, settings: Settings) -> None:
+        # The base class sets up the wait for a job's end only where a wait for a task token is supported as well.
+        super().__init__({ResourceCondition.WaitForTaskToken, ResourceCondition.Sync})
+        self._settings = settings
+
+    def _get_supported_parameters(self) -> set[str] | None:
+        action = self._get_boto_service_action()
+        condition = self.resource.condition
+        known = action in self.actions and (
+            condition is None or (condition == ResourceCondition.Sync and action in self.jobs)
+        )
+        return set() if known else None  # None makes CreateStateMachine refuse the definition, as AWS does
+
+    def _eval_service_task(
+        self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
+    ) -> None:
+        del state_credentials
+        response = self._call(resource_runtime_part.region, self._get_boto_service_action(), normalised_parameters)
+        env.stack.append(epoch_milliseconds(response))
+
+    def _build_sync_resolver(
+        self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
+    ) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """Return two functions: one answers the finished job's description or None, one stops the job."""
+        del state_credentials
+        started = env.stack.pop()
+        job = self.jobs[self._get_boto_service_action()]
+        source = started if job.from_response else normalised_parameters
+        key = {job.identifier: source[job.identifier]}
+        region = resource_runtime_part.region
+
+        def poll() -> Any:
+            description = epoch_milliseconds(self._call(region, job.describe, key))
+            status = job.status(description)
+            if status in job.failed:
+                cause = to_json_str(job.detail(description))
+                raise FailureEventException(self._failure(env, "", cause, StatesErrorNameType.StatesTaskFailed))
+            return description if status in job.succeeded else None
+
+        return poll, lambda: self._call(region, job.stop, key)
+
+    def _eval_sync(
+        self, env: Any, sync_resolver: Any, timeout_seconds: Any, callback_endpoint: Any, heartbeat_endpoint: Any
+    ) -> Any:
+        del timeout_seconds, callback_endpoint, heartbeat_endpoint
+        poll, stop = sync_resolver
+        while env.is_running():
+            if (result := poll()) is not None:
+                return result
+            time.sleep(POLL_SECONDS)
+        # Aborted, timed out, or a sibling branch failed: AWS stops the job. A job that has just ended cannot be.
+        with suppress(ClientError):
+            stop()
+        return None
+
+    def _after_eval_execution(
+        self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
+    ) -> None:
+        if self._is_integration_pattern():
+            details = TaskSubmittedEventDetails(
+                resource=self._get_sfn_resource(),
+                resourceType=self._get_sfn_resource_type(),
+                output=to_json_str(env.stack[-1]),
+                outputDetails=HistoryEventExecutionDataDetails(truncated=False),
+            )
+            env.event_manager.add_event(
+                context=env.event_history_context,
+                event_type=HistoryEventType.TaskSubmitted,
+                event_details=EventDetails(taskSubmittedEventDetails=details),
+            )
+            self._eval_integration_pattern(
+                env=env,
+                resource_runtime_part=resource_runtime_part,
+                normalised_parameters=normalised_parameters,
+                state_credentials=state_credentials,
+            )
+            if not env.is_running():
+                return  # a stopped task has not succeeded
+        # Not the direct base class: that one would wait for the job again.
+        StateTaskService._after_eval_execution(
+            self, env, resource_runtime_part, normalised_parameters, state_credentials
+        )
+
+    def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
+        if isinstance(ex, ClientError):
+            error, metadata = ex.response["Error"], ex.response["ResponseMetadata"]
+            shape = type(ex).__name__
+            modelled = shape if shape.endswith("Exception") else f"{shape}Exception"
+            name = f"{self.prefix}.{self.unmodelled if shape == 'ClientError' else modelled}"
+            service = self.unmodelled.removesuffix("Exception")
+            cause = (
+                f"{error.get('Message', '')} (Service: {service}; Status Code: {metadata['HTTPStatusCode']}; "
+                f"Error Code: {error['Code']}; Request ID: {metadata.get('RequestId')}; Proxy: null)"
+            )
+            return self._failure(env, name, cause)
+        if isinstance(ex, ParamValidationError):
+            cause = f"The Parameters could not be used to start the Task: [{ex}]"
+            return self._failure(env, "", cause, StatesErrorNameType.StatesRuntime)
+        return super()._from_error(env=env, ex=ex)
+
+    def _call(self, region: str, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        response: dict[str, Any] = getattr(client(self._settings, self.service, region), method)(**parameters)
+        response.pop("ResponseMetadata", None)
+        return response
+
+    def _failure(
+        self, env: Any, name: str, cause: str, states_error: StatesErrorNameType | None = None
+    ) -> FailureEvent:
+        error_name = StatesErrorName(typ=states_error) if states_error else CustomErrorName(name)
+        details = TaskFailedEventDetails(
+            error=error_name.error_name,
+            cause=cause,
+            resource=self._get_sfn_resource(),
+            resourceType=self._get_sfn_resource_type(),
+        )
+        return FailureEvent(
+            env=env,
+            error_name=error_name,
+            event_type=HistoryEventType.TaskFailed,
+            event_details=EventDetails(taskFailedEventDetails=details),
+        )

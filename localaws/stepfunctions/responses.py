@@ -1,0 +1,53 @@
+"""Operations whose parameters or results moto's response class drops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+
+from localaws.stepfunctions.backend import FINAL
+
+MAX_RESULTS = 1000
+"""Events that GetExecutionHistory returns at most (API reference)."""
+
+
+def stop_execution(self: Any) -> Any:
+    """Stop an execution with the caller's error and cause."""
+    execution = self.stepfunction_backend.stop_execution(
+        self._get_param("executionArn"), error=self._get_param("error"), cause=self._get_param("cause")
+    )
+    return ActionResult({"stopDate": execution.stop_date})
+
+
+def get_execution_history(self: Any) -> Any:
+    """Return one page of an execution's events."""
+    events, token = self.stepfunction_backend.history_page(
+        self._get_param("executionArn"),
+        reverse=bool(self._get_param("reverseOrder")),
+        limit=self._get_param("maxResults") or MAX_RESULTS,
+        token=self._get_param("nextToken"),
+    )
+    return ActionResult({"events": events, **({"nextToken": token} if token else {})})
+
+
+def send_task_failure(self: Any) -> Any:
+    """Fail a task that waits for a token, with the cause."""
+    self.stepfunction_backend.send_task_failure(
+        self._get_param("taskToken"), error=self._get_param("error"), cause=self._get_param("cause")
+    )
+    return EmptyResult()
+
+
+def with_stop_date(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Add the stop date of executions that have timed out."""
+
+    def describe_execution(self: Any) -> Any:
+        answer = original(self)
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        if execution.exec_status in FINAL and execution.stop_date:
+            answer.result["stopDate"] = execution.stop_date
+        return answer
+
+    return describe_execution
