@@ -14,7 +14,7 @@ def run_id(execution_id: str, started_at: str) -> str:
     """Name a run by its start time and a digest of its execution: readable, unique, the same when retried.
 
     >>> run_id("arn:aws:states:eu-central-1:123456789012:execution:train:a", "2026-11-23T09:15:00.123Z")
-    '20261123-091500-c6f4c4'
+    '20261123-091500-85c438'
     """
     start = datetime.fromisoformat(started_at.replace("Z", "+00:00"))
     digest = hashlib.sha256(execution_id.encode()).hexdigest()[:6]

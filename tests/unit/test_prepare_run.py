@@ -1,0 +1,119 @@
+"""The execution input and what a run is called."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prepare_run.execution_input import InputRejected, load_schema, validated
+from prepare_run.plan import evaluation_arguments, plan_run, run_id
+
+SCHEMA = load_schema()
+EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-train-dev:one"
+SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+def plan(execution_input: dict[str, Any], execution: str = EXECUTION) -> dict[str, Any]:
+    return plan_run(
+        validated(execution_input, SCHEMA),
+        execution_id=execution,
+        started_at="2026-11-23T09:15:00.123Z",
+        bucket="bucket",
+        endpoint_name="visitcast-dev",
+    )
+
+
+@pytest.mark.parametrize(
+    ("execution_input", "named"),
+    [
+        pytest.param({"Colour": 1}, "Colour", id="unknown key"),
+        pytest.param({"Gate": {"MaxRmse": 1}}, "MaxRmse", id="unknown key in a section"),
+        pytest.param({"TrainingJobName": "a" * 80}, "TrainingJobName", id="80-character name"),
+        pytest.param({"TrainingJobName": "a" * 51}, "TrainingJobName", id="no room for the retry suffix"),
+        pytest.param({"ModelName": "my_model"}, "ModelName", id="underscore"),
+        pytest.param({"EndpointName": "endpoint-"}, "EndpointName", id="ends in a hyphen"),
+        pytest.param({"EndpointName": ""}, "EndpointName", id="empty name"),
+        pytest.param({"Gate": {"MaxRmseHours": -1}}, "Gate.MaxRmseHours", id="negative limit"),
+        pytest.param({"CrossValidation": {"Folds": 2.5}}, "CrossValidation.Folds", id="half a fold"),
+        pytest.param({"InputFilePath": "visits.csv"}, "InputFilePath", id="not in S3"),
+        pytest.param({"Hyperparameters": {"fold": "1"}}, "Hyperparameters", id="reserved hyperparameter"),
+        pytest.param([], "input", id="not an object"),
+    ],
+)
+def test_bad_input_is_rejected_and_the_key_is_named(execution_input: Any, named: str) -> None:
+    with pytest.raises(InputRejected, match=re.escape(named)):
+        validated(execution_input, SCHEMA)
+
+
+def test_every_violation_is_listed() -> None:
+    with pytest.raises(InputRejected) as rejection:
+        validated({"ModelName": "a_b", "EndpointName": "x-", "Gate": {"MaxMaeHours": 99}}, SCHEMA)
+    assert all(key in str(rejection.value) for key in ("ModelName", "EndpointName", "Gate.MaxMaeHours"))
+
+
+def test_defaults_are_filled_without_touching_the_input() -> None:
+    given_input = {"Gate": {"MaxMaeHours": 5}}
+    filled = validated(given_input, SCHEMA)
+    assert filled["Gate"] == {
+        "MaxMaeHours": 5,
+        "MaxRmseHours": None,
+        "MustBeat": ["global_histogram"],
+        "NonInferiorityMarginNats": 0.005,
+    }
+    assert filled["SourceSql"]["WaitSeconds"] == 30
+    assert given_input == {"Gate": {"MaxMaeHours": 5}}
+
+
+def test_a_retried_preparation_plans_the_same_run_and_another_execution_another() -> None:
+    assert plan({}) == plan({})
+    assert plan({})["RunId"] != plan({}, EXECUTION + "-two")["RunId"]
+
+
+def test_hyperparameters_become_strings_and_folds_differ_only_in_theirs() -> None:
+    run = plan(
+        {"Hyperparameters": {"epochs": 3, "learning_rate": 0.002, "resume": True}, "CrossValidation": {"Folds": 3}}
+    )
+    assert run["Hyperparameters"] == {
+        "epochs": "3",
+        "learning_rate": "0.002",
+        "resume": "true",
+        "fold": "0",
+        "folds": "0",
+    }
+    folds = run["CrossValidation"]["Items"]
+    assert [item["Hyperparameters"]["fold"] for item in folds] == ["1", "2", "3"]
+    assert {item["Hyperparameters"]["folds"] for item in folds} == {"3"}
+
+
+def test_the_gate_becomes_arguments() -> None:
+    gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA)["Gate"]
+    assert evaluation_arguments(gate) == [
+        "evaluate",
+        *("--max-rmse-hours", "6"),
+        *("--max-mae-hours", "none"),
+        *("--must-beat", "none"),
+        *("--non-inferiority-margin", "0.005"),
+    ]
+
+
+names = st.from_regex(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", fullmatch=True).filter(lambda name: len(name) <= 50)
+
+
+@given(name=names, folds=st.integers(1, 10))
+def test_any_accepted_name_leaves_room_for_the_suffix_of_a_retry(name: str, folds: int) -> None:
+    run = plan({"TrainingJobName": name, "ModelName": name, "CrossValidation": {"Folds": folds}})
+    bases = [run["Names"]["TrainingJobName"], run["Names"]["ModelName"]]
+    bases += [item["TrainingJobName"] for item in run["CrossValidation"]["Items"]]
+    assert all(SAGEMAKER_NAME.fullmatch(f"{base}-30-0a1b2c3d") for base in bases)
+    assert len(set(bases[2:])) == folds
+
+
+@given(execution=st.text(min_size=1, max_size=200))
+def test_default_names_are_valid_for_any_execution(execution: str) -> None:
+    names = plan({}, execution)["Names"]
+    assert all(SAGEMAKER_NAME.fullmatch(f"{names[key]}-30-0a1b2c3d") for key in names if key != "EndpointName")
+    assert re.fullmatch(r"20261123-091500-[0-9a-f]{6}", run_id(execution, "2026-11-23T09:15:00Z"))
