@@ -176,11 +176,25 @@ def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.
     -------
     Dataset
         N + U rows.
+
+    Raises
+    ------
+    InputError
+        A target day is not later than the user's last visit day.
     """
+    targets = np.asarray(target_dates, dtype=np.int32)
+    known = np.flatnonzero(np.diff(dataset.offsets))
+    late = known[targets[known] <= dataset.visit_date[dataset.offsets[1:][known] - 1]]
+    if len(late):
+        raise InputError(
+            "A day to forecast is not later than the user's visits.",
+            f"{len(late)} users, the first is {dataset.user_ids[late[0]]}.",
+            "Send only visit days before the day to forecast.",
+        )
     at = dataset.offsets[1:]
     rows = {name: np.insert(getattr(dataset, name), at, 0, axis=0) for name in ROW_ARRAYS}
     offsets = dataset.offsets + np.arange(dataset.users + 1)
-    rows["visit_date"][offsets[1:] - 1] = target_dates
+    rows["visit_date"][offsets[1:] - 1] = targets
     return Dataset(user_ids=dataset.user_ids, offsets=offsets, **rows)
 
 

@@ -35,7 +35,7 @@ from visitcast.frames import (
     history_frame,
     target_frame,
 )
-from visitcast.histograms import Channel, decayed_histograms, shares, smooth
+from visitcast.histograms import Channel, decayed_histograms, shares, smooth, visit_days_behind
 
 PRIOR_WEIGHT: Final = 8
 """Visit days that the hour shares over all users are worth in a user's shares."""
@@ -152,15 +152,14 @@ def feature_names(pipeline: FeaturePipeline) -> tuple[list[str], list[str]]:
 
 
 def _histogram_features(pipeline: FeaturePipeline, counts: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    earlier_days = {
-        Channel.VISITED_ALL: counts[:, Channel.FIRST_ALL].sum(axis=1, keepdims=True),
-        Channel.VISITED_15: None,
-    }
     columns = []
     for channel in _SHARES_OF:
-        visited = channel in earlier_days
-        prior = pipeline.visited_shares if visited else pipeline.first_hour_shares
-        columns.append(10 * shares(counts[:, channel], prior, PRIOR_WEIGHT, earlier_days.get(channel)))
+        if channel in (Channel.VISITED_ALL, Channel.VISITED_15):
+            prior, days = pipeline.visited_shares, visit_days_behind(channel, counts)
+        else:
+            prior, days = pipeline.first_hour_shares, None
+        # Shares are about 1/24: ten times that is near the other features' scale.
+        columns.append(10 * shares(counts[:, channel], prior, PRIOR_WEIGHT, days))
     weights = counts[:, list(_WEIGHT_OF)].sum(axis=2)
     return [*columns, np.log1p(weights) / 3]
 

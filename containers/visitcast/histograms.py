@@ -160,3 +160,28 @@ def shares(
     days = counts.sum(axis=-1, keepdims=True) if total is None else total
     mixed: NDArray[np.float32] = (counts + np.float32(prior_weight) * prior) / (days + np.float32(prior_weight))
     return mixed
+
+
+def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Count the visit days behind a channel of hours visited, decayed as the channel is.
+
+    One day may count in several hours, so the channel's own sum is not the number of days.
+
+    Parameters
+    ----------
+    channel : Channel
+        ``VISITED_ALL`` or ``VISITED_15``.
+    histograms : float32 array [rows, len(Channel), 24]
+        Decayed histograms.
+
+    Returns
+    -------
+    float32 array [rows, 1]
+        ``1 + a + a^2 + ...``, one term per earlier visit day.
+    """
+    days: NDArray[np.float32] = histograms[:, Channel.FIRST_ALL].sum(axis=1, keepdims=True)
+    decay = _DECAY_PER_VISIT[channel]
+    if decay == 1:
+        return days
+    decayed: NDArray[np.float32] = ((1 - decay ** days.astype(np.float64)) / (1 - decay)).astype(np.float32)
+    return decayed

@@ -19,6 +19,8 @@ from visitcast.errors import InputError
 MINIMUM_HISTORY: Final = 3
 WIDTH_PERCENT: Final = 10
 """Validation and test windows each hold this share of the eligible rows."""
+MINIMUM_ROWS: Final = {"train": 100, "validation": 10, "test": 10}
+"""Fewer rows than these in a part say nothing about a model."""
 MAX_FOLDS: Final = 7
 """Fold 1 of 7 trains on the earliest 10% of the rows; an eighth fold would have nothing to train on."""
 
@@ -105,3 +107,21 @@ def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
 def _percentile(ascending: NDArray[np.int32], percent: int) -> int:
     """Date at a percentile by rank, in exact integer arithmetic (``int(0.9 * 10)`` style rounding would drift)."""
     return int(ascending[len(ascending) * percent // 100])
+
+
+def require_enough_rows(parts: Split) -> None:
+    """Refuse a split of which a part is too small to learn from or to judge on.
+
+    Raises
+    ------
+    InputError
+        A part has fewer rows than ``MINIMUM_ROWS``.
+    """
+    sizes = {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
+    if any(sizes[part] < minimum for part, minimum in MINIMUM_ROWS.items()):
+        found = ", ".join(f"{part} {size} (at least {MINIMUM_ROWS[part]})" for part, size in sizes.items())
+        raise InputError(
+            "There are too few visit days to train and judge a model.",
+            f"Only visit days with {MINIMUM_HISTORY} earlier active days of the same user count. Rows: {found}.",
+            "Supply more users or a longer period of events.",
+        )

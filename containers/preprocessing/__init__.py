@@ -1,0 +1,1 @@
+"""The preprocessing image: visits CSV in, dataset and fitted transformer out."""

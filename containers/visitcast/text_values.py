@@ -1,0 +1,57 @@
+"""Give columns of text their values, and say which texts have none. Whole columns at a time."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Reading = tuple[NDArray[np.int64], NDArray[np.bool_]]
+"""Values [rows], 0 where there is none, and where that is, [rows]."""
+
+
+def integers(text: Any) -> Reading:
+    """Read an Arrow array of strings as whole numbers of at most 18 digits, which always fit 64 bits."""
+    filled = text.fill_null("")
+    readable: Any = pc.match_substring_regex(filled, r"\A-?[0-9]{1,18}\z")
+    numbers: Any = pc.cast(pc.if_else(readable, filled, pa.scalar("0")), pa.int64())
+    return numbers.to_numpy(), ~readable.to_numpy(zero_copy_only=False)
+
+
+def dates(text: Any) -> Reading:
+    """Read an Arrow array of strings ``YYYY-MM-DD`` as days since 1970-01-01."""
+    encoded = text.fill_null("").dictionary_encode()
+    # There are few distinct days, so plain Python reads them.
+    days = [_day(name) for name in encoded.dictionary.to_pylist()]
+    index = encoded.indices.to_numpy()
+    values = np.array([day or 0 for day in days], dtype=np.int64)
+    return values[index], np.array([day is None for day in days], dtype=bool)[index]
+
+
+def ranks(text: Any) -> Reading:
+    """Number the distinct strings of an Arrow array in sort order; equal strings get equal numbers."""
+    encoded = text.fill_null("").dictionary_encode()
+    # Arrow compares UTF-8 bytes, which is the order of code points, as with Athena's ORDER BY.
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    index = encoded.indices.to_numpy()
+    return rank[index], np.zeros(len(index), dtype=bool)
+
+
+def days_since_epoch(day: date) -> int:
+    """Count the days since 1970-01-01."""
+    return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _day(text: str) -> int | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    # fromisoformat also reads 20261123 and 2026-W48-1.
+    return days_since_epoch(day) if day.isoformat() == text else None
