@@ -1,0 +1,56 @@
+"""One region and one deployed stack for all tests of the workflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from deployed_stack import QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
+
+from demo.events import upload_events
+from demo.simulator import World, simulate
+
+WORLD = World(users=60, days=60, end=date(2026, 10, 31), seed=7)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack with simulated events in its bucket."""
+    if name := os.environ.get("VISITCAST_TEST_STACK"):
+        yield Stack(stack_outputs(name), os.environ.get("AWS_ENDPOINT_URL", ""), Path())
+        return
+    home = tmp_path_factory.mktemp("region")
+    with pytest.MonkeyPatch.context() as patch, local_region(home) as url:
+        for variable, value in region_environment(home).items():
+            patch.setenv(variable, value)
+        outputs = deploy(tmp_path_factory.mktemp("build"))
+        found = Stack(outputs, url, home)
+        upload_events((block.events for block in simulate(WORLD)), found.bucket)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack").lift_faults()
+
+
+@pytest.fixture(scope="session")
+def production(stack: Stack) -> Production:
+    """A first run that succeeded: there is a model in production from here on."""
+    return Production(stack, stack.run(QUICK))
+
+
+@pytest.fixture
+def unharmed(stack: Stack, production: Production) -> Iterator[None]:
+    """After a failure: nothing that was written is lost or changed, and the production endpoint answers as before."""
+    before = stack.keys("runs/")
+    answer = production.forecast()
+    yield
+    after = stack.keys("runs/")
+    assert {key: after.get(key) for key in before} == before
+    assert production.forecast() == answer

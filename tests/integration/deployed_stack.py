@@ -1,0 +1,261 @@
+"""The real stack in a local region, for tests: deployed by the real `sam`, driven by boto3 alone.
+
+The region is found through the environment: where ``VISITCAST_TEST_STACK`` names a deployed stack, the tests use that
+stack and whatever endpoint the AWS_* variables lead to, a real account included; else they start a region of their own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+STACK_NAME = "visitcast-test"
+TEXT_COLUMNS = {"user_id", "visit_date", "platform"}
+WITHIN_SECONDS = 300
+
+QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate": {"MustBeat": []}}
+"""Execution input for a run whose model's quality does not matter."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A finished execution."""
+
+    arn: str
+    status: str
+    error: str
+    cause: str
+    output: dict[str, Any]
+    states: list[str]
+    """Names of the states in the order in which they were entered."""
+    events: list[dict[str, Any]]
+
+    @property
+    def end_state(self) -> str:
+        return self.states[-1]
+
+    def outputs_of(self, state: str) -> list[dict[str, Any]]:
+        """Return what a state gave, once for each time it was left."""
+        exits = [e["stateExitedEventDetails"] for e in self.events if "stateExitedEventDetails" in e]
+        return [json.loads(details["output"]) for details in exits if details["name"] == state]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack and the region it is in."""
+
+    outputs: dict[str, str]
+    region_url: str
+    home: Path
+
+    @cached_property
+    def s3(self) -> Any:
+        return boto3.client("s3")
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        return boto3.client("sagemaker")
+
+    @cached_property
+    def step_functions(self) -> Any:
+        return boto3.client("stepfunctions")
+
+    @property
+    def bucket(self) -> str:
+        return self.outputs["BucketName"]
+
+    def start(self, execution_input: Any) -> str:
+        """Start the training workflow; return the execution's ARN."""
+        response = self.step_functions.start_execution(
+            stateMachineArn=self.outputs["TrainStateMachineArn"], input=json.dumps(execution_input)
+        )
+        arn: str = response["executionArn"]
+        return arn
+
+    def finish(self, arn: str) -> Execution:
+        """Wait until an execution has ended."""
+        description = wait_for(
+            lambda: self.step_functions.describe_execution(executionArn=arn), lambda d: d["status"] != "RUNNING"
+        )
+        events = self.history(arn)
+        return Execution(
+            arn=arn,
+            status=description["status"],
+            error=description.get("error", ""),
+            cause=description.get("cause", ""),
+            output=json.loads(description.get("output") or "{}"),
+            states=entered(events),
+            events=events,
+        )
+
+    def run(self, execution_input: Any) -> Execution:
+        """Run the training workflow to its end."""
+        return self.finish(self.start(execution_input))
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        pages = self.step_functions.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def wait_for_state(self, arn: str, state: str) -> None:
+        """Wait until an execution has entered a state."""
+        wait_for(lambda: entered(self.history(arn)), lambda states: state in states)
+
+    def read_json(self, uri: str) -> Any:
+        return json.loads(self.read(uri))
+
+    def read(self, uri: str) -> bytes:
+        place = urlparse(uri)
+        body: bytes = self.s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+        return body
+
+    def keys(self, prefix: str) -> dict[str, str]:
+        """Return the ETag of each object under a prefix of the stack's bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
+
+    def order_fault(self, **fault: Any) -> None:
+        """Make something go wrong in the local region; see localaws/faults.py."""
+        request = urllib.request.Request(
+            f"{self.region_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+    def lift_faults(self) -> None:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=10
+        ):
+            pass
+
+    def processes(self) -> list[dict[str, Any]]:
+        """List the jobs, endpoints and handlers that run now."""
+        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=10) as response:
+            found: list[dict[str, Any]] = json.load(response)
+        return found
+
+    def invoke(self, function: str, payload: Any) -> tuple[Any, bool]:
+        """Invoke a function of the stack by its logical id; return its answer and whether it failed."""
+        resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+        name = next(r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == function)
+        response = boto3.client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload))
+        return json.loads(response["Payload"].read()), "FunctionError" in response
+
+
+@dataclass(frozen=True)
+class Production:
+    """The stack's endpoint after a run that succeeded."""
+
+    stack: Stack
+    execution: Execution
+
+    @cached_property
+    def endpoint(self) -> str:
+        return self.stack.outputs["EndpointName"]
+
+    @cached_property
+    def request(self) -> bytes:
+        """One user's visits and the day after, taken from the run's own visits file."""
+        run = self.execution.outputs_of("Prepare run")[0]["run"]
+        rows = list(csv.DictReader(io.StringIO(self.stack.read(run["InputFilePath"]).decode())))
+        user_id = rows[0]["user_id"]
+        visits = [
+            {name: value if name in TEXT_COLUMNS else int(value) for name, value in row.items() if name != "user_id"}
+            for row in rows
+            if row["user_id"] == user_id
+        ]
+        next_day = date.fromisoformat(visits[-1]["visit_date"]) + timedelta(days=1)
+        return json.dumps({"users": [{"user_id": user_id, "date": str(next_day), "visits": visits}]}).encode()
+
+    def forecast(self) -> dict[str, Any]:
+        """Ask the endpoint; fails when it does not answer with one forecast."""
+        response = boto3.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=self.endpoint, ContentType="application/json", Body=self.request
+        )
+        (forecast,) = json.loads(response["Body"].read())["forecasts"]
+        return dict(forecast)
+
+    def config(self) -> str:
+        """Return the name of the endpoint config that is in production now."""
+        name: str = self.stack.sagemaker.describe_endpoint(EndpointName=self.endpoint)["EndpointConfigName"]
+        return name
+
+
+def entered(events: list[dict[str, Any]]) -> list[str]:
+    return [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
+
+
+def wait_for(look: Any, is_enough: Any) -> Any:
+    """Look again and again until it is enough; give up after some minutes."""
+    end = time.monotonic() + WITHIN_SECONDS
+    while not is_enough(seen := look()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"Still not there after {WITHIN_SECONDS} s; last seen: {seen!r:.500}")
+        time.sleep(0.1)
+    return seen
+
+
+@contextmanager
+def local_region(home: Path) -> Iterator[str]:
+    """Run a region of its own on a free port; yield its address."""
+    command = [sys.executable, "-m", "localaws"]
+    subprocess.run([*command, "up", "--port", "0", "--home", str(home)], cwd=ROOT, check=True, timeout=120)
+    try:
+        yield json.loads((home / "region.json").read_text())["endpoint_url"]
+    finally:
+        subprocess.run([*command, "down", "--home", str(home)], cwd=ROOT, check=True, timeout=60)
+
+
+def region_environment(home: Path) -> dict[str, str]:
+    """Return what `python -m localaws env` says, as variables."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "localaws", "env", "--home", str(home)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    pairs = (line.removeprefix("export ").split("=", 1) for line in printed.splitlines() if line.startswith("export "))
+    return {name: value.strip("'\"") for name, value in pairs}
+
+
+def deploy(build_folder: Path) -> dict[str, str]:
+    """`sam build` and `sam deploy --config-env local`; return the stack's outputs."""
+    sam = [str(Path(sys.executable).parent / "sam")]
+    environment = {
+        **os.environ,
+        "SAM_CLI_TELEMETRY": "0",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    template = build_folder / "template.yaml"
+    for arguments in (
+        ["build", "--build-dir", str(build_folder)],
+        ["deploy", "--config-env", "local", "--template-file", str(template), "--stack-name", STACK_NAME],
+    ):
+        done = subprocess.run(
+            [*sam, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return stack_outputs(STACK_NAME)
+
+
+def stack_outputs(name: str) -> dict[str, str]:
+    outputs = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}

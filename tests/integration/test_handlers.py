@@ -1,0 +1,107 @@
+"""The Lambda handlers, invoked as deployed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from deployed_stack import STACK_NAME, Stack
+
+MIB = 1024**2
+
+
+def start_event(stack: Stack, execution_id: str) -> dict[str, str]:
+    (key,) = stack.keys("sql/")
+    return {
+        "SqlUri": f"s3://{stack.bucket}/{key}",
+        "Database": stack.outputs["DatabaseName"],
+        "WorkGroup": stack.outputs["WorkGroupName"],
+        "ExecutionId": execution_id,
+    }
+
+
+def test_a_retried_start_does_not_start_a_second_query(stack: Stack) -> None:
+    athena = boto3.client("athena")
+    work_group = stack.outputs["WorkGroupName"]
+    before = len(athena.list_query_executions(WorkGroup=work_group)["QueryExecutionIds"])
+    answers = [
+        stack.invoke("StartQueryExecutionFunction", start_event(stack, execution_id))
+        for execution_id in ("arn:one", "arn:one", "arn:two")
+    ]
+    assert not any(failed for _, failed in answers)
+    first, retried, other = (answer["QueryExecutionId"] for answer, _ in answers)
+    assert first == retried != other
+    assert len(athena.list_query_executions(WorkGroup=work_group)["QueryExecutionIds"]) == before + 2
+
+
+def test_a_missing_sql_file_is_an_error_that_names_it(stack: Stack) -> None:
+    event = start_event(stack, "arn:three") | {"SqlUri": f"s3://{stack.bucket}/sql/nowhere.sql"}
+    answer, failed = stack.invoke("StartQueryExecutionFunction", event)
+    assert failed
+    assert answer["errorType"] == "NoSuchKey"
+
+
+@pytest.fixture
+def small_parts(stack: Stack) -> Iterator[None]:
+    """Lower the multipart threshold of the deployed copy function to S3's smallest part."""
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    name = next(r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "CopyS3ContentFunction")
+    functions = boto3.client("lambda")
+    original = functions.get_function_configuration(FunctionName=name).get("Environment", {}).get("Variables", {})
+    lowered = {"MULTIPART_THRESHOLD_BYTES": str(5 * MIB), "MULTIPART_PART_BYTES": str(5 * MIB)}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": original | lowered})
+    yield
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": original})
+
+
+def put(stack: Stack, key: str, body: bytes) -> str:
+    stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=body)
+    return f"s3://{stack.bucket}/{key}"
+
+
+def copy(stack: Stack, source: str, destination: str) -> tuple[Any, bool]:
+    return stack.invoke("CopyS3ContentFunction", {"SourceUri": source, "DestinationUri": destination})
+
+
+def test_a_large_object_is_copied_in_parts(stack: Stack, small_parts: None) -> None:
+    body = b'"user_id"\n' + b'"0123456789abcdef"\n' * (12 * MIB // 19)
+    destination = f"s3://{stack.bucket}/copies/large.csv"
+    answer, failed = copy(stack, put(stack, "athena-results/large.csv", body), destination)
+    assert not failed, answer
+    assert answer == {"Uri": destination, "SizeInBytes": len(body)}
+    # S3 marks an object of n parts with -n at the end of its ETag.
+    assert stack.keys("copies/large.csv")["copies/large.csv"].strip('"').endswith("-3")
+    assert hashlib.sha256(stack.read(destination)).digest() == hashlib.sha256(body).digest()
+
+
+def test_a_small_object_is_copied_whole(stack: Stack) -> None:
+    destination = f"s3://{stack.bucket}/copies/small.csv"
+    answer, failed = copy(stack, put(stack, "athena-results/small.csv", b'"user_id"\n"a"\n'), destination)
+    assert not failed, answer
+    assert stack.read(destination) == b'"user_id"\n"a"\n'
+    assert "-" not in stack.keys("copies/small.csv")["copies/small.csv"]
+
+
+@pytest.mark.parametrize("body", [pytest.param(b"", id="empty"), pytest.param(b'"user_id"\n', id="header only")])
+def test_a_result_without_rows_replaces_nothing(stack: Stack, body: bytes) -> None:
+    destination = put(stack, "copies/kept.csv", b'"user_id"\n"kept"\n')
+    answer, failed = copy(stack, put(stack, "athena-results/empty.csv", body), destination)
+    assert failed
+    assert answer["errorType"] == "EmptyResult"
+    assert stack.read(destination) == b'"user_id"\n"kept"\n'
+
+
+def test_a_source_that_is_gone_replaces_nothing(stack: Stack) -> None:
+    destination = put(stack, "copies/kept.csv", b'"user_id"\n"kept"\n')
+    answer, failed = copy(stack, f"s3://{stack.bucket}/athena-results/gone.csv", destination)
+    assert failed, answer
+    assert stack.read(destination) == b'"user_id"\n"kept"\n'
+
+
+def test_the_deployment_published_the_sql_that_the_state_machine_reads(stack: Stack) -> None:
+    (key,) = stack.keys("sql/")
+    machine = stack.step_functions.describe_state_machine(stateMachineArn=stack.outputs["TrainStateMachineArn"])
+    assert f"s3://{stack.bucket}/{key}" in machine["definition"]
