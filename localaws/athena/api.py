@@ -1,0 +1,72 @@
+"""Athena's API: requests about queries in, JSON out. Work groups, catalogs and tags stay moto's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from moto.athena.responses import AthenaResponse
+
+from localaws.athena.backend import PAGE_LIMIT, InvalidRequestError, LocalAthenaBackend
+
+
+class LocalAthenaResponse(AthenaResponse):
+    """moto's Athena API with the operations on query executions replaced."""
+
+    @property
+    def _backend(self) -> LocalAthenaBackend:
+        return cast(LocalAthenaBackend, self.athena_backend)
+
+    def start_query_execution(self) -> str:
+        """Answer StartQueryExecution."""
+        return json.dumps({"QueryExecutionId": self._backend.start(json.loads(self.body))})
+
+    def get_query_execution(self) -> str:
+        """Answer GetQueryExecution."""
+        execution = self._backend.execution(self._get_param("QueryExecutionId"))
+        return json.dumps({"QueryExecution": execution.describe()})
+
+    def batch_get_query_execution(self) -> str:
+        """Answer BatchGetQueryExecution."""
+        found, missing = [], []
+        for execution_id in self._get_param("QueryExecutionIds"):
+            try:
+                found.append(self._backend.execution(execution_id).describe())
+            except InvalidRequestError as error:
+                entry = {"QueryExecutionId": execution_id, "ErrorCode": "NOT_FOUND", "ErrorMessage": error.message}
+                missing.append(entry)
+        return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
+
+    def get_query_results(self) -> str:
+        """Answer GetQueryResults."""
+        page = self._backend.result_page(
+            self._get_param("QueryExecutionId"),
+            self._get_param("NextToken"),
+            int(self._get_param("MaxResults", PAGE_LIMIT)),
+        )
+        return json.dumps(page)
+
+    def stop_query_execution(self) -> str:
+        """Answer StopQueryExecution; a query that has ended stays as it is."""
+        self._backend.execution(self._get_param("QueryExecutionId")).cancel()
+        return "{}"
+
+    def list_query_executions(self) -> str:
+        """Answer ListQueryExecutions: the newest first, one page."""
+        name = self._get_param("WorkGroup") or "primary"
+        executions: list[Any] = list(self._backend.executions.values())
+        newest = [execution.id for execution in reversed(executions) if execution.work_group == name]
+        start = int(self._get_param("NextToken") or 0)
+        end = start + int(self._get_param("MaxResults") or 50)
+        answer: dict[str, Any] = {"QueryExecutionIds": newest[start:end]}
+        if end < len(newest):
+            answer["NextToken"] = str(end)
+        return json.dumps(answer)
+
+    def get_query_runtime_statistics(self) -> str:
+        """Answer GetQueryRuntimeStatistics with the timeline; stages are none here."""
+        execution = self._backend.execution(self._get_param("QueryExecutionId"))
+        timeline = execution.describe()["Statistics"]
+        rows = {"InputBytes": timeline.pop("DataScannedInBytes")}
+        del timeline["ResultReuseInformation"]
+        return json.dumps({"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}})

@@ -1,0 +1,132 @@
+"""One query execution: its state, and its description as GetQueryExecution answers it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from localaws.athena.errors import QueryError
+from localaws.athena.results import Column
+
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+_DDL = ("ALTER", "CREATE", "DESCRIBE", "DROP", "MSCK", "SHOW")
+
+
+@dataclass
+class QueryExecution:
+    """One query from its start to its end; the runner and the API share it.
+
+    Attributes
+    ----------
+    output_location
+        S3 URI of the result file.
+    cancelled
+        Set when the query is to stop.
+    data_scanned_bytes
+        Size of the objects that the query's tables consist of.
+    """
+
+    id: str
+    query: str
+    context: Mapping[str, str]
+    work_group: str
+    output_location: str
+    parameters: Sequence[str] | None = None
+    scan_limit_bytes: int | None = None
+    status: str = "QUEUED"
+    reason: str | None = None
+    error: QueryError | None = None
+    columns: Sequence[Column] = ()
+    data_scanned_bytes: int = 0
+    submitted_at: float = field(default_factory=time.time)
+    running_at: float | None = None
+    planned_at: float | None = None
+    finished_at: float | None = None
+    connection: duckdb.DuckDBPyConnection | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self) -> bool:
+        """Leave the queue; False when the query has been cancelled meanwhile."""
+        with self._lock:
+            if self.status != "QUEUED":
+                return False
+            self.status, self.running_at = "RUNNING", time.time()
+            return True
+
+    def finish(self, status: str, reason: str | None = None, error: QueryError | None = None) -> bool:
+        """Enter a final state; the first one stays. Returns whether this was the first."""
+        with self._lock:
+            if self.status in FINAL:
+                return False
+            self.status, self.reason, self.error, self.finished_at = status, reason, error, time.time()
+            return True
+
+    def cancel(self) -> None:
+        """Stop the query, whatever it is doing; one that has ended stays as it is."""
+        self.cancelled.set()
+        if self.finish("CANCELLED", "Query cancelled by user") and (connection := self.connection) is not None:
+            connection.interrupt()
+
+    @property
+    def is_ddl(self) -> bool:
+        """Tell whether the statement defines data instead of reading it."""
+        return self.query.lstrip().upper().startswith(_DDL)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what GetQueryExecution answers under QueryExecution."""
+        status: dict[str, Any] = {"State": self.status, "SubmissionDateTime": self.submitted_at}
+        if self.finished_at is not None:
+            status["CompletionDateTime"] = self.finished_at
+        if self.reason:
+            status["StateChangeReason"] = self.reason
+        if self.error is not None:
+            status["AthenaError"] = {
+                "ErrorCategory": self.error.category,
+                "ErrorType": self.error.type,
+                "Retryable": False,
+                "ErrorMessage": self.error.reason,
+            }
+        described: dict[str, Any] = {
+            "QueryExecutionId": self.id,
+            "Query": self.query,
+            "StatementType": "DDL" if self.is_ddl else "DML",
+            "ResultConfiguration": {"OutputLocation": self.output_location},
+            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "QueryExecutionContext": dict(self.context),
+            "Status": status,
+            "Statistics": self._statistics(),
+            "WorkGroup": self.work_group,
+            "EngineVersion": {
+                "SelectedEngineVersion": "AUTO",
+                "EffectiveEngineVersion": "Athena engine version 3",
+            },
+            "SubstatementType": self.query.split(None, 1)[0].upper(),
+        }
+        if self.parameters:
+            described["ExecutionParameters"] = list(self.parameters)
+        return described
+
+    def _statistics(self) -> dict[str, Any]:
+        end = self.finished_at or time.time()
+        started = self.running_at or end
+        planned = self.planned_at or started
+        return {
+            "EngineExecutionTimeInMillis": _milliseconds(started, end),
+            "DataScannedInBytes": self.data_scanned_bytes,
+            "TotalExecutionTimeInMillis": _milliseconds(self.submitted_at, end),
+            "QueryQueueTimeInMillis": _milliseconds(self.submitted_at, started),
+            "ServicePreProcessingTimeInMillis": 0,
+            "QueryPlanningTimeInMillis": _milliseconds(started, planned),
+            "ServiceProcessingTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": False},
+        }
+
+
+def _milliseconds(start: float, end: float) -> int:
+    return max(0, round((end - start) * 1000))

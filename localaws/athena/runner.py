@@ -1,0 +1,146 @@
+"""Run one query on DuckDB: bring its tables near, run it, put the result file into S3."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from moto.glue.exceptions import EntityNotFoundException
+from moto.glue.models import glue_backends
+
+from localaws import faults, s3files
+from localaws.athena import results, sql, tables
+from localaws.athena.errors import QueryError, classify, position
+from localaws.athena.execution import QueryExecution
+from localaws.athena.object_cache import ObjectCache
+
+CONCURRENT_QUERIES = 4
+"""Further queries wait as QUEUED, as on AWS once an account's capacity is used."""
+
+MEMORY_LIMIT = "1GB"
+THREADS = 2
+
+
+class Runner:
+    """Runs the queries of one account and region.
+
+    Parameters
+    ----------
+    account_id, region
+        Whose catalog and objects.
+    folder
+        For local copies of objects, spilled data and results on their way to S3.
+    """
+
+    def __init__(self, account_id: str, region: str, folder: Path) -> None:
+        self._store = s3files.Store(account_id, region)
+        self._catalog: Any = glue_backends[account_id][region]
+        self._folder = folder
+        self._cache = ObjectCache(folder / "objects")
+        self._slots = threading.Semaphore(CONCURRENT_QUERIES)
+
+    def start(self, execution: QueryExecution) -> None:
+        """Run a query in a thread of its own; its execution tells how it goes."""
+        threading.Thread(target=self._run, args=(execution,), name=f"athena-{execution.id}", daemon=True).start()
+
+    def _run(self, execution: QueryExecution) -> None:
+        with self._slots:
+            if not execution.begin():
+                return
+            result = self._folder / "results" / f"{execution.id}.csv"
+            try:
+                self._hold(execution)
+                self._execute(execution, result)
+            except _CancelledError:
+                pass
+            except Exception as error:  # noqa: BLE001 - whatever happens, the query must reach a final state
+                failure = classify(error, execution.query)
+                reason = self._cache.in_s3_terms(failure.reason)
+                execution.finish("FAILED", reason, failure)
+            finally:
+                result.unlink(missing_ok=True)
+
+    def _hold(self, execution: QueryExecution) -> None:
+        """Wait while a fault holds this query."""
+        released = faults.active.take_hold("athena", execution.query)
+        while released is not None and not released.wait(0.05):
+            _go_on(execution)
+
+    def _execute(self, execution: QueryExecution, result: Path) -> None:
+        tree = sql.bind(sql.parse(execution.query), execution.parameters or [])
+        database = execution.context.get("Database", "default").lower()
+        with self._connect(execution) as connection:
+            for owner, name in sorted(sql.tables(tree, database)):
+                _go_on(execution)
+                self._add_table(connection, execution, owner, name)
+            limit = execution.scan_limit_bytes
+            if limit is not None and execution.data_scanned_bytes > limit:
+                execution.finish(
+                    "CANCELLED", f"Bytes scanned limit was exceeded: {execution.data_scanned_bytes} > {limit}"
+                )
+                return
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database}"')
+            connection.execute(f"SET search_path = '{database},main'")
+            query = sql.to_duckdb(tree)
+            execution.columns = results.columns_of(connection, query)
+            execution.planned_at = time.time()
+            _go_on(execution)
+            result.parent.mkdir(parents=True, exist_ok=True)
+            results.write(connection, query, execution.columns, result)
+        _go_on(execution)
+        self._store.upload(result, execution.output_location)
+        execution.finish("SUCCEEDED")
+
+    @contextmanager
+    def _connect(self, execution: QueryExecution) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a database in memory for one query; an open connection would keep its threads for ever."""
+        spill = self._folder / "spill"
+        connection = duckdb.connect(
+            config={"threads": THREADS, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}
+        )
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET integer_division = true")
+            for macro in sql.MACROS:
+                connection.execute(f"CREATE MACRO {macro}")
+            results.prepare(connection)
+            execution.connection = connection
+            yield connection
+        finally:
+            execution.connection = None
+            connection.close()
+
+    def _add_table(
+        self, connection: duckdb.DuckDBPyConnection, execution: QueryExecution, database: str, name: str
+    ) -> None:
+        try:
+            described = self._catalog.get_table(database, name).as_dict()
+        except EntityNotFoundException as error:
+            missing = "Schema" if database not in self._catalog.databases else "Table"
+            raise QueryError(
+                f"{missing.upper()}_NOT_FOUND",
+                f"{position(execution.query, name)}: {missing} 'awsdatacatalog.{database}"
+                f"{'.' + name if missing == 'Table' else ''}' does not exist",
+            ) from error
+        partitions = [entry.as_dict() for entry in self._catalog.get_partitions(database, name, "")]
+        table = tables.Table.from_glue(database, name, described, partitions)
+        paths = []
+        for found, uri, partition in tables.objects(table, self._store):
+            _go_on(execution)
+            execution.data_scanned_bytes += found.size
+            paths.append(self._cache.fetch(found, uri, partition))
+        tables.create_view(connection, table, paths, self._cache)
+
+
+class _CancelledError(Exception):
+    """The query was stopped; its execution already says so."""
+
+
+def _go_on(execution: QueryExecution) -> None:
+    if execution.cancelled.is_set():
+        raise _CancelledError

@@ -1,0 +1,203 @@
+"""Athena's SQL in DuckDB's words.
+
+sqlglot translates the syntax and most functions. What it leaves, or translates to something that differs without an
+error, is rewritten here: complete hours in ``date_diff``, dates that stay dates, NULL where a pattern does not match.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import sqlglot
+from sqlglot import exp
+
+from localaws.athena.errors import MalformedQueryError, QueryError, malformed
+
+# sqlglot warns of every statement that it only tokenises; whether such a statement is supported is decided here.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+MACROS = (
+    "map_agg(k, v) AS map(list(k), list(v))",
+    "bitwise_left_shift(value, shift) AS (value << shift)",
+    "bitwise_right_shift(value, shift) AS (value >> shift)",
+    "every(x) AS bool_and(x)",
+    "geometric_mean(x) AS geomean(x)",
+    "e() AS exp(1)",
+    "codepoint(x) AS unicode(x)",
+    "is_nan(x) AS isnan(x)",
+    "width_bucket(x, low, high, buckets) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN buckets + 1 "
+    "ELSE CAST(floor((x - low) * buckets / CAST(high - low AS DOUBLE)) AS BIGINT) + 1 END",
+    "to_iso8601(x DATE) AS strftime(x, '%Y-%m-%d'), (x TIMESTAMP) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%g'), "
+    "(x TIMESTAMPTZ) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%gZ')",
+    # DuckDB turns a date into a timestamp here; Trino keeps it a date, and so must the result file.
+    "athena_date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), "
+    "(unit, x TIMESTAMP) AS date_trunc(unit, x), (unit, x TIMESTAMPTZ) AS date_trunc(unit, x)",
+    "athena_date_add(x DATE, step) AS CAST(x + step AS DATE), "
+    "(x TIMESTAMP, step) AS x + step, (x TIMESTAMPTZ, step) AS x + step",
+    # The local time in a zone, as a timestamp without zone: hour() and date() of it are the zone's.
+    "athena_at_timezone(x TIMESTAMP, zone) AS timezone(zone, timezone('UTC', x)), "
+    "(x TIMESTAMPTZ, zone) AS timezone(zone, x)",
+    "athena_regexp_extract(x, pattern, part) AS "
+    "CASE WHEN regexp_matches(x, pattern) THEN regexp_extract(x, pattern, part) END",
+)
+"""Functions of Trino that DuckDB lacks; each is created in every connection as ``CREATE MACRO <entry>``."""
+
+_JODA = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MMMM": "%B",
+    "MMM": "%b",
+    "MM": "%m",
+    "dd": "%d",
+    "d": "%-d",
+    "EEEE": "%A",
+    "EEE": "%a",
+    "HH": "%H",
+    "H": "%-H",
+    "hh": "%I",
+    "mm": "%M",
+    "ss": "%S",
+    "SSS": "%g",
+    "a": "%p",
+    "Z": "%z",
+}
+
+
+def parse(text: str) -> exp.Expr:
+    """Parse one statement of Athena's SQL.
+
+    Raises
+    ------
+    MalformedQueryError
+        The text is not exactly one statement.
+    """
+    try:
+        statements = [tree for tree in sqlglot.parse(text, read="athena") if tree is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise malformed(error) from error
+    if not statements:
+        raise MalformedQueryError("line 1:1: mismatched input '<EOF>'. Expecting a statement")
+    if len(statements) > 1:
+        raise MalformedQueryError(f"Only one sql statement is allowed. Got: {text}")
+    return statements[0]
+
+
+def bind(tree: exp.Expr, parameters: Sequence[str]) -> exp.Expr:
+    """Put ExecutionParameters in the place of the question marks.
+
+    Parameters
+    ----------
+    tree
+        A statement; it is left as it is.
+    parameters
+        SQL literals, in the order of the question marks.
+
+    Raises
+    ------
+    QueryError
+        There are more or fewer parameters than question marks.
+    """
+    bound = tree.copy()
+    marks = list(bound.find_all(exp.Placeholder, bfs=False))
+    if len(marks) != len(parameters):
+        raise QueryError(
+            "INVALID_PARAMETER_USAGE",
+            f"line 1:1: Incorrect number of parameters: expected {len(marks)} but found {len(parameters)}",
+        )
+    for mark, literal in zip(marks, parameters, strict=True):
+        mark.replace(exp.paren(sqlglot.parse_one(literal, read="athena")))
+    return bound
+
+
+def tables(tree: exp.Expr, database: str) -> set[tuple[str, str]]:
+    """List the tables that a statement reads, as (database, table) in lower case; names of WITH are none."""
+    common = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    found = set()
+    for table in tree.find_all(exp.Table):
+        name = table.name.lower()
+        if name and (table.db or name not in common) and table.db.lower() != "information_schema":
+            found.add((table.db.lower() or database, name))
+    return found
+
+
+def to_duckdb(tree: exp.Expr) -> str:
+    """Translate a statement whose parameters are bound."""
+    named = _name_columns(tree.copy())
+    for table in named.find_all(exp.Table):
+        table.set("catalog", None)
+    return named.transform(_rewrite).sql(dialect="duckdb")
+
+
+def _name_columns(tree: exp.Expr) -> exp.Expr:
+    """Name the result's nameless columns ``_col0``, ``_col1``... as Athena does."""
+    if not isinstance(tree, exp.Query):
+        return tree
+    for position, column in enumerate(tree.selects):
+        if not column.is_star and not isinstance(column, exp.Column | exp.Dot) and not column.alias:
+            column.replace(exp.alias_(column.copy(), f"_col{position}", quoted=True))
+    return tree
+
+
+def _rewrite(node: exp.Expr) -> exp.Expr:
+    match node:
+        case exp.DateDiff():
+            # DuckDB's date_diff counts the boundaries passed: 00:59 to 01:01 would be one hour.
+            return exp.func("date_sub", _unit(node), node.expression, node.this)
+        case exp.DateAdd():
+            return exp.func("athena_date_add", node.this, exp.Interval(this=exp.paren(node.expression), unit=node.unit))
+        case exp.Add() if isinstance(node.expression, exp.Interval):
+            return exp.func("athena_date_add", node.this, node.expression)
+        case exp.Sub() if isinstance(node.expression, exp.Interval):
+            return exp.func("athena_date_add", node.this, exp.Neg(this=node.expression))
+        case exp.DateTrunc() | exp.TimestampTrunc():
+            return exp.func("athena_date_trunc", _unit(node), node.this)
+        case exp.AtTimeZone():
+            return exp.func("athena_at_timezone", node.this, node.args["zone"])
+        case exp.RegexpExtract():
+            group = node.args.get("group") or exp.Literal.number(0)
+            return exp.func("athena_regexp_extract", node.this, node.expression, group)
+        case exp.Extract() if node.name.upper() in ("DOW", "DAY_OF_WEEK", "DAYOFWEEK"):
+            return exp.Extract(this=exp.var("ISODOW"), expression=node.expression)
+        case exp.Extract() if node.name.upper() == "DAY_OF_YEAR":
+            return exp.Extract(this=exp.var("DOY"), expression=node.expression)
+        case exp.Anonymous():
+            return _rewrite_function(node)
+    return node
+
+
+def _rewrite_function(node: exp.Anonymous) -> exp.Expr:
+    arguments = node.expressions
+    match node.name.lower(), arguments:
+        case "at_timezone", [instant, zone]:
+            return exp.func("athena_at_timezone", instant, zone)
+        case "format_datetime", [instant, exp.Literal() as pattern]:
+            return exp.func("strftime", instant, exp.Literal.string(_from_joda(pattern.name)))
+        case "parse_datetime", [text, exp.Literal() as pattern]:
+            return exp.func("strptime", text, exp.Literal.string(_from_joda(pattern.name)))
+        case "millisecond", [instant]:
+            return exp.Mod(this=exp.func("date_part", exp.Literal.string("millisecond"), instant), expression="1000")
+        case "any_match", [values, test]:
+            return exp.GT(this=_count_matching(values, test), expression=exp.Literal.number(0))
+        case "none_match", [values, test]:
+            return exp.EQ(this=_count_matching(values, test), expression=exp.Literal.number(0))
+    return node
+
+
+def _count_matching(values: exp.Expr, test: exp.Expr) -> exp.Expr:
+    return exp.func("len", exp.ArrayFilter(this=values, expression=test))
+
+
+def _unit(node: exp.Expr) -> exp.Expr:
+    unit = node.args.get("unit")
+    return exp.Literal.string(unit.name.lower() if unit is not None else "day")
+
+
+def _from_joda(pattern: str) -> str:
+    """Translate a pattern of Joda-Time into one of strftime, longest letters first."""
+    result, rest = "", pattern
+    while rest:
+        token = next((token for token in sorted(_JODA, key=len, reverse=True) if rest.startswith(token)), rest[0])
+        result += _JODA.get(token, token.replace("%", "%%").replace("'", ""))
+        rest = rest[len(token) :]
+    return result

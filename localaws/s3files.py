@@ -1,0 +1,148 @@
+"""Objects of the region's S3 as local files, and back, without a round trip over HTTP."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import FakeDeleteMarker, s3_backends
+from moto.utilities.utils import get_partition
+
+
+class ObjectNotFoundError(LookupError):
+    """There is no such bucket or object."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
+
+    Raises
+    ------
+    ValueError
+        The text is no S3 URI.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme not in ("s3", "s3a") or not bucket:
+        raise ValueError(f"{uri!r} is no S3 URI. Write s3://bucket/key.")
+    return bucket, key
+
+
+class Store:
+    """The S3 of one account.
+
+    Parameters
+    ----------
+    account_id, region
+        Whose objects: S3 is one store per account and partition, for all regions.
+    """
+
+    def __init__(self, account_id: str, region: str) -> None:
+        self._backend: Any = s3_backends[account_id][get_partition(region)]
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether the bucket exists."""
+        try:
+            self._backend.get_bucket(bucket)
+        except MissingBucket:
+            return False
+        return True
+
+    def has(self, uri: str) -> bool:
+        """Tell whether this very object exists."""
+        bucket, key = split_uri(uri)
+        return self.has_bucket(bucket) and self._find(bucket, key) is not None
+
+    def objects(self, bucket: str, prefix: str) -> Iterator[Any]:
+        """Yield the current objects whose key starts with a prefix, sorted by key; folder markers are left out.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is no such bucket.
+        """
+        try:
+            keys = self._backend.get_bucket(bucket).keys
+        except MissingBucket:
+            raise ObjectNotFoundError(f"The specified bucket does not exist: {bucket}") from None
+        names = sorted(name for name in list(keys) if name.startswith(prefix) and not name.endswith("/"))
+        for name in names:
+            found = keys.get(name)
+            if found is not None and not isinstance(found, FakeDeleteMarker):
+                yield found
+
+    def download(self, uri: str, path: Path) -> None:
+        """Copy one object to a file.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is no such bucket or object.
+        """
+        bucket, key = split_uri(uri)
+        if not self.has_bucket(bucket) or (found := self._find(bucket, key)) is None:
+            raise ObjectNotFoundError(f"There is no object {uri}")
+        save(found, path)
+
+    def upload(self, path: Path, uri: str) -> None:
+        """Put a file into S3 as one object.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is no such bucket.
+        """
+        bucket, key = split_uri(uri)
+        try:
+            if path.stat().st_size == 0:
+                self._backend.put_object(bucket, key, b"")
+                return
+            # A mapped file is written to the object's own buffer block by block, never held twice as bytes.
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                self._backend.put_object(bucket, key, content)
+        except MissingBucket:
+            raise ObjectNotFoundError(f"The specified bucket does not exist: {bucket}") from None
+
+    def read(self, uri: str, start: int, length: int) -> bytes:
+        """Read part of an object; fewer bytes at its end.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is no such bucket or object.
+        """
+        bucket, key = split_uri(uri)
+        if not self.has_bucket(bucket) or (found := self._find(bucket, key)) is None:
+            raise ObjectNotFoundError(f"There is no object {uri}")
+        # `_value_buffer` is moto's own: the public `value` would copy the whole object.
+        with found.lock:
+            found._value_buffer.seek(start)
+            data: bytes = found._value_buffer.read(length)
+        return data
+
+    def _find(self, bucket: str, key: str) -> Any | None:
+        found = self._backend.get_object(bucket, key)
+        return None if isinstance(found, FakeDeleteMarker) else found
+
+
+def etag(found: Any) -> str:
+    """Return an object's ETag without its quotes."""
+    # moto computes it on first use from the same buffer that readers seek in, so it needs the reader's lock.
+    with found.lock:
+        return str(found.etag).strip('"')
+
+
+def save(found: Any, path: Path) -> None:
+    """Copy an object to a file; nobody ever sees the file half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{threading.get_ident()}.part")
+    with temporary.open("wb") as file, found.lock:
+        found._value_buffer.seek(0)
+        shutil.copyfileobj(found._value_buffer, file, 1024 * 1024)
+    os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call
