@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-HOME_  := build/localaws
+REGION := build/localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
@@ -41,11 +41,11 @@ demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it
-	@$(BIN)/python -m localaws up --home $(HOME_)
+	@$(BIN)/python -m localaws up --home $(REGION)
 
 .PHONY: down
 down: $(READY) ## stop the local region and everything in it
-	@$(BIN)/python -m localaws down --home $(HOME_)
+	@$(BIN)/python -m localaws down --home $(REGION)
 
 # --- check -----------------------------------------------------------------------------------------------------------
 

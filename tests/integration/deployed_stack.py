@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -232,8 +233,8 @@ def region_environment(home: Path) -> dict[str, str]:
         text=True,
         timeout=60,
     ).stdout
-    pairs = (line.removeprefix("export ").split("=", 1) for line in printed.splitlines() if line.startswith("export "))
-    return {name: value.strip("'\"") for name, value in pairs}
+    words = (word for word in shlex.split(printed) if "=" in word)
+    return dict(word.split("=", 1) for word in words)
 
 
 def deploy(build_folder: Path) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""Measure what the documentation claims; print one table and write ``build/bench/results.json``.
+
+``python -m benchmarks [--events FILE] [--clone]``: the whole demo on simulated events and, where a file is given, on
+real ones; with ``--clone`` also from a fresh clone to the finished demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.pipeline import Figure, from_clone, run_demo
+
+RESULTS = Path("build/bench/results.json")
+
+
+def main() -> int:
+    """Run the chosen measurements; return 0 when every one could be taken."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--events", type=Path, help="also measure the demo on this events file (Parquet or CSV)")
+    parser.add_argument("--clone", action="store_true", help="also measure from a fresh clone to the finished demo")
+    options = parser.parse_args()
+
+    figures = run_demo("simulated events", [])
+    if options.events:
+        figures += run_demo(options.events.name, ["--events", str(options.events.resolve())])
+    if options.clone:
+        figures += from_clone()
+    report(figures)
+    return 0
+
+
+def report(figures: list[Figure]) -> None:
+    """Print the figures and write them, whole or not at all."""
+    table = Table(title=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    for column, justify in (
+        ("what", "left"),
+        ("figure", "left"),
+        ("value", "right"),
+        ("unit", "left"),
+        ("target", "left"),
+    ):
+        table.add_column(column, justify="right" if justify == "right" else "left")
+    for figure in figures:
+        table.add_row(figure.subject, figure.name, f"{figure.value:,.4g}", figure.unit, figure.target)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    written = RESULTS.with_suffix(".part")
+    written.write_text(json.dumps([figure._asdict() for figure in figures], indent=2) + "\n", encoding="utf-8")
+    written.replace(RESULTS)
+    print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
