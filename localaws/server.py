@@ -76,11 +76,15 @@ def assemble(settings: Settings) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     from localaws import patches
+    from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
 
     patches.install(settings)
     application = DomainDispatcherApplication(create_backend_app)
-    return OwnPaths(FaultInjector(application), {"/_localaws/health": _health})
+    return OwnPaths(
+        FaultInjector(application),
+        {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
+    )
 
 
 Answer = tuple[int, Any]

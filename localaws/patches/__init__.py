@@ -72,6 +72,7 @@ def replaced_by(replacement: Any) -> Callable[[Any], Any]:
 
 def install(settings: Settings) -> None:
     """Apply the patches of all services, and let the engines take their backends' places."""
-    from localaws.patches import lambda_runtime, stepfunctions
+    from localaws.patches import cloudformation, lambda_runtime, stepfunctions
 
-    apply_all([*stepfunctions.patches(settings), *lambda_runtime.patches(settings)])
+    for service in (lambda_runtime, stepfunctions, cloudformation):
+        apply_all(service.patches(settings))

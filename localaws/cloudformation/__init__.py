@@ -1,0 +1,1 @@
+"""CloudFormation: stacks that are really deployed, updated, rolled back and deleted."""

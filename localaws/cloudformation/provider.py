@@ -1,0 +1,155 @@
+"""Who handles a resource type: the region's own list, a function behind a custom resource, or moto."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moto.cloudformation.parsing import generate_resource_name, get_model_map
+
+from localaws.cloudformation import custom_resource
+from localaws.cloudformation.resource import ApiResource, Request, ResourceError, ResourceType
+from localaws.cloudformation.resource_types import RESOURCE_TYPES
+from localaws.cloudformation.template import is_custom
+from localaws.settings import Settings
+
+Resource = Any
+"""An `ApiResource` or an instance of one of moto's classes."""
+
+REPLACED_BY_MOTO = frozenset({"AWS::CloudFormation::Stack"})
+"""Types of moto that are left out: its nested stacks would not go through this deployment."""
+
+
+def known_types() -> set[str]:
+    """Return every type that can be created, custom resources aside."""
+    return (set(get_model_map()) - REPLACED_BY_MOTO) | set(RESOURCE_TYPES)
+
+
+class Provider:
+    """Creates, updates and deletes the resources of one stack."""
+
+    def __init__(self, settings: Settings, region: str, account_id: str, stack_id: str, stack_name: str) -> None:
+        self.settings, self.region, self.account_id = settings, region, account_id
+        self.stack_id, self.stack_name = stack_id, stack_name
+
+    def create(self, logical_id: str, type_name: str, properties: dict[str, Any]) -> Resource:
+        """Create a resource."""
+        resource_type = _own_type(type_name)
+        name = self._name(logical_id, type_name, properties, resource_type)
+        if resource_type:
+            return ApiResource(resource_type.create(self._request(logical_id, type_name, name, properties)))
+        resource = _moto_class(type_name).create_from_cloudformation_json(
+            name,
+            {"Type": type_name, "Properties": properties},
+            self.account_id,
+            self.region,
+            LogicalId=logical_id,
+            StackId=self.stack_id,
+            ResourceType=type_name,
+        )
+        if resource is None:
+            raise ResourceError(f"{type_name} was not created")
+        return resource
+
+    def update(
+        self,
+        logical_id: str,
+        type_name: str,
+        properties: dict[str, Any],
+        resource: Resource,
+        old_properties: Mapping[str, Any],
+    ) -> Resource:
+        """Update a resource in place, or create another, by whose new physical id the caller sees that the old is due."""
+        resource_type = _own_type(type_name)
+        if resource_type is None:
+            return self._update_by_moto(logical_id, type_name, properties, resource, old_properties)
+        changed = {key for key in {*properties, *old_properties} if properties.get(key) != old_properties.get(key)}
+        replaced_by = resource_type.replaced_by | {resource_type.name_property}
+        if resource_type.update is None or changed & replaced_by:
+            return self._replace(logical_id, type_name, properties, resource, old_properties)
+        request = self._request(logical_id, type_name, resource.physical_resource_id, properties)
+        return ApiResource(resource_type.update(request, resource.handled, old_properties))
+
+    def delete(self, logical_id: str, type_name: str, properties: Mapping[str, Any], resource: Resource) -> None:
+        """Delete a resource."""
+        physical_id = resource.physical_resource_id
+        resource_type = _own_type(type_name)
+        if resource_type:
+            resource_type.delete(self._request(logical_id, type_name, physical_id, properties), physical_id)
+            return
+        model = _moto_class(type_name)
+        if _implements(model, "delete_from_cloudformation_json"):
+            document = {"Type": type_name, "Properties": dict(properties)}
+            model.delete_from_cloudformation_json(physical_id, document, self.account_id, self.region)
+        elif hasattr(resource, "delete"):
+            resource.delete(self.account_id, self.region)
+
+    def _update_by_moto(
+        self,
+        logical_id: str,
+        type_name: str,
+        properties: dict[str, Any],
+        resource: Resource,
+        old_properties: Mapping[str, Any],
+    ) -> Resource:
+        model = _moto_class(type_name)
+        if not _implements(model, "update_from_cloudformation_json"):
+            return self._replace(logical_id, type_name, properties, resource, old_properties)
+        name = properties.get(model.cloudformation_name_type() or "", resource.physical_resource_id)
+        return model.update_from_cloudformation_json(
+            original_resource=resource,
+            new_resource_name=name,
+            cloudformation_json={"Type": type_name, "Properties": properties},
+            account_id=self.account_id,
+            region_name=self.region,
+        )
+
+    def _replace(
+        self,
+        logical_id: str,
+        type_name: str,
+        properties: dict[str, Any],
+        resource: Resource,
+        old_properties: Mapping[str, Any],
+    ) -> Resource:
+        """Create the successor first, as AWS does; where both would have one name, the old one has to go before."""
+        resource_type = _own_type(type_name)
+        name_property = (
+            resource_type.name_property if resource_type else _moto_class(type_name).cloudformation_name_type()
+        )
+        if name_property and properties.get(name_property) == resource.physical_resource_id:
+            self.delete(logical_id, type_name, old_properties, resource)
+        return self.create(logical_id, type_name, properties)
+
+    def _name(
+        self, logical_id: str, type_name: str, properties: Mapping[str, Any], resource_type: ResourceType | None
+    ) -> str:
+        name_property = (
+            resource_type.name_property if resource_type else _moto_class(type_name).cloudformation_name_type()
+        )
+        given = properties.get(name_property) if name_property else None
+        return str(given) if given else str(generate_resource_name(type_name, self.stack_name, logical_id))
+
+    def _request(self, logical_id: str, type_name: str, name: str, properties: Mapping[str, Any]) -> Request:
+        return Request(
+            settings=self.settings,
+            region=self.region,
+            account_id=self.account_id,
+            stack_id=self.stack_id,
+            logical_id=logical_id,
+            type_name=type_name,
+            name=name,
+            properties=properties,
+        )
+
+
+def _own_type(type_name: str) -> ResourceType | None:
+    return custom_resource.TYPE if is_custom(type_name) else RESOURCE_TYPES.get(type_name)
+
+
+def _moto_class(type_name: str) -> Any:
+    return get_model_map()[type_name]
+
+
+def _implements(model: Any, method: str) -> bool:
+    return not getattr(getattr(model, method), "__isabstractmethod__", False)

@@ -1,0 +1,145 @@
+"""One resource of a stack: how a type is created, updated and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from moto.core.common_models import CloudFormationModel
+
+from localaws.clients import client
+from localaws.settings import Settings
+
+
+class ResourceError(Exception):
+    """A resource could not be created, updated or deleted; the text is the status reason."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a handler of a resource type is asked to bring about.
+
+    Attributes
+    ----------
+    name
+        Physical name: the one in the properties, or a generated one.
+    properties
+        With every intrinsic function resolved.
+    """
+
+    settings: Settings
+    region: str
+    account_id: str
+    stack_id: str
+    logical_id: str
+    type_name: str
+    name: str
+    properties: Mapping[str, Any]
+
+    def call(self, service: str, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call an API of the region; values get the types of the API, since templates may hold them all as text."""
+        api = client(self.settings, service, self.region)
+        operation = api.meta.method_to_api_mapping[method]
+        shape = api.meta.service_model.operation_model(operation).input_shape
+        answer: dict[str, Any] = getattr(api, method)(**coerce(parameters, shape))
+        return answer
+
+    def pick(self, *names: str) -> dict[str, Any]:
+        """Return those of the named properties that are given."""
+        return {name: self.properties[name] for name in names if name in self.properties}
+
+
+@dataclass(frozen=True)
+class Handled:
+    """A resource that exists: its physical id (what Ref returns) and attributes (what Fn::GetAtt does)."""
+
+    physical_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """A resource type as calls of the region's own API.
+
+    Attributes
+    ----------
+    name_property
+        Property that holds the physical name, if any.
+    update
+        Gets the request, the resource and its old properties. None: a change replaces the resource.
+    replaced_by
+        Properties whose change replaces the resource although others are updated in place.
+    """
+
+    name: str
+    create: Callable[[Request], Handled]
+    delete: Callable[[Request, str], None]
+    update: Callable[[Request, Handled, Mapping[str, Any]], Handled] | None = None
+    name_property: str = ""
+    replaced_by: frozenset[str] = frozenset()
+
+
+class ApiResource(CloudFormationModel):  # type: ignore[misc]
+    """A handled resource in the clothes that moto's resolution of Ref and Fn::GetAtt expects."""
+
+    def __init__(self, handled: Handled) -> None:
+        self.handled = handled
+
+    @property
+    def physical_resource_id(self) -> str:
+        """What Ref returns."""
+        return self.handled.physical_id
+
+    def get_cfn_attribute(self, attribute_name: str) -> Any:
+        """Return what Fn::GetAtt does."""
+        value: Any = self.handled.attributes
+        for part in [attribute_name] if attribute_name in self.handled.attributes else attribute_name.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                raise ResourceError(f"Requested attribute {attribute_name} does not exist in schema for this resource")
+            value = value[part]
+        return value
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        """Attributes are known only once the resource exists."""
+        del attr
+        return True
+
+    def is_created(self) -> bool:
+        """Handlers return when the resource exists."""
+        return True
+
+    # Abstract in the base class; the deployment calls the resource type's own functions instead.
+    @staticmethod
+    def cloudformation_name_type() -> str:
+        """Not asked for."""
+        return ""
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        """Not asked for: must not shadow a type of moto."""
+        return "localaws::ApiResource"
+
+
+def coerce(value: Any, shape: Shape | None) -> Any:
+    """Give a value from a template the type that an API's shape asks for."""
+    if isinstance(shape, StructureShape) and isinstance(value, dict):
+        return {name: coerce(item, shape.members.get(name)) for name, item in value.items()}
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        return [coerce(item, shape.member) for item in value]
+    if isinstance(shape, MapShape) and isinstance(value, dict):
+        return {name: coerce(item, shape.value) for name, item in value.items()}
+    kind = shape.type_name if shape is not None else ""
+    if kind in ("integer", "long") and isinstance(value, str | float):
+        return int(value)
+    if kind in ("double", "float") and isinstance(value, str):
+        return float(value)
+    if kind == "boolean" and isinstance(value, str):
+        return value.lower() == "true"
+    if kind == "string" and isinstance(value, bool):
+        return str(value).lower()
+    if kind == "string" and isinstance(value, int | float):
+        return str(value)
+    return value

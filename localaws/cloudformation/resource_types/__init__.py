@@ -1,0 +1,20 @@
+"""Resource types that moto lacks, or whose properties it drops: each is a few calls of the region's own API."""
+
+from __future__ import annotations
+
+from localaws.cloudformation.resource import ResourceType
+from localaws.cloudformation.resource_types import (
+    analytics,
+    functions,
+    messaging,
+    observability,
+    policies,
+    scheduling,
+    state_machines,
+)
+
+RESOURCE_TYPES: dict[str, ResourceType] = {
+    resource_type.name: resource_type
+    for module in (analytics, functions, messaging, observability, policies, scheduling, state_machines)
+    for resource_type in module.TYPES
+}

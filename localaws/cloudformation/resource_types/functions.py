@@ -1,0 +1,174 @@
+"""AWS::Lambda. moto's own classes drop most properties, and have no alias and no deletion of versions."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
+
+CONFIGURATION = (
+    "Role",
+    "Handler",
+    "Description",
+    "Timeout",
+    "MemorySize",
+    "VpcConfig",
+    "Environment",
+    "Runtime",
+    "DeadLetterConfig",
+    "TracingConfig",
+    "Layers",
+    "EphemeralStorage",
+    "LoggingConfig",
+)
+"""Properties that CreateFunction and UpdateFunctionConfiguration name alike."""
+
+
+def _create_function(request: Request) -> Handled:
+    properties = request.properties
+    if properties.get("PackageType") == "Image":
+        raise ResourceError("Functions with PackageType Image are not supported by the local region; use Zip.")
+    answer = request.call(
+        "lambda",
+        "create_function",
+        FunctionName=request.name,
+        Code=_code(properties["Code"]),
+        Tags=_tags(properties),
+        **request.pick(*CONFIGURATION, "Architectures"),
+    )
+    _set_concurrency(request, request.name)
+    return Handled(request.name, {"Arn": answer["FunctionArn"]})
+
+
+def _update_function(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
+    properties, name = request.properties, current.physical_id
+    if properties["Code"] != old_properties["Code"]:
+        request.call(
+            "lambda",
+            "update_function_code",
+            FunctionName=name,
+            **_code(properties["Code"]),
+            **request.pick("Architectures"),
+        )
+    # What is no longer given goes back to its default; moto and AWS leave it as it was when the parameter is absent.
+    configuration = {"Environment": {"Variables": {}}, "Layers": [], "Description": "", **request.pick(*CONFIGURATION)}
+    request.call("lambda", "update_function_configuration", FunctionName=name, **configuration)
+    arn = current.attributes["Arn"]
+    if gone := sorted(set(_tags(old_properties)) - set(_tags(properties))):
+        request.call("lambda", "untag_resource", Resource=arn, TagKeys=gone)
+    if tags := _tags(properties):
+        request.call("lambda", "tag_resource", Resource=arn, Tags=tags)
+    _set_concurrency(request, name)
+    return current
+
+
+def _set_concurrency(request: Request, name: str) -> None:
+    if "ReservedConcurrentExecutions" in request.properties:
+        reserved = request.properties["ReservedConcurrentExecutions"]
+        request.call("lambda", "put_function_concurrency", FunctionName=name, ReservedConcurrentExecutions=reserved)
+
+
+def _delete_function(request: Request, physical_id: str) -> None:
+    request.call("lambda", "delete_function", FunctionName=physical_id)
+
+
+def _code(code: Mapping[str, Any]) -> dict[str, Any]:
+    if "ZipFile" in code:  # in a template: the text of the module `index`
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("index.py", code["ZipFile"])
+        return {"ZipFile": archive.getvalue()}
+    return {name: code[name] for name in ("S3Bucket", "S3Key", "S3ObjectVersion") if name in code}
+
+
+def _tags(properties: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: str(tag["Value"]) for tag in properties.get("Tags", [])}
+
+
+def _create_version(request: Request) -> Handled:
+    answer = request.call("lambda", "publish_version", **request.pick("FunctionName", "Description", "CodeSha256"))
+    return Handled(answer["FunctionArn"], {"Version": answer["Version"], "FunctionArn": answer["FunctionArn"]})
+
+
+def _delete_version(request: Request, physical_id: str) -> None:
+    name, _, version = physical_id.partition(":function:")[2].partition(":")
+    request.call("lambda", "delete_function", FunctionName=name, Qualifier=version)
+
+
+def _create_alias(request: Request) -> Handled:
+    parameters = request.pick("FunctionName", "FunctionVersion", "Name", "Description")
+    answer = request.call("lambda", "create_alias", **parameters)
+    return Handled(answer["AliasArn"], {"AliasArn": answer["AliasArn"]})
+
+
+def _update_alias(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
+    del old_properties
+    parameters = request.pick("FunctionName", "FunctionVersion", "Name", "Description")
+    request.call("lambda", "update_alias", **parameters)
+    return current
+
+
+def _delete_alias(request: Request, physical_id: str) -> None:
+    del physical_id
+    request.call("lambda", "delete_alias", **request.pick("FunctionName", "Name"))
+
+
+def _create_permission(request: Request) -> Handled:
+    request.call(
+        "lambda",
+        "add_permission",
+        StatementId=request.name,
+        **request.pick("FunctionName", "Action", "Principal", "SourceArn", "SourceAccount", "EventSourceToken"),
+    )
+    return Handled(request.name, {"Id": request.name})
+
+
+def _delete_permission(request: Request, physical_id: str) -> None:
+    request.call(
+        "lambda", "remove_permission", FunctionName=request.properties["FunctionName"], StatementId=physical_id
+    )
+
+
+def _put_invoke_config(request: Request) -> Handled:
+    request.call(
+        "lambda",
+        "put_function_event_invoke_config",
+        **request.pick("FunctionName", "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"),
+    )
+    return Handled(f"{request.properties['FunctionName']}|{request.properties.get('Qualifier', '$LATEST')}")
+
+
+def _delete_invoke_config(request: Request, physical_id: str) -> None:
+    del physical_id
+    request.call("lambda", "delete_function_event_invoke_config", **request.pick("FunctionName"))
+
+
+TYPES = (
+    ResourceType(
+        "AWS::Lambda::Function",
+        _create_function,
+        _delete_function,
+        _update_function,
+        "FunctionName",
+        frozenset({"PackageType"}),
+    ),
+    ResourceType("AWS::Lambda::Version", _create_version, _delete_version),
+    ResourceType(
+        "AWS::Lambda::Alias",
+        _create_alias,
+        _delete_alias,
+        _update_alias,
+        replaced_by=frozenset({"FunctionName", "Name"}),
+    ),
+    ResourceType("AWS::Lambda::Permission", _create_permission, _delete_permission),
+    ResourceType(
+        "AWS::Lambda::EventInvokeConfig",
+        _put_invoke_config,
+        _delete_invoke_config,
+        lambda request, current, old_properties: _put_invoke_config(request),
+        replaced_by=frozenset({"FunctionName", "Qualifier"}),
+    ),
+)
