@@ -15,7 +15,7 @@ So, given the habits and everything seen up to midnight, the hour of the day's f
 (:mod:`demo.simulator.truth`), and with it the log loss that no forecaster can beat.
 """
 
-from demo.simulator.truth import Truth, best_possible_log_loss
+from demo.simulator.truth import Truth, best_possible_log_loss, concatenate
 from demo.simulator.world import Block, World, simulate
 
-__all__ = ["Block", "Truth", "World", "best_possible_log_loss", "simulate"]
+__all__ = ["Block", "Truth", "World", "best_possible_log_loss", "concatenate", "simulate"]

@@ -13,6 +13,7 @@ evening before runs on over midnight, given its page views:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -46,6 +47,16 @@ class Truth:
     visit_date: NDArray[np.int32]
     first_visit_hour: NDArray[np.int8]
     probability: NDArray[np.float32]
+
+
+def concatenate(parts: Sequence[Truth]) -> Truth:
+    """Join the truth of blocks of users, in their order."""
+    return Truth(
+        user=np.concatenate([part.user for part in parts]),
+        visit_date=np.concatenate([part.visit_date for part in parts]),
+        first_visit_hour=np.concatenate([part.first_visit_hour for part in parts]),
+        probability=np.concatenate([part.probability for part in parts]),
+    )
 
 
 def truth_of(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from demo.simulator import Truth, World, best_possible_log_loss, simulate
+from demo.simulator import Truth, World, best_possible_log_loss, concatenate, simulate
 from demo.simulator.clock import Clock, make_clock
 from demo.simulator.sessions import draw_sessions
 from demo.simulator.truth import carry_over, first_hour_probability, protocol_rows, truth_of
@@ -104,9 +104,7 @@ def test_truth_agrees_with_simulating_one_user_many_times(zone: str, day: date) 
 
 @pytest.fixture(scope="module")
 def truth() -> Truth:
-    blocks = list(simulate(World(users=2500, days=120, end=date(2026, 11, 10), seed=3)))
-    fields = ("user", "visit_date", "first_visit_hour", "probability")
-    return Truth(*(np.concatenate([getattr(b.truth, f) for b in blocks]) for f in fields))
+    return concatenate([block.truth for block in simulate(World(users=2500, days=120, end=date(2026, 11, 10), seed=3))])
 
 
 def test_truth_is_calibrated_hour_by_hour(truth: Truth) -> None:

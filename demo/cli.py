@@ -1,0 +1,86 @@
+"""The command line: ``python -m demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from demo.run import Options, run_demo
+from demo.simulator import World
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return 0 exactly when the execution succeeded."""
+    options = _options(_parser().parse_args(arguments))
+    signal.signal(signal.SIGTERM, _interrupt)  # so that what was started is also ended then
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    try:
+        return run_demo(options, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted: everything that was started has been stopped.")
+        return 130
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    world = World()
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description="Run the training pipeline in the local region, from events to a forecast."
+    )
+    parser.add_argument("--events", type=Path, metavar="FILE", help="your events, Parquet or CSV; default: simulated")
+    parser.add_argument("--users", type=int, default=world.users, help="users to simulate (%(default)s)")
+    parser.add_argument("--days", type=int, default=world.days, help="days to simulate (%(default)s)")
+    parser.add_argument("--end", type=date.fromisoformat, default=world.end, help="last simulated date (yesterday)")
+    parser.add_argument("--seed", type=int, default=world.seed, help="of the simulation (%(default)s)")
+    parser.add_argument("--input", type=Path, metavar="FILE.json", help="execution input (default: none)")
+    parser.add_argument(
+        "--hyperparameter", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="for the training job"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the region running; stop it with `make down`")
+    parser.add_argument("--stack-name", help="default: the one in samconfig.toml")
+    parser.add_argument("--home", type=Path, default=Path("build/localaws"), help="of the region (%(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/demo"), help="for summary.json and logs (%(default)s)"
+    )
+    return parser
+
+
+def _options(parsed: argparse.Namespace) -> Options:
+    return Options(
+        events=parsed.events,
+        world=World(users=parsed.users, days=parsed.days, end=parsed.end, seed=parsed.seed),
+        execution_input=_execution_input(parsed.input, dict(parsed.hyperparameter)),
+        stack_name=parsed.stack_name,
+        keep=parsed.keep,
+        home=parsed.home,
+        output=parsed.output,
+    )
+
+
+def _execution_input(path: Path | None, hyperparameters: dict[str, str]) -> dict[str, Any]:
+    try:
+        given = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--input {path} cannot be read: {error}") from error
+    if hyperparameters:
+        given["Hyperparameters"] = {**given.get("Hyperparameters", {}), **hyperparameters}
+    return dict(given)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value

@@ -1,0 +1,82 @@
+"""Run the training workflow once and tell what happens while it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from demo.history import StateRun, state_runs
+from demo.joblog import JobLog, Progress
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_stepfunctions.client import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
+
+_POLL_SECONDS = 0.5
+
+Watcher = Callable[[list[StateRun], Callable[[StateRun], Progress | None]], None]
+"""Called again and again with the stays in states so far, and a function that tells how far the job of one is."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution that has ended.
+
+    Attributes
+    ----------
+    arn : str
+    status : str
+        SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+    error, cause : str
+        Empty when it succeeded.
+    states : list of StateRun
+        Every stay in a state, in the order they were entered.
+    """
+
+    arn: str
+    status: str
+    error: str
+    cause: str
+    states: list[StateRun]
+
+
+def execute(
+    sfn: SFNClient,
+    logs: CloudWatchLogsClient,
+    state_machine_arn: str,
+    execution_input: dict[str, Any],
+    watch: Watcher,
+) -> Execution:
+    """Start an execution, follow it to its end; if the caller is interrupted, stop it and the job it runs."""
+    arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
+    ended = False
+    job_logs: dict[str, JobLog] = {}
+
+    def progress(run: StateRun) -> Progress | None:
+        if run.job is None or not run.job[1]:
+            return None
+        kind, job = run.job
+        return job_logs.setdefault(job, JobLog(logs, kind, job)).latest()
+
+    try:
+        while True:
+            # Asked before the history is read, so that the last history read is whole.
+            answer = sfn.describe_execution(executionArn=arn)
+            ended = answer["status"] != "RUNNING"
+            runs = state_runs(list(_events(sfn, arn)))
+            watch(runs, progress)
+            if ended:
+                return Execution(arn, answer["status"], answer.get("error", ""), answer.get("cause", ""), runs)
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if not ended:
+            sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")
+
+
+def _events(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:
+    for page in sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True):
+        yield from page["events"]

@@ -1,0 +1,86 @@
+"""The region in which the demo takes place: one that already runs, or one of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.commands import run
+from demo.errors import DemoError
+
+_ISOLATION = {
+    # Neither a profile nor an instance role of the person at the terminal may leak into the demo, or the demo to them.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "SAM_CLI_TELEMETRY": "0",
+}
+
+
+@contextmanager
+def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
+    """Use the region at `home` if it runs, else start one there and stop it on leaving, however the block ends.
+
+    Inside the block the ``AWS_*`` variables of this process, and so boto3 and sam, lead to that region and nowhere
+    else.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the region's files.
+    logs : Path
+        Folder for the output of the commands.
+    keep : bool
+        Leave a region that was started here running.
+    """
+    with _isolated():
+        environment = _environment_of(home)
+        is_new = environment is None
+        try:
+            os.environ.update(_start(home, logs) if environment is None else environment)
+            yield
+        except BaseException:
+            keep = False
+            raise
+        finally:
+            if is_new and not keep:
+                run(_localaws("down", home), logs / "region-down.log")
+
+
+@contextmanager
+def _isolated() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        for name in before:
+            if name.startswith("AWS_"):
+                del os.environ[name]
+        os.environ.update(_ISOLATION)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _start(home: Path, logs: Path) -> dict[str, str]:
+    run(_localaws("up", home, "--port", "0"), logs / "region-up.log")
+    environment = _environment_of(home)
+    if environment is None:
+        raise DemoError("The region ended.", "It had just started.", f"Look into {home / 'region.log'}.")
+    return environment
+
+
+def _environment_of(home: Path) -> dict[str, str] | None:
+    """Variables that lead to the running region, from ``python -m localaws env``; None when none runs."""
+    answer = subprocess.run(_localaws("env", home), capture_output=True, text=True, check=False)
+    if answer.returncode:
+        return None
+    return dict(word.split("=", 1) for word in shlex.split(answer.stdout) if "=" in word)
+
+
+def _localaws(command: str, home: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "localaws", command, "--home", str(home), *options]

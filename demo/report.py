@@ -1,0 +1,117 @@
+"""The demo's last page: states, metrics, the gate's verdict, the endpoint and one forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from visitcast import metrics
+
+_HEADINGS = {
+    metrics.LOG_LOSS: "log loss",
+    metrics.BEST_HOUR_HIT_RATE: "hit rate",
+    metrics.TOP1: "top 1",
+    metrics.WITHIN_ONE_HOUR: "± 1 h",
+    metrics.CIRCULAR_MAE_HOURS: "circular MAE",
+    metrics.MAE_HOURS: "MAE h",
+    metrics.RMSE_HOURS: "RMSE h",
+    metrics.ECE: "ECE",
+}
+_CHART_WIDTH = 46
+
+
+def print_report(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print all parts of a summary that it has."""
+    _states(console, summary)
+    if summary["evaluation"]["model"]:
+        _metrics(console, summary)
+        _gate(console, summary["gate"])
+    _endpoint(console, summary["endpoint"])
+    if summary["failure"]:
+        console.print(f"\n[bold red]{summary['status']}[/]")
+        console.print(summary["failure"], markup=False, highlight=False)
+
+
+def _states(console: Console, summary: Mapping[str, Any]) -> None:
+    if not summary["states"]:
+        return
+    table = Table(title="States", title_justify="left", box=None, pad_edge=False)
+    table.add_column("state")
+    table.add_column("times", justify="right")
+    table.add_column("seconds", justify="right")
+    for name, seconds in summary["seconds"]["states"].items():
+        times = summary["states"].count(name)
+        table.add_row(escape(name), str(times) if times > 1 else "", f"{seconds:.1f}")
+    table.add_row("[dim]set-up[/]", "", f"{summary['seconds']['setup']:.1f}")
+    table.add_row("[dim]everything[/]", "", f"{summary['seconds']['total']:.1f}")
+    console.print()
+    console.print(table)
+
+
+def _metrics(console: Console, summary: Mapping[str, Any]) -> None:
+    data, evaluation = summary["data"], summary["evaluation"]
+    rows = data["test_rows"]
+    table = Table(title=f"Forecast of the first-visit hour on {rows:,} test rows", title_justify="left", box=None)
+    table.add_column("")
+    for heading in _HEADINGS.values():
+        table.add_column(heading, justify="right")
+    table.add_row("model", *_cells(evaluation["model"]), style="bold")
+    for name, scores in evaluation["baselines"].items():
+        table.add_row(name, *_cells(scores))
+    best = evaluation["best_possible_log_loss"]
+    if best is not None:
+        table.add_row("best possible", *_cells({metrics.LOG_LOSS: best}), style="green")
+    console.print()
+    console.print(table)
+    console.print(f"[dim]{data['events']:,} events, {data['users']:,} users, {data['visit_days']:,} visit days[/]")
+
+
+def _cells(scores: Mapping[str, float | None]) -> list[str]:
+    values = (scores.get(name) for name in _HEADINGS)
+    return ["" if value is None else f"{value:.3f}" for value in values]
+
+
+def _gate(console: Console, gate: Mapping[str, Any]) -> None:
+    verdict = "[green]passed[/]" if gate["passed"] else "[red]rejected[/]"
+    console.print(f"\nGate: {verdict}")
+    for reason in gate["reasons"]:
+        console.print(f"  - {reason}", markup=False, highlight=False)
+
+
+def _endpoint(console: Console, endpoint: Mapping[str, Any]) -> None:
+    if not endpoint["status"]:
+        return
+    console.print(
+        f"\nEndpoint {endpoint['name']}: {endpoint['status']}, {endpoint['action']}, config {endpoint['config']}",
+        markup=False,
+        highlight=False,
+    )
+    forecast = endpoint["forecast"]
+    if forecast:
+        console.print(
+            f"It forecasts for user {forecast['user_id']} on {forecast['date']}: "
+            f"best hour {forecast['best_hour']:02d}, confidence {forecast['confidence']:.2f} ({forecast['source']})",
+            markup=False,
+            highlight=False,
+        )
+        for line in chart(forecast["first_visit_hour"], forecast["best_hour"]):
+            console.print(line, markup=False, highlight=False)
+
+
+def chart(probabilities: list[float], best_hour: int) -> list[str]:
+    """Draw the 24 probabilities as bars, one line for each hour; an arrow marks the best hour.
+
+    >>> chart([0.5, 0.25] + 22 * [0.25 / 22], 0)[1]
+    '  01 ███████████████████████                          25.0%'
+    """
+    top = max(probabilities)
+    lines = []
+    for hour, probability in enumerate(probabilities):
+        bar = "█" * round(_CHART_WIDTH * probability / top)
+        mark = "→" if hour == best_hour else " "
+        lines.append(f"{mark} {hour:02d} {bar:<{_CHART_WIDTH}}  {probability:5.1%}")
+    return lines

@@ -1,0 +1,147 @@
+"""The demo from end to end: events, region, stack, execution, forecast, summary."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.compute as pc
+from botocore.exceptions import BotoCoreError, ClientError
+
+from demo import stack
+from demo.errors import DemoError
+from demo.events import read_events
+from demo.execution import Execution, execute
+from demo.forecast import ask, example_request, read_visits
+from demo.history import run_plan
+from demo.region import region
+from demo.report import print_report
+from demo.screen import Screen
+from demo.simulator import Truth, World, best_possible_log_loss, concatenate, simulate
+from demo.summary import Outcome, endpoint_action, evaluation_of, summarise, write_summary
+from demo.upload import replace_events
+from visitcast import schema
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run of the demo may choose; without `events` it simulates `world`."""
+
+    events: Path | None
+    world: World
+    execution_input: dict[str, Any]
+    stack_name: str | None
+    keep: bool
+    home: Path
+    output: Path
+
+
+def run_demo(options: Options, console: Console) -> int:
+    """Run everything, print the report and write summary.json; return the exit status."""
+    began = time.monotonic()
+    outcome = Outcome()
+    try:
+        with Screen(console) as screen:
+            _run(options, screen, outcome, began)
+    except KeyboardInterrupt:
+        outcome.failure = "Interrupted."
+        raise
+    except (DemoError, ClientError, BotoCoreError) as error:
+        outcome.failure = str(error)
+    finally:
+        outcome.seconds_total = time.monotonic() - began
+        summary = summarise(outcome)
+        path = write_summary(options.output, summary)
+    print_report(console, summary)
+    console.print(f"\nWritten: {path}", markup=False)
+    return 0 if summary["status"] == "SUCCEEDED" and outcome.failure is None else 1
+
+
+def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> None:
+    logs = options.output / "logs"
+    with ExitStack() as running:
+        build = running.enter_context(stack.building(logs))  # goes on while events are made and the region starts
+        with screen.step("Read the events" if options.events else "Simulate events"):
+            events, truth = _events(options)
+        outcome.events = events.num_rows
+        with screen.step("Start the region"):
+            running.enter_context(region(options.home, logs, keep=options.keep))
+        with screen.step("sam build"):
+            stack.built(build, logs)
+        with screen.step("sam deploy"):
+            stack.deploy(options.stack_name, logs)
+            deployed = stack.describe(boto3.client("cloudformation"), options.stack_name or stack.default_name())
+        _check_dates(events, deployed)
+        with screen.step("Put the events into the bucket") as progress:
+            replace_events(boto3.client("s3"), deployed.bucket, events, progress)
+        del events
+        outcome.seconds_setup = time.monotonic() - began
+
+        execution = execute(
+            boto3.client("stepfunctions"),
+            boto3.client("logs"),
+            deployed.state_machine_arn,
+            options.execution_input,
+            screen.states,
+        )
+        outcome.execution = execution
+        outcome.evaluation = evaluation_of(execution)
+        if execution.status != "SUCCEEDED":
+            last = f" in {execution.states[-1].name!r}" if execution.states else ""
+            outcome.failure = f"The execution ended{last}: {execution.error or execution.status}\n{execution.cause}"
+        if truth is not None and outcome.evaluation is not None:
+            outcome.best_possible_log_loss = best_possible_log_loss(
+                truth, date.fromisoformat(outcome.evaluation["data"]["test_starts"])
+            )
+        with screen.step("Ask the endpoint"):
+            outcome.endpoint = _endpoint(execution, deployed.endpoint)
+
+
+def _events(options: Options) -> tuple[pa.Table, Truth | None]:
+    if options.events is not None:
+        return read_events(options.events), None
+    blocks = list(simulate(options.world))
+    return pa.concat_tables(block.events for block in blocks), concatenate([block.truth for block in blocks])
+
+
+def _check_dates(events: pa.Table, deployed: stack.Stack) -> None:
+    """Refuse events that the table would silently leave out: its partitions begin on a date of the stack's choice."""
+    first: datetime = pc.min(events[schema.EVENT_TIME]).as_py()
+    if first.astimezone(UTC).date() < deployed.events_start:
+        raise DemoError(
+            "The events begin before the events table does.",
+            f"The first event is of {first:%Y-%m-%d}, the table holds dates from {deployed.events_start} on.",
+            "Set EventsStartDate in samconfig.toml to an earlier date.",
+        )
+
+
+def _endpoint(execution: Execution, default_name: str) -> dict[str, Any] | None:
+    """Describe the run's endpoint and, where it answers, ask it for one forecast; None if there is no endpoint."""
+    plan = run_plan(execution.states)
+    name = plan.get("Names", {}).get("EndpointName", default_name)
+    try:
+        described = boto3.client("sagemaker").describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if "Could not find" in str(error):
+            return None
+        raise
+    forecast = None
+    if described["EndpointStatus"] == "InService" and any(run.name == "Preprocess" for run in execution.states):
+        visits = read_visits(boto3.client("s3"), plan["InputFilePath"])
+        forecast = ask(boto3.client("sagemaker-runtime"), name, example_request(visits))
+    return {
+        "name": name,
+        "config": described["EndpointConfigName"],
+        "status": described["EndpointStatus"],
+        "action": endpoint_action(execution),
+        "forecast": forecast,
+    }

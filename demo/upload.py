@@ -1,0 +1,118 @@
+"""Put events into the bucket: one Parquet file for each UTC date, as the events table wants them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError, ClientError
+
+from visitcast import schema
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+PREFIX = "events/"
+THREADS = 4
+_KEYS_PER_DELETE = 1000
+"""Limit of S3's DeleteObjects."""
+
+
+def replace_events(s3: S3Client, bucket: str, events: pa.Table, progress: Callable[[float], None]) -> int:
+    """Make `events` the only events of the bucket.
+
+    New files are put beside the old ones, then the old ones are deleted: at no time are the old events lost before
+    the new ones are there. A file's key holds a digest of its content, so an upload that was cut short or is repeated
+    puts only what is missing.
+
+    Parameters
+    ----------
+    s3 : S3Client
+    bucket : str
+    events : pyarrow.Table
+        As `demo.events.read_events` returns them, in any order.
+    progress : callable
+        Called with the share that is done, 0 to 1.
+
+    Returns
+    -------
+    int
+        Number of files, one for each UTC date.
+    """
+    before = set(_keys(s3, bucket))
+    kept: set[str] = set()
+    fresh: list[str] = []
+    dates = len(pc.unique(_date(events)))
+
+    def put(file: tuple[str, bytes]) -> None:
+        key, body = file
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    try:
+        with ThreadPoolExecutor(THREADS) as threads:
+            # Submitted as the files are made: they are encoded while earlier ones travel.
+            pending = []
+            for key, body in partition_files(events):
+                kept.add(key)
+                if key not in before:
+                    fresh.append(key)
+                    pending.append(threads.submit(put, (key, body)))
+                progress(0.5 * len(kept) / dates)
+            for done, future in enumerate(pending, start=1):
+                future.result()
+                progress(0.5 + 0.5 * done / len(pending))
+    except BaseException:
+        # Old and new events side by side would be counted twice: take the new ones back.
+        with suppress(ClientError, BotoCoreError):
+            _delete(s3, bucket, fresh)
+        raise
+    _delete(s3, bucket, sorted(before - kept))
+    progress(1.0)
+    return len(kept)
+
+
+def partition_files(events: pa.Table) -> Iterator[tuple[str, bytes]]:
+    """Cut events into Parquet files by UTC date: pairs of key and content, in order of date.
+
+    Rows of a file are in order of user and time. Times are written without a zone, as Athena's ``timestamp`` is.
+    """
+    time = pc.cast(events[schema.EVENT_TIME], pa.timestamp("ms"))
+    events = events.set_column(events.schema.get_field_index(schema.EVENT_TIME), schema.EVENT_TIME, time)
+    events = events.append_column(schema.EVENTS_PARTITION, _date(events))
+    events = events.sort_by(
+        [(schema.EVENTS_PARTITION, "ascending"), (schema.USER_ID, "ascending"), (schema.EVENT_TIME, "ascending")]
+    ).combine_chunks()
+    date = events[schema.EVENTS_PARTITION].to_numpy()
+    events = events.drop_columns([schema.EVENTS_PARTITION])
+    starts = np.flatnonzero(np.r_[True, date[1:] != date[:-1]]).tolist()
+    for start, end in zip(starts, [*starts[1:], len(date)], strict=True):
+        content = io.BytesIO()
+        pq.write_table(events.slice(start, end - start), content, compression="zstd")
+        body = content.getvalue()
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        yield f"{PREFIX}{schema.EVENTS_PARTITION}={np.datetime_as_string(date[start])}/{digest}.parquet", body
+
+
+def _date(events: pa.Table) -> pa.ChunkedArray[Any]:
+    return pc.cast(pc.cast(events[schema.EVENT_TIME], pa.timestamp("ms")), pa.date32(), safe=False)
+
+
+def _keys(s3: S3Client, bucket: str) -> Iterator[str]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
+        for item in page.get("Contents", []):
+            yield item["Key"]
+
+
+def _delete(s3: S3Client, bucket: str, keys: list[str]) -> None:
+    for start in range(0, len(keys), _KEYS_PER_DELETE):
+        objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + _KEYS_PER_DELETE]]
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
