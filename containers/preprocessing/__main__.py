@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from preprocessing.job import preprocess
 from visitcast.contract import run
 
+
+def main() -> None:
+    """Run the job."""
+    # Imported here, under the contract: a library that does not load is reported too, and SIGTERM is heard while the
+    # libraries load, which takes seconds.
+    from preprocessing.job import preprocess
+
+    preprocess()
+
+
 if __name__ == "__main__":
-    sys.exit(run(preprocess))
+    sys.exit(run(main))

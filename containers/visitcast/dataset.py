@@ -105,7 +105,7 @@ def position_in_history(dataset: Dataset) -> NDArray[np.int64]:
 def days_since_last_visit(dataset: Dataset) -> NDArray[np.int32]:
     """Days between a row's date and the same user's previous visit day, [N]; 0 on a user's first day."""
     gaps = np.diff(dataset.visit_date, prepend=dataset.visit_date[:1])
-    gaps[dataset.offsets[:-1]] = 0
+    gaps[position_in_history(dataset) == 0] = 0
     return gaps
 
 

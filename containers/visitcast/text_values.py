@@ -33,7 +33,7 @@ def dates(text: Any) -> Reading:
 
 
 def ranks(text: Any) -> Reading:
-    """Number the distinct strings of an Arrow array in sort order; equal strings get equal numbers."""
+    """Replace each string of an Arrow array by its rank among the distinct ones; no string is unreadable."""
     encoded = text.fill_null("").dictionary_encode()
     # Arrow compares UTF-8 bytes, which is the order of code points, as with Athena's ORDER BY.
     order = pc.array_sort_indices(encoded.dictionary).to_numpy()

@@ -85,7 +85,7 @@ class Rule:
 
 def _present(column: schema.Column) -> Rule:
     def broken(visits: Visits) -> Mask:
-        text: Any = visits.text[column.name].fill_null("")
+        text: Any = visits.text[column.name].fill_null(pa.scalar(""))
         blank: Mask = pc.equal(pc.utf8_trim_whitespace(text), pa.scalar("")).to_numpy()
         return blank
 

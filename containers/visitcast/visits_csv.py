@@ -86,7 +86,7 @@ def _read_text(file: Path) -> pa.Table:
         names = csv.open_csv(file, convert_options=_as_text([])).schema.names
         require_columns(names, file.name)
         table = csv.read_csv(file, convert_options=_as_text(names))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise InputError(
             f"{file.name} is not a CSV file in UTF-8.",
             str(error),

@@ -1,0 +1,86 @@
+"""Made visits for the tests: frames and datasets of any size, and CSV files as Athena writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from hypothesis import strategies as st
+
+from visitcast import schema
+from visitcast.dataset import Dataset, from_frame
+
+AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def made_frame(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> pd.DataFrame:
+    """Valid visits, sorted, of users with their own favourite hours; the last days lie before ``AS_OF``."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        days = int(rng.geometric(1 / mean_days))
+        dates = np.datetime64("2026-11-20") - np.cumsum(rng.geometric(0.4, size=days))[::-1]
+        favourite = rng.integers(24)
+        for day in dates:
+            hours = np.unique((favourite + rng.integers(-2, 3, size=rng.integers(1, 4))) % 24)
+            views = rng.multinomial(rng.integers(1, 20), [0.4, 0.3, 0.2, 0.1])
+            rows.append(
+                {
+                    schema.USER_ID: f"user-{user:04d}",
+                    schema.VISIT_DATE: str(day),
+                    schema.TOTAL_TIME_SPENT_S: int(rng.integers(0, 5000)),
+                    schema.TOTAL_PAGE_VIEWS: int(views.sum()),
+                    **dict(zip(schema.PAGE_VIEWS_BY_TYPE, views.tolist(), strict=True)),
+                    schema.FIRST_VISIT_HOUR: int(hours[0]),
+                    schema.LAST_VISIT_HOUR: int(hours[-1]),
+                    schema.HOURLY_VISITS: int((1 << hours).sum()),
+                    schema.PLATFORM: schema.PLATFORMS[int(rng.integers(4))],
+                    schema.UTC_OFFSET_MINUTES: 60,
+                }
+            )
+    return pd.DataFrame(rows, columns=list(schema.VISITS_COLUMNS))
+
+
+def made_dataset(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> Dataset:
+    """Dataset of :func:`made_frame`."""
+    return from_frame(made_frame(users, mean_days, seed))
+
+
+def datasets(max_users: int = 6) -> st.SearchStrategy[Dataset]:
+    """Datasets of few users with short and long histories."""
+    return st.builds(
+        made_dataset,
+        users=st.integers(1, max_users),
+        mean_days=st.sampled_from([1.0, 3.0, 30.0]),
+        seed=st.integers(0, 10_000),
+    )
+
+
+def history_of(dataset: Dataset, user: int, days: int) -> Dataset:
+    """The first days of one user."""
+    rows = slice(dataset.offsets[user], dataset.offsets[user] + days)
+    return Dataset(
+        user_ids=dataset.user_ids[user : user + 1],
+        offsets=np.array([0, days]),
+        visit_date=dataset.visit_date[rows],
+        first_visit_hour=dataset.first_visit_hour[rows],
+        last_visit_hour=dataset.last_visit_hour[rows],
+        hourly_visits=dataset.hourly_visits[rows],
+        total_time_spent_s=dataset.total_time_spent_s[rows],
+        total_page_views=dataset.total_page_views[rows],
+        page_views_by_type=dataset.page_views_by_type[rows],
+        platform=dataset.platform[rows],
+        utc_offset_minutes=dataset.utc_offset_minutes[rows],
+    )
+
+
+def write_csv(file: Path, frame: pd.DataFrame) -> Path:
+    """Write as Athena does: every value in double quotes, NULL as nothing at all."""
+    lines = [",".join(f'"{name}"' for name in frame.columns)]
+    rows = frame.astype(object).itertuples(index=False)
+    lines += [",".join("" if value is None else f'"{value}"' for value in row) for row in rows]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file

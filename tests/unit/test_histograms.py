@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_visits import datasets, history_of, made_dataset
+
+from visitcast.dataset import hour_flags, with_target_days
+from visitcast.histograms import (
+    Channel,
+    circular_kernel,
+    decayed_histograms,
+    is_weekend,
+    shares,
+    smooth,
+    visit_days_behind,
+)
+
+
+def weights_of_earlier_days(channel, dates, target):
+    """How much each earlier day counts on the target day, from the definition of a half-life."""
+    visits_ago = np.arange(len(dates), 0, -1) - 1
+    match channel:
+        case Channel.FIRST_ALL | Channel.VISITED_ALL:
+            return np.ones(len(dates))
+        case Channel.FIRST_40 | Channel.FIRST_10 | Channel.FIRST_3:
+            return 0.5 ** (visits_ago / int(channel.name.removeprefix("FIRST_")))
+        case Channel.VISITED_15:
+            return 0.5 ** (visits_ago / 15)
+        case Channel.FIRST_30_CALENDAR_DAYS:
+            return 0.5 ** ((target - dates) / 30)
+        case Channel.FIRST_SAME_DAY_TYPE_40:
+            same = is_weekend(dates) == is_weekend(target)
+            same_ago = np.cumsum(same[::-1])[::-1] - 1
+            return same * 0.5 ** (same_ago / 40)
+
+
+def by_hand(dataset):
+    """Sum over all earlier days for every day: slow and plain."""
+    result = np.zeros((dataset.visit_days, len(Channel), 24))
+    visited = hour_flags(dataset.hourly_visits)
+    for user in range(dataset.users):
+        start, end = dataset.offsets[user : user + 2]
+        for row in range(start, end):
+            earlier = slice(start, row)
+            for channel in Channel:
+                weights = weights_of_earlier_days(channel, dataset.visit_date[earlier], dataset.visit_date[row])
+                if channel.name.startswith("VISITED"):
+                    result[row, channel] = weights @ visited[earlier]
+                else:
+                    np.add.at(result[row, channel], dataset.first_visit_hour[earlier], weights)
+    return result
+
+
+@given(datasets())
+@settings(max_examples=25, deadline=None)
+def test_one_scan_gives_what_the_definition_gives(dataset):
+    np.testing.assert_allclose(decayed_histograms(dataset), by_hand(dataset), rtol=2e-5, atol=1e-6)
+
+
+@given(datasets(), st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_row_depends_on_earlier_days_alone_and_a_user_alone_gets_the_same_bits(dataset, data):
+    user = data.draw(st.integers(0, dataset.users - 1))
+    start, end = dataset.offsets[user : user + 2]
+    days = data.draw(st.integers(0, end - start - 1))
+    alone = with_target_days(history_of(dataset, user, days), dataset.visit_date[[start + days]])
+    np.testing.assert_array_equal(decayed_histograms(alone), decayed_histograms(dataset)[start : start + days + 1])
+
+
+@given(datasets())
+@settings(max_examples=15, deadline=None)
+def test_visit_days_behind_a_channel_are_its_decayed_days(dataset):
+    histograms = decayed_histograms(dataset)
+    for channel in (Channel.VISITED_ALL, Channel.VISITED_15):
+        decay = 1.0 if channel is Channel.VISITED_ALL else 0.5 ** (1 / 15)
+        earlier = histograms[:, Channel.FIRST_ALL].sum(axis=1)
+        expected = [sum(decay**k for k in range(round(days))) for days in earlier.tolist()]
+        np.testing.assert_allclose(visit_days_behind(channel, histograms)[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("day", "weekend"),
+    [("2026-11-20", False), ("2026-11-21", True), ("2026-11-22", True), ("2026-11-23", False), ("1969-12-28", True)],
+    ids=["Friday", "Saturday", "Sunday", "Monday", "Sunday before 1970"],
+)
+def test_weekends(day, weekend):
+    assert is_weekend(np.array([np.datetime64(day)]).astype(np.int32)).tolist() == [weekend]
+
+
+@given(st.floats(0.3, 6), st.integers(0, 23))
+def test_smoothing_keeps_the_total_and_follows_the_clock(width, hour):
+    one = np.zeros((1, 24), dtype=np.float32)
+    one[0, hour] = 3
+    smoothed = smooth(one, width)
+    assert smoothed.sum() == pytest.approx(3, rel=1e-4)
+    np.testing.assert_array_equal(smoothed, np.roll(smooth(np.roll(one, -hour, axis=1), width), hour, axis=1))
+    assert smoothed[0, (hour + 1) % 24] == smoothed[0, (hour - 1) % 24]
+    assert smoothed.argmax() == hour
+
+
+@given(datasets(), st.floats(0.4, 3))
+@settings(max_examples=15, deadline=None)
+def test_smoothing_is_the_product_with_the_circulant_kernel(dataset, width):
+    counts = decayed_histograms(dataset)[:, Channel.FIRST_40]
+    kernel = circular_kernel(width)
+    circulant = np.array([[kernel[(i - j) % 24] for j in range(24)] for i in range(24)])
+    np.testing.assert_allclose(smooth(counts, width), counts @ circulant, rtol=1e-4, atol=1e-4)
+
+
+def test_shares_move_from_the_prior_to_the_counts():
+    prior = np.full(24, 1 / 24, dtype=np.float32)
+    counts = np.zeros((3, 24), dtype=np.float32)
+    counts[1, 8], counts[2, 8] = 8, 1e6
+    mixed = shares(counts, prior, prior_weight=8)
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(mixed[0], prior)
+    assert mixed[1, 8] == pytest.approx(0.5 + 0.5 / 24)
+    assert mixed[2, 8] == pytest.approx(1, abs=1e-4)
+
+
+def test_no_rows():
+    assert decayed_histograms(history_of(made_dataset(users=1), user=0, days=0)).shape == (0, len(Channel), 24)

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visitcast import metrics as m
+
+
+def masks(hours):
+    return np.array([1 << hour for hour in hours], dtype=np.int32)
+
+
+def made_forecasts(rows=200, seed=0):
+    rng = np.random.default_rng(seed)
+    P = rng.dirichlet(np.full(24, 0.5), size=rows)
+    first = np.array([rng.choice(24, p=p) for p in P])
+    visited = masks(first) | (1 << rng.integers(24, size=rows)).astype(np.int32)
+    return P, first, visited
+
+
+def circular(a, b):
+    return min((a - b) % 24, (b - a) % 24)
+
+
+def by_hand(P, first, visited):
+    """Every metric from its definition, one row at a time."""
+    total = dict.fromkeys(m.METRICS, 0.0)
+    for p, hour, mask in zip(P, first.tolist(), visited.tolist(), strict=True):
+        mode = max(range(24), key=lambda h: p[h])
+        widest = max(range(24), key=lambda h: p[h] + p[h - 1] + p[(h + 1) % 24])
+        median = next(h for h in range(24) if sum(p[: h + 1]) >= 0.5)
+        central = min(range(24), key=lambda h: sum(p[k] * circular(h, k) for k in range(24)))
+        total[m.LOG_LOSS] -= np.log(p[hour])
+        total[m.BEST_HOUR_HIT_RATE] += mask >> mode & 1
+        total[m.TOP1] += mode == hour
+        total[m.WITHIN_ONE_HOUR] += circular(widest, hour) <= 1
+        total[m.CIRCULAR_MAE_HOURS] += circular(central, hour)
+        total[m.MAE_HOURS] += abs(median - hour)
+        total[m.RMSE_HOURS] += (sum(h * p[h] for h in range(24)) - hour) ** 2
+    scores = {name: value / len(P) for name, value in total.items()}
+    scores[m.RMSE_HOURS] **= 0.5
+    confidence, correct = P.max(axis=1), P.argmax(axis=1) == first
+    scores[m.ECE] = 0
+    for k in range(15):
+        inside = (confidence * 15 >= k) & (confidence * 15 < k + 1)
+        if inside.any():
+            scores[m.ECE] += abs(correct[inside].mean() - confidence[inside].mean()) * inside.mean()
+    return scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_are_their_definitions(seed):
+    P, first, visited = made_forecasts(seed=seed)
+    assert m.score_probabilities(P, first, visited) == pytest.approx(by_hand(P, first, visited))
+
+
+def test_a_perfect_forecast():
+    first = np.arange(24)
+    scores = m.score_probabilities(np.eye(24), first, masks(first))
+    assert scores == {
+        m.LOG_LOSS: 0,
+        m.BEST_HOUR_HIT_RATE: 1,
+        m.TOP1: 1,
+        m.WITHIN_ONE_HOUR: 1,
+        m.CIRCULAR_MAE_HOURS: 0,
+        m.MAE_HOURS: 0,
+        m.RMSE_HOURS: 0,
+        m.ECE: 0,
+    }
+
+
+def test_a_wrong_certainty_costs_much_but_not_infinity():
+    assert m.log_losses(np.eye(24)[[3]], np.array([4])) == pytest.approx([-np.log(1e-12)])
+
+
+def test_a_separate_best_hour_moves_the_hit_rate_alone():
+    P, first, visited = made_forecasts()
+    best = np.array([int(mask).bit_length() - 1 for mask in visited])
+    plain, other = m.score_probabilities(P, first, visited), m.score_probabilities(P, first, visited, best_hour=best)
+    assert other.pop(m.BEST_HOUR_HIT_RATE) == 1
+    assert plain.pop(m.BEST_HOUR_HIT_RATE) < 1
+    assert plain == other
+
+
+@given(st.lists(st.floats(-3, 30), min_size=1, max_size=20), st.data())
+def test_points_score_like_their_certain_distribution(hours, data):
+    first = np.array(data.draw(st.lists(st.integers(0, 23), min_size=len(hours), max_size=len(hours))))
+    whole = np.clip(np.rint(np.clip(hours, 0, 23)), 0, 23)
+    point = m.score_points(whole, first, masks(first))
+    certain = m.score_probabilities(np.eye(24)[whole.astype(int)], first, masks(first))
+    assert point[m.LOG_LOSS] is None
+    assert point[m.ECE] is None
+    for name in set(m.METRICS) - {m.LOG_LOSS, m.ECE, m.WITHIN_ONE_HOUR}:
+        assert point[name] == pytest.approx(certain[name]), name
+
+
+def test_a_fractional_point():
+    scores = m.score_points(np.array([22.75]), np.array([1]), masks([23]))
+    assert scores[m.BEST_HOUR_HIT_RATE] == 1
+    assert scores[m.CIRCULAR_MAE_HOURS] == 2
+    assert scores[m.MAE_HOURS] == pytest.approx(21.75)
+
+
+def test_every_scorer_gives_every_metric():
+    P, first, visited = made_forecasts()
+    assert tuple(m.score_probabilities(P, first, visited)) == m.METRICS
+    assert tuple(m.score_points(first, first, visited)) == m.METRICS
+
+
+def plain_bootstrap(values, users, draws, rng):
+    groups = [values[users == user] for user in np.unique(users)]
+    return [
+        np.concatenate([groups[k] for k in rng.integers(len(groups), size=len(groups))]).mean() for _ in range(draws)
+    ]
+
+
+def test_the_bootstrap_resamples_whole_users():
+    rng = np.random.default_rng(3)
+    users = np.repeat(np.arange(60), rng.integers(1, 30, size=60))
+    values = rng.normal(size=60)[users] + rng.normal(size=len(users))
+    low, high = np.quantile(plain_bootstrap(values, users, 4000, rng), [0.025, 0.975])
+    interval = m.bootstrap_by_user(values, users)
+    assert interval.mean == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(low, abs=0.1 * (high - low))
+    assert interval.high == pytest.approx(high, abs=0.1 * (high - low))
+
+
+def test_the_bootstrap_repeats_itself_whatever_the_users_are_called():
+    values, users = np.arange(10.0), np.repeat([5, 7, 11, 2, 3], 2)
+    assert m.bootstrap_by_user(values, users) == m.bootstrap_by_user(values, users)
+    assert m.bootstrap_by_user(values, users * 10) == m.bootstrap_by_user(values, users)
+
+
+def test_equal_losses_have_no_interval():
+    assert m.bootstrap_by_user(np.zeros(4), np.array([0, 0, 1, 2])) == m.Interval(0, 0, 0)
