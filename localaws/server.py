@@ -75,11 +75,15 @@ def assemble(settings: Settings) -> Any:
     """Build the application: engines and patches installed, faults and the region's own paths in front."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from localaws import patches
+    from localaws import athena, patches
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
 
     patches.install(settings)
+    athena.install(settings)
+    if os.path.exists(os.path.join(os.path.dirname(__file__), "sagemaker", "install.py")):
+        from localaws import sagemaker
+        sagemaker.install(settings)
     application = DomainDispatcherApplication(create_backend_app)
     return OwnPaths(
         FaultInjector(application),

@@ -130,7 +130,7 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
             stack_name=stack_name,
             change_set_name=change_set_name,
             template=json.dumps(target.template),
-            parameters=parameters,
+            parameters=target.parameters,
             description=description,
             change_set_type=change_set_type,
             **options,
@@ -181,18 +181,17 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
     # -- how
 
     def _target(self, text: str, parameters: Mapping[str, Any]) -> Target:
+        values = {name: _as_text(value) for name, value in parameters.items()}
         try:
-            template = templates.expand(templates.parse(text), parameters)
+            template = templates.expand(templates.parse(text), values)
             templates.require_known_types(template, known_types())
+            templates.require_valid_parameters(template.get("Parameters", {}), values)
             templates.deployment_order(template["Resources"])
         except templates.TemplateError as error:
             raise ValidationError("", message=str(error)) from error
         declared = template.get("Parameters", {})
-        if unknown := sorted(set(parameters) - set(declared)):
-            raise ValidationError("", message=f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-        if missing := sorted(name for name in declared if "Default" not in declared[name] and name not in parameters):
-            raise ValidationError("", message=f"Parameters: [{', '.join(missing)}] must have values")
-        return Target(template, dict(parameters))
+        defaults = {name: _as_text(item["Default"]) for name, item in declared.items() if "Default" in item}
+        return Target(template, {**defaults, **values})
 
     def _new_stack(
         self,
@@ -261,3 +260,8 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
 
 def _imports(stack: Any, name: str) -> bool:
     return f'"Fn::ImportValue": "{name}"' in json.dumps(stack.template_dict)
+
+
+def _as_text(value: Any) -> str:
+    """Return a parameter as callers give it: moto hands over previous values as the numbers and lists they became."""
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)

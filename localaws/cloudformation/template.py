@@ -83,6 +83,39 @@ def require_known_types(template: Mapping[str, Any], known: Collection[str]) -> 
         )
 
 
+def require_valid_parameters(declared: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    """Check parameters against their declarations.
+
+    Raises
+    ------
+    TemplateError
+        Names the parameters that are missing, unknown, or of a value that is not allowed.
+    """
+    if unknown := sorted(set(values) - set(declared)):
+        raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
+    if missing := sorted(name for name in declared if "Default" not in declared[name] and name not in values):
+        raise TemplateError(f"Parameters: [{', '.join(missing)}] must have values")
+    for name, value in values.items():
+        declaration = declared[name]
+        allowed = [str(item) for item in declaration.get("AllowedValues", [])]
+        if allowed and value not in allowed:
+            raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
+        if "AllowedPattern" in declaration and not re.fullmatch(declaration["AllowedPattern"], value):
+            raise TemplateError(f"Parameter '{name}' must match pattern {declaration['AllowedPattern']}")
+        if declaration.get("Type") == "Number":
+            _require_number(name, value, declaration)
+
+
+def _require_number(name: str, value: str, declaration: Mapping[str, Any]) -> None:
+    try:
+        number = float(value)
+    except ValueError:
+        raise TemplateError(f"Parameter '{name}' must be a number.") from None
+    low, high = float(declaration.get("MinValue", "-inf")), float(declaration.get("MaxValue", "inf"))
+    if not low <= number <= high:
+        raise TemplateError(f"Parameter '{name}' must be a number between {low:g} and {high:g}")
+
+
 def is_custom(resource_type: str) -> bool:
     """Tell whether a function stands behind a resource type."""
     return resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource"

@@ -71,7 +71,7 @@ def replaced_by(replacement: Any) -> Callable[[Any], Any]:
 
 
 def install(settings: Settings) -> None:
-    """Apply the patches of all services, and let the engines take their backends' places."""
+    """Apply the patches of all services."""
     from localaws.patches import cloudformation, lambda_runtime, stepfunctions
 
     for service in (lambda_runtime, stepfunctions, cloudformation):
