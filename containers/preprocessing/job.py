@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from preprocessing.settings import read_settings
 from visitcast import features, paths, protocol, schema
 from visitcast.contract import progress, whole_folder
 from visitcast.dataset import TRANSFORMER_FILE, Dataset, from_frame, write
+from visitcast.errors import InputError
 from visitcast.manifest import Counts, CutOffs, Manifest, Shard, write_manifest
 from visitcast.visits_csv import read_visits
 
@@ -30,6 +32,7 @@ def preprocess() -> None:
         The settings or the visits cannot be used. The output folder is then left as it was.
     """
     settings = read_settings(os.environ)
+    require_one_instance(paths.resource_config())
     files = visits_files(paths.visits_input())
 
     progress(0.0, f"reading {len(files)} visits CSV")
@@ -56,6 +59,25 @@ def preprocess() -> None:
 def visits_files(folder: Path) -> list[Path]:
     """List the CSV files of the input channel by key. Athena's ``.csv.metadata`` beside them is left out."""
     return sorted(folder.rglob("*.csv")) if folder.is_dir() else []
+
+
+def require_one_instance(resource_config: Path) -> None:
+    """Refuse to share the work: cut-offs and the transformer need all visits in one place.
+
+    Raises
+    ------
+    InputError
+        SageMaker says that the job has several instances. Each would write a dataset of its own.
+    """
+    if not resource_config.is_file():
+        return
+    hosts = json.loads(resource_config.read_text(encoding="utf-8")).get("hosts", [])
+    if len(hosts) > 1:
+        raise InputError(
+            "Preprocessing runs on one instance.",
+            f"The job has {len(hosts)}: {', '.join(hosts)}.",
+            "Set the instance count of the preprocessing to 1; choose a larger instance type for more data.",
+        )
 
 
 def describe(

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.errors import InputError
 from visitcast.manifest import Shard, read_manifest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TRANSFORMER_FILE: Final = "transformer.joblib"
 ROWS_PER_SHARD: Final = 1_000_000
@@ -29,7 +27,7 @@ ROWS_PER_SHARD: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Dataset:
-    """Visit days of U users, N in all; users in ascending order, each user's days in ascending order.
+    """Visit days of U users, N in all; each user's days in ascending order.
 
     Attributes
     ----------
@@ -114,7 +112,7 @@ def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
     return ((hourly_visits[:, None] >> np.arange(schema.HOURS)) & 1).astype(np.float32)
 
 
-def from_frame(visits: pd.DataFrame) -> Dataset:
+def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> Dataset:
     """Build a dataset from a frame with the columns of ``schema.VISITS``.
 
     Parameters
@@ -122,6 +120,9 @@ def from_frame(visits: pd.DataFrame) -> Dataset:
     visits : DataFrame
         Valid rows (see :mod:`visitcast.validation`) in any order; ``visit_date`` as dates, ``datetime64`` or ISO
         strings, ``platform`` as names.
+    user_ids : sequence of str, optional
+        Distinct users, in the order wanted, among them every user of `visits`. One without visits gets no rows.
+        Default: the users of `visits` in ascending order.
 
     Returns
     -------
@@ -129,16 +130,17 @@ def from_frame(visits: pd.DataFrame) -> Dataset:
         Sorted by user, then date.
     """
     ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
+    users = np.unique(ids) if user_ids is None else np.asarray(user_ids, dtype=np.str_)
+    user = pd.Index(users).get_indexer(pd.Index(ids))
     dates = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
-    user_ids, user = np.unique(ids, return_inverse=True)
     order = np.lexsort((dates, user))
 
     def column(name: str, dtype: str) -> NDArray[Any]:
         return visits[name].to_numpy()[order].astype(dtype)
 
     return Dataset(
-        user_ids=user_ids,
-        offsets=np.searchsorted(user[order], np.arange(len(user_ids) + 1)).astype(np.int64),
+        user_ids=users,
+        offsets=np.searchsorted(user[order], np.arange(len(users) + 1)).astype(np.int64),
         visit_date=dates[order],
         first_visit_hour=column(schema.FIRST_VISIT_HOUR, "int8"),
         last_visit_hour=column(schema.LAST_VISIT_HOUR, "int8"),

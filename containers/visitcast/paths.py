@@ -42,6 +42,11 @@ def visits_input() -> Path:
     return root() / "processing" / "input" / "visits"
 
 
+def resource_config() -> Path:
+    """Names of the job's instances, a JSON object."""
+    return root() / "config" / "resourceconfig.json"
+
+
 def dataset_output() -> Path:
     """Dataset, output of the preprocessing job."""
     return root() / "processing" / "output" / "dataset"

@@ -62,6 +62,24 @@ def test_from_frame_reads_dates_in_any_form(dates):
     assert ds.from_frame(frame).visit_date.tolist() == [20455, 20456]
 
 
+def test_users_may_come_in_an_order_of_their_own_and_without_visits():
+    frame = made_frame(users=2)
+    dataset = ds.from_frame(frame, user_ids=["user-0001", "nobody", "user-0000"])
+    days = frame.groupby("user_id").size()
+    assert np.diff(dataset.offsets).tolist() == [days["user-0001"], 0, days["user-0000"]]
+    assert dataset.total_page_views[: days["user-0001"]].tolist() == (
+        frame.total_page_views[frame.user_id == "user-0001"].tolist()
+    )
+    targets = ds.with_target_days(dataset, np.full(3, 30_000))
+    assert np.flatnonzero(targets.visit_date == 30_000).tolist() == (targets.offsets[1:] - 1).tolist()
+
+
+def test_no_visits_at_all():
+    dataset = ds.from_frame(made_frame(users=1).iloc[:0], user_ids=["nobody"])
+    assert dataset.offsets.tolist() == [0, 0]
+    assert dataset.page_views_by_type.shape == (0, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "code"), [("ios", 0), (" iOS ", 0), ("web", 2), ("other", 3), ("smart-fridge", 3)], ids=str
 )

@@ -8,6 +8,7 @@ EVERY_PATH = [
     (paths.failure_file, "output/failure"),
     (paths.message_file, "output/message"),
     (paths.visits_input, "processing/input/visits"),
+    (paths.resource_config, "config/resourceconfig.json"),
     (paths.dataset_output, "processing/output/dataset"),
     (paths.evaluation_dataset, "processing/input/dataset"),
     (paths.candidate_model, "processing/input/model/model.tar.gz"),

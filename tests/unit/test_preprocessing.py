@@ -114,6 +114,14 @@ def test_a_missing_input_is_a_message_too(opt_ml):
     assert "InputFilePath" in paths.message_file().read_text(encoding="utf-8")
 
 
+def test_several_instances_are_refused_before_each_writes_a_dataset(opt_ml):
+    write_csv(paths.visits_input() / "visits.csv", VISITS)
+    paths.resource_config().parent.mkdir(parents=True)
+    paths.resource_config().write_text('{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}')
+    assert run_job().returncode == 1
+    assert "algo-1, algo-2" in paths.message_file().read_text(encoding="utf-8")
+
+
 def test_settings_have_defaults():
     before = datetime.now(UTC)
     settings = read_settings({AS_OF_VARIABLE: "", MAX_INPUT_BYTES: ""})

@@ -267,3 +267,9 @@ def test_a_request_with_other_keys(change):
     row = {**row, "password": "x"} if change == "unknown" else {k: v for k, v in row.items() if k != "platform"}
     with pytest.raises(InputError, match=f"{change}: "):
         check_rows([row], AS_OF)
+
+
+def test_a_request_without_visits():
+    visits = check_rows([], AS_OF)
+    assert list(visits.columns) == list(schema.VISITS_COLUMNS)
+    assert len(visits) == 0
