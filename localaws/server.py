@@ -15,6 +15,7 @@ from typing import Any
 
 from localaws import processes
 from localaws.region_file import RegionFile
+from localaws.services import Services
 from localaws.settings import Settings
 
 WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena")
@@ -34,7 +35,7 @@ def serve(settings: Settings) -> None:
     configure_moto(settings)
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    quiet_logs()
     server = make_server(
         "127.0.0.1",
         settings.port,
@@ -58,6 +59,16 @@ def serve(settings: Settings) -> None:
             shutil.rmtree(settings.home / folder, ignore_errors=True)
 
 
+def quiet_logs() -> None:
+    """Keep out of the log what is no news: requests, and failures that are in an execution's history anyway."""
+    for name, level in (
+        ("werkzeug", logging.ERROR),
+        ("moto.stepfunctions.parser.asl.component.eval_component", logging.CRITICAL),
+        ("samtranslator.metrics.metrics", logging.ERROR),
+    ):
+        logging.getLogger(name).setLevel(level)
+
+
 def configure_moto(settings: Settings) -> None:
     """Set what moto reads from the environment; must come before its first import."""
     os.environ.update(
@@ -72,21 +83,17 @@ def configure_moto(settings: Settings) -> None:
 
 
 def assemble(settings: Settings) -> Any:
-    """Build the application: engines and patches installed, faults and the region's own paths in front."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    """Build the application: moto's, with faults and the region's own paths in front."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
-    from localaws import athena, patches
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
 
-    patches.install(settings)
-    athena.install(settings)
-    if os.path.exists(os.path.join(os.path.dirname(__file__), "sagemaker", "install.py")):
-        from localaws import sagemaker
-        sagemaker.install(settings)
-    application = DomainDispatcherApplication(create_backend_app)
+    services = Services(settings)
+    application = FaultInjector(DomainDispatcherApplication(services.application))
+    threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
-        FaultInjector(application),
+        application,
         {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
     )
 

@@ -72,7 +72,7 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
     with _lock:
         _responses[request_id] = {}
     try:
-        # AWS invokes without waiting and gives the function an hour. Here its end is known: no answer by then, no answer.
+        # AWS does not wait for the function's end, but up to an hour for its answer. Here no answer by its end is none.
         invocation = request.call(
             "lambda", "invoke", FunctionName=request.properties["ServiceToken"], Payload=json.dumps(event).encode()
         )

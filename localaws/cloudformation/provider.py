@@ -59,7 +59,7 @@ class Provider:
         resource: Resource,
         old_properties: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource in place, or create another, by whose new physical id the caller sees that the old is due."""
+        """Update a resource in place or create another: by its new physical id one sees that the old is due."""
         resource_type = _own_type(type_name)
         if resource_type is None:
             return self._update_by_moto(logical_id, type_name, properties, resource, old_properties)

@@ -81,6 +81,16 @@ class ResourceType:
     replaced_by: frozenset[str] = frozenset()
 
 
+def put_again(put: Callable[[Request], Handled]) -> Callable[[Request, Handled, Mapping[str, Any]], Handled]:
+    """Return the update of a type whose creation overwrites what is there."""
+
+    def update(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
+        del current, old_properties
+        return put(request)
+
+    return update
+
+
 class ApiResource(CloudFormationModel):  # type: ignore[misc]
     """A handled resource in the clothes that moto's resolution of Ref and Fn::GetAtt expects."""
 

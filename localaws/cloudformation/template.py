@@ -143,7 +143,7 @@ def deployment_order(resources: Mapping[str, Any]) -> list[str]:
         explicit = [explicit] if isinstance(explicit, str) else explicit
         if missing := [name for name in explicit if name not in resources]:
             raise TemplateError(
-                f"Template format error: Unresolved resource dependencies {missing} in the Resources block of the template"
+                f"Template format error: Unresolved resource dependencies {missing} in the Resources block"
             )
         for name in [*explicit, *references(resources[logical_id].get("Properties", {}))]:
             if name in resources:

@@ -23,7 +23,7 @@ RUNTIME_PACKAGES = frozenset({"boto3", "botocore", "dateutil", "jmespath", "s3tr
 
 
 class RuntimePackages(MetaPathFinder):
-    """Finds the SDK in the local environment, as Lambda's runtime would bring it. Last in line: a bundle may override."""
+    """Finds the SDK in the local environment, as Lambda's runtime brings it. Last in line: bundles may override it."""
 
     def __init__(self, installed: list[str]) -> None:
         self.installed = installed

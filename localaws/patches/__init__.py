@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from localaws.settings import Settings
-
 _applied: set[str] = set()
 
 
@@ -68,11 +66,3 @@ def apply_all(patches: Iterable[Patch]) -> None:
 def replaced_by(replacement: Any) -> Callable[[Any], Any]:
     """Return a `Patch.make` that has no use for the original."""
     return lambda _: replacement
-
-
-def install(settings: Settings) -> None:
-    """Apply the patches of all services."""
-    from localaws.patches import cloudformation, lambda_runtime, stepfunctions
-
-    for service in (lambda_runtime, stepfunctions, cloudformation):
-        apply_all(service.patches(settings))

@@ -19,7 +19,7 @@ def patches(settings: Settings) -> list[Patch]:
     return [
         Patch(
             f"{_MODELS}:cloudformation_backends.backend",
-            "Stacks have no resource events, no rollback and no custom resources; unknown types are skipped in silence.",
+            "Stacks have no resource events and no rollback; unknown types are skipped in silence.",
             replaced_by(LocalCloudFormation),
         ),
         Patch(

@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 
-class StateMachineAlreadyExists(AWSError):  # type: ignore[misc]
+class StateMachineAlreadyExists(AWSError):  # type: ignore[misc]  # noqa: N818 - AWS's name
     """A state machine of this name has another definition."""
 
     TYPE = "StateMachineAlreadyExists"

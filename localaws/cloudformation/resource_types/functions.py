@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, put_again
 
 CONFIGURATION = (
     "Role",
@@ -168,7 +168,7 @@ TYPES = (
         "AWS::Lambda::EventInvokeConfig",
         _put_invoke_config,
         _delete_invoke_config,
-        lambda request, current, old_properties: _put_invoke_config(request),
+        put_again(_put_invoke_config),
         replaced_by=frozenset({"FunctionName", "Qualifier"}),
     ),
 )

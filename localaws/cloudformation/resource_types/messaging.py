@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from localaws.cloudformation.resource import Handled, Request, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceType, put_again
 
 
 def _subscribe(request: Request) -> Handled:
@@ -40,12 +40,12 @@ TYPES = (
         "AWS::SNS::TopicPolicy",
         _put_topic_policy,
         _leave_policy,
-        lambda request, current, old_properties: _put_topic_policy(request) and current,
+        put_again(_put_topic_policy),
     ),
     ResourceType(
         "AWS::SQS::QueuePolicy",
         _put_queue_policy,
         _leave_policy,
-        lambda request, current, old_properties: _put_queue_policy(request) and current,
+        put_again(_put_queue_policy),
     ),
 )

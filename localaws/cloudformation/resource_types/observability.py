@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceType, put_again
 
 ALARM = (
     "ActionsEnabled",
@@ -92,7 +92,7 @@ TYPES = (
         "AWS::CloudWatch::Alarm",
         _put_alarm,
         _delete_alarm,
-        lambda request, current, old_properties: _put_alarm(request),
+        put_again(_put_alarm),
         "AlarmName",
     ),
     ResourceType("AWS::Logs::LogGroup", _create_log_group, _delete_log_group, _update_log_group, "LogGroupName"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, put_again
 
 PRINCIPALS = {
     "Roles": ("attach_role_policy", "detach_role_policy", "RoleName"),
@@ -95,7 +95,7 @@ TYPES = (
         "AWS::S3::BucketPolicy",
         _accept_bucket_policy,
         _forget_bucket_policy,
-        lambda request, current, old_properties: _accept_bucket_policy(request) and current,
+        put_again(_accept_bucket_policy),
         replaced_by=frozenset({"Bucket"}),
     ),
 )

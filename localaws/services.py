@@ -1,0 +1,81 @@
+"""Which parts of the region stand behind which service, and their preparation when they are first needed.
+
+Preparing a service imports moto's models for it, and CloudFormation's import nearly all of moto: about 3 s of a start.
+So the server answers first; the rest is prepared in the background, or at once for a request that cannot wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from localaws.settings import Settings
+
+
+class Services:
+    """Prepares each service once, before its first request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._prepared: set[str] = set()
+        self._steps = {
+            "awslambda": self._functions,
+            "athena": self._athena,
+            "sagemaker": self._sagemaker,
+            "sagemakerruntime": self._sagemaker,
+            "stepfunctions": self._stepfunctions,
+            "cloudformation": self._cloudformation,
+        }
+
+    def prepare(self, service: str) -> None:
+        """Put a service's patches and engine in place."""
+        with self._lock:
+            if service not in self._prepared and service in self._steps:
+                self._steps[service]()
+            self._prepared.add(service)
+
+    def prepare_all(self) -> None:
+        """Prepare every service, in the order in which a deployment and a run need them."""
+        for service in self._steps:
+            self.prepare(service)
+
+    def application(self, service: str) -> Any:
+        """Return moto's application of a service."""
+        from moto.moto_server.werkzeug_app import create_backend_app
+
+        self.prepare(service)
+        return create_backend_app(service)
+
+    def _functions(self) -> None:
+        from localaws.patches import apply_all, lambda_runtime
+
+        apply_all(lambda_runtime.patches(self._settings))
+
+    def _stepfunctions(self) -> None:
+        from localaws.patches import apply_all, stepfunctions
+
+        apply_all(stepfunctions.patches(self._settings))
+
+    def _cloudformation(self) -> None:
+        from localaws.patches import apply_all, cloudformation
+
+        # moto's own resource classes write to the backends of the other services directly.
+        for service in ("awslambda", "athena", "sagemaker"):
+            self.prepare(service)
+        apply_all(cloudformation.patches(self._settings))
+
+    def _athena(self) -> None:
+        from localaws import athena
+
+        athena.install(self._settings)
+
+    def _sagemaker(self) -> None:
+        from pathlib import Path
+
+        if not Path(__file__).with_name("sagemaker").joinpath("install.py").exists():
+            return
+        if not {"sagemaker", "sagemakerruntime"} & self._prepared:
+            from localaws import sagemaker
+
+            sagemaker.install(self._settings)
