@@ -34,7 +34,10 @@ HOURLY_VISITS: Final = "hourly_visits"
 PLATFORMS: Final = ("ios", "android", "web", "other")
 """A platform's code is its position here. Any name that is not listed counts as ``other``."""
 
-SECONDS_PER_DAY: Final = 86_400
+WESTERNMOST_MINUTES: Final = -12 * 60
+EASTERNMOST_MINUTES: Final = 14 * 60
+LONGEST_LOCAL_DAY_S: Final = 24 * 3600 + 60 * (EASTERNMOST_MINUTES - WESTERNMOST_MINUTES)
+"""How long a date lasts for somebody who travels west all day."""
 MAX_PAGE_VIEWS: Final = 10_000_000
 """More page views by one user on one day are a broken join, not a visitor."""
 
@@ -68,23 +71,21 @@ class Column:
 VISITS: Final[tuple[Column, ...]] = (
     Column(USER_ID, "text", "str"),
     Column(VISIT_DATE, "date", "int32", unit="local calendar day; days since 1970-01-01 in the dataset"),
-    # Gaps between events of one local day; a day is 25 h long when daylight saving ends.
-    Column(TOTAL_TIME_SPENT_S, "integer", "int32", 0, SECONDS_PER_DAY + 3600, "seconds"),
+    Column(TOTAL_TIME_SPENT_S, "integer", "int32", 0, LONGEST_LOCAL_DAY_S, "seconds"),
     Column(TOTAL_PAGE_VIEWS, "integer", "int32", 1, MAX_PAGE_VIEWS, "page views"),
     *(Column(name, "integer", "int32", 0, MAX_PAGE_VIEWS, "page views") for name in PAGE_VIEWS_BY_TYPE),
     Column(FIRST_VISIT_HOUR, "integer", "int8", 0, HOURS - 1, "local hour"),
     Column(LAST_VISIT_HOUR, "integer", "int8", 0, HOURS - 1, "local hour"),
     Column(HOURLY_VISITS, "integer", "int32", 1, 2**HOURS - 1, "mask; bit h = visited in local hour h"),
     Column(PLATFORM, "text", "int8"),
-    # The real world spans UTC-12:00 to UTC+14:00.
-    Column(UTC_OFFSET_MINUTES, "integer", "int16", -12 * 60, 14 * 60, "minutes east of UTC"),
+    Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
 )
 VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
 
 EVENTS: Final[tuple[Column, ...]] = (
     Column(USER_ID, "text", "str"),
     Column(EVENT_TIME, "date", "datetime64[us]", unit="UTC instant"),
-    Column(UTC_OFFSET_MINUTES, "integer", "int16", -12 * 60, 14 * 60, "minutes east of UTC"),
+    Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
     Column(PAGE_TYPE, "integer", "int8", 1, len(PAGE_VIEWS_BY_TYPE), "kind of page"),
     Column(PLATFORM, "text", "str"),
 )

@@ -10,10 +10,12 @@ import pytest
 from made_visits import AS_OF, made_frame, write_csv
 
 import preprocessing
+from preprocessing.__main__ import main
 from preprocessing.settings import AS_OF as AS_OF_VARIABLE
 from preprocessing.settings import DEFAULT_MAX_INPUT_BYTES, MAX_INPUT_BYTES, read_settings
 from visitcast import dataset as ds
 from visitcast import features, paths, schema
+from visitcast.contract import run
 from visitcast.errors import MESSAGE_LIMIT, InputError
 from visitcast.manifest import read_manifest
 from visitcast.protocol import split
@@ -31,6 +33,11 @@ def opt_ml(tmp_path, monkeypatch):
 
 
 def run_job():
+    """The job within this process: the libraries are loaded already."""
+    return run(main)
+
+
+def run_entry_point():
     """The image's entry point, as the processing job starts it."""
     return subprocess.run(
         [sys.executable, "-m", "preprocessing"],
@@ -46,7 +53,7 @@ def run_job():
 def test_visits_become_a_dataset(opt_ml):
     write_csv(paths.visits_input() / "visits.csv", VISITS)
     (paths.visits_input() / "visits.csv.metadata").write_bytes(b"\x00Athena's own")
-    job = run_job()
+    job = run_entry_point()
     assert job.returncode == 0, job.stderr
     assert job.stdout.splitlines()[0] == "progress=0.00 reading 1 visits CSV"
     assert job.stdout.splitlines()[-1].startswith("progress=1.00 done: ")
@@ -79,8 +86,7 @@ def test_shards_of_users_give_the_dataset_of_one_file(opt_ml, tmp_path):
     number = VISITS.user_id.str[-1].astype(int)
     for shard in range(3):
         write_csv(paths.visits_input() / f"part-{shard}" / "visits.csv", VISITS[number % 3 == shard])
-    job = run_job()
-    assert job.returncode == 0, job.stderr
+    assert run_job() == 0
     dataset, whole = ds.read(paths.dataset_output()), ds.from_frame(VISITS)
     for name in ("user_ids", "offsets", *ds.ROW_ARRAYS):
         np.testing.assert_array_equal(getattr(dataset, name), getattr(whole, name))
@@ -95,12 +101,11 @@ def test_shards_of_users_give_the_dataset_of_one_file(opt_ml, tmp_path):
     ],
     ids=["a bad value", "no rows", "little data"],
 )
-def test_bad_visits_fail_the_job_with_a_message_and_write_nothing(opt_ml, change, words):
+def test_bad_visits_fail_the_job_with_a_message_and_write_nothing(opt_ml, capsys, change, words):
     write_csv(paths.visits_input() / "visits.csv", change(VISITS))
     paths.dataset_output().mkdir(parents=True)
-    job = run_job()
-    assert job.returncode == 1
-    assert "Traceback" in job.stderr
+    assert run_job() == 1
+    assert "Traceback" in capsys.readouterr().err
     message = paths.message_file().read_text(encoding="utf-8")
     assert words in message
     assert len(message) <= MESSAGE_LIMIT
@@ -110,7 +115,7 @@ def test_bad_visits_fail_the_job_with_a_message_and_write_nothing(opt_ml, change
 
 
 def test_a_missing_input_is_a_message_too(opt_ml):
-    assert run_job().returncode == 1
+    assert run_job() == 1
     assert "InputFilePath" in paths.message_file().read_text(encoding="utf-8")
 
 
@@ -118,7 +123,7 @@ def test_several_instances_are_refused_before_each_writes_a_dataset(opt_ml):
     write_csv(paths.visits_input() / "visits.csv", VISITS)
     paths.resource_config().parent.mkdir(parents=True)
     paths.resource_config().write_text('{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}')
-    assert run_job().returncode == 1
+    assert run_job() == 1
     assert "algo-1, algo-2" in paths.message_file().read_text(encoding="utf-8")
 
 

@@ -8,7 +8,8 @@ from made_visits import AS_OF, made_frame, write_csv
 
 from visitcast import schema
 from visitcast.errors import MESSAGE_LIMIT, InputError
-from visitcast.validation import ROWS_SHOWN, RULES, RuleError, check_rows
+from visitcast.rules import RULES
+from visitcast.validation import ROWS_SHOWN, RuleError, check_rows
 from visitcast.visits_csv import read_visits
 
 MANY_BYTES = 10**8
