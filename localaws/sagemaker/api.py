@@ -1,0 +1,124 @@
+"""SageMaker's API for jobs and endpoints. Everything else stays moto's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.sagemaker.responses import SageMakerResponse
+
+from localaws.sagemaker.backend import LocalSageMakerBackend
+from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, Job, Kind
+
+PAGE_SIZE = 100
+
+
+class LocalSageMakerResponse(SageMakerResponse):
+    """moto's SageMaker API with the operations on jobs and the update of endpoints replaced."""
+
+    @property
+    def _backend(self) -> LocalSageMakerBackend:
+        return cast(LocalSageMakerBackend, self.sagemaker_backend)
+
+    def create_training_job(self) -> ActionResult:
+        """Answer CreateTrainingJob."""
+        return self._create(TRAINING)
+
+    def create_processing_job(self) -> ActionResult:
+        """Answer CreateProcessingJob."""
+        return self._create(PROCESSING)
+
+    def create_transform_job(self) -> ActionResult:
+        """Answer CreateTransformJob."""
+        return self._create(TRANSFORM)
+
+    def describe_training_job(self) -> ActionResult:
+        """Answer DescribeTrainingJob."""
+        return self._describe(TRAINING)
+
+    def describe_processing_job(self) -> ActionResult:
+        """Answer DescribeProcessingJob."""
+        return self._describe(PROCESSING)
+
+    def describe_transform_job(self) -> ActionResult:
+        """Answer DescribeTransformJob."""
+        return self._describe(TRANSFORM)
+
+    def stop_training_job(self) -> ActionResult:
+        """Answer StopTrainingJob."""
+        return self._stop(TRAINING)
+
+    def stop_processing_job(self) -> ActionResult:
+        """Answer StopProcessingJob."""
+        return self._stop(PROCESSING)
+
+    def stop_transform_job(self) -> ActionResult:
+        """Answer StopTransformJob."""
+        return self._stop(TRANSFORM)
+
+    def list_training_jobs(self) -> ActionResult:
+        """Answer ListTrainingJobs."""
+        return self._list(TRAINING)
+
+    def list_processing_jobs(self) -> ActionResult:
+        """Answer ListProcessingJobs."""
+        return self._list(PROCESSING)
+
+    def list_transform_jobs(self) -> ActionResult:
+        """Answer ListTransformJobs."""
+        return self._list(TRANSFORM)
+
+    def update_endpoint(self) -> ActionResult:
+        """Answer UpdateEndpoint."""
+        endpoint = self._backend.update_endpoint(self._get_param("EndpointName"), self._get_param("EndpointConfigName"))
+        return ActionResult({"EndpointArn": endpoint.arn})
+
+    def _create(self, kind: Kind) -> ActionResult:
+        job = self._backend.create_job(kind, _plain(self._get_params()))
+        return ActionResult({f"{kind.label}JobArn": job.arn})
+
+    def _describe(self, kind: Kind) -> ActionResult:
+        return ActionResult(self._backend.job(kind, self._get_param(f"{kind.label}JobName")).describe())
+
+    def _stop(self, kind: Kind) -> ActionResult:
+        self._backend.stop_job(kind, self._get_param(f"{kind.label}JobName"))
+        return EmptyResult()
+
+    def _list(self, kind: Kind) -> ActionResult:
+        found = [job for job in self._backend.jobs(kind).values() if self._is_wanted(job)]
+        sort_key = {"Name": lambda job: job.name, "Status": lambda job: job.status}.get(
+            self._get_param("SortBy", "CreationTime"), lambda job: job.created
+        )
+        found.sort(key=sort_key, reverse=self._get_param("SortOrder", "Descending") == "Descending")
+        start = int(self._get_param("NextToken") or 0)
+        end = start + int(self._get_param("MaxResults") or PAGE_SIZE)
+        answer: dict[str, Any] = {f"{kind.label}JobSummaries": [job.summary() for job in found[start:end]]}
+        if end < len(found):
+            answer["NextToken"] = str(end)
+        return ActionResult(answer)
+
+    def _is_wanted(self, job: Job) -> bool:
+        """Tell whether a job passes the filters of a List call."""
+        if (self._get_param("NameContains") or "").lower() not in job.name.lower():
+            return False
+        if self._get_param("StatusEquals") not in (None, job.status):
+            return False
+        for name, moment in (("CreationTime", job.created), ("LastModifiedTime", job.modified)):
+            after, before = self._get_param(f"{name}After"), self._get_param(f"{name}Before")
+            if (after and moment <= _utc(after)) or (before and moment >= _utc(before)):
+                return False
+        return True
+
+
+def _plain(value: Any) -> Any:
+    """Copy parsed parameters into plain dictionaries and lists, without what the caller left out."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

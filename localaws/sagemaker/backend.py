@@ -1,0 +1,317 @@
+"""SageMaker's state in one account and region: jobs, models, configurations and endpoints."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
+from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, SageMakerModelBackend
+from moto.sagemaker.utils import arn_formatter
+
+from localaws.sagemaker import jobs, processing, training, transform
+from localaws.sagemaker.endpoints import EndpointHost
+from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, Job, Kind
+from localaws.sagemaker.validation import MODEL_NAME, check_name, find_image
+from localaws.sagemaker.workplace import Workplace
+from localaws.settings import Settings
+
+_CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check}
+
+
+class LocalEndpointConfig(FakeEndpointConfig):
+    """moto's record without its list of instance types, which ends with those of 2020."""
+
+    def validate_instance_type(self, instance_type: str) -> None:
+        """Accept what looks like an instance type.
+
+        Raises
+        ------
+        ValidationError
+            It does not.
+        """
+        if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", instance_type):
+            raise ValidationError(
+                f"1 validation error detected: Value '{instance_type}' at 'productionVariants.1.member.instanceType' "
+                "failed to satisfy constraint: Member must satisfy enum value set"
+            )
+
+
+class LocalSageMakerBackend(SageMakerModelBackend):
+    """moto's SageMaker with jobs that run and endpoints that answer."""
+
+    settings: ClassVar[Settings]
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.workplace = Workplace(self.settings, account_id, region_name)
+        self.hosts: dict[str, EndpointHost] = {}
+        # moto finds a resource to tag by these attributes.
+        self.training_jobs: dict[str, Job] = {}  # type: ignore[assignment]
+        self.processing_jobs: dict[str, Job] = {}  # type: ignore[assignment]
+        self.transform_jobs: dict[str, Job] = {}  # type: ignore[assignment]
+        self._create_lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Stop all jobs and endpoints and forget them."""
+        for kind in _CHECKS:
+            for job in self.jobs(kind).values():
+                job.stop()
+        for host in self.hosts.values():
+            host.stop()
+        super().reset()
+
+    def jobs(self, kind: Kind) -> dict[str, Job]:
+        """Return the jobs of a kind by name."""
+        return {TRAINING: self.training_jobs, PROCESSING: self.processing_jobs, TRANSFORM: self.transform_jobs}[kind]
+
+    def create_job(self, kind: Kind, request: Mapping[str, Any]) -> Job:
+        """Start a job.
+
+        Raises
+        ------
+        ValidationError
+            SageMaker or this region refuses the request.
+        ResourceInUseException
+            There is or was a job of this name.
+        """
+        name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
+        arn = self._arn(kind.resource, name)
+        details = _CHECKS[kind](dict(request), self.workplace)
+        model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
+        with self._create_lock:
+            if name in self.jobs(kind):
+                raise ResourceInUseException(
+                    f"{kind.label} job names must be unique within an AWS account and region, "
+                    f"and a {kind.word} job with this name already exists ({arn})"
+                )
+            job = Job(kind, name, arn, request, list(request.get("Tags") or []), details=details)
+            self.jobs(kind)[name] = job
+        works: dict[Kind, jobs.Work] = {
+            TRAINING: training.run,
+            PROCESSING: processing.run,
+            TRANSFORM: partial(transform.run, model=model),
+        }
+        jobs.start(job, self.workplace, works[kind])
+        return job
+
+    def job(self, kind: Kind, name: str) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name.
+        """
+        try:
+            return self.jobs(kind)[name]
+        except KeyError:
+            raise ValidationError("Requested resource not found.") from None
+
+    def stop_job(self, kind: Kind, name: str) -> None:
+        """Ask a job to stop.
+
+        Raises
+        ------
+        ValidationError
+            There is no such job, or it has ended.
+        """
+        job = self.job(kind, name)
+        if not job.stop():
+            raise ValidationError(f"The request was rejected because the {kind.word} job is in status {job.status}.")
+
+    def create_model(
+        self,
+        model_name: str,
+        execution_role_arn: str,
+        primary_container: dict[str, Any] | None,
+        vpc_config: dict[str, Any] | None,
+        containers: list[dict[str, Any]] | None,
+        tags: list[dict[str, str]] | None,
+    ) -> Model:
+        """Keep a model after checking that its image and its data exist.
+
+        Raises
+        ------
+        ValidationError
+            They do not, the name is taken or not allowed, or the model is a pipeline of containers.
+        """
+        check_name(model_name, "ModelName", MODEL_NAME)
+        if model_name in self._models:
+            raise ValidationError(f'Cannot create already existing model "{self._arn("model", model_name)}".')
+        definition = primary_container or (containers or [{}])[0]
+        if len(containers or []) > 1:
+            raise ValidationError("The local region serves models of one container. Use PrimaryContainer.")
+        find_image(definition.get("Image", ""), self.settings.images)
+        url = definition.get("ModelDataUrl")
+        if url and not self._exists(url):
+            raise ValidationError(f"Could not find model data at {url}.")
+        return super().create_model(model_name, execution_role_arn, primary_container, vpc_config, containers, tags)
+
+    def describe_model(self, model_name: str) -> Model:
+        """Return a model.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name.
+        """
+        if model_name not in self._models:
+            raise ValidationError(f'Could not find model "{self._arn("model", model_name)}".')
+        return self._models[model_name]
+
+    def create_endpoint_config(
+        self,
+        endpoint_config_name: str,
+        production_variants: list[dict[str, Any]],
+        data_capture_config: dict[str, Any],
+        async_inference_config: dict[str, Any],
+        tags: list[dict[str, str]],
+        kms_key_id: str,
+    ) -> FakeEndpointConfig:
+        """Keep an endpoint configuration.
+
+        Raises
+        ------
+        ValidationError
+            The name is taken or not allowed, or a model does not exist.
+        """
+        check_name(endpoint_config_name, "EndpointConfigName")
+        if endpoint_config_name in self.endpoint_configs:
+            arn = self._arn("endpoint-config", endpoint_config_name)
+            raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        for variant in production_variants:
+            self.describe_model(variant["ModelName"])
+        config = LocalEndpointConfig(  # type: ignore[abstract]
+            account_id=self.account_id,
+            region_name=self.region_name,
+            endpoint_config_name=endpoint_config_name,
+            production_variants=production_variants,
+            async_inference_config=async_inference_config,
+            data_capture_config=data_capture_config,
+            tags=tags,
+            kms_key_id=kms_key_id,
+        )
+        self.endpoint_configs[endpoint_config_name] = config
+        return config
+
+    def describe_endpoint_config(self, endpoint_config_name: str) -> dict[str, Any]:
+        """Return the description of an endpoint configuration.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name.
+        """
+        return dict(self._config(endpoint_config_name).response_object)
+
+    def delete_endpoint_config(self, endpoint_config_name: str) -> None:
+        """Forget an endpoint configuration; endpoints that have it go on.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name.
+        """
+        self._config(endpoint_config_name)
+        del self.endpoint_configs[endpoint_config_name]
+
+    def create_endpoint(
+        self, endpoint_name: str, endpoint_config_name: str, tags: list[dict[str, str]]
+    ) -> FakeEndpoint:
+        """Create an endpoint; it comes into service in the background.
+
+        Raises
+        ------
+        ValidationError
+            The name is taken or not allowed, or the configuration or one of its models does not exist.
+        """
+        check_name(endpoint_name, "EndpointName")
+        config = self._config(endpoint_config_name)
+        models = self._containers(config)
+        with self._create_lock:
+            if endpoint_name in self.endpoints:
+                raise ValidationError(
+                    f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
+                )
+            endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
+            host = self.hosts[endpoint_name] = EndpointHost(self.workplace, endpoint)
+        host.deploy(endpoint_config_name, config.production_variants, models)
+        return endpoint
+
+    def update_endpoint(self, endpoint_name: str, endpoint_config_name: str) -> FakeEndpoint:
+        """Replace an endpoint's configuration, in the background; it answers all the while.
+
+        Raises
+        ------
+        ValidationError
+            The endpoint or the configuration does not exist, or the endpoint is not in service.
+        """
+        endpoint = self._endpoint(endpoint_name)
+        config = self._config(endpoint_config_name)
+        if endpoint.endpoint_status == "Failed":
+            # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (API reference).
+            raise ValidationError(f'Cannot update endpoint "{endpoint.arn}" because it is in status Failed.')
+        self._refuse_in_progress(endpoint)
+        self.hosts[endpoint_name].deploy(endpoint_config_name, config.production_variants, self._containers(config))
+        return endpoint
+
+    def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:
+        """Return the description of an endpoint.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name.
+        """
+        return dict(self._endpoint(endpoint_name).response_object)
+
+    def delete_endpoint(self, endpoint_name: str) -> None:
+        """Take an endpoint out of service and forget it.
+
+        Raises
+        ------
+        ValidationError
+            There is none of this name, or it is being created or updated.
+        """
+        self._refuse_in_progress(self._endpoint(endpoint_name))
+        del self.endpoints[endpoint_name]
+        host = self.hosts.pop(endpoint_name)
+        # Its process may take seconds to end; the caller need not wait.
+        threading.Thread(target=host.stop, name=f"stop-{endpoint_name}", daemon=True).start()
+
+    def _endpoint(self, name: str) -> FakeEndpoint:
+        if name not in self.endpoints:
+            raise ValidationError(f'Could not find endpoint "{self._arn("endpoint", name)}".')
+        return self.endpoints[name]
+
+    def _config(self, name: str) -> FakeEndpointConfig:
+        if name not in self.endpoint_configs:
+            raise ValidationError(f'Could not find endpoint configuration "{self._arn("endpoint-config", name)}".')
+        return self.endpoint_configs[name]
+
+    def _refuse_in_progress(self, endpoint: FakeEndpoint) -> None:
+        if endpoint.endpoint_status in ("Creating", "Updating"):
+            raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+    def _containers(self, config: FakeEndpointConfig) -> dict[str, Mapping[str, Any]]:
+        names = [variant["ModelName"] for variant in config.production_variants]
+        return {name: self._container(name) for name in names}
+
+    def _container(self, model_name: str) -> Mapping[str, Any]:
+        """Return the container definition of a model."""
+        model = self.describe_model(model_name)
+        definition: Mapping[str, Any] = model.primary_container or (model.containers or [{}])[0]
+        return definition
+
+    def _exists(self, url: str) -> bool:
+        try:
+            return self.workplace.store.has(url)
+        except ValueError:
+            return False
+
+    def _arn(self, resource: str, name: str) -> str:
+        return str(arn_formatter(resource, name, self.account_id, self.region_name))

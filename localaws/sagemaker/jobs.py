@@ -1,0 +1,60 @@
+"""Runs jobs: each in a thread of its own, from its folder's making to its end."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from localaws.sagemaker import container
+from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.errors import AlgorithmError, JobError
+from localaws.sagemaker.job import PROCESSING, Job
+from localaws.sagemaker.workplace import Workplace
+
+Work = Callable[[Job, Workplace, Path], Outcome]
+
+
+def start(job: Job, workplace: Workplace, work: Work) -> None:
+    """Run a job in the background; the job itself tells how it goes.
+
+    Parameters
+    ----------
+    work
+        Does all that is special to the kind of job. It may leave what it likes in the folder it is given.
+    """
+    threading.Thread(target=_run, args=(job, workplace, work), name=f"{job.kind.word}-{job.name}", daemon=True).start()
+
+
+def _run(job: Job, workplace: Workplace, work: Work) -> None:
+    folder = workplace.folder(job.kind.word, job.name)
+    container.remove(folder)
+    try:
+        job.enter("Starting", "Preparing the instances")
+        folder.mkdir(parents=True)
+        job.started = datetime.now(UTC)
+        outcome = work(job, workplace, folder)
+    except JobError as error:
+        if job.kind is PROCESSING and isinstance(error, AlgorithmError):
+            job.details.setdefault("ExitMessage", f"exit code: {error.exit_code}")
+        _finish(job, "Failed", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever happens, the job must reach a final state
+        traceback.print_exc()
+        _finish(job, "Failed", f"InternalServerError: {error}")
+    else:
+        if outcome == "MaxRuntimeExceeded":
+            _finish(job, "Stopped", stage=outcome)
+        else:
+            _finish(job, outcome)
+    finally:
+        container.remove(folder)
+
+
+def _finish(job: Job, status: str, reason: str | None = None, stage: str | None = None) -> None:
+    """End a job; one that was asked to stop is Stopped, however its processes took it."""
+    if job.stop_requested.is_set():
+        job.finish("Stopped")
+    else:
+        job.finish(status, reason, stage)

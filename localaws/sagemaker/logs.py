@@ -1,0 +1,86 @@
+"""A growing log file into CloudWatch Logs, while its process runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from moto.logs.exceptions import ResourceAlreadyExistsException
+from moto.logs.models import logs_backends
+
+POLL_SECONDS = 0.1
+BATCH_LINES = 10_000
+"""CloudWatch takes at most so many events in one PutLogEvents."""
+
+
+class LogTail:
+    """Follows a log file line by line in a thread of its own.
+
+    Parameters
+    ----------
+    path
+        The file; it need not exist yet.
+    account_id, region, group, stream
+        Where in CloudWatch Logs the lines go.
+    on_line
+        Called with every line.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        account_id: str,
+        region: str,
+        group: str,
+        stream: str,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self._path, self._group, self._stream = path, group, stream
+        self._backend: Any = logs_backends[account_id][region]
+        self._on_line = on_line
+        self._ended = threading.Event()
+        self._position = 0
+        with contextlib.suppress(ResourceAlreadyExistsException):
+            self._backend.create_log_group(group, {})
+        with contextlib.suppress(ResourceAlreadyExistsException):
+            self._backend.create_log_stream(group, stream)
+        self._thread = threading.Thread(target=self._follow, name=f"log-{stream}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ship the last lines, the unfinished one too, and end."""
+        self._ended.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(POLL_SECONDS):
+            self._ship(whole_lines=True)
+        self._ship(whole_lines=False)
+
+    def _ship(self, *, whole_lines: bool) -> None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        end = data.rfind(b"\n") + 1 if whole_lines else len(data)
+        self._position += end
+        lines = [line for line in data[:end].decode("utf-8", "replace").splitlines() if line.strip()]
+        for start in range(0, len(lines), BATCH_LINES):
+            self._put(lines[start : start + BATCH_LINES])
+        if self._on_line is not None:
+            for line in lines:
+                self._on_line(line)
+
+    def _put(self, lines: list[str]) -> None:
+        now = round(time.time() * 1000)
+        group = self._backend.groups.get(self._group)
+        if (
+            group is not None and self._stream in group.streams
+        ):  # else someone deleted it: the lines are lost, as on AWS
+            group.put_log_events(self._stream, [{"timestamp": now, "message": line} for line in lines])

@@ -1,0 +1,79 @@
+"""SageMaker runtime: InvokeEndpoint, passed on to the process behind the endpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+from urllib.parse import unquote
+
+from moto.sagemaker.models import sagemaker_backends
+from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
+
+from localaws.sagemaker.backend import LocalSageMakerBackend
+from localaws.sagemaker.endpoints import UnknownVariantError
+from localaws.sagemaker.errors import JobError
+
+PAYLOAD_LIMIT_BYTES = 25 * 1024 * 1024
+"""Largest request of a real-time endpoint."""
+
+Response = tuple[int, dict[str, str], bytes]
+
+_PASSED_ON = {
+    "Content-Type": "Content-Type",
+    "Accept": "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes": "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Inference-Id": "X-Amzn-SageMaker-Inference-Id",
+}
+
+
+class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
+    """moto's SageMaker runtime API with endpoints that answer."""
+
+    use_raw_body = True
+
+    def invoke_endpoint(self) -> Response:
+        """Answer InvokeEndpoint."""
+        name = unquote(self.path.split("/")[2])
+        backend = cast(LocalSageMakerBackend, sagemaker_backends[self.current_account][self.region])
+        host = backend.hosts.get(name)
+        headers = {own: value for own, theirs in _PASSED_ON.items() if (value := self.headers.get(theirs))}
+        if len(self.body) > PAYLOAD_LIMIT_BYTES:
+            return _error(413, "ValidationError", f"Request body is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+        unknown = f"Endpoint {name} of account {self.current_account} not found."
+        if host is None:
+            return _error(400, "ValidationError", unknown)
+        try:
+            target = self.headers.get("X-Amzn-SageMaker-Target-Variant")
+            reply, variant = host.invoke(self.body, headers, target)
+        except UnknownVariantError as error:
+            return _error(400, "ValidationError", f"Variant {error} not found for Endpoint {name}.")
+        except LookupError:
+            return _error(400, "ValidationError", unknown)
+        except JobError as error:
+            return _model_error(name, "primary", 0, str(error))
+        if reply.status != 200:
+            return _model_error(name, variant, reply.status, reply.body.decode("utf-8", "replace"))
+        return (
+            200,
+            {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": variant},
+            reply.body,
+        )
+
+
+def _model_error(endpoint: str, variant: str, status: int, text: str) -> Response:
+    """Word a container's refusal or failure as SageMaker does; its own answer is in OriginalMessage."""
+    kind = "client" if 400 <= status < 500 else "server"
+    return _error(
+        424,
+        "ModelError",
+        f'Received {kind} error ({status}) from {variant} with message "{text[:1000]}". See '
+        f"/aws/sagemaker/Endpoints/{endpoint} in CloudWatch Logs for more information.",
+        OriginalStatusCode=status,
+        OriginalMessage=text,
+        LogStreamArn="",
+    )
+
+
+def _error(status: int, code: str, message: str, **details: Any) -> Response:
+    body = json.dumps({"Message": message, "message": message, **details}).encode()
+    return status, {"Content-Type": "application/json", "x-amzn-errortype": code}, body

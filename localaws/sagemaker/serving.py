@@ -1,0 +1,157 @@
+"""A model behind HTTP: the process of a container with ``serve``, as endpoints and transform jobs use it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localaws import processes
+from localaws.sagemaker import container, transfer
+from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.logs import LogTail
+from localaws.sagemaker.validation import find_image
+from localaws.sagemaker.workplace import Workplace
+
+HEALTH_CHECK_SECONDS = 60.0
+"""How long a container may take to answer /ping, unless the production variant says otherwise."""
+
+INVOCATION_SECONDS = 60.0
+"""A container must answer within 60 seconds, SageMaker's limit for real-time invocations."""
+
+PING_PAUSE_SECONDS = 0.1
+LOCALHOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A container's answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class ModelServer:
+    """One serving process and its folder.
+
+    Parameters
+    ----------
+    workplace, kind, name
+        Whose server this is: ``endpoint`` or ``transform``, and the name.
+    model
+        The container definition of a model: Image, ModelDataUrl, Environment.
+    folder
+        What the container sees as /opt/ml. Removed by `stop`.
+    log_group, log_stream
+        Where its lines go.
+    environment
+        On top of the model's.
+    """
+
+    def __init__(
+        self,
+        workplace: Workplace,
+        kind: str,
+        name: str,
+        model: Mapping[str, Any],
+        folder: Path,
+        log_group: str,
+        log_stream: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._tail: LogTail | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            if url := model.get("ModelDataUrl"):
+                transfer.extract_model(workplace.store, url, folder / "model")
+            (folder / "model").mkdir(parents=True, exist_ok=True)
+            log_path = workplace.log_path(folder, "serve")
+            self._tail = workplace.follow(log_path, log_group, log_stream)
+            self._process = container.start(
+                workplace.settings,
+                find_image(model["Image"], workplace.settings.images),
+                kind=kind,
+                name=name,
+                root=folder,
+                log_path=log_path,
+                arguments=["serve"],
+                environment={
+                    **(model.get("Environment") or {}),
+                    **(environment or {}),
+                    "SAGEMAKER_BIND_TO_PORT": str(self.port),
+                    "SAGEMAKER_SAFE_PORT_RANGE": "21000-21999",
+                },
+            )
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_healthy(self, seconds: float, cancelled: threading.Event) -> None:
+        """Wait until /ping answers 200.
+
+        Raises
+        ------
+        JobError
+            The process ended, did not answer in time, or `cancelled` was set.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self._process is None or self._process.poll() is not None:
+                code = container.exit_code(self._process) if self._process else 0
+                raise JobError(f"the container ended with exit code {code} before it answered")
+            try:
+                if self._ask("GET", "/ping", None, {}, timeout=2).status == 200:
+                    return
+            except OSError:
+                pass  # not listening yet
+            except http.client.HTTPException:
+                pass  # something listens, but does not speak HTTP yet
+            if cancelled.wait(PING_PAUSE_SECONDS):
+                raise JobError("it was stopped meanwhile")
+        raise JobError(f"it did not answer within {seconds:g} s")
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send one request to /invocations.
+
+        Raises
+        ------
+        JobError
+            The process is gone or did not answer in time.
+        """
+        try:
+            return self._ask("POST", "/invocations", body, headers, timeout=INVOCATION_SECONDS)
+        except TimeoutError as error:
+            raise JobError("Your invocation timed out while waiting for a response from the container") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise JobError(f"The container did not answer: {error}") from error
+
+    def stop(self) -> None:
+        """End the process and remove the folder."""
+        if self._process is not None:
+            processes.stop(self._process, container.STOP_GRACE_SECONDS)
+        if self._tail is not None:
+            self._tail.close()
+        container.remove(self._folder)
+
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Reply:
+        connection = http.client.HTTPConnection(LOCALHOST, self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.getheader("Content-Type", ""), answer.read())
+        finally:
+            connection.close()
+
+
+def _free_port() -> int:
+    with socket.create_server((LOCALHOST, 0)) as probe:
+        return int(probe.getsockname()[1])

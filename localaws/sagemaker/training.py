@@ -1,0 +1,194 @@
+"""Training jobs: input channels and hyperparameters in, model.tar.gz out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+from localaws.sagemaker import cluster, container, transfer
+from localaws.sagemaker.cluster import Cluster, Launch, Outcome, write_json
+from localaws.sagemaker.errors import AlgorithmError
+from localaws.sagemaker.job import Job
+from localaws.sagemaker.validation import find_image
+from localaws.sagemaker.workplace import Workplace
+
+HYPERPARAMETER_LIMIT = 2500
+"""Characters of a hyperparameter's value."""
+
+
+def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+
+    Raises
+    ------
+    ValidationError
+        The image is unknown, a hyperparameter too long, or an input mode is asked for that needs AWS.
+    """
+    find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), workplace.settings.images)
+    for name, value in (request.get("HyperParameters") or {}).items():
+        if len(str(value)) > HYPERPARAMETER_LIMIT:
+            raise ValidationError(
+                f"Hyperparameter {name} has {len(value)} characters; {HYPERPARAMETER_LIMIT} are allowed."
+            )
+    modes = [request["AlgorithmSpecification"].get("TrainingInputMode")]
+    modes += [channel.get("InputMode") for channel in request.get("InputDataConfig") or []]
+    if "Pipe" in modes:
+        raise ValidationError("The local region has no Pipe mode. Use File or FastFile.")
+    for channel in request.get("InputDataConfig") or []:
+        if "S3DataSource" not in channel.get("DataSource", {}):
+            raise ValidationError(f"Channel {channel['ChannelName']}: the local region reads S3 data sources only.")
+    return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
+
+
+def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
+    """Run a training job to its end.
+
+    Raises
+    ------
+    JobError
+        With the FailureReason.
+    """
+    request = job.request
+    specification = request["AlgorithmSpecification"]
+    instances = Cluster.of(folder, int((request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
+    job.enter("Downloading", "Downloading input data")
+    for number, root in enumerate(instances.roots):
+        _prepare(job, workplace, instances, number, root)
+    checkpoints = _checkpoints(job, workplace, instances)
+    job.enter("Training", "Training image download completed. Training in progress.")
+    entrypoint = specification.get("ContainerEntrypoint") or []
+    arguments = specification.get("ContainerArguments") or []
+    launch = Launch(
+        image=find_image(specification["TrainingImage"], workplace.settings.images),
+        entrypoint=entrypoint,
+        arguments=arguments if entrypoint or arguments else ["train"],
+        environment={
+            "TRAINING_JOB_NAME": job.name,
+            "TRAINING_JOB_ARN": job.arn,
+            **(request.get("Environment") or {}),
+        },
+    )
+    metrics = _Metrics(job)
+    try:
+        outcome = cluster.run(job, workplace, instances, launch, on_line=metrics.read, meanwhile=checkpoints)
+    except AlgorithmError as error:
+        raise AlgorithmError(f"AlgorithmError: {error}, exit code: {error.exit_code}", error.exit_code) from error
+    finally:
+        checkpoints()
+    job.enter("Uploading", "Uploading generated training model")
+    _collect(job, workplace, instances)
+    return outcome
+
+
+def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, root: Path) -> None:
+    """Lay out /opt/ml as a training container finds it."""
+    for name in ("model", "output/data", "input/data", "checkpoints"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    config = root / "input" / "config"
+    resources = job.request.get("ResourceConfig") or {}
+    channels = job.request.get("InputDataConfig") or []
+    write_json(config / "hyperparameters.json", job.request.get("HyperParameters") or {})
+    write_json(
+        config / "inputdataconfig.json",
+        {
+            channel["ChannelName"]: {
+                "ContentType": channel.get("ContentType", ""),
+                "TrainingInputMode": "File",
+                "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
+                    "S3DataDistributionType", "FullyReplicated"
+                ),
+                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+            }
+            for channel in channels
+        },
+    )
+    instance_type = resources.get("InstanceType", "local")
+    write_json(config / "resourceconfig.json", instances.resource_config(instances.hosts[number], instance_type))
+    for channel in channels:
+        transfer.download(
+            workplace.store,
+            channel["DataSource"]["S3DataSource"],
+            root / "input" / "data" / channel["ChannelName"],
+            host=number,
+            hosts=len(instances.hosts),
+        )
+
+
+def _checkpoints(job: Job, workplace: Workplace, instances: Cluster) -> Any:
+    """Bring earlier checkpoints, and return what copies new ones to S3."""
+    configuration = job.request.get("CheckpointConfig")
+    if not configuration:
+        return lambda: None
+    path = configuration.get("LocalPath") or "/opt/ml/checkpoints"
+    synchronised = []
+    for root in instances.roots:
+        folder = container.local_path(root, path)
+        folder.mkdir(parents=True, exist_ok=True)
+        synchronised.append(transfer.ChangedFiles(workplace.store, folder, configuration["S3Uri"]))
+    for files in synchronised:
+        files.fetch()
+
+    def copy() -> None:
+        for files in synchronised:
+            files.copy()
+
+    return copy
+
+
+def _collect(job: Job, workplace: Workplace, instances: Cluster) -> None:
+    """Put the model and the output into S3; of several instances each file once, the first one's first."""
+    uri = job.details["ModelArtifacts"]["S3ModelArtifacts"]
+    model, output = (_merged(instances, part) for part in ("model", "output/data"))
+    if (job.request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
+        transfer.upload(workplace.store, model, uri)
+        transfer.upload(workplace.store, output, uri.rstrip("/").rpartition("/")[0] + "/data")
+        return
+    transfer.upload_archive(workplace.store, model, uri)
+    if any(output.iterdir()):
+        transfer.upload_archive(workplace.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
+
+
+def _merged(instances: Cluster, part: str) -> Path:
+    """Return a folder with the files of all instances."""
+    first, *others = (root / part for root in instances.roots)
+    first.mkdir(parents=True, exist_ok=True)
+    for other in others:
+        for path in sorted(path for path in other.rglob("*") if path.is_file()):
+            target = first / path.relative_to(other)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(target)
+    return first
+
+
+def _artifacts_uri(request: dict[str, Any]) -> str:
+    output = request["OutputDataConfig"]
+    name = "model/" if output.get("CompressionType") == "NONE" else "model.tar.gz"
+    return f"{output['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/{name}"
+
+
+class _Metrics:
+    """Reads MetricDefinitions out of the log; the last match of each is its final value."""
+
+    def __init__(self, job: Job) -> None:
+        definitions = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
+        self._patterns = [(definition["Name"], re.compile(definition["Regex"])) for definition in definitions]
+        self._job = job
+
+    def read(self, line: str) -> None:
+        """Look for every metric in one line."""
+        for name, pattern in self._patterns:
+            for match in pattern.finditer(line):
+                try:
+                    value = float(match.group(1))
+                except (ValueError, IndexError):
+                    continue
+                final = self._job.details.get("FinalMetricDataList", [])
+                self._job.details["FinalMetricDataList"] = [
+                    *(metric for metric in final if metric["MetricName"] != name),
+                    {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)},
+                ]

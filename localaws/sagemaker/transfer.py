@@ -1,0 +1,171 @@
+"""Between S3 and the folders a container sees as /opt/ml."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from localaws import s3files
+from localaws.sagemaker.errors import JobError
+
+
+def download(store: s3files.Store, source: Mapping[str, Any], folder: Path, *, host: int = 0, hosts: int = 1) -> int:
+    """Copy what an S3 data source names into a folder; returns the number of files.
+
+    Parameters
+    ----------
+    source
+        ``S3Uri``, ``S3DataType`` (S3Prefix or ManifestFile) and ``S3DataDistributionType`` of a data source.
+    folder
+        Where the files go; their paths below the prefix are kept.
+    host, hosts
+        Which of how many instances this is: with ShardedByS3Key every ``hosts``-th object is for it.
+
+    Raises
+    ------
+    JobError
+        There is nothing under this location, worded as SageMaker does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        found = _entries(store, source)
+    except (s3files.ObjectNotFoundError, ValueError) as error:
+        raise _nothing_there(source) from error
+    if not found:
+        raise _nothing_there(source)
+    if source.get("S3DataDistributionType") == "ShardedByS3Key":
+        found = found[host::hosts]
+    for entry, relative in found:
+        s3files.save(entry, folder / relative)
+    return len(found)
+
+
+def upload(store: s3files.Store, folder: Path, uri: str) -> None:
+    """Copy all files of a folder below an S3 prefix.
+
+    Raises
+    ------
+    JobError
+        The bucket does not exist.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _put(store, path, f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}")
+
+
+def upload_archive(store: s3files.Store, folder: Path, uri: str) -> None:
+    """Put a folder's content into S3 as one ``.tar.gz``; an empty folder makes an archive of nothing, as on AWS.
+
+    Raises
+    ------
+    JobError
+        The bucket does not exist.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        path = Path(temporary) / "archive.tar.gz"
+        # Level 1: models hardly compress, and the default level takes several times as long.
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+            for entry in sorted(folder.iterdir()):
+                archive.add(entry, arcname=entry.name)
+        _put(store, path, uri)
+
+
+def extract_model(store: s3files.Store, uri: str, folder: Path) -> None:
+    """Unpack a model's archive.
+
+    Raises
+    ------
+    JobError
+        There is no such object, or it is no ``.tar.gz`` that may be unpacked.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        path = Path(temporary) / "model.tar.gz"
+        try:
+            store.download(uri, path)
+            with tarfile.open(path, "r:gz") as archive:
+                archive.extractall(folder, filter="data")
+        except s3files.ObjectNotFoundError as error:
+            raise JobError(f"ClientError: Could not find model data at {uri}.") from error
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise JobError(f"ClientError: Failed to extract model data archive from {uri}: {error}") from error
+
+
+class ChangedFiles:
+    """Copies a folder to S3 again and again, each file only when it has changed: checkpoints of a running job."""
+
+    def __init__(self, store: s3files.Store, folder: Path, uri: str) -> None:
+        self._store, self._folder, self._uri = store, folder, uri.rstrip("/")
+        self._seen: dict[Path, tuple[int, int]] = {}
+
+    def fetch(self) -> None:
+        """Bring what is in S3 already, for a job that goes on where another stopped."""
+        bucket, prefix = s3files.split_uri(self._uri + "/")
+        for found in self._store.objects(bucket, prefix):
+            path = self._folder / found.name[len(prefix) :]
+            s3files.save(found, path)
+            self._seen[path] = _version(path)
+
+    def copy(self) -> None:
+        """Copy what is new or changed since the last call."""
+        for path in sorted(self._folder.rglob("*")):
+            if not path.is_file():
+                continue
+            try:
+                version = _version(path)
+                if self._seen.get(path) != version:
+                    _put(self._store, path, f"{self._uri}/{path.relative_to(self._folder).as_posix()}")
+                    self._seen[path] = version
+            except FileNotFoundError:  # the job has just replaced or removed it
+                continue
+
+
+def _entries(store: s3files.Store, source: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    """List the objects of a source with their paths relative to it."""
+    uri = source["S3Uri"]
+    if source.get("S3DataType", "S3Prefix") == "ManifestFile":
+        return _manifest_entries(store, uri)
+    bucket, prefix = s3files.split_uri(uri)
+    # A prefix is a text, not a folder: s3://b/part- names part-0 and part-1, which keep the names after the last slash.
+    parent = prefix.rpartition("/")[0]
+    entries = []
+    for found in store.objects(bucket, prefix):
+        is_below = found.name.startswith(prefix.rstrip("/") + "/")
+        start = len(prefix.rstrip("/")) + 1 if is_below else len(parent) + 1 if parent else 0
+        entries.append((found, found.name[start:] if prefix else found.name))
+    return entries
+
+
+def _manifest_entries(store: s3files.Store, uri: str) -> list[tuple[Any, str]]:
+    manifest = json.loads(store.read(uri, 0, 64 * 1024 * 1024))
+    prefix = manifest[0]["prefix"] if manifest and isinstance(manifest[0], dict) else ""
+    entries = []
+    for name in manifest[1:] if prefix else manifest:
+        bucket, key = s3files.split_uri(prefix + name)
+        entries += [(found, name) for found in store.objects(bucket, key) if found.name == key]
+    return entries
+
+
+def _nothing_there(source: Mapping[str, Any]) -> JobError:
+    uri = source.get("S3Uri", "")
+    return JobError(
+        f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source. '
+        "Please ensure that the bucket exists in the selected region, that objects exist under that S3 prefix, "
+        "and that the role has s3:ListBucket permissions on the bucket."
+    )
+
+
+def _put(store: s3files.Store, path: Path, uri: str) -> None:
+    try:
+        store.upload(path, uri)
+    except s3files.ObjectNotFoundError as error:
+        raise JobError(f"ClientError: Failed to upload to {uri}: {error}") from error
+
+
+def _version(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size

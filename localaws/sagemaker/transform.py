@@ -1,0 +1,121 @@
+"""Batch transform jobs: a model serves, and every input object goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+from localaws.sagemaker import transfer
+from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.job import TRANSFORM, Job
+from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer
+from localaws.sagemaker.workplace import Workplace
+
+PAYLOAD_MEBIBYTES = 6
+"""Largest request unless MaxPayloadInMB says otherwise."""
+
+
+def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+    """Refuse what this region cannot do; returns what the job's description has on top of the request.
+
+    Raises
+    ------
+    ValidationError
+        The request splits records in a way that needs AWS, or joins input and output.
+    """
+    del workplace
+    split = request["TransformInput"].get("SplitType") or "None"
+    if split not in ("None", "Line"):
+        raise ValidationError(f"The local region splits records by Line or not at all, not by {split}.")
+    if (request.get("DataProcessing") or {}).get("JoinSource") == "Input":
+        raise ValidationError("The local region does not join input and output of a transform job.")
+    return {}
+
+
+def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
+    """Run a transform job to its end.
+
+    Parameters
+    ----------
+    model
+        The container definition of the model to serve.
+
+    Raises
+    ------
+    JobError
+        With the FailureReason.
+    """
+    source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
+    inputs, outputs = folder / "transform-input", folder / "transform-output"
+    transfer.download(workplace.store, source, inputs)
+    environment = {"SAGEMAKER_BATCH": "true", **(job.request.get("Environment") or {})}
+    stream = f"{job.name}/algo-1"
+    server = ModelServer(
+        workplace, "transform", job.name, model, folder / "container", TRANSFORM.log_group, stream, environment
+    )
+    try:
+        try:
+            server.wait_until_healthy(HEALTH_CHECK_SECONDS, job.stop_requested)
+        except JobError as error:
+            if job.stop_requested.is_set():
+                return "Stopped"
+            raise JobError(f"AlgorithmError: Model server did not become healthy: {error}") from error
+        for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
+            if not _transform(job, server, path, outputs / f"{path.relative_to(inputs)}.out"):
+                return "Stopped"
+    finally:
+        server.stop()
+    outputs.mkdir(exist_ok=True)
+    transfer.upload(workplace.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
+    return "Completed"
+
+
+def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> bool:
+    """Send one file through the model; False when the job was stopped meanwhile."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    glue = b"\n" if job.request["TransformOutput"].get("AssembleWith") == "Line" else b""
+    headers = {"Content-Type": job.request["TransformInput"].get("ContentType") or "application/octet-stream"}
+    if accept := job.request["TransformOutput"].get("Accept"):
+        headers["Accept"] = accept
+
+    def invoke(payload: bytes) -> bytes:
+        if job.stop_requested.is_set():
+            return b""
+        reply = server.invoke(payload, headers)
+        if reply.status != 200:
+            text = reply.body.decode("utf-8", "replace")[:500]
+            raise JobError(
+                f"ClientError: {source.name}: Bad HTTP status received from algorithm: {reply.status}: {text}"
+            )
+        return reply.body
+
+    workers = int(job.request.get("MaxConcurrentTransforms") or 1)
+    with target.open("wb") as file, ThreadPoolExecutor(max(1, workers)) as pool:
+        for reply in pool.map(invoke, _payloads(job, source)):
+            file.write(reply)
+            if glue and not reply.endswith(glue):
+                file.write(glue)
+    return not job.stop_requested.is_set()
+
+
+def _payloads(job: Job, path: Path) -> Iterator[bytes]:
+    """Cut a file into request bodies."""
+    if (job.request["TransformInput"].get("SplitType") or "None") == "None":
+        yield path.read_bytes()
+        return
+    limit = int(job.request.get("MaxPayloadInMB") or PAYLOAD_MEBIBYTES) * 1024 * 1024
+    several = job.request.get("BatchStrategy") != "SingleRecord"
+    payload = b""
+    with path.open("rb") as file:
+        for line in file:
+            if payload and (not several or len(payload) + len(line) > limit):
+                yield payload
+                payload = b""
+            payload += line
+    if payload:
+        yield payload

@@ -1,0 +1,66 @@
+"""What SageMaker refuses before anything starts, in its own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from moto.sagemaker.exceptions import ValidationError
+
+from localaws.settings import Image
+
+JOB_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+MODEL_NAME = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
+NAME_LIMIT = 63
+
+
+def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME) -> str:
+    """Return a resource's name if SageMaker allows it.
+
+    Parameters
+    ----------
+    value, parameter
+        The name, and of which request parameter (``TrainingJobName``).
+
+    Raises
+    ------
+    ValidationError
+        The name is missing, too long or has other characters.
+    """
+    member = parameter[0].lower() + parameter[1:]
+    if value is None:
+        raise ValidationError(
+            f"1 validation error detected: Value null at '{member}' failed to satisfy constraint: "
+            "Member must not be null"
+        )
+    constraint = ""
+    if len(value) > NAME_LIMIT:
+        constraint = f"Member must have length less than or equal to {NAME_LIMIT}"
+    elif not re.fullmatch(pattern, value):
+        constraint = f"Member must satisfy regular expression pattern: ^{pattern}"
+    if constraint:
+        raise ValidationError(
+            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+        )
+    return value
+
+
+def find_image(uri: str, images: Mapping[str, Image]) -> Image:
+    """Return the local stand-in for a container image.
+
+    Parameters
+    ----------
+    uri
+        ``<registry>/<repository>[:tag][@digest]``.
+
+    Raises
+    ------
+    ValidationError
+        There is none: the registry has no such image, as it were.
+    """
+    name = re.split(r"[:@]", uri.rpartition("/")[2])[0]
+    try:
+        return images[name]
+    except KeyError:
+        known = ", ".join(sorted(images)) or "none"
+        raise ValidationError(f"Requested image {uri} not found. Images of this region: {known}.") from None
