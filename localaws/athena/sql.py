@@ -143,7 +143,8 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
     match node:
         case exp.DateDiff():
             # DuckDB's date_diff counts the boundaries passed: 00:59 to 01:01 would be one hour.
-            return exp.func("date_sub", _unit(node), node.expression, node.this)
+            # Anonymous, since sqlglot knows another date_sub that takes an interval.
+            return exp.Anonymous(this="date_sub", expressions=[_unit(node), node.expression, node.this])
         case exp.DateAdd():
             return exp.func("athena_date_add", node.this, exp.Interval(this=exp.paren(node.expression), unit=node.unit))
         case exp.Add() if isinstance(node.expression, exp.Interval):
