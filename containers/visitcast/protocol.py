@@ -105,7 +105,7 @@ def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
 
 
 def _percentile(ascending: NDArray[np.int32], percent: int) -> int:
-    """Date at a percentile by rank, in exact integer arithmetic (``int(0.9 * 10)`` style rounding would drift)."""
+    """Find the date at a percentile by rank. In integers: with floats ``int(0.29 * 100)`` is 28."""
     return int(ascending[len(ascending) * percent // 100])
 
 
