@@ -1,0 +1,144 @@
+"""The model artifact: everything that forecasting needs, in one folder that SageMaker packs as ``model.tar.gz``.
+
+weights.npz          the network's arrays by name
+transformer.joblib   the fitted feature pipeline, unchanged from the dataset
+model.json           everything else, readable
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import joblib
+import numpy as np
+
+from training.inference import Weights
+from training.mixture import Mixture
+from visitcast.baselines import tuned_histogram
+from visitcast.dataset import TRANSFORMER_FILE
+from visitcast.errors import InputError
+from visitcast.features import FeaturePipeline
+from visitcast.schema import SCHEMA_VERSION
+
+WEIGHTS_FILE: Final = "weights.npz"
+MODEL_FILE: Final = "model.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A fitted forecaster.
+
+    Attributes
+    ----------
+    weights : dict
+        Arrays of the network.
+    pipeline : FeaturePipeline
+        Fitted feature pipeline.
+    histogram : tuned_histogram.Parameters
+        Tuned histogram, for short histories and for mixing.
+    mixture : Mixture
+        Weight of the network by history length.
+    first_hour_temperature, visited_temperature : float
+        Temperatures of the two heads.
+    metadata : dict
+        What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
+    """
+
+    weights: Weights
+    pipeline: FeaturePipeline
+    histogram: tuned_histogram.Parameters
+    mixture: Mixture
+    first_hour_temperature: float
+    visited_temperature: float
+    metadata: dict[str, Any]
+
+
+def save(folder: Path, bundle: Bundle) -> None:
+    """Write a bundle into an existing folder."""
+    np.savez(folder / WEIGHTS_FILE, **bundle.weights)  # type: ignore[arg-type]  # stub takes allow_pickle for an array
+    joblib.dump(bundle.pipeline, folder / TRANSFORMER_FILE)
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "first_hour_temperature": bundle.first_hour_temperature,
+        "visited_temperature": bundle.visited_temperature,
+        "mixture": asdict(bundle.mixture),
+        "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
+        "metadata": bundle.metadata,
+    }
+    (folder / MODEL_FILE).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Bundle:
+    """Read what :func:`save` wrote.
+
+    Raises
+    ------
+    InputError
+        A file is missing, or the bundle has another schema version.
+    """
+    missing = [name for name in (MODEL_FILE, WEIGHTS_FILE, TRANSFORMER_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            "This folder holds no model.", f"{folder} lacks {', '.join(missing)}.", "Use the output of a training job."
+        )
+    content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            "The model has another schema version than this image.",
+            f"{folder / MODEL_FILE} says {version}, this image reads {SCHEMA_VERSION}.",
+            "Train the model again with this image, or serve it with the image that made it.",
+        )
+    with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as archive:
+        weights = {name: archive[name] for name in archive.files}
+    return Bundle(
+        weights=weights,
+        pipeline=read_pipeline(folder),
+        histogram=tuned_histogram.from_json(content["tuned_histogram"]),
+        mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
+        first_hour_temperature=content["first_hour_temperature"],
+        visited_temperature=content["visited_temperature"],
+        metadata=content["metadata"],
+    )
+
+
+def read_pipeline(folder: Path) -> FeaturePipeline:
+    """Read the fitted feature pipeline from a dataset's or a bundle's folder.
+
+    Raises
+    ------
+    InputError
+        The file is missing.
+    """
+    file = folder / TRANSFORMER_FILE
+    if not file.is_file():
+        raise InputError("The fitted features are missing.", f"There is no {file}.", "Run the preprocessing again.")
+    pipeline: FeaturePipeline = joblib.load(file)
+    return pipeline
+
+
+@contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """Unpack ``model.tar.gz`` into a temporary folder for the time of the block.
+
+    Raises
+    ------
+    InputError
+        The archive is missing or no tar file.
+    """
+    with TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+        except (OSError, tarfile.TarError) as error:
+            raise InputError(
+                "The model archive cannot be read.", f"{archive}: {error}.", "Check that the training job succeeded."
+            ) from error
+        yield Path(folder)

@@ -1,0 +1,82 @@
+"""From a fitted bundle and users' visit days to forecasts. Evaluation and serving share it, so they cannot differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import inference, mixture
+from training.bundle import Bundle
+from training.rows import assemble
+from visitcast import features
+from visitcast.baselines import tuned_histogram
+from visitcast.dataset import Dataset, position_in_history
+from visitcast.histograms import decayed_histograms
+from visitcast.protocol import MINIMUM_HISTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Forecasts of some rows.
+
+    Attributes
+    ----------
+    first_visit_hour : float32 array [rows, 24]
+        Chance that the day's first visit falls in the hour; sums to 1.
+    visit_hour : float32 array [rows, 24]
+        Chance of a visit in the hour, given that the user comes that day; each in 0..1.
+    from_model : bool array [rows]
+        False where the history is too short for the network and the histogram alone answers.
+    """
+
+    first_visit_hour: NDArray[np.float32]
+    visit_hour: NDArray[np.float32]
+    from_model: NDArray[np.bool_]
+
+    @property
+    def best_hour(self) -> NDArray[np.int64]:
+        """Hour with the highest chance of a visit, [rows]."""
+        return self.visit_hour.argmax(axis=1)
+
+
+def forecast(
+    bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32] | None = None
+) -> Forecast:
+    """Forecast some rows of a dataset from the days before them.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    dataset : Dataset
+        Visit days; rows to forecast may be target days (see :func:`visitcast.dataset.with_target_days`).
+    rows : int64 array [rows]
+        Rows to forecast, ascending.
+    histograms : float32 array [N, len(Channel), 24], optional
+        ``decayed_histograms(dataset)``, where the caller has it already.
+    """
+    counts = decayed_histograms(dataset) if histograms is None else histograms
+    first_hour = tuned_histogram.predict(bundle.histogram, dataset.visit_date[rows], counts[rows])
+    visited = tuned_histogram.visit_hours(bundle.histogram, counts[rows])
+
+    history = position_in_history(dataset)[rows]
+    from_model = history >= MINIMUM_HISTORY
+    if from_model.any():
+        network_rows = assemble(dataset, features.transform(bundle.pipeline, dataset, counts))
+        first_logits, visited_logits = inference.logits(bundle.weights, network_rows, rows[from_model])
+        first_hour[from_model] = mixture.blend(
+            bundle.mixture.first_hour,
+            history[from_model],
+            inference.softmax(first_logits / np.float32(bundle.first_hour_temperature)),
+            first_hour[from_model],
+        )
+        visited[from_model] = mixture.blend(
+            bundle.mixture.visited,
+            history[from_model],
+            inference.sigmoid(visited_logits / np.float32(bundle.visited_temperature)),
+            visited[from_model],
+        )
+    first_hour /= first_hour.sum(axis=1, keepdims=True)
+    return Forecast(first_hour, visited, from_model)

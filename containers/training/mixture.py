@@ -1,0 +1,107 @@
+"""How much of the forecast comes from the network and how much from the tuned histogram.
+
+The weight depends on the length of the user's history, since the network's lead does. It is chosen on validation rows,
+and the network has to earn it: with few rows the histogram keeps most of the weight, so that the served forecast is not
+worse than the histogram where no network can be learnt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+HISTORY_STARTS: Final = (0, 10, 30, 100)
+"""First history length (visit days) of each group."""
+MINIMUM_ROWS: Final = 500
+"""A group with fewer validation rows takes the weight of all rows together."""
+STAKE_NATS: Final = 6.0
+"""Total log loss that a network with full weight must save on the validation rows before it is preferred."""
+GRID: Final = np.linspace(0, 1, 41)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Weight of the network per group of history lengths, each in 0..1; the histogram has the rest.
+
+    Attributes
+    ----------
+    first_hour, visited : tuple of float
+        One weight per entry of ``HISTORY_STARTS``, for each head.
+    """
+
+    first_hour: tuple[float, ...]
+    visited: tuple[float, ...]
+
+
+def group_of(history: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Group of each history length (visit days before the target day), [rows]."""
+    return np.searchsorted(HISTORY_STARTS, history, side="right") - 1
+
+
+def blend(
+    weights: tuple[float, ...], history: NDArray[np.int64], network: NDArray[np.float32], histogram: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Mix two forecasts [rows, 24] with each row's weight."""
+    weight = np.asarray(weights, dtype=np.float32)[group_of(history)][:, None]
+    mixed: NDArray[np.float32] = weight * network + (1 - weight) * histogram
+    return mixed
+
+
+def first_hour_weights(
+    network: NDArray[np.float32],
+    histogram: NDArray[np.float32],
+    first_hour: NDArray[Any],
+    history: NDArray[np.int64],
+) -> tuple[float, ...]:
+    """Choose the weights for the first-visit hour by log loss on validation rows.
+
+    Parameters
+    ----------
+    network, histogram : float32 arrays [rows, 24]
+        The two forecasts.
+    first_hour : int array [rows]
+        Hour that came.
+    history : int64 array [rows]
+        Visit days before the target day.
+    """
+    row, hour = np.arange(len(first_hour)), first_hour.astype(np.int64)
+    return _weights(network[row, hour][:, None], histogram[row, hour][:, None], history)
+
+
+def visited_weights(
+    network: NDArray[np.float32],
+    histogram: NDArray[np.float32],
+    flags: NDArray[np.float32],
+    history: NDArray[np.int64],
+) -> tuple[float, ...]:
+    """Choose the weights for the visited hours by binary cross-entropy on validation rows.
+
+    ``flags`` [rows, 24] is 1.0 where the user visited; the rest as in :func:`first_hour_weights`.
+    """
+    came = flags > 0
+    return _weights(np.where(came, network, 1 - network), np.where(came, histogram, 1 - histogram), history)
+
+
+def _weights(
+    network: NDArray[np.float32], histogram: NDArray[np.float32], history: NDArray[np.int64]
+) -> tuple[float, ...]:
+    """Choose from the probabilities [rows, outcomes] that each forecaster gave to what came."""
+    group = group_of(history)
+    overall = _best_weight(network, histogram)
+    members = [group == number for number in range(len(HISTORY_STARTS))]
+    return tuple(
+        _best_weight(network[rows], histogram[rows]) if rows.sum() >= MINIMUM_ROWS else overall for rows in members
+    )
+
+
+def _best_weight(network: NDArray[np.float32], histogram: NDArray[np.float32]) -> float:
+    if len(network) == 0:
+        return 0.0
+    losses = [
+        -np.log(np.maximum(weight * network + (1 - weight) * histogram, 1e-7)).sum() + STAKE_NATS * weight
+        for weight in GRID.astype(np.float32)
+    ]
+    return float(GRID[int(np.argmin(losses))])

@@ -1,0 +1,79 @@
+"""The forecaster's network: a causal GRU over a user's visit days with two heads.
+
+::
+
+    visit of day r-1 --GRU-->  state  --+
+                                        +--> Dense(relu) --+--> first-visit hour, 24 logits (+ log of the prior)
+    calendar and histograms of day r  --+                  +--> visited hours, 24 logits
+
+The logits of the first head start at zero, so that an untrained network forecasts the prior.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.schema import HOURS
+
+HIDDEN_UNITS = 128
+
+
+def build(visit_width: int, target_width: int, units: int) -> Any:
+    """Build the network.
+
+    Dropout masks are inputs: XLA's random numbers on a CPU took ten times as long as the whole step without them.
+    A mask holds for a whole sequence (Gal and Ghahramani 2016, arXiv:1512.05287).
+
+    Parameters
+    ----------
+    visit_width : int
+        Features F of a visit day.
+    target_width : int
+        Features G of the day to forecast.
+    units : int
+        Width of the GRU's state.
+
+    Returns
+    -------
+    keras.Model
+        Inputs: visit [B, T, F] (of the visit before each target), target [B, T, G], log_prior [B, T, 24] and the
+        masks [B, 1, width] of :func:`mask_widths`. Outputs: logits of the first-visit hour and of the visited hours,
+        both [B, T, 24].
+    """
+    layers = keras.layers
+    visit = keras.Input((None, visit_width), name="visit")
+    target = keras.Input((None, target_width), name="target")
+    log_prior = keras.Input((None, HOURS), name="log_prior")
+    masks = [keras.Input((1, width)) for width in mask_widths(visit_width, units)]
+
+    state = layers.GRU(units, return_sequences=True, name="gru")(visit * masks[0])
+    joined = layers.Concatenate()([state * masks[1], target])
+    hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * masks[2]
+    correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
+    visited = layers.Dense(HOURS, name="visited")(hidden)
+    return keras.Model([visit, target, log_prior, *masks], [correction + log_prior, visited], name="visit_hours")
+
+
+def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
+    """Widths of the dropout masks: visit features, state, hidden layer."""
+    return visit_width, units, HIDDEN_UNITS
+
+
+def dropout_masks(
+    rng: np.random.Generator, sequences: int, widths: tuple[int, ...], dropout: float
+) -> list[NDArray[np.float32]]:
+    """Draw inverted dropout masks, float32 [sequences, 1, width] each: 0, or ``1 / (1 - dropout)``."""
+    keep = 1 - dropout
+    return [
+        (rng.random((sequences, 1, width), dtype=np.float32) < keep).astype(np.float32) / np.float32(keep)
+        for width in widths
+    ]
+
+
+def weight_names(model: Any) -> list[str]:
+    """``layer/variable`` of each trainable variable, in the model's order; the names :mod:`training.inference` uses."""
+    return [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.trainable_variables]

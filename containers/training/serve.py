@@ -1,0 +1,83 @@
+"""The endpoint: ``/ping`` and ``/invocations`` on the port that SageMaker names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from training import bundle, forecaster, request
+from visitcast import paths
+from visitcast.schema import SCHEMA_VERSION
+
+PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+DEFAULT_PORT = 8080
+MODEL_NAME = "visitcast"
+WARM_UP = b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}'
+
+
+def main() -> None:
+    """Load the model and answer requests until SIGTERM."""
+    app = application(bundle.load(paths.model()))
+    port = int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)
+    server = uvicorn.Server(uvicorn.Config(app, host="0.0.0.0", port=port, log_level="warning", access_log=False))  # noqa: S104 - SageMaker calls the container from outside
+    # uvicorn.run would end with its own exit code; this one lets requests finish and returns.
+    asyncio.run(server.serve())
+
+
+def application(fitted: bundle.Bundle) -> Starlette:
+    """Build the web application around a fitted model."""
+
+    async def ping(_: Request) -> Response:
+        return Response(status_code=200)
+
+    async def invocations(http: Request) -> Response:
+        body = await http.body()
+        try:
+            return JSONResponse(await run_in_threadpool(answer, fitted, body))
+        except request.RequestError as error:
+            return JSONResponse({"error": {"field": error.field, "reason": error.reason}}, status_code=400)
+
+    answer(fitted, WARM_UP)
+    return Starlette(routes=[Route("/ping", ping), Route("/invocations", invocations, methods=["POST"])])
+
+
+def answer(fitted: bundle.Bundle, body: bytes) -> dict[str, Any]:
+    """Answer one request.
+
+    Raises
+    ------
+    RequestError
+        The request is not valid.
+    """
+    wanted = request.parse(body)
+    dataset = request.dataset_of(wanted)
+    forecast = forecaster.forecast(fitted, dataset, dataset.offsets[1:] - 1)
+    best_hour = forecast.best_hour
+    return {
+        "forecasts": [
+            {
+                "user_id": user.user_id,
+                "date": user.date.isoformat(),
+                "first_visit_hour": forecast.first_visit_hour[number].astype(np.float64).tolist(),
+                "visit_hour": forecast.visit_hour[number].astype(np.float64).tolist(),
+                "best_hour": int(best_hour[number]),
+                "confidence": float(forecast.visit_hour[number, best_hour[number]]),
+                "source": "model" if forecast.from_model[number] else "prior",
+            }
+            for number, user in enumerate(wanted.users)
+        ],
+        "model": {
+            "name": MODEL_NAME,
+            "schema_version": SCHEMA_VERSION,
+            "trained_at": fitted.metadata.get("trained_at"),
+        },
+    }

@@ -1,0 +1,160 @@
+"""The training job: dataset in, model bundle out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import keras
+import numpy as np
+import sklearn
+import tensorflow as tf
+
+from training import bundle, calibration, forecaster, inference, mixture, trainer
+from training.hyperparameters import Hyperparameters, parse
+from training.rows import assemble
+from visitcast import features, paths
+from visitcast.baselines import tuned_histogram
+from visitcast.contract import progress, whole_folder
+from visitcast.dataset import Dataset, hour_flags, position_in_history, read
+from visitcast.histograms import decayed_histograms
+from visitcast.manifest import read_manifest
+from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
+from visitcast.protocol import Split, require_enough_rows, split
+
+THREADS = 2
+LEARNING_CURVE_FILE = "learning_curve.csv"
+
+
+def main() -> None:
+    """Run the job on SageMaker's folders."""
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+
+    hyperparameters = read_hyperparameters(paths.hyperparameters_file())
+    progress(0.0, "reading the dataset")
+    folder = paths.training_dataset()
+    dataset, manifest = read(folder), read_manifest(folder)
+    parts = split(dataset, hyperparameters.fold, hyperparameters.folds)
+    require_enough_rows(parts)
+    if hyperparameters.fold:
+        # The dataset's pipeline was fitted on days that lie in this fold's future.
+        pipeline = features.fit(dataset, parts.validation_starts)
+    else:
+        pipeline = bundle.read_pipeline(folder)
+
+    with whole_folder(paths.model()) as model_folder:
+        fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints())
+        fitted.metadata["dataset"] = asdict(manifest)
+        bundle.save(model_folder, fitted)
+        write_learning_curve(paths.output_data(), epochs)
+    print(f"final_validation_log_loss={fitted.metadata['validation_metrics']['log_loss']:.4f}", flush=True)
+    if hyperparameters.fold:
+        report_fold(fitted, dataset, parts)
+    progress(1.0, "model written")
+
+
+def read_hyperparameters(file: Path) -> Hyperparameters:
+    """Read ``hyperparameters.json``; SageMaker leaves it out when the job has none."""
+    return parse(json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
+
+
+def fit(
+    dataset: Dataset,
+    parts: Split,
+    pipeline: features.FeaturePipeline,
+    hyperparameters: Hyperparameters,
+    checkpoints: Path,
+) -> tuple[bundle.Bundle, list[trainer.Epoch]]:
+    """Fit histogram, network, temperatures and mixture; nothing here looks at test rows.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days.
+    parts : Split
+        Training and validation rows.
+    pipeline : FeaturePipeline
+        Fitted on days before the validation part.
+    hyperparameters : Hyperparameters
+        Settings.
+    checkpoints : Path
+        Folder of checkpoints.
+    """
+    started = time.monotonic()
+    counts = decayed_histograms(dataset)
+    progress(0.0, "tuning the histogram")
+    histogram = tuned_histogram.fit(dataset, parts, counts)
+    rows = assemble(dataset, features.transform(pipeline, dataset, counts))
+    validation = parts.validation
+    histogram_first = tuned_histogram.predict(histogram, dataset.visit_date[validation], counts[validation])
+    histogram_visited = tuned_histogram.visit_hours(histogram, counts[validation])
+    del counts  # 768 bytes a visit day that the network does not need
+
+    network = trainer.fit(rows, parts.train, validation, hyperparameters, checkpoints)
+
+    logits = inference.logits(network.weights, rows, validation)
+    hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
+    history = position_in_history(dataset)[validation]
+    temperatures = (
+        calibration.first_hour_temperature(logits[0], hour),
+        calibration.visited_temperature(logits[1], flags),
+    )
+    first = inference.softmax(logits[0] / np.float32(temperatures[0]))
+    visited = inference.sigmoid(logits[1] / np.float32(temperatures[1]))
+    weights = mixture.Mixture(
+        mixture.first_hour_weights(first, histogram_first, hour, history),
+        mixture.visited_weights(visited, histogram_visited, flags, history),
+    )
+    mixed_first = mixture.blend(weights.first_hour, history, first, histogram_first)
+    mixed_visited = mixture.blend(weights.visited, history, visited, histogram_visited)
+    scores = score_probabilities(
+        mixed_first, hour, dataset.hourly_visits[validation], best_hour=mixed_visited.argmax(axis=1)
+    )
+    metadata = {
+        "hyperparameters": hyperparameters.as_dict(),
+        "cut_offs": {"validation_starts": parts.validation_starts, "test_starts": parts.test_starts},
+        "versions": versions(),
+        "validation_metrics": scores,
+        "labelled_visits_per_second": round(network.labelled_visits_per_second),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    fitted = bundle.Bundle(network.weights, pipeline, histogram, weights, *temperatures, metadata)
+    return fitted, network.epochs
+
+
+def report_fold(fitted: bundle.Bundle, dataset: Dataset, parts: Split) -> None:
+    """Print a fold's test metrics. Only folds do: the protocol's own test rows are left to the evaluation job."""
+    forecast = forecaster.forecast(fitted, dataset, parts.test)
+    scores = score_probabilities(
+        forecast.first_visit_hour,
+        dataset.first_visit_hour[parts.test],
+        dataset.hourly_visits[parts.test],
+        best_hour=forecast.best_hour,
+    )
+    names = (LOG_LOSS, MAE_HOURS, RMSE_HOURS, BEST_HOUR_HIT_RATE)
+    print(" ".join(f"final_test_{name}={scores[name]:.4f}" for name in names), flush=True)
+
+
+def write_learning_curve(folder: Path, epochs: list[trainer.Epoch]) -> None:
+    """Write one CSV row per epoch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LEARNING_CURVE_FILE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(trainer.Epoch)])
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in epochs)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a model's numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
