@@ -143,9 +143,12 @@ def _as_arguments(options: argparse.Namespace) -> list[str]:
 def _exists(running: Running) -> bool:
     try:
         os.kill(running.pid, 0)
+        # A process that has ended but that its new parent has not taken note of yet.
+        return ") Z " not in Path(f"/proc/{running.pid}/stat").read_text()
+    except FileNotFoundError:  # gone meanwhile, or a system without /proc
+        return not Path("/proc/self").exists()
     except ProcessLookupError:
         return False
-    return True
 
 
 def _tail(path: Path) -> str:

@@ -24,7 +24,8 @@ def client(settings: Settings, service: str, region: str | None = None) -> Any:
     with _lock:
         key = (settings.endpoint_url, service, region)
         if key not in _clients:
-            _clients[key] = boto3.client(
+            make: Any = boto3.client  # the stubs overload it by literal names
+            _clients[key] = make(
                 service,
                 region_name=region,
                 endpoint_url=settings.endpoint_url,

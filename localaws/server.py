@@ -36,7 +36,7 @@ def serve(settings: Settings) -> None:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     quiet_logs()
-    server = make_server(
+    server: Any = make_server(
         "127.0.0.1",
         settings.port,
         assemble(settings),

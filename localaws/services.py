@@ -42,10 +42,11 @@ class Services:
 
     def application(self, service: str) -> Any:
         """Return moto's application of a service."""
-        from moto.moto_server.werkzeug_app import create_backend_app
+        from moto.moto_server import werkzeug_app
 
         self.prepare(service)
-        return create_backend_app(service)
+        create: Any = werkzeug_app.create_backend_app  # typed by the literal names of all services
+        return create(service)
 
     def _functions(self) -> None:
         from localaws.patches import apply_all, lambda_runtime

@@ -21,11 +21,11 @@ ANSWER_SECONDS = 30
 boto3 and sam look again only after 30 s, so a call that answers when all is done saves them that."""
 
 
-class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
+class LocalCloudFormation(CloudFormationBackend):
     """Stacks that are deployed for real."""
 
     # The base class derives its urls from the module's name.
-    __module__: ClassVar[str] = "moto.cloudformation.models"
+    __module__ = "moto.cloudformation.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -42,10 +42,11 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
         notification_arns: list[str] | None = None,
         tags: dict[str, str] | None = None,
         role_arn: str | None = None,
+        *arguments: Any,
         **options: Any,
     ) -> Any:
         """Create a stack and its resources."""
-        del options
+        del arguments, options
         if any(stack.name == name for stack in self.stacks.values()):
             raise AlreadyExistsException(f"Stack [{name}] already exists")
         target = self._target(template, parameters)
@@ -110,6 +111,7 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
         parameters: dict[str, str],
         description: str,
         change_set_type: str,
+        *arguments: Any,
         **options: Any,
     ) -> tuple[str, str]:
         """Prepare the creation or update of a stack."""
@@ -127,12 +129,13 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
             self._require_updatable(existing)
             stack_name = existing.name
         change_set_id, stack_id = super().create_change_set(
-            stack_name=stack_name,
-            change_set_name=change_set_name,
-            template=json.dumps(target.template),
-            parameters=target.parameters,
-            description=description,
-            change_set_type=change_set_type,
+            stack_name,
+            change_set_name,
+            json.dumps(target.template),
+            target.parameters,
+            description,
+            change_set_type,
+            *arguments,
             **options,
         )
         change_set = self.change_sets[change_set_id]
@@ -202,7 +205,8 @@ class LocalCloudFormation(CloudFormationBackend):  # type: ignore[misc]
         role_arn: str | None,
     ) -> Any:
         stack_id = generate_stack_id(name, self.region_name, self.account_id)
-        stack = Stack(
+        new_stack: Any = Stack  # abstract by mistake: two methods of its base class are missing
+        stack = new_stack(
             stack_id=stack_id,
             name=name,
             template={},

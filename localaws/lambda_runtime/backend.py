@@ -21,12 +21,32 @@ LOG_TAIL_BYTES = 4096
 """What Invoke returns of the log when asked for its tail (API reference)."""
 
 
-class LocalLambda(LambdaSimpleBackend):  # type: ignore[misc]
+class LocalLambda(LambdaSimpleBackend):
     """Functions that run."""
 
     # The base class derives its urls from the module's name.
-    __module__: ClassVar[str] = "moto.awslambda_simple.models"
+    __module__ = "moto.awslambda_simple.models"
     settings: ClassVar[Settings]
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._log_groups: dict[str, str] = {}
+
+    def create_function(self, spec: dict[str, Any]) -> Any:
+        """Create a function; where it logs is one of the things that moto drops."""
+        function = super().create_function(spec)
+        self._set_log_group(function.function_name, spec)
+        return function
+
+    def update_function_configuration(self, function_name: str, qualifier: str | None, body: dict[str, Any]) -> Any:
+        """Change a function's configuration."""
+        configuration = super().update_function_configuration(function_name, qualifier, body)
+        if configuration is not None and "LoggingConfig" in body:
+            self._set_log_group(configuration["FunctionName"], body)
+        return configuration
+
+    def _set_log_group(self, name: str, spec: dict[str, Any]) -> None:
+        self._log_groups[name] = spec.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}"
 
     def invoke(
         self,
@@ -58,11 +78,11 @@ class LocalLambda(LambdaSimpleBackend):  # type: ignore[misc]
             name=function.function_name,
             version=str(function.version),
             arn=function.function_arn,
-            handler=function.handler,
-            runtime=function.run_time,
+            handler=str(function.handler),
+            runtime=str(function.run_time),
             memory_mb=int(function.memory_size),
             timeout=int(function.timeout),
-            log_group=f"/aws/lambda/{function.function_name}",
+            log_group=self._log_groups[function.function_name],
             environment={name: str(value) for name, value in function.environment_vars.items()},
             code=function.code_bytes,
             code_digest=function.code_sha_256,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import itertools
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 from moto.core.exceptions import AWSError
@@ -14,7 +14,7 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 
-class StateMachineAlreadyExists(AWSError):  # type: ignore[misc]  # noqa: N818 - AWS's name
+class StateMachineAlreadyExists(AWSError):  # noqa: N818 - AWS's name
     """A state machine of this name has another definition."""
 
     TYPE = "StateMachineAlreadyExists"
@@ -26,19 +26,19 @@ FINAL = frozenset(
 )
 
 
-class LocalStepFunctions(StepFunctionsParserBackend):  # type: ignore[misc]
+class LocalStepFunctions(StepFunctionsParserBackend):
     """State machines that run, with the names, aliases and histories that AWS gives them."""
 
     # The base class derives its urls from the module's name.
-    __module__: ClassVar[str] = "moto.stepfunctions.models"
+    __module__ = "moto.stepfunctions.models"
 
-    def create_state_machine(self, name: str, definition: str, **options: Any) -> Any:
+    def create_state_machine(self, name: str, definition: str, *arguments: Any, **options: Any) -> Any:
         """Create a state machine; the same name with another definition is an error, not the old machine."""
         arn = f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:stateMachine:{name}"
         existing = next((machine for machine in self.state_machines if machine.arn == arn), None)
         if existing is not None and existing.definition != definition:
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{arn}'")
-        return super().create_state_machine(name, definition, **options)
+        return super().create_state_machine(name, definition, *arguments, **options)
 
     def describe_state_machine(self, arn: str) -> Any:
         """Find a machine by its ARN, a version's or an alias's.
@@ -61,16 +61,16 @@ class LocalStepFunctions(StepFunctionsParserBackend):  # type: ignore[misc]
         return machine
 
     def start_execution(
-        self, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, **options: Any
+        self, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, *arguments: Any
     ) -> Any:
         """Start an execution; AWS makes up a name where the caller gives none."""
         if name:
             self._validate_name(name)
-        return super().start_execution(state_machine_arn, name or str(uuid4()), execution_input, **options)
+        return super().start_execution(state_machine_arn, name or str(uuid4()), execution_input or "{}", *arguments)
 
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
         """Abort: the status changes at once, the running task is stopped in the background."""
-        execution = self.describe_execution(execution_arn)
+        execution: Any = self.describe_execution(execution_arn)
         if execution.exec_status not in FINAL:
             now = dt.datetime.now(tz=dt.UTC)
             execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
@@ -82,7 +82,7 @@ class LocalStepFunctions(StepFunctionsParserBackend):  # type: ignore[misc]
         self, execution_arn: str, *, reverse: bool, limit: int, token: str | None
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return one page of an execution's events, and the token of the next."""
-        events: list[dict[str, Any]] = super().get_execution_history(execution_arn)["events"]
+        events: list[Any] = super().get_execution_history(execution_arn)["events"]
         if reverse:
             # Anchored at the newest event of the first page, so that events that happen meanwhile shift nothing.
             newest, start = (int(part) for part in token.split("-")) if token else (len(events), 0)

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError, ParamValidationError
-from moto.stepfunctions.parser.api import (
-    HistoryEventExecutionDataDetails,
-    HistoryEventType,
-    TaskFailedEventDetails,
-    TaskSubmittedEventDetails,
-)
+from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
@@ -24,7 +19,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
     StateTaskServiceCallback,
 )
-from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 from localaws.clients import client
@@ -64,7 +58,7 @@ class Job:
     failed: frozenset[str]
 
 
-class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
+class JobTask(StateTaskServiceCallback):
     """A Task state of one service; the classes below name the service and its calls.
 
     Attributes
@@ -89,7 +83,8 @@ class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         # The base class sets up the wait for a job's end only where a wait for a task token is supported as well.
-        super().__init__({ResourceCondition.WaitForTaskToken, ResourceCondition.Sync})
+        patterns: set[Any] = {ResourceCondition.WaitForTaskToken, ResourceCondition.Sync}
+        super().__init__(patterns)
         self._settings = settings
 
     def _get_supported_parameters(self) -> set[str] | None:
@@ -109,7 +104,7 @@ class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
 
     def _build_sync_resolver(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
-    ) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    ) -> Any:
         """Return two functions: one answers the finished job's description or None, one stops the job."""
         del state_credentials
         started = env.stack.pop()
@@ -145,17 +140,17 @@ class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
     def _after_eval_execution(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
     ) -> None:
-        if self._is_integration_pattern():
-            details = TaskSubmittedEventDetails(
-                resource=self._get_sfn_resource(),
-                resourceType=self._get_sfn_resource_type(),
-                output=to_json_str(env.stack[-1]),
-                outputDetails=HistoryEventExecutionDataDetails(truncated=False),
-            )
+        if self.resource.condition is not None:
+            details = {
+                "resource": self._get_sfn_resource(),
+                "resourceType": self._get_sfn_resource_type(),
+                "output": to_json_str(env.stack[-1]),
+                "outputDetails": {"truncated": False},
+            }
             env.event_manager.add_event(
                 context=env.event_history_context,
                 event_type=HistoryEventType.TaskSubmitted,
-                event_details=EventDetails(taskSubmittedEventDetails=details),
+                event_details={"taskSubmittedEventDetails": details},
             )
             self._eval_integration_pattern(
                 env=env,
@@ -196,15 +191,17 @@ class JobTask(StateTaskServiceCallback):  # type: ignore[misc]
         self, env: Any, name: str, cause: str, states_error: StatesErrorNameType | None = None
     ) -> FailureEvent:
         error_name = StatesErrorName(typ=states_error) if states_error else CustomErrorName(name)
-        details = TaskFailedEventDetails(
-            error=error_name.error_name,
-            cause=cause,
-            resource=self._get_sfn_resource(),
-            resourceType=self._get_sfn_resource_type(),
-        )
+        details: Any = {
+            "taskFailedEventDetails": {
+                "error": error_name.error_name,
+                "cause": cause,
+                "resource": self._get_sfn_resource(),
+                "resourceType": self._get_sfn_resource_type(),
+            }
+        }
         return FailureEvent(
             env=env,
             error_name=error_name,
             event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(taskFailedEventDetails=details),
+            event_details=details,
         )

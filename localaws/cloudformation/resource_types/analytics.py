@@ -28,6 +28,10 @@ def _database_name(request: Request) -> str:
     return str(request.properties.get("DatabaseInput", {}).get("Name", request.name)).lower()
 
 
+def _delete_database(request: Request, physical_id: str) -> None:
+    request.call("glue", "delete_database", Name=physical_id)
+
+
 def _create_table(request: Request) -> Handled:
     table = {"Name": request.name.lower(), **request.properties["TableInput"]}
     request.call("glue", "create_table", DatabaseName=request.properties["DatabaseName"], TableInput=table)
@@ -95,7 +99,7 @@ TYPES = (
     ResourceType(
         "AWS::Glue::Database",
         _create_database,
-        lambda request, physical_id: request.call("glue", "delete_database", Name=physical_id) and None,
+        _delete_database,
         _update_database,
     ),
     ResourceType("AWS::Glue::Table", _create_table, _delete_table, _update_table),

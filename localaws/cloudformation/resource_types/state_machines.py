@@ -15,7 +15,7 @@ def definition(request: Request) -> str:
     if location := properties.get("DefinitionS3Location"):
         version = {"VersionId": location["Version"]} if "Version" in location else {}
         answer = request.call("s3", "get_object", Bucket=location["Bucket"], Key=location["Key"], **version)
-        text = answer["Body"].read().decode("utf-8")
+        text = str(answer["Body"].read(), "utf-8")
     elif "Definition" in properties:
         text = json.dumps(properties["Definition"])
     elif "DefinitionString" in properties:
