@@ -1,0 +1,179 @@
+"""A region with one tiny image, for tests of the engines alone: no stack, no state machine."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 120
+ROLE = "arn:aws:iam::123456789012:role/engine"
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tester:1"
+
+SETTINGS = """
+[region]
+name = "eu-central-1"
+account_id = "123456789012"
+
+[images.tester]
+workdir = "image"
+command = ["python", "-m", "tester"]
+"""
+
+# The image: `train` runs the code in a hyperparameter, `exec` the code in its argument, `serve` echoes.
+TESTER = """
+import http.server, json, os, pathlib, sys
+
+ml = pathlib.Path(os.environ["OPT_ML_DIR"])
+sys.stdout.reconfigure(line_buffering=True)
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    def answer(self, status, document, kind="application/json"):
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200 if self.path == "/ping" else 404, {})
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("latin-1")
+        if body.startswith("status "):
+            return self.answer(int(body.split()[1]), {"error": "as ordered"})
+        model = (ml / "model" / "name.txt").read_text()
+        print("asked", body)
+        self.answer(200, {
+            "body": body, "model": model, "type": self.headers["Content-Type"], "greeting": os.environ.get("GREETING"),
+        })
+
+
+mode = sys.argv[1]
+if mode == "train":
+    hyperparameters = json.loads((ml / "input/config/hyperparameters.json").read_text())
+    exec(hyperparameters.get("code", ""))
+elif mode == "exec":
+    exec(sys.argv[2])
+elif mode == "serve":
+    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A running region and what tests do to it."""
+
+    url: str
+    home: Path
+    bucket: str = "engine-bucket"
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.url,
+            region_name="eu-central-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE_SECONDS),
+        )
+
+    def put(self, key: str, body: bytes | str) -> str:
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+        return f"s3://{self.bucket}/{key}"
+
+    def get(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def keys(self, prefix: str) -> list[str]:
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def archive(self, key: str, files: Mapping[str, str]) -> str:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for name, text in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text.encode()))
+        return self.put(key, buffer.getvalue())
+
+    def members(self, uri: str) -> dict[str, str]:
+        with tarfile.open(fileobj=io.BytesIO(self.get(uri)), mode="r:gz") as archive:
+            files = [member for member in archive if member.isfile()]
+            return {member.name: archive.extractfile(member).read().decode() for member in files}  # type: ignore[union-attr]
+
+    def order(self, **fault: Any) -> None:
+        answer = urllib3.request("POST", f"{self.url}/_localaws/faults", body=json.dumps(fault).encode())
+        assert answer.status == 201, answer.data
+
+    def lift(self) -> None:
+        urllib3.request("DELETE", f"{self.url}/_localaws/faults")
+
+    def processes(self, name: str) -> list[dict[str, Any]]:
+        running = urllib3.request("GET", f"{self.url}/_localaws/processes").json()
+        return [process for process in running if process["name"] == name]
+
+    def log(self, group: str, stream: str) -> list[str]:
+        try:
+            events = self.client("logs").get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=True, limit=10_000
+            )
+        except ClientError:
+            return []
+        return [event["message"] for event in events["events"]]
+
+
+def wait_for(look: Callable[[], Any], is_wanted: Callable[[Any], bool]) -> Any:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_wanted(seen := look()):
+        assert time.monotonic() < end, f"still {seen}"
+        time.sleep(0.02)
+    return seen
+
+
+@contextmanager
+def running_region(folder: Path) -> Iterator[Region]:
+    """Serve a region from a folder; afterwards nothing of its work may be left there."""
+    package = folder / "image" / "tester"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(TESTER)
+    (folder / "localaws.toml").write_text(SETTINGS)
+    home = folder / "home"
+    command = [sys.executable, "-m", "localaws", "serve", "--port", "0"]
+    command += ["--config", str(folder / "localaws.toml"), "--home", str(home)]
+    with (folder / "region.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: (home / "region.json").exists() or process.poll() is not None, bool)
+        assert process.poll() is None, (folder / "region.log").read_text()
+        region = Region(json.loads((home / "region.json").read_text())["endpoint_url"], home)
+        region.client("s3").create_bucket(
+            Bucket=region.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        yield region
+    finally:
+        process.terminate()
+        process.wait(30)
+    left = [path for name in ("jobs", "endpoints", "athena") for path in (home / name).rglob("*")]
+    assert left == [], "the region left folders behind"
