@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 _POLL_SECONDS = 0.5
+_REASONS = ("FailureReason", "ExitMessage", "errorMessage")
+"""Where a job's or a handler's description says in words why it failed."""
 
 Watcher = Callable[[list[StateRun], Callable[[StateRun], Progress | None]], None]
 """Called again and again with the stays in states so far, and a function that tells how far the job of one is."""
@@ -75,6 +77,22 @@ def execute(
     finally:
         if not ended:
             sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")
+
+
+def explanation(execution: Execution) -> str:
+    """Say in which state and why an execution ended; of a job's description only the reason is kept."""
+    where = f" in '{execution.states[-1].name}'" if execution.states else ""
+    prose, brace, rest = execution.cause.partition("{")
+    reasons = []
+    if brace:
+        try:
+            described = json.loads(brace + rest)
+        except ValueError:
+            prose = execution.cause
+        else:
+            reasons = [str(described[key]) for key in _REASONS if described.get(key)] or [brace + rest]
+    lines = [f"The execution ended{where}: {execution.error or execution.status}", prose.strip(), *reasons]
+    return "\n".join(line for line in lines if line)
 
 
 def _events(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:

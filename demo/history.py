@@ -26,7 +26,9 @@ class StateRun:
     left_at : datetime or None
         None while the execution is in the state.
     failed : bool
-        Whether it is a Fail state, or a task that was left through a Catch or not at all.
+        Whether it is a Fail state, or was never left.
+    caught : bool
+        Whether its latest attempt ended in an error: a Catch has led on, unless a retry is to come.
     attempts : int
         Tasks scheduled in it: more than one after retries.
     job : tuple of str or None
@@ -39,6 +41,7 @@ class StateRun:
     entered_at: datetime
     left_at: datetime | None = None
     failed: bool = False
+    caught: bool = False
     attempts: int = 0
     job: tuple[str, str] | None = None
     output: dict[str, Any] = field(default_factory=dict)
@@ -111,15 +114,13 @@ def _note(run: StateRun, event: HistoryEventTypeDef) -> None:
     kind = event["type"]
     if kind in ("TaskScheduled", "LambdaFunctionScheduled"):
         run.attempts += 1
-        run.failed = False
+        run.caught = False
         details: Mapping[str, Any] = event.get("taskScheduledEventDetails", {})
         api = str(details.get("resource", "")).partition(".")[0]
         if api in _JOB_NAMES:
             run.job = (api, str(_json(details.get("parameters")).get(_JOB_NAMES[api], "")))
     elif kind in ("TaskFailed", "TaskTimedOut", "TaskSubmitFailed", "LambdaFunctionFailed", "MapStateFailed"):
-        run.failed = True
-    elif kind in ("TaskSucceeded", "LambdaFunctionSucceeded"):
-        run.failed = False
+        run.caught = True
 
 
 def _stay(

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from demo import stack
 from demo.errors import DemoError
 from demo.events import read_events
-from demo.execution import Execution, execute
+from demo.execution import Execution, execute, explanation
 from demo.forecast import ask, example_request, read_visits
 from demo.history import run_plan
 from demo.region import region
@@ -96,8 +96,7 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         outcome.execution = execution
         outcome.evaluation = evaluation_of(execution)
         if execution.status != "SUCCEEDED":
-            last = f" in {execution.states[-1].name!r}" if execution.states else ""
-            outcome.failure = f"The execution ended{last}: {execution.error or execution.status}\n{execution.cause}"
+            outcome.failure = explanation(execution)
         if truth is not None and outcome.evaluation is not None:
             outcome.best_possible_log_loss = best_possible_log_loss(
                 truth, date.fromisoformat(outcome.evaluation["data"]["test_starts"])

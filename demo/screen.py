@@ -17,6 +17,8 @@ from demo.joblog import Progress
 _PLAIN_SECONDS = 10.0
 """Without a terminal a job's progress is printed at most this often."""
 
+_DONE = "[green]✓[/]"
+
 
 class Screen:
     """Shows steps, then the states of an execution: a line for each that has ended, a bar for each that runs."""
@@ -68,7 +70,7 @@ class Screen:
     def _show_running(self, number: int, run: StateRun, at: Progress | None) -> None:
         if number not in self._running:
             self._running[number] = self._bars.add_task(run.name, total=None, text="")
-            if not self.console.is_terminal and run.name not in self._named:
+            if run.job and not self.console.is_terminal:
                 self.console.print(f"         … {run.name}", highlight=False)
         text = at.text if at else ""
         if run.attempts > 1:
@@ -84,7 +86,8 @@ class Screen:
         if task is not None:
             self._bars.remove_task(task)
         if run.name not in self._named or run.failed:  # a loop would print its states again and again
-            self._line(run.seconds, run.name, failed=run.failed)
+            mark = "[red]✗[/]" if run.failed else "[yellow]↪[/]" if run.caught else _DONE
+            self._line(run.seconds, f"{run.name} (error caught)" if run.caught else run.name, mark)
         self._named.add(run.name)
 
     def _say(self, number: int, text: str) -> None:
@@ -93,6 +96,5 @@ class Screen:
             self._said_at[number] = now
             self.console.print(text, highlight=False, markup=False)
 
-    def _line(self, seconds: float, text: str, *, failed: bool = False) -> None:
-        mark = "[red]✗[/]" if failed else "[green]✓[/]"
+    def _line(self, seconds: float, text: str, mark: str = _DONE) -> None:
         self.console.print(f"{seconds:7.1f} s {mark} {escape(text)}", highlight=False)

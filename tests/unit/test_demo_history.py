@@ -65,7 +65,7 @@ def test_a_running_state_is_open_and_names_its_latest_job() -> None:
     history.add("TaskFailed", 2)
     history.schedule(3, "createTrainingJob.sync", {"TrainingJobName": "train-1"})
     (run,) = state_runs(history.events)
-    assert (run.left_at, run.job, run.attempts, run.failed) == (None, ("createTrainingJob", "train-1"), 2, False)
+    assert (run.left_at, run.job, run.attempts, run.caught) == (None, ("createTrainingJob", "train-1"), 2, False)
 
 
 def test_iterations_of_a_map_run_side_by_side() -> None:
@@ -113,9 +113,9 @@ def test_a_caught_error_marks_the_task_and_the_fail_state() -> None:
     history.leave("Train", 3)
     history.enter("Training failed", 3, "Fail")
     history.add("ExecutionFailed", 3)
-    assert [(run.name, run.failed) for run in state_runs(history.events)] == [
-        ("Train", True),
-        ("Training failed", True),
+    assert [(run.name, run.caught, run.failed) for run in state_runs(history.events)] == [
+        ("Train", True, False),
+        ("Training failed", False, True),
     ]
 
 
