@@ -69,6 +69,11 @@ def patches(settings: Settings) -> list[Patch]:
             interpreter.with_s3_not_found,
         ),
         Patch(
+            f"{_ASL}.utils.json_path:_is_singleton_array_access",
+            "A definite path through an array, as $.a[0].b is, gives a list instead of the value.",
+            replaced_by(interpreter.is_definite_path),
+        ),
+        Patch(
             f"{_ASL}.component.common.error_name.custom_error_name:CustomErrorName.__init__",
             "An uncaught States.* error inside Map or Parallel turns into States.Runtime.",
             interpreter.any_error_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -153,3 +154,12 @@ def with_job_services(settings: Settings) -> Callable[[Any], Callable[[str], Any
         return task_for
 
     return make
+
+
+def is_definite_path(path: str) -> bool:
+    """Tell whether a JSONPath can match one value only: no wildcard, slice, filter or descent.
+
+    >>> is_definite_path("$.Variants[0].ModelName"), is_definite_path("$.Variants[*].ModelName")
+    (True, False)
+    """
+    return not re.search(r"\*|\.\.|\[[^\]]*[:?,@][^\]]*\]", path)

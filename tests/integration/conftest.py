@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deployed_stack import QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
 
-from demo.events import upload_events
 from demo.simulator import World, simulate
+from demo.upload import replace_events
 
 WORLD = World(users=60, days=60, end=date(2026, 10, 31), seed=7)
 
@@ -28,7 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             patch.setenv(variable, value)
         outputs = deploy(tmp_path_factory.mktemp("build"))
         found = Stack(outputs, url, home)
-        upload_events((block.events for block in simulate(WORLD)), found.bucket)
+        events = pa.concat_tables(block.events for block in simulate(WORLD))
+        replace_events(found.s3, found.bucket, events, lambda _: None)
         yield found
 
 

@@ -245,10 +245,12 @@ def deploy(build_folder: Path) -> dict[str, str]:
         "SAM_CLI_TELEMETRY": "0",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
+    # sam looks for its configuration beside the template, which is in the build folder here.
+    config = ["--config-env", "local", "--config-file", str(ROOT / "samconfig.toml")]
     template = build_folder / "template.yaml"
     for arguments in (
-        ["build", "--build-dir", str(build_folder)],
-        ["deploy", "--config-env", "local", "--template-file", str(template), "--stack-name", STACK_NAME],
+        ["build", *config, "--build-dir", str(build_folder)],
+        ["deploy", *config, "--template-file", str(template), "--stack-name", STACK_NAME],
     ):
         done = subprocess.run(
             [*sam, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
