@@ -130,7 +130,7 @@ def _start(job: Job, workplace: Workplace, launch: Launch, root: Path, log_path:
             arguments=launch.arguments,
             entrypoint=launch.entrypoint,
             environment=launch.environment,
-        )
+        ).process
     except OSError as error:
         raise AlgorithmError(f"The command of image {launch.image.name} did not start: {error}", 127) from error
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from localaws import faults, processes
 from localaws.settings import Image, Settings
@@ -15,6 +16,13 @@ OPT_ML = PurePosixPath("/opt/ml")
 
 STOP_GRACE_SECONDS = 5.0
 """AWS waits 120 s between SIGTERM and SIGKILL; nobody at a laptop wants to."""
+
+
+class Container(NamedTuple):
+    """A started container: its process, and whether a fault took the place of the image's command."""
+
+    process: subprocess.Popen[bytes]
+    is_faulty: bool
 
 
 def start(
@@ -28,7 +36,7 @@ def start(
     arguments: Sequence[str],
     entrypoint: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> Container:
     """Start a container's process.
 
     Parameters
@@ -46,7 +54,7 @@ def start(
     """
     ordered = faults.active.take_command(image.name, name, arguments)
     command = ordered or (*(entrypoint or image.command), *arguments)
-    return processes.spawn(
+    process = processes.spawn(
         [sys.executable if command[0] in ("python", "python3") else command[0], *command[1:]],
         cwd=root,
         environment={
@@ -59,6 +67,7 @@ def start(
         kind=kind,
         name=name,
     )
+    return Container(process, is_faulty=ordered is not None)
 
 
 def local_path(root: Path, container_path: str) -> Path:

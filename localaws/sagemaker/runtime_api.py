@@ -76,4 +76,5 @@ def _model_error(endpoint: str, variant: str, status: int, text: str) -> Respons
 
 def _error(status: int, code: str, message: str, **details: Any) -> Response:
     body = json.dumps({"Message": message, "message": message, **details}).encode()
-    return status, {"Content-Type": "application/json", "x-amzn-errortype": code}, body
+    # moto takes the status of an answer from its headers.
+    return status, {"status": str(status), "Content-Type": "application/json", "x-amzn-errortype": code}, body

@@ -22,6 +22,9 @@ from localaws.sagemaker.workplace import Workplace
 HEALTH_CHECK_SECONDS = 60.0
 """How long a container may take to answer /ping, unless the production variant says otherwise."""
 
+FAULTY_HEALTH_CHECK_SECONDS = 5.0
+"""The same for a command that a fault has put in the container's place: whoever ordered it need not wait a minute."""
+
 INVOCATION_SECONDS = 60.0
 """A container must answer within 60 seconds, SageMaker's limit for real-time invocations."""
 
@@ -70,13 +73,14 @@ class ModelServer:
         self._folder = folder
         self._tail: LogTail | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_faulty = False
         try:
             if url := model.get("ModelDataUrl"):
                 transfer.extract_model(workplace.store, url, folder / "model")
             (folder / "model").mkdir(parents=True, exist_ok=True)
             log_path = workplace.log_path(folder, "serve")
             self._tail = workplace.follow(log_path, log_group, log_stream)
-            self._process = container.start(
+            self._process, self._is_faulty = container.start(
                 workplace.settings,
                 find_image(model["Image"], workplace.settings.images),
                 kind=kind,
@@ -103,6 +107,8 @@ class ModelServer:
         JobError
             The process ended, did not answer in time, or `cancelled` was set.
         """
+        if self._is_faulty:
+            seconds = min(seconds, FAULTY_HEALTH_CHECK_SECONDS)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self._process is None or self._process.poll() is not None:
