@@ -1,0 +1,405 @@
+"""Athena against a running region: states, results, tables, errors."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from botocore.exceptions import ClientError
+from engine_region import Region, wait_for
+
+PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+LAZY = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+OPEN_CSV = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
+
+
+class Athena:
+    """Queries in a database of their own."""
+
+    def __init__(self, region: Region, database: str, folder: Path) -> None:
+        self.region, self.database, self.folder = region, database, folder
+        self.client = region.client("athena")
+        self.glue = region.client("glue")
+        self.output = f"s3://{region.bucket}/results/{database}"
+
+    def start(self, query: str, **options: Any) -> str:
+        request = {
+            "QueryString": query,
+            "QueryExecutionContext": {"Database": self.database},
+            "ResultConfiguration": {"OutputLocation": self.output},
+        }
+        started: str = self.client.start_query_execution(**{**request, **options})["QueryExecutionId"]
+        return started
+
+    def describe(self, execution: str) -> dict[str, Any]:
+        described: dict[str, Any] = self.client.get_query_execution(QueryExecutionId=execution)["QueryExecution"]
+        return described
+
+    def state(self, execution: str) -> str:
+        return str(self.describe(execution)["Status"]["State"])
+
+    def end_of(self, execution: str) -> dict[str, Any]:
+        wait_for(lambda: self.state(execution), lambda state: state not in ("QUEUED", "RUNNING"))
+        return self.describe(execution)
+
+    def failure(self, query: str, **options: Any) -> str:
+        status = self.end_of(self.start(query, **options))["Status"]
+        assert status["State"] == "FAILED", status
+        assert status["AthenaError"]["ErrorMessage"] == status["StateChangeReason"]
+        return str(status["StateChangeReason"])
+
+    def text(self, query: str, **options: Any) -> str:
+        ended = self.end_of(self.start(query, **options))
+        assert ended["Status"]["State"] == "SUCCEEDED", ended["Status"]
+        return self.region.get(ended["ResultConfiguration"]["OutputLocation"]).decode()
+
+    def table(
+        self,
+        name: str,
+        columns: str,
+        keys: str = "",
+        serde: str = PARQUET,
+        serde_parameters: dict[str, str] | None = None,
+        location: str | None = None,
+        **parameters: str,
+    ) -> str:
+        """Create a table of columns given as ``name type, name type``; returns the prefix of its location."""
+        prefix = f"tables/{self.database}/{name}"
+        self.glue.create_table(
+            DatabaseName=self.database,
+            TableInput={
+                "Name": name,
+                "PartitionKeys": pairs(keys),
+                "Parameters": {key.replace("__", "."): value for key, value in parameters.items()},
+                "StorageDescriptor": {
+                    "Location": location or f"s3://{self.region.bucket}/{prefix}/",
+                    "Columns": pairs(columns),
+                    "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_parameters or {}},
+                },
+            },
+        )
+        return prefix
+
+    def put_parquet(self, key: str, select: str) -> None:
+        path = self.folder / "made.parquet"
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+        self.region.put(key, path.read_bytes())
+
+
+def pairs(text: str) -> Sequence[dict[str, str]]:
+    entries = (entry.strip().split(" ", 1) for entry in text.split(", ") if entry)
+    return [{"Name": name, "Type": of} for name, of in entries]
+
+
+@pytest.fixture
+def athena(region: Region, tmp_path: Path) -> Iterator[Athena]:
+    database = f"db_{uuid.uuid4().hex[:8]}"
+    region.client("glue").create_database(DatabaseInput={"Name": database})
+    yield Athena(region, database, tmp_path)
+    region.client("glue").delete_database(Name=database)
+
+
+def test_result_file_is_written_as_athena_writes_it(athena: Athena) -> None:
+    query = """
+SELECT 'a "quoted", text' AS text, CAST(NULL AS varchar) AS missing, '' AS empty, 42 AS number, true AS flag,
+       DATE '2026-01-02' AS day, TIMESTAMP '2026-01-02 03:04:05' AS moment, 1.5e8 AS large, 0.25e0 AS small,
+       CAST(1.50 AS decimal(5,2)) AS exact, ARRAY[1, 2] AS list, count(*), from_unixtime(0) AS epoch
+"""
+    header, row = athena.text(query).splitlines()
+    assert header == (
+        '"text","missing","empty","number","flag","day","moment","large","small","exact","list","_col11","epoch"'
+    )
+    assert row == (
+        '"a ""quoted"", text",,"","42","true","2026-01-02","2026-01-02 03:04:05.000","1.5E8","0.25","1.50",'
+        '"[1, 2]","1","1970-01-01 00:00:00.000 UTC"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT 1 AS a WHERE false", '"a"\n'),
+        ("SELECT CAST(NULL AS varchar) AS a", '"a"\n\n'),
+        ("SELECT 1 AS a, 2 AS a", '"a","a"\n"1","2"\n'),
+        ("SELECT 'ä' AS a;", '"a"\n"ä"\n'),
+        ("SELECT 'x\ny' AS \"A b\"", '"A b"\n"x\ny"\n'),
+    ],
+    ids=["no rows", "only NULL", "same name twice", "semicolon", "line break"],
+)
+def test_result_file_of_odd_queries(athena: Athena, query: str, expected: str) -> None:
+    assert athena.text(query) == expected
+
+
+def test_description_of_a_finished_query(athena: Athena) -> None:
+    execution = athena.start("SELECT ? + ? AS total", ExecutionParameters=["40", "2"])
+    described = athena.end_of(execution)
+    assert described["ResultConfiguration"]["OutputLocation"] == f"{athena.output}/{execution}.csv"
+    assert described["StatementType"] == "DML"
+    assert described["WorkGroup"] == "primary"
+    assert described["ExecutionParameters"] == ["40", "2"]
+    assert described["Statistics"]["DataScannedInBytes"] == 0
+    assert (
+        described["Statistics"]["TotalExecutionTimeInMillis"] >= described["Statistics"]["EngineExecutionTimeInMillis"]
+    )
+    assert described["Status"]["SubmissionDateTime"] <= described["Status"]["CompletionDateTime"]
+    assert athena.region.get(described["ResultConfiguration"]["OutputLocation"]) == b'"total"\n"42"\n'
+    assert execution in athena.client.list_query_executions(WorkGroup="primary")["QueryExecutionIds"]
+
+
+def test_results_come_in_pages(athena: Athena) -> None:
+    query = "SELECT n, IF(n = 3, NULL, 'row \"' || CAST(n AS varchar)) AS name FROM UNNEST(sequence(1, 2500)) AS t(n)"
+    execution = athena.start(query + " ORDER BY n")
+    athena.end_of(execution)
+    pages = list(athena.client.get_paginator("get_query_results").paginate(QueryExecutionId=execution))
+    assert [len(page["ResultSet"]["Rows"]) for page in pages] == [1000, 1000, 501]
+    rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
+    assert rows[0] == [{"VarCharValue": "n"}, {"VarCharValue": "name"}]
+    assert rows[3] == [{"VarCharValue": "3"}, {}]
+    assert rows[2500] == [{"VarCharValue": "2500"}, {"VarCharValue": 'row "2500'}]
+    columns = pages[0]["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+    assert [(column["Name"], column["Type"]) for column in columns] == [("n", "bigint"), ("name", "varchar")]
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("SELECT nope FROM (VALUES 1) AS t(x)", "COLUMN_NOT_FOUND: line 1:8: Column 'nope' cannot be resolved"),
+        ("SELECT t.nope\nFROM (VALUES 1) AS t(x)", "COLUMN_NOT_FOUND: line 1:10: Column 'nope' cannot be resolved"),
+        ("SELECT 1\nFROM nowhere", "TABLE_NOT_FOUND: line 2:6: Table 'awsdatacatalog.{db}.nowhere' does not exist"),
+        ("SELECT 1 FROM no.where_", "SCHEMA_NOT_FOUND: line 1:18: Schema 'awsdatacatalog.no' does not exist"),
+        ("SELECT nofunction(1)", "FUNCTION_NOT_FOUND: line 1:8: Function 'nofunction' not registered"),
+        ("SELECT hour('x')", "TYPE_MISMATCH: line 1:8: Unexpected parameters for function hour"),
+        ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: Could not convert string 'x' to INT32"),
+        ("SELECT ? AS a", "INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 1 but found 0"),
+    ],
+    ids=["column", "column of table", "table", "schema", "function", "type", "cast", "parameter"],
+)
+def test_reasons_of_failure(athena: Athena, query: str, reason: str) -> None:
+    assert athena.failure(query) == reason.format(db=athena.database)
+
+
+@pytest.mark.parametrize("query", ["SELEC 1", "SELECT (1", "SELECT 1; SELECT 2", "SELECT 'open", " "])
+def test_a_malformed_query_is_refused_at_its_start(athena: Athena, query: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        athena.start(query)
+    assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
+
+
+def test_a_token_starts_a_query_once(athena: Athena) -> None:
+    token = uuid.uuid4().hex
+    first = athena.start("SELECT 1", ClientRequestToken=token)
+    assert athena.start("SELECT 1", ClientRequestToken=token) == first
+    with pytest.raises(ClientError, match="Idempotent parameters do not match") as caught:
+        athena.start("SELECT 2", ClientRequestToken=token)
+    assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
+    assert athena.start("SELECT 1", ClientRequestToken=uuid.uuid4().hex) != first
+
+
+def test_a_held_query_can_be_cancelled(athena: Athena) -> None:
+    athena.region.order(service="athena", hold=True)
+    execution = athena.start("SELECT 1")
+    wait_for(lambda: athena.state(execution), lambda state: state == "RUNNING")
+    with pytest.raises(ClientError, match=r"Query has not yet finished\. Current state: RUNNING"):
+        athena.client.get_query_results(QueryExecutionId=execution)
+    athena.client.stop_query_execution(QueryExecutionId=execution)
+    assert athena.state(execution) == "CANCELLED"
+    assert athena.region.keys(f"results/{athena.database}") == []
+
+
+def test_a_held_query_goes_on_when_the_faults_are_lifted(athena: Athena) -> None:
+    athena.region.order(service="athena", hold=True)
+    execution = athena.start("SELECT 1")
+    wait_for(lambda: athena.state(execution), lambda state: state == "RUNNING")
+    athena.region.lift()
+    assert athena.end_of(execution)["Status"]["State"] == "SUCCEEDED"
+
+
+def test_a_working_query_is_interrupted(athena: Athena) -> None:
+    million = "(SELECT n FROM UNNEST(sequence(1, 1000000)) AS t(n))"
+    execution = athena.start(f"SELECT count(*) FROM {million} a CROSS JOIN {million} b WHERE a.n * b.n % 7 = 3")
+    wait_for(lambda: athena.state(execution), lambda state: state == "RUNNING")
+    athena.client.stop_query_execution(QueryExecutionId=execution)
+    assert athena.state(execution) == "CANCELLED"
+    assert athena.text("SELECT 1 AS a") == '"a"\n"1"\n'
+
+
+def test_work_group_enforces_its_output_location(athena: Athena) -> None:
+    name = f"group-{uuid.uuid4().hex[:6]}"
+    location = f"s3://{athena.region.bucket}/enforced/"
+    athena.client.create_work_group(
+        Name=name,
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": location},
+            "EnforceWorkGroupConfiguration": True,
+            "BytesScannedCutoffPerQuery": 10_000_000,
+        },
+    )
+    execution = athena.start("SELECT 1", WorkGroup=name)
+    assert athena.end_of(execution)["ResultConfiguration"]["OutputLocation"] == f"{location}{execution}.csv"
+
+
+def test_a_query_that_scans_too_much_is_cancelled(athena: Athena) -> None:
+    name = f"group-{uuid.uuid4().hex[:6]}"
+    athena.client.create_work_group(
+        Name=name,
+        Configuration={
+            "ResultConfiguration": {"OutputLocation": athena.output},
+            "BytesScannedCutoffPerQuery": 10_000_000,
+        },
+    )
+    athena.region.put(f"{athena.table('big', 'line string', serde=LAZY)}/big.txt", b"x" * 10_000_001)
+    status = athena.end_of(athena.start("SELECT count(*) FROM big", WorkGroup=name))["Status"]
+    assert status["State"] == "CANCELLED"
+    assert "Bytes scanned limit was exceeded" in status["StateChangeReason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"WorkGroup": "nobody"}, "WorkGroup nobody is not found"),
+        ({"ResultConfiguration": {}}, "No output location provided"),
+        ({"ResultConfiguration": {"OutputLocation": "s3://no-such-bucket/x"}}, "Unable to verify/create output bucket"),
+    ],
+    ids=["work group", "no location", "no bucket"],
+)
+def test_requests_that_are_refused(athena: Athena, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError, match=message) as caught:
+        athena.start("SELECT 1", **options)
+    assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
+
+
+def test_unknown_execution(athena: Athena) -> None:
+    with pytest.raises(ClientError, match="was not found"):
+        athena.describe(str(uuid.uuid4()))
+
+
+def test_projected_partitions_are_read_from_their_folders(athena: Athena) -> None:
+    prefix = athena.table(
+        "events",
+        "id bigint, later string",
+        "dt string",
+        projection__enabled="true",
+        projection__dt__type="date",
+        projection__dt__range="2026-01-01,NOW",
+        projection__dt__format="yyyy-MM-dd",
+    )
+    athena.put_parquet(f"{prefix}/dt=2026-01-01/a.parquet", "SELECT 1::INTEGER AS id")
+    athena.put_parquet(f"{prefix}/dt=2026-01-02/a.parquet", "SELECT 2::BIGINT AS ID, 'x' AS later, 9 AS unknown")
+    athena.region.put(f"{prefix}/dt=2026-01-02/_SUCCESS", "")
+    athena.region.put(f"{prefix}/dt=2026-01-02/.hidden", "no parquet")
+    assert athena.text("SELECT * FROM events ORDER BY id") == (
+        '"id","later","dt"\n"1",,"2026-01-01"\n"2","x","2026-01-02"\n'
+    )
+    assert athena.text("SELECT max(id) AS id FROM events WHERE dt < '2026-01-02'") == '"id"\n"1"\n'
+
+
+def test_changed_objects_are_read_anew(athena: Athena) -> None:
+    prefix = athena.table("events", "id int")
+    athena.put_parquet(f"{prefix}/a.parquet", "SELECT 1::INTEGER AS id")
+    assert athena.text("SELECT * FROM events") == '"id"\n"1"\n'
+    athena.put_parquet(f"{prefix}/a.parquet", "SELECT 2::INTEGER AS id")
+    athena.put_parquet(f"{prefix}/b.parquet", "SELECT 2::INTEGER AS id")
+    assert athena.text("SELECT * FROM events") == '"id"\n"2"\n"2"\n'
+
+
+def test_registered_partitions_are_read_where_they_lie(athena: Athena) -> None:
+    athena.table("events", "id int", "year int, kind string")
+    elsewhere = f"elsewhere/{athena.database}"
+    athena.put_parquet(f"{elsewhere}/x.parquet", "SELECT 7::INTEGER AS id")
+    assert athena.text("SELECT * FROM events") == '"id","year","kind"\n'
+    athena.glue.create_partition(
+        DatabaseName=athena.database,
+        TableName="events",
+        PartitionInput={
+            "Values": ["2026", "a/b"],
+            "StorageDescriptor": {"Location": f"s3://{athena.region.bucket}/{elsewhere}/"},
+        },
+    )
+    assert athena.text("SELECT id, year + 1 AS next, kind FROM events") == '"id","next","kind"\n"7","2027","a/b"\n'
+
+
+def test_location_template_and_enumerated_projection(athena: Athena) -> None:
+    athena.table(
+        "events",
+        "id int",
+        "kind string",
+        projection__enabled="true",
+        projection__kind__type="enum",
+        projection__kind__values="web, app",
+        storage__location__template=f"s3://{athena.region.bucket}/templated/{athena.database}/${{kind}}/",
+    )
+    for number, kind in enumerate(["web", "app", "other"]):
+        key = f"templated/{athena.database}/{kind}/a.parquet"
+        athena.put_parquet(key, f"SELECT {number}::INTEGER AS id")
+    assert athena.text("SELECT * FROM events ORDER BY id") == '"id","kind"\n"0","web"\n"1","app"\n'
+
+
+def test_delimited_text(athena: Athena) -> None:
+    prefix = athena.table(
+        "lines",
+        "name string, number int, moment timestamp",
+        serde=LAZY,
+        serde_parameters={"field.delim": ","},
+        skip__header__line__count="1",
+    )
+    athena.region.put(f"{prefix}/a.csv", 'name,number,moment\na,1,2026-01-02 03:04:05\n"b",x,\\N\nc\n')
+    assert athena.text("SELECT * FROM lines ORDER BY name DESC") == (
+        '"name","number","moment"\n"c",,\n"a","1","2026-01-02 03:04:05.000"\n"""b""",,\n'
+    )
+
+
+def test_quoted_text(athena: Athena) -> None:
+    prefix = athena.table("lines", "name string, number string", serde=OPEN_CSV)
+    athena.region.put(f"{prefix}/a.csv", '"a, b","1"\nc,2\n')
+    assert athena.text("SELECT * FROM lines ORDER BY number") == '"name","number"\n"a, b","1"\n"c","2"\n'
+
+
+def test_json_lines(athena: Athena) -> None:
+    prefix = athena.table("lines", "name string, tags array<string>", serde="org.openx.data.jsonserde.JsonSerDe")
+    athena.region.put(f"{prefix}/a.json", '{"name": "a", "tags": ["x", "y"], "other": 1}\n{"name": "b"}\n')
+    assert athena.text("SELECT name, cardinality(tags) AS n FROM lines ORDER BY name") == '"name","n"\n"a","2"\n"b",\n'
+
+
+@pytest.mark.parametrize(
+    ("select", "column"),
+    [
+        ("SELECT 'text' AS id", "id int"),
+        ("SELECT 1::BIGINT AS id", "id int"),
+        ("SELECT 1.5::DOUBLE AS id", "id bigint"),
+        ("SELECT 1 AS id", "id string"),
+    ],
+    ids=["text as int", "bigint as int", "double as bigint", "int as string"],
+)
+def test_a_column_of_another_type_is_an_error(athena: Athena, select: str, column: str) -> None:
+    prefix = athena.table("events", column)
+    athena.put_parquet(f"{prefix}/a.parquet", select)
+    reason = athena.failure("SELECT * FROM events")
+    assert reason.startswith("HIVE_BAD_DATA: Field id's type ")
+    assert f"s3://{athena.region.bucket}/{prefix}/a.parquet" in reason
+
+
+def test_an_object_that_is_no_parquet(athena: Athena) -> None:
+    prefix = athena.table("events", "id int")
+    athena.region.put(f"{prefix}/a.parquet", "id,name\n1,2\n" * 10)
+    reason = athena.failure("SELECT * FROM events")
+    assert reason.startswith("HIVE_BAD_DATA: ")
+    assert f"s3://{athena.region.bucket}/{prefix}/a.parquet" in reason
+
+
+def test_three_hundred_thousand_rows_stay_in_order(athena: Athena) -> None:
+    query = """
+SELECT x.n AS n, x.n * 0.5e0 AS half, CASE WHEN x.n % 3 = 0 THEN NULL ELSE 'user' || CAST(x.n AS varchar) END AS name
+FROM UNNEST(sequence(1, 300)) AS y(m) CROSS JOIN UNNEST(sequence(y.m * 1000, y.m * 1000 + 999)) AS x(n)
+ORDER BY x.n DESC
+"""
+    lines = io.StringIO(athena.text(query))
+    assert next(lines) == '"n","half","name"\n'
+    for number, line in zip(range(300_999, 999, -1), lines, strict=True):
+        name = "" if number % 3 == 0 else f'"user{number}"'
+        assert line == f'"{number}","{number / 2}",{name}\n'
