@@ -21,7 +21,7 @@ _HEADINGS = {
     metrics.RMSE_HOURS: "RMSE h",
     metrics.ECE: "ECE",
 }
-_CHART_WIDTH = 46
+_BAR_WIDTH = 30
 
 
 def print_report(console: Console, summary: Mapping[str, Any]) -> None:
@@ -98,20 +98,21 @@ def _endpoint(console: Console, endpoint: Mapping[str, Any]) -> None:
             markup=False,
             highlight=False,
         )
-        for line in chart(forecast["first_visit_hour"], forecast["best_hour"]):
+        for line in chart(forecast):
             console.print(line, markup=False, highlight=False)
 
 
-def chart(probabilities: list[float], best_hour: int) -> list[str]:
-    """Draw the 24 probabilities as bars, one line for each hour; an arrow marks the best hour.
+def chart(forecast: Mapping[str, Any]) -> list[str]:
+    """Draw a forecast, one line for each hour: that the day's first visit falls into it, and that any visit does.
 
-    >>> chart([0.5, 0.25] + 22 * [0.25 / 22], 0)[1]
-    '  01 ███████████████████████                          25.0%'
+    An arrow marks the best hour to send a notification, which depends on the second.
     """
-    top = max(probabilities)
-    lines = []
-    for hour, probability in enumerate(probabilities):
-        bar = "█" * round(_CHART_WIDTH * probability / top)
-        mark = "→" if hour == best_hour else " "
-        lines.append(f"{mark} {hour:02d} {bar:<{_CHART_WIDTH}}  {probability:5.1%}")
+    lines = [f"  {'':2} {'first visit':<{_BAR_WIDTH + 7}}   any visit"]
+    columns = [forecast["first_visit_hour"], forecast["visit_hour"]]
+    for hour, chances in enumerate(zip(*columns, strict=True)):
+        bars = [
+            f"{'█' * round(_BAR_WIDTH * chance / max(column)):<{_BAR_WIDTH}} {chance:6.1%}"
+            for chance, column in zip(chances, columns, strict=True)
+        ]
+        lines.append(f"{'→' if hour == forecast['best_hour'] else ' '} {hour:02d} {'   '.join(bars)}")
     return lines
