@@ -88,7 +88,9 @@ def assemble(settings: Settings) -> Any:
 
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
+    from localaws.patches import apply_all, requests
 
+    apply_all(requests.patches())
     services = Services(settings)
     application = FaultInjector(DomainDispatcherApplication(services.application))
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
