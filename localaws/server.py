@@ -33,6 +33,7 @@ def serve(settings: Settings) -> None:
     from werkzeug.serving import make_server
 
     configure_moto(settings)
+    _remove_work_folders(settings)  # of a region that was killed
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     quiet_logs()
@@ -55,8 +56,12 @@ def serve(settings: Settings) -> None:
         region_file.remove(os.getpid())
         server.shutdown()
         processes.stop_all()
-        for folder in WORK_FOLDERS:
-            shutil.rmtree(settings.home / folder, ignore_errors=True)
+        _remove_work_folders(settings)
+
+
+def _remove_work_folders(settings: Settings) -> None:
+    for folder in WORK_FOLDERS:
+        shutil.rmtree(settings.home / folder, ignore_errors=True)
 
 
 def quiet_logs() -> None:

@@ -72,11 +72,7 @@ class Services:
         athena.install(self._settings)
 
     def _sagemaker(self) -> None:
-        from pathlib import Path
+        from localaws import sagemaker
 
-        if not Path(__file__).with_name("sagemaker").joinpath("install.py").exists():
-            return
-        if not {"sagemaker", "sagemakerruntime"} & self._prepared:
-            from localaws import sagemaker
-
+        if not {"sagemaker", "sagemakerruntime"} & self._prepared:  # one engine behind two services
             sagemaker.install(self._settings)

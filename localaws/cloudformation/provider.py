@@ -128,7 +128,10 @@ class Provider:
             resource_type.name_property if resource_type else _moto_class(type_name).cloudformation_name_type()
         )
         given = properties.get(name_property) if name_property else None
-        return str(given) if given else str(generate_resource_name(type_name, self.stack_name, logical_id))
+        if given:
+            return str(given)
+        # AWS shortens both parts so that the names of functions and roles keep within 64 characters.
+        return str(generate_resource_name(type_name, self.stack_name[:24], logical_id[:24]))
 
     def _request(self, logical_id: str, type_name: str, name: str, properties: Mapping[str, Any]) -> Request:
         return Request(

@@ -58,7 +58,7 @@ class LocalLambda(LambdaSimpleBackend):
     ) -> bytes:
         """Run the handler; asynchronously for an invocation of type Event."""
         function = self._function(function_name, qualifier)
-        event = body.encode() if isinstance(body, str) else bytes(body or b"{}")
+        event = (body.encode() if isinstance(body, str) else bytes(body or b"")) or b"{}"
         kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
         if kind == "DryRun":
             return b""

@@ -9,6 +9,15 @@ from localaws.stepfunctions import interpreter
 _ASL = "moto.stepfunctions.parser.asl"
 _TASK = f"{_ASL}.component.state.exec.state_task"
 _AWS_SDK = f"{_TASK}.service.state_task_service_aws_sdk"
+_NAMELESS_ERRORS = (
+    "InvalidDefinition",
+    "InvalidExecutionInput",
+    "InvalidToken",
+    "MissingRequiredParameter",
+    "ResourceNotFound",
+    "TaskDoesNotExist",
+    "TaskTimedOut",
+)
 _RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
 
 
@@ -100,7 +109,15 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             f"{_RESPONSE}.describe_execution",
-            "An execution that has timed out has no stop date.",
-            responses.with_stop_date,
+            "An execution that has timed out has no stop date; an output that is a text is no JSON.",
+            responses.with_end,
+        ),
+        *(
+            Patch(
+                f"moto.stepfunctions.parser.api:{name}.TYPE",
+                "The error reaches callers without a code.",
+                replaced_by(name),
+            )
+            for name in _NAMELESS_ERRORS
         ),
     ]

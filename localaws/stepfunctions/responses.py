@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 from localaws.stepfunctions.backend import FINAL
 
@@ -40,14 +41,16 @@ def send_task_failure(self: Any) -> Any:
     return EmptyResult()
 
 
-def with_stop_date(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Add the stop date of executions that have timed out."""
+def with_end(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Add the stop date of executions that have timed out, and make an output that is a text JSON as well."""
 
     def describe_execution(self: Any) -> Any:
         answer = original(self)
         execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
         if execution.exec_status in FINAL and execution.stop_date:
             answer.result["stopDate"] = execution.stop_date
+        if "output" in answer.result:
+            answer.result["output"] = to_json_str(execution.output, separators=(",", ":"))
         return answer
 
     return describe_execution

@@ -27,7 +27,7 @@ retry_scale = 0.01
 
 [images.job]
 workdir = "."
-command = ["python", "job.py"]
+command = ["python", "-m", "job"]
 """
 JOB = """
 # The stand-in for a container: runs the words it is given, or the hyperparameter "script", as Python.

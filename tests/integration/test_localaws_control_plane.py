@@ -89,8 +89,6 @@ def alive(pid: int) -> bool:
         return False
 
 
-
-
 def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
     first = command(tmp_path, "up")
     assert first.returncode == 0, first.stderr
@@ -210,7 +208,9 @@ def test_what_a_handler_prints_is_in_its_log_group_and_in_the_tail(region: Regio
 
 def test_a_function_logs_to_the_group_it_is_configured_with(region: Region) -> None:
     group = "/elsewhere"
-    region.create_function("elsewhere", {"app.py": "def handler(e, c): print('here')"}, LoggingConfig={"LogGroup": group})
+    region.create_function(
+        "elsewhere", {"app.py": "def handler(e, c): print('here')"}, LoggingConfig={"LogGroup": group}
+    )
     invoke(region, "elsewhere", {})
     assert "here" in logged(region, group)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from localaws.cloudformation.resource import ResourceType
 from localaws.cloudformation.resource_types import (
     analytics,
+    configuration,
     functions,
     messaging,
     observability,
@@ -15,6 +16,6 @@ from localaws.cloudformation.resource_types import (
 
 RESOURCE_TYPES: dict[str, ResourceType] = {
     resource_type.name: resource_type
-    for module in (analytics, functions, messaging, observability, policies, scheduling, state_machines)
+    for module in (analytics, configuration, functions, messaging, observability, policies, scheduling, state_machines)
     for resource_type in module.TYPES
 }

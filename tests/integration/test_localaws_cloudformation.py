@@ -1,0 +1,406 @@
+"""CloudFormation of the region, through the front door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from localaws_region import ROLE, Region, serving
+
+CUSTOM = """
+import json, urllib.request
+
+def handler(event, context):
+    print(json.dumps(event))
+    properties = event["ResourceProperties"]
+    if properties.get("Answer") == "none":
+        return
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": properties.get("Id", "fixed")}
+    answer["Data"] = {"Echo": properties["Text"]}
+    if properties.get("Answer") == "failure" and event["RequestType"] != "Delete":
+        answer = {"Status": "FAILED", "Reason": "told to fail", "PhysicalResourceId": "fixed"}
+    answer |= {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(request)
+"""
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    with serving(tmp_path_factory.mktemp("region")) as found:
+        found.client("s3").create_bucket(
+            Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        yield found
+
+
+@pytest.fixture
+def name(region: Region, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a stack that is deleted after the test."""
+    stack = "".join(character for character in request.node.name.title() if character.isalnum())[:60]
+    yield stack
+    region.client("cloudformation").delete_stack(StackName=stack)
+
+
+def deploy(region: Region, name: str, resources: Mapping[str, Any], **sections: Any) -> dict[str, Any]:
+    """Create or update a stack by a change set, as sam and the AWS command line do; return its description."""
+    client = region.client("cloudformation")
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in sections.pop("values", {}).items()]
+    exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])
+    client.create_change_set(
+        StackName=name,
+        ChangeSetName="change",
+        ChangeSetType="UPDATE" if exists else "CREATE",
+        TemplateBody=json.dumps({"Resources": resources, **sections}),
+        Parameters=parameters,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    client.execute_change_set(ChangeSetName="change", StackName=name)
+    stack: dict[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
+    return stack
+
+
+def outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
+
+
+def reasons(region: Region, name: str) -> dict[str, str]:
+    events = region.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    return {e["LogicalResourceId"]: e["ResourceStatusReason"] for e in events if e["ResourceStatus"].endswith("FAILED")}
+
+
+def function(code: str = CUSTOM, **properties: Any) -> dict[str, Any]:
+    defaults = {"Runtime": "python3.13", "Handler": "index.handler", "Role": ROLE, "Timeout": "20"}
+    return {"Type": "AWS::Lambda::Function", "Properties": {**defaults, "Code": {"ZipFile": code}, **properties}}
+
+
+def custom(**properties: Any) -> dict[str, Any]:
+    return {"Type": "Custom::Echo", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Asked", "Arn"]}, **properties}}
+
+
+def asked(region: Region, name: str) -> list[dict[str, Any]]:
+    """Return the requests that a custom resource's function got, in order."""
+    groups = region.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}-Asked")["logGroups"]
+    events = [
+        event
+        for group in groups
+        for event in region.client("logs").filter_log_events(logGroupName=group["logGroupName"])["events"]
+    ]
+    events.sort(key=lambda event: event["timestamp"])
+    return [json.loads(event["message"]) for event in events if event["message"].startswith('{"RequestType"')]
+
+
+PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "${Word}", "End": True}}}
+
+
+def test_what_depends_on_something_is_created_after_it(region: Region, name: str) -> None:
+    resources = {
+        "Last": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Fn::Sub": "${Middle}"}}},
+        "Middle": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "First"}}},
+        "First": {"Type": "AWS::SNS::Topic", "DependsOn": "Zeroth"},
+        "Zeroth": {"Type": "AWS::SQS::Queue"},
+    }
+    assert deploy(region, name, resources)["StackStatus"] == "CREATE_COMPLETE", reasons(region, name)
+    events = region.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"][::-1]
+    complete = [e["LogicalResourceId"] for e in events if e["ResourceStatus"] == "CREATE_COMPLETE"]
+    assert complete == ["Zeroth", "First", "Middle", "Last", name]
+
+
+def test_conditions_parameters_and_functions_are_resolved(region: Region, name: str) -> None:
+    template = {
+        "Parameters": {
+            "Mode": {"Type": "String", "AllowedValues": ["a", "b"]},
+            "Size": {"Type": "Number", "Default": 3},
+        },
+        "Conditions": {"IsA": {"Fn::Equals": [{"Ref": "Mode"}, "a"]}, "IsB": {"Fn::Not": [{"Condition": "IsA"}]}},
+        "Outputs": {
+            "Text": {
+                "Value": {"Fn::Sub": ["${Mode}-${Size}-${X}-${AWS::Region}", {"X": {"Fn::Join": ["+", ["p", "q"]]}}]}
+            },
+            "If": {"Value": {"Fn::If": ["IsA", "yes", {"Ref": "AWS::NoValue"}]}},
+            "OnlyB": {"Condition": "IsB", "Value": "b"},
+        },
+    }
+    resources = {
+        "Topic": {"Type": "AWS::SNS::Topic"},
+        "Optional": {"Type": "AWS::SNS::Topic", "Condition": "IsB"},
+    }
+    stack = deploy(region, name, resources, **template, values={"Mode": "a"})
+    assert outputs(stack) == {"Text": "a-3-p+q-eu-central-1", "If": "yes"}
+    listed = region.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    assert [resource["LogicalResourceId"] for resource in listed] == ["Topic"]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        pytest.param({"Resources": {"X": {"Type": "AWS::Quantum::Leap"}}}, "AWS::Quantum::Leap", id="unknown type"),
+        pytest.param({"Parameters": {}}, "At least one Resources member", id="no resources"),
+        pytest.param(
+            {
+                "Resources": {
+                    "A": {"Type": "AWS::SNS::Topic", "DependsOn": "B"},
+                    "B": {"Type": "AWS::SNS::Topic", "DependsOn": "A"},
+                }
+            },
+            "Circular dependency",
+            id="circle",
+        ),
+        pytest.param(
+            {"Parameters": {"P": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::SNS::Topic"}}},
+            r"\[P\] must have values",
+            id="missing parameter",
+        ),
+    ],
+)
+def test_a_template_that_cannot_be_deployed_is_refused(region: Region, template: Any, message: str) -> None:
+    client = region.client("cloudformation")
+    with pytest.raises(client.exceptions.ClientError, match=message):
+        client.create_change_set(
+            StackName="refused", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=json.dumps(template)
+        )
+    assert "refused" not in [stack["StackName"] for stack in client.list_stacks()["StackSummaries"]]
+
+
+def test_a_failed_creation_is_rolled_back_and_leaves_nothing(region: Region, name: str) -> None:
+    resources = {
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "rolled-back"}},
+        "Table": {
+            "Type": "AWS::Glue::Table",
+            "DependsOn": "Topic",
+            "Properties": {"DatabaseName": "none", "TableInput": {"Name": "t"}},
+        },
+    }
+    assert deploy(region, name, resources)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "Database none not found" in reasons(region, name)["Table"]
+    assert not [t for t in region.client("sns").list_topics()["Topics"] if t["TopicArn"].endswith("rolled-back")]
+
+
+def test_a_change_set_without_changes_says_so(region: Region, name: str) -> None:
+    resources = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    deploy(region, name, resources)
+    client = region.client("cloudformation")
+    client.create_change_set(
+        StackName=name, ChangeSetName="same", ChangeSetType="UPDATE", TemplateBody=json.dumps({"Resources": resources})
+    )
+    described = client.describe_change_set(StackName=name, ChangeSetName="same")
+    assert described["Status"] == "FAILED"
+    assert "didn't contain changes" in described["StatusReason"]
+
+
+def test_a_custom_resource_asks_its_function_at_creation_update_and_deletion(region: Region, name: str) -> None:
+    def resources(text: str) -> dict[str, Any]:
+        return {"Asked": function(), "Echo": custom(Text=text, Number=1, Flag=True)}
+
+    section = {"Outputs": {"Echo": {"Value": {"Fn::GetAtt": ["Echo", "Echo"]}}, "Id": {"Value": {"Ref": "Echo"}}}}
+    assert outputs(deploy(region, name, resources("one"), **section)) == {"Echo": "one", "Id": "fixed"}
+    assert outputs(deploy(region, name, resources("two"), **section)) == {"Echo": "two", "Id": "fixed"}
+    region.client("cloudformation").delete_stack(StackName=name)
+    created, updated, deleted = asked(region, name)
+    assert created["ResourceProperties"] | {"ServiceToken": ""} == {
+        "ServiceToken": "",
+        "Text": "one",
+        "Number": "1",
+        "Flag": "true",
+    }
+    assert updated["OldResourceProperties"]["Text"] == "one"
+    assert (deleted["RequestType"], deleted["PhysicalResourceId"]) == ("Delete", "fixed")
+
+
+def test_another_physical_id_after_an_update_makes_the_old_one_due(region: Region, name: str) -> None:
+    for physical_id in ("old", "new"):
+        deploy(region, name, {"Asked": function(), "Echo": custom(Text="t", Id=physical_id)})
+    requests = asked(region, name)
+    assert [(request["RequestType"], request.get("PhysicalResourceId")) for request in requests] == [
+        ("Create", None),
+        ("Update", "old"),
+        ("Delete", "old"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [("failure", "told to fail"), ("none", "did not receive a response")],
+    ids=["FAILED", "silent"],
+)
+def test_a_failed_custom_resource_rolls_an_update_back(region: Region, name: str, answer: str, reason: str) -> None:
+    def resources(text: str, **more: Any) -> dict[str, Any]:
+        machine = {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {"RoleArn": ROLE, "Definition": PASS, "DefinitionSubstitutions": {"Word": text}},
+        }
+        return {"Asked": function(), "Machine": machine, "Echo": {**custom(Text=text, **more), "DependsOn": "Machine"}}
+
+    section = {"Outputs": {"Machine": {"Value": {"Ref": "Machine"}}}}
+    deploy(region, name, resources("before"), **section)
+    added = {"Added": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"added-{answer}"}}}
+    stack = deploy(region, name, {**added, **resources("after", Answer=answer)}, **section)
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert reason in reasons(region, name)["Echo"]
+    machine = region.client("stepfunctions").describe_state_machine(stateMachineArn=outputs(stack)["Machine"])
+    assert json.loads(machine["definition"])["States"]["A"]["Result"] == "before"
+    assert not [t for t in region.client("sns").list_topics()["Topics"] if t["TopicArn"].endswith(f"added-{answer}")]
+
+
+def test_an_update_changes_code_and_definition_in_place_and_replaces_what_it_must(region: Region, name: str) -> None:
+    def resources(word: str) -> dict[str, Any]:
+        region.client("s3").put_object(Bucket="artifacts", Key=f"{word}.asl.json", Body=json.dumps(PASS).encode())
+        location = {"Bucket": "artifacts", "Key": f"{word}.asl.json"}
+        properties = {
+            "RoleArn": ROLE,
+            "DefinitionS3Location": location,
+            "DefinitionSubstitutions": {"Word": word},
+            "LoggingConfiguration": {"Level": "OFF", "IncludeExecutionData": False},
+            "TracingConfiguration": {"Enabled": True},
+            "Tags": [{"Key": "word", "Value": word}],
+        }
+        return {
+            "Function": function(f"def handler(e, c): return '{word}'", MemorySize=256),
+            "Version": {
+                "Type": "AWS::Lambda::Version",
+                "Properties": {"FunctionName": {"Ref": "Function"}, "Description": word},
+            },
+            "Alias": {
+                "Type": "AWS::Lambda::Alias",
+                "Properties": {
+                    "Name": "live",
+                    "FunctionName": {"Ref": "Function"},
+                    "FunctionVersion": {"Fn::GetAtt": ["Version", "Version"]},
+                },
+            },
+            "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties},
+        }
+
+    section = {"Outputs": {key: {"Value": {"Ref": key}} for key in ("Function", "Version", "Alias", "Machine")}}
+    first = outputs(deploy(region, name, resources("one"), **section))
+    second = outputs(deploy(region, name, resources("two"), **section))
+    assert first["Function"] == second["Function"]
+    assert first["Machine"] == second["Machine"]
+    assert first["Version"] != second["Version"]
+    payload = region.client("lambda").invoke(FunctionName=second["Alias"])["Payload"].read()
+    assert json.loads(payload) == "two"
+    machine = region.client("stepfunctions").describe_state_machine(stateMachineArn=second["Machine"])
+    assert json.loads(machine["definition"])["States"]["A"]["Result"] == "two"
+    assert machine["tracingConfiguration"] == {"enabled": True}
+    tags = region.client("stepfunctions").list_tags_for_resource(resourceArn=second["Machine"])["tags"]
+    assert tags == [{"key": "word", "value": "two"}]
+
+
+def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region, name: str) -> None:
+    schedule = {
+        "ScheduleExpression": "rate(1 day)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": "arn:aws:sns:eu-central-1:123456789012:any", "RoleArn": ROLE},
+    }
+    alarm = {
+        "MetricName": "m",
+        "Namespace": "n",
+        "Statistic": "Sum",
+        "Period": "60",
+        "EvaluationPeriods": 1,
+        "Threshold": "2.5",
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    resources = {
+        "Database": {
+            "Type": "AWS::Glue::Database",
+            "Properties": {"CatalogId": "1", "DatabaseInput": {"Name": "shop"}},
+        },
+        "Table": {
+            "Type": "AWS::Glue::Table",
+            "Properties": {
+                "DatabaseName": {"Ref": "Database"},
+                "TableInput": {"Name": "sales", "PartitionKeys": [{"Name": "dt"}]},
+            },
+        },
+        "Group": {
+            "Type": "AWS::Athena::WorkGroup",
+            "Properties": {
+                "Name": "shop",
+                "WorkGroupConfiguration": {"ResultConfiguration": {"OutputLocation": "s3://artifacts/r/"}},
+            },
+        },
+        "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
+        "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {"Name": "daily", **schedule}},
+        "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/shop", "RetentionInDays": "7"}},
+        "Policy": {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"ManagedPolicyName": "shop", "PolicyDocument": policy},
+        },
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "shop-bucket"}},
+        "BucketPolicy": {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Statement": [deny]}},
+        },
+    }
+
+    def present() -> dict[str, bool]:
+        glue, athena, logs, iam = (region.client(service) for service in ("glue", "athena", "logs", "iam"))
+        tables = glue.get_tables(DatabaseName="shop")["TableList"] if glue.get_databases()["DatabaseList"] else []
+        return {
+            "Table": [table["Name"] for table in tables] == ["sales"],
+            "Group": "shop" in [group["Name"] for group in athena.list_work_groups()["WorkGroups"]],
+            "Alarm": [a["Threshold"] for a in region.client("cloudwatch").describe_alarms()["MetricAlarms"]] == [2.5],
+            "Schedule": [s["Name"] for s in region.client("scheduler").list_schedules()["Schedules"]] == ["daily"],
+            "Log": [g.get("retentionInDays") for g in logs.describe_log_groups(logGroupNamePrefix="/shop")["logGroups"]]
+            == [7],
+            "Policy": "shop" in [p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]],
+        }
+
+    stack = deploy(region, name, resources)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(region, name)
+    assert all(present().values()), present()
+    # moto would refuse every request after this policy, since it ignores conditions.
+    region.client("s3").put_object(Bucket="shop-bucket", Key="k", Body=b"")
+    region.client("s3").delete_object(Bucket="shop-bucket", Key="k")
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert not any(present().values()), present()
+
+
+def test_sam_resources_are_expanded_and_their_template_is_returned_as_it_was(region: Region, name: str) -> None:
+    text = """
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Runtime: python3.13, Timeout: 9}}
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: index.handler
+      InlineCode: "def handler(event, context): return event"
+      AutoPublishAlias: live
+      Policies: [!Sub "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Definition: {StartAt: A, States: {A: {Type: Task, Resource: !GetAtt Function.Arn, End: true}}}
+      Policies: [{LambdaInvokePolicy: {FunctionName: !Ref Function}}]
+Outputs:
+  Machine: {Value: !Ref Machine}
+"""
+    client = region.client("cloudformation")
+    client.create_stack(StackName=name, TemplateBody=text)
+    stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", reasons(region, name)
+    execution = region.client("stepfunctions").start_execution(
+        stateMachineArn=outputs(stack)["Machine"], input='{"n": 1}'
+    )["executionArn"]
+    assert json.loads(region.finished(execution)["output"]) == {"n": 1}
+    assert client.get_template(StackName=name)["TemplateBody"] == text
+
+
+def test_what_is_to_be_retained_stays(region: Region, name: str) -> None:
+    kept = {"Type": "AWS::SNS::Topic", "DeletionPolicy": "Retain", "Properties": {"TopicName": "kept"}}
+    deploy(region, name, {"Kept": kept, "Gone": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "gone"}}})
+    region.client("cloudformation").delete_stack(StackName=name)
+    names = [topic["TopicArn"].rpartition(":")[2] for topic in region.client("sns").list_topics()["Topics"]]
+    assert ("kept" in names, "gone" in names) == (True, False)

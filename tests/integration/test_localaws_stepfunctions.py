@@ -1,0 +1,371 @@
+"""Step Functions of the region, through the front door: the interpreter's mended parts, and jobs that really run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from localaws_region import ROLE, Region, serving
+
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/job:latest"
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    with serving(tmp_path_factory.mktemp("region")) as found:
+        found.client("s3").create_bucket(
+            Bucket="data", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        found.create_function("ask", {"app.py": ASK})
+        yield found
+
+
+ASK = """
+import time
+class Flaky(Exception):
+    pass
+def handler(event, context):
+    if event.get("raise"):
+        raise Flaky(event["raise"])
+    if event.get("sleep"):
+        time.sleep(event["sleep"])
+    return event
+"""
+
+
+def machine(state: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A state machine of one state, and those it may go on to."""
+    first = {"End": True, **state} if "Next" not in state and state["Type"] not in ("Fail", "Choice") else dict(state)
+    return {"StartAt": "First", "States": {"First": first, **more}}
+
+
+def ask(event: Any, **options: Any) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "ask", "Payload": event},
+        **options,
+    }
+
+
+def processing(
+    script: str, *, name: str = "States.Format('job-{}', $$.Execution.Name)", **options: Any
+) -> dict[str, Any]:
+    """A processing job that runs a Python text."""
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync",
+        "Parameters": {
+            "ProcessingJobName.$": name,
+            "RoleArn": ROLE,
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": [script]},
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+            },
+        },
+        **options,
+    }
+
+
+def output(description: Mapping[str, Any]) -> Any:
+    assert description["status"] == "SUCCEEDED", (description.get("error"), description.get("cause"))
+    return json.loads(description["output"])
+
+
+def job_status(region: Region, name: str) -> str:
+    return str(region.client("sagemaker").describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"])
+
+
+def wait_for_job(region: Region, name: str, status: str) -> None:
+    """Wait until a job has a status; the test's own time limit ends a wait in vain."""
+    while True:
+        try:
+            if job_status(region, name) == status:
+                return
+        except region.client("sagemaker").exceptions.ClientError:
+            pass
+        time.sleep(0.05)
+
+
+# -- the context object and intrinsic functions
+
+
+def test_the_context_object_is_complete_and_plain_json(region: Region) -> None:
+    fields = ["Execution.Name", "Execution.Id", "Execution.StartTime", "Execution.RedriveCount", "State.Name"]
+    state = {"Type": "Pass", "Parameters": {f"{name}.$": f"$$.{name}" for name in fields}}
+    execution = region.start(machine(state))
+    result = output(region.finished(execution))
+    assert result["Execution.Id"] == execution
+    assert result["Execution.Name"] == execution.rpartition(":")[2]
+    assert result["Execution.StartTime"].endswith("Z")
+    assert result["Execution.RedriveCount"] == 0
+    assert result["State.Name"] == "First"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("States.Format('{}-{}', $.name, 1)", "a-1"),
+        ("States.ArrayGetItem(States.StringSplit('x-y', '-'), 1)", "y"),
+        ("States.MathAdd($.number, -1)", 2),
+        ("States.StringToJson('{\"a\": [1]}')", {"a": [1]}),
+        ("States.JsonToString($.object)", '{"b":true}'),
+        ("States.JsonMerge($.object, States.StringToJson('{\"b\":1}'), false)", {"b": 1}),
+        ("States.ArrayRange(1, 5, 2)", [1, 3, 5]),
+        ("States.Array($.number, 'x')", [3, "x"]),
+        ("States.ArrayLength($.list)", 2),
+        ("States.ArrayContains($.list, 'q')", True),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_intrinsic_functions(region: Region, expression: str, expected: Any) -> None:
+    document = {"name": "a", "number": 3, "object": {"b": True}, "list": ["p", "q"]}
+    assert output(region.run(machine({"Type": "Pass", "Parameters": {"r.$": expression}}), document))["r"] == expected
+
+
+def test_each_call_of_uuid_differs(region: Region) -> None:
+    state = {"Type": "Pass", "Parameters": {"a.$": "States.UUID()", "b.$": "States.UUID()"}}
+    result = output(region.run(machine(state)))
+    assert result["a"] != result["b"]
+
+
+def test_fail_takes_error_and_cause_from_paths_and_functions(region: Region) -> None:
+    state = {"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('{} went wrong', $.what)"}
+    failed = region.run(machine(state), {"e": "Custom", "what": "it"})
+    assert (failed["status"], failed["error"], failed["cause"]) == ("FAILED", "Custom", "it went wrong")
+
+
+# -- errors, retry, catch
+
+
+def test_an_exception_of_a_handler_can_be_caught_by_its_name(region: Region) -> None:
+    state = ask({"raise": "no"}, Catch=[{"ErrorEquals": ["Flaky"], "ResultPath": "$.error", "Next": "Caught"}])
+    result = output(region.run(machine(state, Caught={"Type": "Pass", "End": True})))
+    assert result["error"]["Error"] == "Flaky"
+    assert json.loads(result["error"]["Cause"])["errorMessage"] == "no"
+
+
+def test_retry_counts_and_its_delays_are_scaled(region: Region) -> None:
+    retry = {
+        "ErrorEquals": ["Flaky"],
+        "IntervalSeconds": 60,
+        "MaxAttempts": 2,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 70,
+        "JitterStrategy": "FULL",
+    }
+    state = ask({"raise.$": "States.Format('try {}', $$.State.RetryCount)"}, Retry=[retry])
+    failed = region.run(machine(state))
+    assert failed["error"] == "Flaky"
+    assert json.loads(failed["cause"])["errorMessage"] == "try 2"
+
+
+def test_an_aws_sdk_error_without_a_model_has_the_generic_name(region: Region) -> None:
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+        "Parameters": {"EndpointName": "nobody"},
+    }
+    failed = region.run(machine(state))
+    assert failed["error"] == "SageMaker.SageMakerException"
+    assert "Could not find endpoint" in failed["cause"]
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "error"),
+    [
+        ("headObject", {"Bucket": "data", "Key": "nothing"}, "S3.NoSuchKeyException"),
+        ("getObject", {"Bucket": "data", "Key": "nothing"}, "S3.NoSuchKeyException"),
+        ("getObject", {"Bucket": "nowhere", "Key": "nothing"}, "S3.NoSuchBucketException"),
+    ],
+)
+def test_aws_sdk_errors_of_s3(region: Region, action: str, parameters: Any, error: str) -> None:
+    state = {"Type": "Task", "Resource": f"arn:aws:states:::aws-sdk:s3:{action}", "Parameters": parameters}
+    assert region.run(machine(state))["error"] == error
+
+
+def test_the_result_of_an_aws_sdk_call_is_plain_json(region: Region) -> None:
+    region.client("s3").put_object(Bucket="data", Key="text", Body=b'{"n": 1}')
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+        "Parameters": {"Bucket": "data", "Key": "text"},
+        "ResultSelector": {"body.$": "States.StringToJson($.Body)", "time.$": "$.LastModified"},
+    }
+    result = output(region.run(machine(state)))
+    assert result["body"] == {"n": 1}
+    assert result["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("kind", ["Map", "Parallel"])
+def test_a_states_error_leaves_a_map_or_parallel_under_its_own_name(region: Region, kind: str) -> None:
+    inner = {"StartAt": "Inner", "States": {"Inner": processing("raise SystemExit(3)") | {"End": True}}}
+    caught = {"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Caught"}
+    state: dict[str, Any] = {"Type": kind, "Catch": [caught]}
+    state |= {"ItemsPath": "$.items", "ItemProcessor": inner} if kind == "Map" else {"Branches": [inner]}
+    result = output(region.run(machine(state, Caught={"Type": "Pass", "End": True}), {"items": [1]}))
+    assert result["error"]["Error"] == "States.TaskFailed"
+
+
+# -- waiting and stopping
+
+
+def test_wait_is_scaled_and_abort_ends_it_with_its_reason(region: Region) -> None:
+    output(region.run(machine({"Type": "Wait", "Seconds": 30})))
+    execution = region.start(machine({"Type": "Wait", "Seconds": 10**7}))
+    region.client("stepfunctions").stop_execution(executionArn=execution, error="Operator", cause="enough")
+    stopped = region.finished(execution)
+    assert (stopped["status"], stopped["error"], stopped["cause"]) == ("ABORTED", "Operator", "enough")
+    assert stopped["stopDate"] >= stopped["startDate"]
+
+
+def test_a_task_that_takes_too_long_is_a_timeout(region: Region) -> None:
+    catch = [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "Caught"}]
+    state = ask({"sleep": 15}, TimeoutSeconds=1, Catch=catch)
+    assert (
+        output(region.run(machine(state, Caught={"Type": "Pass", "End": True})))["error"]["Error"] == "States.Timeout"
+    )
+
+
+def test_a_machine_that_takes_too_long_is_timed_out(region: Region) -> None:
+    execution = region.start({**machine(processing("import time; time.sleep(60)")), "TimeoutSeconds": 3}, name="slow")
+    ended = region.finished(execution)
+    assert ended["status"] == "TIMED_OUT"
+    assert "stopDate" in ended
+    wait_for_job(region, "job-slow", "Stopped")
+
+
+# -- jobs
+
+
+def test_sync_waits_for_the_job_and_returns_its_description(region: Region) -> None:
+    execution = region.start(machine(processing("print('done')")), name="fine")
+    result = output(region.finished(execution))
+    assert result["ProcessingJobStatus"] == "Completed"
+    assert isinstance(result["CreationTime"], int)
+    types = [event["type"] for event in region.history(execution)]
+    assert types.index("TaskScheduled") < types.index("TaskSubmitted") < types.index("TaskSucceeded")
+
+
+def test_a_job_that_fails_is_a_task_failed_with_the_description_as_cause(region: Region) -> None:
+    failed = region.run(machine(processing("raise SystemExit('exploded')")))
+    assert failed["error"] == "States.TaskFailed"
+    cause = json.loads(failed["cause"])
+    assert cause["ProcessingJobStatus"] == "Failed"
+    assert "exploded" in json.dumps(cause)
+
+
+def test_a_name_that_is_taken_is_an_error_of_sagemaker(region: Region) -> None:
+    state = processing("pass", name="States.Format('taken')")
+    output(region.run(machine(state)))
+    assert region.run(machine(state))["error"].startswith("SageMaker.")
+
+
+def test_abort_stops_the_job(region: Region) -> None:
+    execution = region.start(machine(processing("import time; time.sleep(60)")), name="aborted")
+    wait_for_job(region, "job-aborted", "InProgress")
+    region.client("stepfunctions").stop_execution(executionArn=execution)
+    assert region.finished(execution)["status"] == "ABORTED"
+    wait_for_job(region, "job-aborted", "Stopped")
+    types = [event["type"] for event in region.history(execution)]
+    assert "TaskSucceeded" not in types
+
+
+def test_a_timeout_stops_the_job_and_can_be_caught(region: Region) -> None:
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "Caught"}]
+    state = processing("import time; time.sleep(60)", TimeoutSeconds=3, Catch=catch)
+    execution = region.start(machine(state, Caught={"Type": "Pass", "End": True}), name="late")
+    assert region.finished(execution)["status"] == "SUCCEEDED"
+    wait_for_job(region, "job-late", "Stopped")
+
+
+def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
+    state = processing("", name="$.name", End=True)
+    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array($.script)"}
+    inner = {"StartAt": "Inner", "States": {"Inner": state}}
+    items = [
+        {"name": "sibling-fails", "script": "import time; time.sleep(1); raise SystemExit(4)"},
+        {"name": "sibling-sleeps", "script": "import time; time.sleep(60)"},
+    ]
+    failed = region.run(machine({"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner}), {"items": items})
+    assert failed["error"] == "States.TaskFailed"
+    wait_for_job(region, "sibling-sleeps", "Stopped")
+    assert job_status(region, "sibling-fails") == "Failed"
+
+
+def test_sync_of_athena_returns_the_query_and_fails_with_its_reason(region: Region) -> None:
+    region.client("athena").create_work_group(
+        Name="group", Configuration={"ResultConfiguration": {"OutputLocation": "s3://data/results/"}}
+    )
+
+    def query(text: str) -> dict[str, Any]:
+        resource = "arn:aws:states:::athena:startQueryExecution.sync"
+        return machine(
+            {"Type": "Task", "Resource": resource, "Parameters": {"QueryString": text, "WorkGroup": "group"}}
+        )
+
+    execution = output(region.run(query("SELECT 7 / 2 AS half")))["QueryExecution"]
+    bucket, _, key = execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+    assert region.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == b'"half"\n"3"\n'
+    failed = region.run(query("SELECT nothing"))
+    assert failed["error"] == "States.TaskFailed"
+    assert "COLUMN_NOT_FOUND" in json.loads(failed["cause"])["Status"]["StateChangeReason"]
+
+
+@pytest.mark.parametrize("resource", ["sagemaker:createModel.sync", "sagemaker:deleteEverything", "athena:dropAll"])
+def test_an_integration_that_aws_does_not_have_is_refused_at_creation(region: Region, resource: str) -> None:
+    definition = machine({"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "Parameters": {}})
+    client = region.client("stepfunctions")
+    with pytest.raises(client.exceptions.InvalidDefinition, match="not recognized"):
+        client.create_state_machine(name="bad", definition=json.dumps(definition), roleArn=ROLE)
+
+
+# -- the API
+
+
+def test_the_history_comes_in_pages_and_in_reverse(region: Region) -> None:
+    execution = region.start(machine({"Type": "Pass"}))
+    region.finished(execution)
+    client = region.client("stepfunctions")
+    paginator = client.get_paginator("get_execution_history")
+    forth = [event["id"] for event in region.history(execution)]
+    pages = list(paginator.paginate(executionArn=execution, maxResults=2, reverseOrder=True))
+    assert all(len(page["events"]) <= 2 for page in pages)
+    assert [event["id"] for page in pages for event in page["events"]] == forth[::-1]
+
+
+def test_versions_and_aliases_run_the_definition_they_were_published_with(region: Region) -> None:
+    client = region.client("stepfunctions")
+
+    def definition(result: str) -> str:
+        return json.dumps(machine({"Type": "Pass", "Result": result}))
+
+    created = client.create_state_machine(name="published", definition=definition("v1"), roleArn=ROLE, publish=True)
+    alias = client.create_state_machine_alias(
+        name="live",
+        routingConfiguration=[{"stateMachineVersionArn": created["stateMachineVersionArn"], "weight": 100}],
+    )["stateMachineAliasArn"]
+    client.update_state_machine(stateMachineArn=created["stateMachineArn"], definition=definition("v2"))
+    results = []
+    for arn in (created["stateMachineArn"], created["stateMachineVersionArn"], alias):
+        execution = client.start_execution(stateMachineArn=arn)["executionArn"]
+        results.append(output(region.finished(execution)))
+    assert results == ["v2", "v1", "v1"]
+
+
+def test_a_name_cannot_be_taken_twice_for_different_definitions(region: Region) -> None:
+    client = region.client("stepfunctions")
+    for result, error in (("a", None), ("a", None), ("b", "StateMachineAlreadyExists")):
+        options = {
+            "name": "one",
+            "definition": json.dumps(machine({"Type": "Pass", "Result": result})),
+            "roleArn": ROLE,
+        }
+        if error is None:
+            client.create_state_machine(**options)
+        else:
+            with pytest.raises(client.exceptions.ClientError, match=error):
+                client.create_state_machine(**options)
