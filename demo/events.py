@@ -83,7 +83,8 @@ def _read(path: Path) -> pa.Table:
 
 def _text(name: str, values: pd.Series) -> pa.Array[Any]:
     _refuse(name, values, values.isna() | values.eq(""), "must not be empty")
-    _refuse(name, values, ~values.map(lambda value: isinstance(value, str)), "must be text")
+    if not isinstance(values.dtype, pd.StringDtype):
+        _refuse(name, values, ~values.map(lambda value: isinstance(value, str)), "must be text")
     return pa.array(values, pa.string())
 
 
@@ -92,7 +93,8 @@ def _time(name: str, values: pd.Series) -> pa.Array[Any]:
     if pd.api.types.is_datetime64_any_dtype(values):
         times = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
     else:
-        _refuse(name, values, ~values.map(lambda value: isinstance(value, str)), "must be a time, not a number")
+        if not isinstance(values.dtype, pd.StringDtype):
+            _refuse(name, values, ~values.map(lambda value: isinstance(value, str)), "must be a time, not a number")
         times = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
         _refuse(name, values, times.isna(), "must be an ISO-8601 time such as 2026-11-20T08:15:00Z")
     return pa.array(times.dt.floor("ms"), pa.timestamp("ms", tz="UTC"), safe=False)

@@ -96,7 +96,7 @@ def partition_files(events: pa.Table) -> Iterator[tuple[str, bytes]]:
     starts = np.flatnonzero(np.r_[True, date[1:] != date[:-1]]).tolist()
     for start, end in zip(starts, [*starts[1:], len(date)], strict=True):
         content = io.BytesIO()
-        pq.write_table(events.slice(start, end - start), content, compression="zstd")
+        pq.write_table(events.slice(start, end - start), content, compression="snappy")
         body = content.getvalue()
         digest = hashlib.sha256(body).hexdigest()[:16]
         yield f"{PREFIX}{schema.EVENTS_PARTITION}={np.datetime_as_string(date[start])}/{digest}.parquet", body
