@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -40,9 +41,23 @@ def receive(method: str, query: str, body: bytes) -> tuple[int, Any]:
     return 200, {}
 
 
+class RefusedError(ResourceError):
+    """The function answered FAILED, for a resource it may already have begun to make."""
+
+    def __init__(self, message: str, physical_id: str) -> None:
+        super().__init__(message)
+        self.physical_id = physical_id
+
+
 def create(request: Request) -> Handled:
-    """Ask the function to create."""
-    return _ask(request, "Create")
+    """Ask the function to create; as on AWS, a failed creation is followed by the request to delete."""
+    try:
+        return _ask(request, "Create")
+    except RefusedError as error:
+        if error.physical_id:
+            with suppress(ResourceError):
+                _ask(request, "Delete", error.physical_id)
+        raise
 
 
 def update(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
@@ -86,9 +101,10 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
             f"Please check your logs for requestId [{request_id}]."
         )
     if answer.get("Status") != "SUCCESS":
-        raise ResourceError(
+        raise RefusedError(
             f"Received response status [{answer.get('Status')}] from custom resource. "
-            f"Message returned: {answer.get('Reason', '')} (RequestId: {request_id})"
+            f"Message returned: {answer.get('Reason', '')} (RequestId: {request_id})",
+            physical_id=str(answer.get("PhysicalResourceId") or ""),
         )
     answered_id = answer.get("PhysicalResourceId")
     if not isinstance(answered_id, str) or not answered_id:

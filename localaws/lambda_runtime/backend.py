@@ -38,7 +38,7 @@ class LocalLambda(LambdaSimpleBackend):
         self._set_log_group(function.function_name, spec)
         return function
 
-    def update_function_configuration(self, function_name: str, qualifier: str | None, body: dict[str, Any]) -> Any:
+    def update_function_configuration(self, function_name: str, qualifier: str, body: dict[str, Any]) -> Any:
         """Change a function's configuration."""
         configuration = super().update_function_configuration(function_name, qualifier, body)
         if configuration is not None and "LoggingConfig" in body:

@@ -23,7 +23,7 @@ _RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
 
 def patches(settings: Settings) -> list[Patch]:
     """List the patches."""
-    from localaws.stepfunctions import responses
+    from localaws.stepfunctions import execution_log, responses
     from localaws.stepfunctions.backend import LocalStepFunctions
 
     return [
@@ -56,6 +56,11 @@ def patches(settings: Settings) -> list[Patch]:
             "moto.stepfunctions.parser.backend.execution:Execution.get_start_execution_details",
             "$$.Execution.StartTime is a datetime, which no JSON can hold.",
             interpreter.with_text_start_time,
+        ),
+        Patch(
+            "moto.stepfunctions.parser.backend.execution:Execution.start",
+            "The logging configuration has no effect.",
+            execution_log.with_log(settings),
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution_worker:ExecutionWorker._get_evaluation_environment",

@@ -82,7 +82,7 @@ def custom(**properties: Any) -> dict[str, Any]:
 
 def asked(region: Region, name: str) -> list[dict[str, Any]]:
     """Return the requests that a custom resource's function got, in order."""
-    groups = region.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}-Asked")["logGroups"]
+    groups = region.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name[:24]}-Asked")["logGroups"]
     events = [
         event
         for group in groups
@@ -242,6 +242,12 @@ def test_a_failed_custom_resource_rolls_an_update_back(region: Region, name: str
     machine = region.client("stepfunctions").describe_state_machine(stateMachineArn=outputs(stack)["Machine"])
     assert json.loads(machine["definition"])["States"]["A"]["Result"] == "before"
     assert not [t for t in region.client("sns").list_topics()["Topics"] if t["TopicArn"].endswith(f"added-{answer}")]
+
+
+def test_a_failed_creation_asks_the_function_to_delete_what_it_began(region: Region, name: str) -> None:
+    stack = deploy(region, name, {"Asked": function(), "Echo": custom(Text="t", Answer="failure")})
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert [request["RequestType"] for request in asked(region, name)] == ["Create", "Delete"]
 
 
 def test_an_update_changes_code_and_definition_in_place_and_replaces_what_it_must(region: Region, name: str) -> None:

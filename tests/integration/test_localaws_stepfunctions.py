@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -264,6 +265,29 @@ def test_a_name_that_is_taken_is_an_error_of_sagemaker(region: Region) -> None:
     assert region.run(machine(state))["error"].startswith("SageMaker.")
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("ResourceLimitExceeded", "SageMaker.ResourceLimitExceededException"),
+        ("AccessDeniedException", "SageMaker.AmazonSageMakerException"),
+        ("ThrottlingException", "SageMaker.AmazonSageMakerException"),
+    ],
+)
+def test_an_error_of_the_api_can_be_retried_by_its_name(region: Region, code: str, name: str) -> None:
+    fault = {"service": "sagemaker", "operation": "CreateProcessingJob", "error": code, "message": "not now"}
+    order = urllib.request.Request(f"{region.endpoint_url}/_localaws/faults", json.dumps(fault).encode())
+    urllib.request.urlopen(order).close()
+    caught = region.run(machine(processing("pass")))
+    assert caught["error"] == name
+    assert "not now" in caught["cause"]
+    urllib.request.urlopen(order).close()
+    retry = [{"ErrorEquals": [name], "IntervalSeconds": 30, "MaxAttempts": 1}]
+    job = "States.Format('retried-{}-{}', $$.State.RetryCount, $$.Execution.Name)"
+    assert (
+        output(region.run(machine(processing("pass", name=job, Retry=retry))))["ProcessingJobName"][:10] == "retried-1-"
+    )
+
+
 def test_abort_stops_the_job(region: Region) -> None:
     execution = region.start(machine(processing("import time; time.sleep(60)")), name="aborted")
     wait_for_job(region, "job-aborted", "InProgress")
@@ -324,6 +348,33 @@ def test_an_integration_that_aws_does_not_have_is_refused_at_creation(region: Re
 
 
 # -- the API
+
+
+@pytest.mark.parametrize(
+    ("level", "logged"), [("ALL", ["ExecutionStarted", "ExecutionFailed"]), ("FATAL", ["ExecutionFailed"])]
+)
+def test_executions_are_logged_as_their_machine_orders(region: Region, level: str, logged: list[str]) -> None:
+    group = f"/executions/{level}"
+    region.client("logs").create_log_group(logGroupName=group)
+    destination = {"logGroupArn": f"arn:aws:logs:eu-central-1:123456789012:log-group:{group}:*"}
+    machine_arn = region.client("stepfunctions").create_state_machine(
+        name=f"logged-{level}",
+        definition=json.dumps(machine({"Type": "Fail", "Error": "Custom"})),
+        roleArn=ROLE,
+        loggingConfiguration={
+            "level": level,
+            "includeExecutionData": True,
+            "destinations": [{"cloudWatchLogsLogGroup": destination}],
+        },
+    )["stateMachineArn"]
+    execution = region.client("stepfunctions").start_execution(stateMachineArn=machine_arn)["executionArn"]
+    region.finished(execution)
+    types: list[str] = []
+    while "ExecutionFailed" not in types:
+        events = region.client("logs").filter_log_events(logGroupName=group)["events"]
+        types = [json.loads(event["message"])["type"] for event in events]
+        time.sleep(0.02)
+    assert [types[0], types[-1]][-len(logged) :] == logged
 
 
 def test_the_history_comes_in_pages_and_in_reverse(region: Region) -> None:
