@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,7 +50,10 @@ def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
             raise
         finally:
             if is_new and not keep:
+                # A second, impatient Ctrl-C must not leave the region and its jobs behind.
+                previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
                 run(_localaws("down", home), logs / "region-down.log")
+                signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager
