@@ -167,3 +167,18 @@ def test_without_a_terminal_each_state_has_one_line() -> None:
         ["0.0", "s", "✗", "Training", "failed"],
     ]
     assert lines[-1][2:] == ["✓", "Start", "[the]", "region"]
+
+
+def test_on_a_terminal_a_running_job_has_a_bar() -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    train = stay("Train", 0, None, job=("createTrainingJob", "t"), attempts=2)
+    with Screen(console) as screen:
+        with screen.step("Put the events into the bucket") as progress:
+            progress(0.5)
+        screen.states([train], lambda _: Progress(0.5, "epoch 1 of 2"))
+        screen._bars.refresh()
+        screen.states([stay("Train", 0, 3)], lambda _: None)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "attempt 2 epoch 1 of 2" in shown
+    assert "━" in shown
+    assert "    3.0 s ✓ Train" in shown
