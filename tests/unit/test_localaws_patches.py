@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from localaws.patches import Patch, cloudformation, lambda_runtime, stepfunctions
+from localaws.patches import Patch, cloudformation, lambda_runtime, requests, stepfunctions
 from localaws.settings import Settings
 
 SETTINGS = Settings(region="eu-central-1", account_id="123456789012", port=1, home=Path("unused"))
-PATCHES = [patch for service in (cloudformation, lambda_runtime, stepfunctions) for patch in service.patches(SETTINGS)]
+PATCHES = [
+    *requests.patches(),
+    *(patch for service in (cloudformation, lambda_runtime, stepfunctions) for patch in service.patches(SETTINGS)),
+]
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.target)
