@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     arrays |= {f"best/{name}": value for name, value in checkpoint.best.items()}
     with temporary.open("wb") as file:
         np.savez(file, fingerprint=checkpoint.fingerprint, epochs=json.dumps(checkpoint.epochs), **arrays)
-    os.replace(temporary, folder / FILE)
+    temporary.replace(folder / FILE)
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:

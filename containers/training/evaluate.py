@@ -27,7 +27,6 @@ from visitcast.schema import SCHEMA_VERSION
 
 PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
 SEED = 7
-THREADS = 2
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -85,7 +84,7 @@ def parse_limits(arguments: Sequence[str]) -> gate.Limits:
     parser.add_argument("--max-rmse-hours", default=None, type=_limit)
     parser.add_argument("--max-mae-hours", default=None, type=_limit)
     parser.add_argument("--must-beat", default=(), type=_names)
-    parser.add_argument("--non-inferiority-margin", default=gate.Limits.non_inferiority_margin, type=float)
+    parser.add_argument("--non-inferiority-margin", default=gate.Limits().non_inferiority_margin, type=float)
     try:
         known, unknown = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
@@ -127,19 +126,16 @@ def score_model(
 
 def score_article(dataset: Dataset, parts: Split) -> Scores:
     """Fit and score the article's model; TensorFlow is imported only here."""
-    import tensorflow as tf
+    from training import article_gru, tensorflow_threads
 
-    from training import article_gru
-
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tensorflow_threads.bound()
     pipeline = bundle.read_pipeline(paths.evaluation_dataset())
     _, target_names = features.feature_names(pipeline)
     return article_gru.score(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
-    """Counts and cut-offs of the dataset."""
+    """Give counts and cut-offs of the dataset."""
     return {**asdict(manifest.counts), **asdict(manifest.cut_offs)}
 
 
@@ -148,4 +144,4 @@ def write_report(file: Path, report: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.partial")
     temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
+    temporary.replace(file)

@@ -38,7 +38,8 @@ class Forecast:
     @property
     def best_hour(self) -> NDArray[np.int64]:
         """Hour with the highest chance of a visit, [rows]."""
-        return self.visit_hour.argmax(axis=1)
+        hours: NDArray[np.int64] = self.visit_hour.argmax(axis=1)
+        return hours
 
 
 def forecast(

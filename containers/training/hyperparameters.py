@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from visitcast.errors import InputError
 from visitcast.protocol import MAX_FOLDS
@@ -37,9 +37,9 @@ class Hyperparameters:
         Fold ``k`` of ``K`` trains on the rolling-origin split ``k``; fold 0 of 0 on the protocol's full split.
     """
 
-    epochs: int = 20
+    epochs: int = 10
     units: int = 96
-    batch_size: int = 3072
+    batch_size: int = 4096
     learning_rate: float = 2e-3
     dropout: float = 0.2
     patience: int = 3
@@ -100,7 +100,7 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
     >>> parse({"units": "32", "learning_rate": "1e-3"}).units
     32
     """
-    kinds = {field.name: type(field.default) for field in fields(Hyperparameters)}
+    kinds = {name: type(value) for name, value in asdict(Hyperparameters()).items()}
     unknown = sorted(set(values) - set(kinds))
     if unknown:
         raise InputError(f"Unknown hyperparameter: {', '.join(unknown)}.", f"Known are {', '.join(kinds)}.", _REMEDY)

@@ -90,25 +90,28 @@ def _check(users: Sequence[UserRequest]) -> Dataset:
         for number, user in enumerate(users)
         for visit in user.visits
     ]
-    # No visit may lie after the day to forecast, so that day is where the data end.
-    latest = datetime.combine(max(user.date for user in users), time.min, tzinfo=UTC)
     try:
-        return from_frame(check_rows(rows, latest))
+        return from_frame(check_rows(rows, _end(users)))
+    except InputError:
+        for number, user in enumerate(users):
+            _name_error(number, user)
+        raise
+
+
+def _name_error(number: int, user: UserRequest) -> None:
+    """Check one user's visits alone, to say whose are wrong."""
+    try:
+        check_rows([{**visit, schema.USER_ID: user.user_id} for visit in user.visits], _end([user]))
+    except RuleError as error:
+        column = next((name for name in error.columns if name != schema.USER_ID), error.columns[0])
+        raise RequestError(f"users[{number}].visits.{column}", error.cause) from None
     except InputError as error:
-        if len(users) == 1:
-            columns = f".{error.columns[0]}" if isinstance(error, RuleError) else ""
-            raise RequestError(f"users[0].visits{columns}", f"{error.headline} {error.cause}") from None
-    raise _first_error(users)
+        raise RequestError(f"users[{number}].visits", error.cause) from None
 
 
-def _first_error(users: Sequence[UserRequest]) -> RequestError:
-    """Check the users one by one, to name the one whose visits are wrong."""
-    for number, user in enumerate(users):
-        try:
-            _check([user])
-        except RequestError as error:
-            return RequestError(error.field.replace("users[0]", f"users[{number}]", 1), error.reason)
-    return RequestError("users", "The visits are not valid.")
+def _end(users: Sequence[UserRequest]) -> datetime:
+    # No visit may lie after the day to forecast, so that day is where the data end.
+    return datetime.combine(max(user.date for user in users), time.min, tzinfo=UTC)
 
 
 def _with_empty_users(histories: Dataset, users: int) -> Dataset:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 CONTEXT = 32
 """Days before a piece that warm the state up; more did not help on real visits."""
-STRIDE = 64
+STRIDE = 96
 """Target days a piece covers."""
 LENGTHS = (16, 32, CONTEXT + STRIDE)
 """Padded lengths; few, since every shape costs a compilation."""

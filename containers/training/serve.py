@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ WARM_UP = b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []
 def main() -> None:
     """Load the model and answer requests until SIGTERM."""
     app = application(bundle.load(paths.model()))
-    port = int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)
-    server = uvicorn.Server(uvicorn.Config(app, host="0.0.0.0", port=port, log_level="warning", access_log=False))  # noqa: S104 - SageMaker calls the container from outside
-    # uvicorn.run would end with its own exit code; this one lets requests finish and returns.
-    asyncio.run(server.serve())
+    # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
+    with socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT))) as listener:  # noqa: S104 - called from outside the container
+        print(f"listening on port {listener.getsockname()[1]}", flush=True)
+        # On SIGTERM uvicorn finishes the requests under way, then raises the signal again for the contract's handler.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        asyncio.run(server.serve(sockets=[listener]))
 
 
 def application(fitted: bundle.Bundle) -> Starlette:

@@ -7,6 +7,7 @@ import json
 import platform
 import time
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
-from training import bundle, calibration, forecaster, inference, mixture, trainer
+from training import bundle, calibration, forecaster, inference, mixture, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
 from training.rows import assemble
 from visitcast import features, paths
@@ -26,14 +27,12 @@ from visitcast.manifest import read_manifest
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
 from visitcast.protocol import Split, require_enough_rows, split
 
-THREADS = 2
 LEARNING_CURVE_FILE = "learning_curve.csv"
 
 
 def main() -> None:
     """Run the job on SageMaker's folders."""
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tensorflow_threads.bound()
 
     hyperparameters = read_hyperparameters(paths.hyperparameters_file())
     progress(0.0, "reading the dataset")
@@ -41,15 +40,13 @@ def main() -> None:
     dataset, manifest = read(folder), read_manifest(folder)
     parts = split(dataset, hyperparameters.fold, hyperparameters.folds)
     require_enough_rows(parts)
-    if hyperparameters.fold:
-        # The dataset's pipeline was fitted on days that lie in this fold's future.
-        pipeline = features.fit(dataset, parts.validation_starts)
-    else:
-        pipeline = bundle.read_pipeline(folder)
+    # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
+    pipeline = features.fit(dataset, parts.validation_starts) if hyperparameters.fold else bundle.read_pipeline(folder)
 
     with whole_folder(paths.model()) as model_folder:
         fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints())
         fitted.metadata["dataset"] = asdict(manifest)
+        fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         bundle.save(model_folder, fitted)
         write_learning_curve(paths.output_data(), epochs)
     print(f"final_validation_log_loss={fitted.metadata['validation_metrics']['log_loss']:.4f}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ AVERAGE_MOMENTUM = 0.99
 """Of the moving average of the weights, which forecasts better than the last weights at no cost."""
 WEIGHT_DECAY = 1e-4
 CLIP_NORM = 1.0
-RATE_DROP = 0.4
+WARM_UP_STEPS = 50
 SMALLEST_GAIN = 1e-4
 
 
@@ -111,7 +112,7 @@ class Trainer:
         return loss
 
     def averaged_weights(self) -> inference.Weights:
-        """Moving average of the weights, by name."""
+        """Return the moving average of the weights, by name."""
         return dict(zip(network.weight_names(self.model), (value.numpy() for value in self.average), strict=True))
 
     @property
@@ -176,7 +177,14 @@ def fit(
         number = len(epochs) + 1
         # The order depends on the epoch's number alone, so a resumed run repeats what an unbroken one does.
         rng = np.random.default_rng((hyperparameters.seed, number))
-        losses = [trainer.step(batch, rng) for batch in batches(pieces, wanted, hyperparameters.batch_size, rng)]
+        plan = list(batches(pieces, wanted, hyperparameters.batch_size, rng))
+        losses = []
+        for place, batch in enumerate(plan):
+            steps = (number - 1) * len(plan) + place
+            trainer.learning_rate = hyperparameters.learning_rate * rate_factor(
+                steps, hyperparameters.epochs * len(plan)
+            )
+            losses.append(trainer.step(batch, rng))
         train_loss = float(np.mean([float(loss) for loss in losses]))
         step_seconds += time.monotonic() - epoch_started
         weights = trainer.averaged_weights()
@@ -186,13 +194,20 @@ def fit(
             best = weights
         epochs.append(Epoch(number, train_loss, loss, trainer.learning_rate, time.monotonic() - epoch_started))
         _report(epochs[-1], hyperparameters.epochs)
-        if stale_epochs(epochs) > 0:
-            trainer.learning_rate *= RATE_DROP
         checkpoint.save(
             checkpoints, checkpoint.Checkpoint(fingerprint, trainer.state(), best, [asdict(epoch) for epoch in epochs])
         )
     seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * len(train)
     return Fit(best, epochs, seen / step_seconds if step_seconds else 0.0)
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: a linear warm-up, then half a cosine down to nothing.
+
+    Loshchilov and Hutter 2017, arXiv:1608.03983.
+    """
+    warm_up = min(1.0, (step + 1) / min(WARM_UP_STEPS, steps))
+    return warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def finished(epochs: list[Epoch], hyperparameters: Hyperparameters, elapsed: float) -> bool:

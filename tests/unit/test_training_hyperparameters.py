@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from training.hyperparameters import Hyperparameters, parse
+from visitcast.errors import InputError
+
+
+def test_strings_become_numbers_and_the_rest_keeps_its_default() -> None:
+    assert parse({"units": " 32 ", "learning_rate": "1e-3"}) == Hyperparameters(units=32, learning_rate=0.001)
+
+
+def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(InputError) as caught:
+        parse({"epoch": "3"})
+    assert "epoch" in caught.value.headline
+    assert all(name in caught.value.cause for name in Hyperparameters().as_dict())
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        pytest.param({"epochs": "three"}, "epochs", id="not a number"),
+        pytest.param({"epochs": "2.5"}, "epochs", id="not whole"),
+        pytest.param({"epochs": "0"}, "epochs", id="too small"),
+        pytest.param({"dropout": "0.95"}, "dropout", id="too large"),
+        pytest.param({"dropout": "nan"}, "dropout", id="not a number by IEEE"),
+        pytest.param({"learning_rate": "inf"}, "learning_rate", id="infinite"),
+        pytest.param({"fold": "3", "folds": "2"}, "fold", id="fold beyond folds"),
+        pytest.param({"folds": "2"}, "fold", id="folds without a fold"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(values: dict[str, str], wrong: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(values)
+    assert wrong in caught.value.headline
