@@ -219,7 +219,11 @@ def _csv(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) 
         quoting, null = "quote=''", table.serde_parameters.get("serialization.null.format", "\\N")
     names = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in table.columns) + "}"
     skip = int(table.properties.get("skip.header.line.count", "0"))
-    columns = [f"TRY_CAST({_name(name)} AS {of}) AS {_name(name)}" for name, of in table.columns.items()]
+    # Through trim(), or DuckDB moves the cast into the reader, which fails where TRY_CAST gives NULL.
+    columns = [
+        _name(name) if of == "VARCHAR" else f"TRY_CAST(trim({_name(name)}) AS {of}) AS {_name(name)}"
+        for name, of in table.columns.items()
+    ]
     return (
         f"SELECT {_with_partitions(table, columns)} FROM read_csv({_files(connection, table, paths)}, header=false, "  # noqa: S608
         f"skip={skip}, delim={quote(delimiter)}, {quoting}, escape='', nullstr={quote(null)}, columns={names}, "
