@@ -58,7 +58,7 @@ lint: $(READY) ## ruff, mypy, import rules, cfn-lint, the state machine, substit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache --config pyproject.toml
+	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/python tools/asl_lint.py
 
