@@ -47,6 +47,16 @@ up: $(READY) ## start the local region and keep it
 down: $(READY) ## stop the local region and everything in it
 	@$(BIN)/python -m localaws down --home $(REGION)
 
+CONTAINER ?= docker
+TAG       ?= latest
+.PHONY: images
+images: ## build both images and push them; REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com, CONTAINER=docker or podman
+	@test -n "$(REGISTRY)" || { echo "Say where the images go: make images REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com"; exit 2; }
+	for image in preprocessing training; do \
+		$(CONTAINER) build --file containers/$$image/Dockerfile --tag $(REGISTRY)/visitcast-$$image:$(TAG) containers && \
+		$(CONTAINER) push $(REGISTRY)/visitcast-$$image:$(TAG) || exit; \
+	done
+
 # --- check -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
