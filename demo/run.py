@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -26,7 +27,7 @@ from demo.report import print_report
 from demo.screen import Screen
 from demo.simulator import Truth, World, best_possible_log_loss, concatenate, simulate
 from demo.summary import Outcome, endpoint_action, evaluation_of, summarise, write_summary
-from demo.upload import replace_events
+from demo.upload import partition_files, replace_events
 from visitcast import schema
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         with screen.step("Read the events" if options.events else "Simulate events"):
             events, truth = _events(options)
         outcome.events = events.num_rows
+        first_event: datetime = pc.min(events[schema.EVENT_TIME]).as_py()
+        # Thousands of small files take seconds to encode: meanwhile sam, another process, builds and deploys.
+        encoder = running.enter_context(ThreadPoolExecutor(1))
+        files = encoder.submit(lambda table: dict(partition_files(table)), events)
+        del events
         with screen.step("Start the region"):
             running.enter_context(region(options.home, logs, keep=options.keep))
         with screen.step("sam build"):
@@ -81,12 +87,12 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         with screen.step("sam deploy"):
             stack.deploy(options.stack_name, logs)
             deployed = stack.describe(boto3.client("cloudformation"), options.stack_name or stack.default_name())
-        _check_dates(events, deployed)
+        _check_dates(first_event, deployed)
         with screen.step("Put the events into the bucket") as progress:
             # A checksum for each of thousands of small files costs a sixth of the time; the transport has its own.
             s3 = boto3.client("s3", config=Config(request_checksum_calculation="when_required"))
-            replace_events(s3, deployed.bucket, events, progress)
-        del events
+            replace_events(s3, deployed.bucket, files.result(), progress)
+        del files
         outcome.seconds_setup = time.monotonic() - began
 
         execution = execute(
@@ -115,9 +121,8 @@ def _events(options: Options) -> tuple[pa.Table, Truth | None]:
     return pa.concat_tables(block.events for block in blocks), concatenate([block.truth for block in blocks])
 
 
-def _check_dates(events: pa.Table, deployed: stack.Stack) -> None:
+def _check_dates(first: datetime, deployed: stack.Stack) -> None:
     """Refuse events that the table would silently leave out: its partitions begin on a date of the stack's choice."""
-    first: datetime = pc.min(events[schema.EVENT_TIME]).as_py()
     if first.astimezone(UTC).date() < deployed.events_start:
         raise DemoError(
             "The events begin before the events table does.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ _KEYS_PER_DELETE = 1000
 """Limit of S3's DeleteObjects."""
 
 
-def replace_events(s3: S3Client, bucket: str, events: pa.Table, progress: Callable[[float], None]) -> int:
-    """Make `events` the only events of the bucket.
+def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progress: Callable[[float], None]) -> int:
+    """Make `files` the only events of the bucket.
 
     New files are put beside the old ones, then the old ones are deleted: at no time are the old events lost before
     the new ones are there. A file's key holds a digest of its content, so an upload that was cut short or is repeated
@@ -38,8 +38,8 @@ def replace_events(s3: S3Client, bucket: str, events: pa.Table, progress: Callab
     ----------
     s3 : S3Client
     bucket : str
-    events : pyarrow.Table
-        As `demo.events.read_events` returns them, in any order.
+    files : mapping
+        Keys and contents, as `partition_files` makes them.
     progress : callable
         Called with the share that is done, 0 to 1.
 
@@ -49,35 +49,21 @@ def replace_events(s3: S3Client, bucket: str, events: pa.Table, progress: Callab
         Number of files, one for each UTC date.
     """
     before = set(_keys(s3, bucket))
-    kept: set[str] = set()
-    fresh: list[str] = []
-    dates = len(pc.unique(_date(events)))
-
-    def put(file: tuple[str, bytes]) -> None:
-        key, body = file
-        s3.put_object(Bucket=bucket, Key=key, Body=body)
-
+    fresh = [key for key in files if key not in before]
     try:
         with ThreadPoolExecutor(THREADS) as threads:
-            # Submitted as the files are made: they are encoded while earlier ones travel.
-            pending = []
-            for key, body in partition_files(events):
-                kept.add(key)
-                if key not in before:
-                    fresh.append(key)
-                    pending.append(threads.submit(put, (key, body)))
-                progress(0.5 * len(kept) / dates)
+            pending = [threads.submit(s3.put_object, Bucket=bucket, Key=key, Body=files[key]) for key in fresh]
             for done, future in enumerate(pending, start=1):
                 future.result()
-                progress(0.5 + 0.5 * done / len(pending))
+                progress(done / len(pending))
     except BaseException:
         # Old and new events side by side would be counted twice: take the new ones back.
         with suppress(ClientError, BotoCoreError):
             _delete(s3, bucket, fresh)
         raise
-    _delete(s3, bucket, sorted(before - kept))
+    _delete(s3, bucket, sorted(before - files.keys()))
     progress(1.0)
-    return len(kept)
+    return len(files)
 
 
 def partition_files(events: pa.Table) -> Iterator[tuple[str, bytes]]:

@@ -75,8 +75,8 @@ def _require_size(files: Sequence[Path], max_bytes: int) -> None:
         raise InputError(
             "The visits CSV is larger than this job accepts.",
             f"{total:,} bytes in {len(files)} files; the limit VISITCAST_MAX_INPUT_BYTES is {max_bytes:,}.",
-            "Check the source SQL for a join that multiplies rows. If the size is right, raise the limit and choose "
-            "an instance type with more memory.",
+            "Check the source SQL for a join that multiplies rows. If the size is right, raise "
+            "Preprocessing.MaxInputBytes in the execution input and choose an instance type with more memory.",
         )
 
 

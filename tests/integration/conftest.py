@@ -12,7 +12,7 @@ import pytest
 from deployed_stack import QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
 
 from demo.simulator import World, simulate
-from demo.upload import replace_events
+from demo.upload import partition_files, replace_events
 
 WORLD = World(users=60, days=60, end=date(2026, 10, 31), seed=7)
 
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         outputs = deploy(tmp_path_factory.mktemp("build"))
         found = Stack(outputs, url, home)
         events = pa.concat_tables(block.events for block in simulate(WORLD))
-        replace_events(found.s3, found.bucket, events, lambda _: None)
+        replace_events(found.s3, found.bucket, dict(partition_files(events)), lambda _: None)
         yield found
 
 

@@ -77,25 +77,30 @@ def test_files_hold_every_event_once_under_its_utc_date(rows: list[tuple[str, da
 def test_new_events_replace_the_old_ones_and_nothing_else(s3: object) -> None:
     s3.put_object(Bucket=BUCKET, Key="runs/1/visits.csv", Body=b"")
     shares: list[float] = []
-    assert replace_events(s3, BUCKET, events(("a", at(1)), ("a", at(2)), ("b", at(2))), shares.append) == 2
+    assert (
+        replace_events(
+            s3, BUCKET, dict(partition_files(events(("a", at(1)), ("a", at(2)), ("b", at(2))))), shares.append
+        )
+        == 2
+    )
     first = keys(s3)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    replace_events(s3, BUCKET, events(("a", at(2)), ("b", at(2)), ("b", at(3))), shares.append)
+    replace_events(s3, BUCKET, dict(partition_files(events(("a", at(2)), ("b", at(2)), ("b", at(3))))), shares.append)
     second = keys(s3)
     assert [key.split("/")[1] for key in second[:-1]] == ["dt=2026-03-02", "dt=2026-03-03"]
     assert len(set(first) & set(second)) == 2  # the unchanged day keeps its file; the run keeps its own
 
 
 def test_a_repeated_upload_puts_nothing(s3: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_events(s3, BUCKET, events(("a", at(1))), lambda _: None)
+    replace_events(s3, BUCKET, dict(partition_files(events(("a", at(1))))), lambda _: None)
     monkeypatch.setattr(s3, "put_object", None)
-    assert replace_events(s3, BUCKET, events(("a", at(1))), lambda _: None) == 1
+    assert replace_events(s3, BUCKET, dict(partition_files(events(("a", at(1))))), lambda _: None) == 1
 
 
 @pytest.mark.parametrize("fails_at", [1, 3])
 def test_a_failed_upload_leaves_the_old_events(s3: object, monkeypatch: pytest.MonkeyPatch, fails_at: int) -> None:
-    replace_events(s3, BUCKET, events(("a", at(1)), ("a", at(9))), lambda _: None)
+    replace_events(s3, BUCKET, dict(partition_files(events(("a", at(1)), ("a", at(9))))), lambda _: None)
     before = keys(s3)
     put = s3.put_object
     calls: list[str] = []
@@ -108,5 +113,7 @@ def test_a_failed_upload_leaves_the_old_events(s3: object, monkeypatch: pytest.M
 
     monkeypatch.setattr(s3, "put_object", failing)
     with pytest.raises(ClientError, match="SlowDown"):
-        replace_events(s3, BUCKET, events(*(("b", at(day)) for day in range(1, 9))), lambda _: None)
+        replace_events(
+            s3, BUCKET, dict(partition_files(events(*(("b", at(day)) for day in range(1, 9))))), lambda _: None
+        )
     assert keys(s3) == before
