@@ -30,6 +30,7 @@ class ObjectCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._paths: dict[tuple[str, str, tuple[str | None, ...]], str] = {}
         self._uris: dict[str, str] = {}
         self._schemas: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -46,18 +47,19 @@ class ObjectCache:
         partition
             Values of the partition columns in the table's order; None for NULL.
         """
+        etag = s3files.etag(found)
+        known = (uri, etag, tuple(partition.values()))
+        if (path := self._paths.get(known)) is not None:
+            return path
         bucket, key = s3files.split_uri(uri)
         folders = [f"{name}={_folder_value(value)}" for name, value in partition.items()]
-        identity = hashlib.sha256(f"{key}\0{s3files.etag(found)}".encode()).hexdigest()[:24]
-        path = self.folder.joinpath(bucket, *folders, f"{identity}-{Path(key).name[-100:]}")
-        text = str(path)
+        identity = hashlib.sha256(f"{key}\0{etag}".encode()).hexdigest()[:24]
+        target = self.folder.joinpath(bucket, *folders, f"{identity}-{Path(key).name[-100:]}")
+        s3files.save(found, target)
         with self._lock:
-            known = text in self._uris
-        if not known:
-            s3files.save(found, path)
-            with self._lock:
-                self._uris[text] = uri
-        return text
+            self._uris[str(target)] = uri
+            self._paths[known] = str(target)
+        return str(target)
 
     def uri(self, path: str) -> str:
         """Return the S3 URI that a local copy came from."""

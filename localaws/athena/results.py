@@ -105,7 +105,7 @@ def as_text(name: str, duckdb_type: str) -> str:
     if base.startswith("TIMESTAMP"):
         return f"strftime(CAST({name} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%g')"
     if duckdb_type == "BLOB":
-        return f"lower(regexp_replace(hex({name}), '(..)(?=.)', '\\1 ', 'g'))"
+        return f"rtrim(regexp_replace(lower(hex({name})), '(..)', '\\1 ', 'g'))"
     if duckdb_type.endswith("[]") or base in ("MAP", "STRUCT"):
         # Nested values lose their inner quotes; a struct's fields stand as name=value.
         return f"replace(replace(CAST({name} AS VARCHAR), '''', ''), ': ', '=')"

@@ -73,6 +73,7 @@ class Runner:
 
     def _execute(self, execution: QueryExecution, result: Path) -> None:
         tree = sql.bind(sql.parse(execution.query), execution.parameters or [])
+        query = sql.to_duckdb(tree)
         database = execution.context.get("Database", "default").lower()
         with self._connect(execution) as connection:
             for owner, name in sorted(sql.tables(tree, database)):
@@ -86,7 +87,6 @@ class Runner:
                 return
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database}"')
             connection.execute(f"SET search_path = '{database},main'")
-            query = sql.to_duckdb(tree)
             execution.columns = results.columns_of(connection, query)
             execution.planned_at = time.time()
             _go_on(execution)
@@ -104,10 +104,7 @@ class Runner:
             config={"threads": THREADS, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}
         )
         try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET integer_division = true")
-            for macro in sql.MACROS:
-                connection.execute(f"CREATE MACRO {macro}")
+            sql.prepare(connection)
             results.prepare(connection)
             execution.connection = connection
             yield connection

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
@@ -26,6 +27,8 @@ MACROS = (
     "e() AS exp(1)",
     "codepoint(x) AS unicode(x)",
     "is_nan(x) AS isnan(x)",
+    "nan() AS CAST('nan' AS DOUBLE)",
+    "infinity() AS CAST('inf' AS DOUBLE)",
     "width_bucket(x, low, high, buckets) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN buckets + 1 "
     "ELSE CAST(floor((x - low) * buckets / CAST(high - low AS DOUBLE)) AS BIGINT) + 1 END",
     "to_iso8601(x DATE) AS strftime(x, '%Y-%m-%d'), (x TIMESTAMP) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%g'), "
@@ -62,6 +65,14 @@ _JODA = {
     "a": "%p",
     "Z": "%z",
 }
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make a connection behave as Trino where a setting or a function of its own does it."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET integer_division = true")
+    for macro in MACROS:
+        connection.execute(f"CREATE MACRO {macro}")
 
 
 def parse(text: str) -> exp.Expr:
@@ -122,7 +133,19 @@ def tables(tree: exp.Expr, database: str) -> set[tuple[str, str]]:
 
 
 def to_duckdb(tree: exp.Expr) -> str:
-    """Translate a statement whose parameters are bound."""
+    """Translate a query whose parameters are bound.
+
+    Raises
+    ------
+    QueryError
+        The statement is no query: this region's tables change through Glue's API alone.
+    """
+    if not isinstance(tree, exp.Query | exp.Values):
+        raise QueryError(
+            "NOT_SUPPORTED",
+            "The local region runs queries (SELECT, WITH, VALUES). Create and change tables and partitions with "
+            "CloudFormation or Glue's API.",
+        )
     named = _name_columns(tree.copy())
     for table in named.find_all(exp.Table):
         table.set("catalog", None)
@@ -162,6 +185,8 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
             return exp.Extract(this=exp.var("ISODOW"), expression=node.expression)
         case exp.Extract() if node.name.upper() == "DAY_OF_YEAR":
             return exp.Extract(this=exp.var("DOY"), expression=node.expression)
+        case exp.ParseDatetime() if isinstance(node.args.get("format"), exp.Literal):
+            return exp.func("strptime", node.this, exp.Literal.string(_from_joda(node.args["format"].name)))
         case exp.Anonymous():
             return _rewrite_function(node)
     return node
@@ -174,8 +199,6 @@ def _rewrite_function(node: exp.Anonymous) -> exp.Expr:
             return exp.func("athena_at_timezone", instant, zone)
         case "format_datetime", [instant, exp.Literal() as pattern]:
             return exp.func("strftime", instant, exp.Literal.string(_from_joda(pattern.name)))
-        case "parse_datetime", [text, exp.Literal() as pattern]:
-            return exp.func("strptime", text, exp.Literal.string(_from_joda(pattern.name)))
         case "millisecond", [instant]:
             return exp.Mod(this=exp.func("date_part", exp.Literal.string("millisecond"), instant), expression="1000")
         case "any_match", [values, test]:

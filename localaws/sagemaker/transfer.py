@@ -40,6 +40,8 @@ def download(store: s3files.Store, source: Mapping[str, Any], folder: Path, *, h
     if source.get("S3DataDistributionType") == "ShardedByS3Key":
         found = found[host::hosts]
     for entry, relative in found:
+        if ".." in Path(relative).parts:
+            raise JobError(f"ClientError: Data download failed: the key of {entry.name!r} leaves the folder.")
         s3files.save(entry, folder / relative)
     return len(found)
 
