@@ -17,6 +17,7 @@ import io
 import json
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -251,6 +252,6 @@ def _send(start_response: StartResponse, status: int, content_type: str, text: s
     body = text.encode()
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     if error:
-        headers.append(("x-amzn-errortype", error))
+        headers += [("x-amzn-errortype", error), ("x-amzn-RequestId", str(uuid.uuid4()))]
     start_response(f"{status} {http.client.responses.get(status, 'Status')}", headers)
     return [body]
