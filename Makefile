@@ -83,7 +83,7 @@ graph: $(READY) ## draw the state machine: docs/images/train.svg and Mermaid in 
 
 .PHONY: bench
 bench: $(READY) ## measure what the documentation claims; EVENTS=file for the real-data figures
-	$(BIN)/python -m benchmarks $(if $(EVENTS),--events "$(EVENTS)")
+	$(BIN)/python -m benchmarks --clone $(if $(EVENTS),--events "$(EVENTS)")
 
 .PHONY: clean
 clean: down ## remove everything that was built, the environment too
