@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,12 @@ def from_clone() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="clone-") as folder:
         start = time.monotonic()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), folder], check=True)
-        cloned = subprocess.run(["make", "demo"], cwd=folder, check=False, capture_output=True, text=True)
+        # Without the variables by which an outer make hands its own arguments (EVENTS=...) down.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        environment.pop("MFLAGS", None)
+        cloned = subprocess.run(
+            ["make", "demo"], cwd=folder, env=environment, check=False, capture_output=True, text=True
+        )
         seconds = time.monotonic() - start
         if cloned.returncode:
             raise RuntimeError(f"make demo failed in a fresh clone:\n{cloned.stdout[-2000:]}{cloned.stderr[-2000:]}")
