@@ -82,9 +82,9 @@ def from_clone() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="clone-") as folder:
         start = time.monotonic()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), folder], check=True)
-        # Without the variables by which an outer make hands its own arguments (EVENTS=...) down.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        environment.pop("MFLAGS", None)
+        # An outer make hands its own arguments down by these.
+        handed_down = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "EVENTS")
+        environment = {name: value for name, value in os.environ.items() if name not in handed_down}
         cloned = subprocess.run(
             ["make", "demo"], cwd=folder, env=environment, check=False, capture_output=True, text=True
         )

@@ -37,10 +37,10 @@ class Hyperparameters:
         Fold ``k`` of ``K`` trains on the rolling-origin split ``k``; fold 0 of 0 on the protocol's full split.
     """
 
-    epochs: int = 8
+    epochs: int = 10
     units: int = 96
     batch_size: int = 4096
-    learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
     dropout: float = 0.2
     patience: int = 3
     seed: int = 7

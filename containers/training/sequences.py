@@ -19,7 +19,7 @@ CONTEXT = 32
 """Days before a piece that warm the state up; more did not help on real visits."""
 STRIDE = 96
 """Target days a piece covers."""
-LENGTHS = (16, 32, 64, CONTEXT + STRIDE)
+LENGTHS = (16, 32, CONTEXT + STRIDE)
 """Padded lengths; few, since every shape costs a compilation."""
 
 
@@ -102,39 +102,22 @@ def batches(
     number of rows (the last one is filled with pieces that count nothing), so that a compiled step sees few
     shapes. Without it the order is fixed and nothing is filled up.
     """
-    plan = [
-        (length, part)
-        for length, members in _by_length(pieces)
-        for part in _parts(members if rng is None else rng.permutation(members), _size(length, visit_days))
-    ]
+    plan: list[tuple[int, NDArray[np.int64]]] = []
+    shortest = 0
+    for length in LENGTHS:
+        members = np.flatnonzero((pieces.length > shortest) & (pieces.length <= length))
+        shortest = length
+        if len(members) == 0:
+            continue
+        if rng is not None:
+            members = rng.permutation(members)
+        size = max(1, visit_days // length)
+        plan += [(length, members[i : i + size]) for i in range(0, len(members), size)]
     order = range(len(plan)) if rng is None else rng.permutation(len(plan))
     for number in order:
-        length, part = plan[number]
-        batch = _pad(pieces, part, wanted, length)
-        yield batch if rng is None else _fill(batch, _size(length, visit_days))
-
-
-def count_batches(pieces: Pieces, visit_days: int) -> int:
-    """Count what :func:`batches` yields."""
-    return sum(-(-len(members) // _size(length, visit_days)) for length, members in _by_length(pieces))
-
-
-def _by_length(pieces: Pieces) -> list[tuple[int, NDArray[np.int64]]]:
-    """List the padded lengths in use, each with its pieces' numbers."""
-    longer_than = (0, *LENGTHS[:-1])
-    groups = [
-        (length, np.flatnonzero((pieces.length > shorter) & (pieces.length <= length)))
-        for shorter, length in zip(longer_than, LENGTHS, strict=True)
-    ]
-    return [(length, members) for length, members in groups if len(members)]
-
-
-def _parts(members: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    return [members[i : i + size] for i in range(0, len(members), size)]
-
-
-def _size(length: int, visit_days: int) -> int:
-    return max(1, visit_days // length)
+        length, members = plan[number]
+        batch = _pad(pieces, members, wanted, length)
+        yield batch if rng is None else _fill(batch, max(1, visit_days // length))
 
 
 def _pad(pieces: Pieces, members: NDArray[np.int64], wanted: NDArray[np.bool_], length: int) -> Batch:

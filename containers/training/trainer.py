@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from training import checkpoint, inference, network
 from training.hyperparameters import Hyperparameters
 from training.rows import Rows
-from training.sequences import Batch, batches, count_batches, cut
+from training.sequences import Batch, batches, cut
 from visitcast.contract import progress
 from visitcast.metrics import log_losses
 from visitcast.schema import HOURS
@@ -27,8 +27,6 @@ WEIGHT_DECAY = 1e-4
 CLIP_NORM = 1.0
 WARM_UP_STEPS = 50
 SMALLEST_GAIN = 1e-4
-COMPILATION_PAYS_FROM_STEPS = 300
-"""XLA halves the time of a step, but takes seconds to compile it for each padded length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +68,9 @@ class Trainer:
         Visit days.
     hyperparameters : Hyperparameters
         Settings.
-    compiled : bool
-        Whether XLA compiles the step.
     """
 
-    def __init__(self, rows: Rows, hyperparameters: Hyperparameters, compiled: bool) -> None:
+    def __init__(self, rows: Rows, hyperparameters: Hyperparameters) -> None:
         self.rows = rows
         self.dropout = hyperparameters.dropout
         self.mask_widths = network.mask_widths(rows.visit.shape[1], hyperparameters.units)
@@ -84,13 +80,13 @@ class Trainer:
         )
         self.optimizer.build(self.model.trainable_variables)
         self.average = [tf.Variable(variable.numpy()) for variable in self.model.trainable_variables]
-        self._traced = tf.function(self._step, jit_compile=compiled)
+        self._compiled = tf.function(self._step, jit_compile=True)
 
     def step(self, batch: Batch, rng: np.random.Generator) -> Any:
         """Take one gradient step; returns the mean loss (nats) over the batch's wanted rows, as a tensor."""
         rows = self.rows
         masks = network.dropout_masks(rng, len(batch.rows), self.mask_widths, self.dropout)
-        return self._traced(
+        return self._compiled(
             tf.constant(rows.visit[batch.rows - 1]),
             tf.constant(rows.target[batch.rows]),
             tf.constant(rows.log_prior[batch.rows]),
@@ -161,14 +157,8 @@ def fit(
     checkpoints : Path
         Folder of checkpoints; training resumes from the latest that fits these settings and rows.
     """
-    wanted = np.zeros(len(rows.first_hour), dtype=bool)
-    wanted[train] = True
-    pieces = cut(rows.offsets, wanted)
-    steps_per_epoch = count_batches(pieces, hyperparameters.batch_size)
-    steps = hyperparameters.epochs * steps_per_epoch
-
     keras.utils.set_random_seed(hyperparameters.seed)
-    trainer = Trainer(rows, hyperparameters, compiled=steps >= COMPILATION_PAYS_FROM_STEPS)
+    trainer = Trainer(rows, hyperparameters)
     best: inference.Weights = trainer.averaged_weights()
     epochs: list[Epoch] = []
     fingerprint = checkpoint.fingerprint(hyperparameters, rows, train, validation)
@@ -178,16 +168,22 @@ def fit(
         best, epochs = saved.best, [Epoch(**epoch) for epoch in saved.epochs]
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
 
+    wanted = np.zeros(len(rows.first_hour), dtype=bool)
+    wanted[train] = True
+    pieces = cut(rows.offsets, wanted)
     step_seconds, started = 0.0, time.monotonic()
     while not finished(epochs, hyperparameters, time.monotonic() - started):
         epoch_started = time.monotonic()
         number = len(epochs) + 1
         # The order depends on the epoch's number alone, so a resumed run repeats what an unbroken one does.
         rng = np.random.default_rng((hyperparameters.seed, number))
+        plan = list(batches(pieces, wanted, hyperparameters.batch_size, rng))
         losses = []
-        first_step = (number - 1) * steps_per_epoch
-        for step, batch in enumerate(batches(pieces, wanted, hyperparameters.batch_size, rng), first_step):
-            trainer.learning_rate = hyperparameters.learning_rate * rate_factor(step, steps)
+        for place, batch in enumerate(plan):
+            steps = (number - 1) * len(plan) + place
+            trainer.learning_rate = hyperparameters.learning_rate * rate_factor(
+                steps, hyperparameters.epochs * len(plan)
+            )
             losses.append(trainer.step(batch, rng))
         train_loss = float(np.mean([float(loss) for loss in losses]))
         step_seconds += time.monotonic() - epoch_started

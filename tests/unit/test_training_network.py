@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from made_visits import made_dataset
@@ -14,7 +13,6 @@ from made_visits import made_dataset
 from training import inference, network, trainer
 from training.hyperparameters import Hyperparameters
 from training.rows import Rows, assemble
-from training.sequences import batches, cut
 from visitcast import features
 from visitcast.protocol import Split, split
 
@@ -151,17 +149,3 @@ def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
     assert factors[0] < 0.05
     assert max(factors) > 0.9
     assert factors[-1] < 0.001
-
-
-def test_the_compiled_step_does_what_the_plain_one_does(made: tuple[Rows, Split]) -> None:
-    rows, parts = made
-    wanted = np.zeros(len(rows.first_hour), dtype=bool)
-    wanted[parts.train] = True
-    batch = next(batches(cut(rows.offsets, wanted), wanted, SETTINGS.batch_size, np.random.default_rng(0)))
-    losses = []
-    for compiled in (True, False):
-        keras.utils.set_random_seed(SETTINGS.seed)
-        one = trainer.Trainer(rows, SETTINGS, compiled)
-        losses.append([float(one.step(batch, np.random.default_rng(step))) for step in range(3)])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    assert losses[0][2] < losses[0][0]

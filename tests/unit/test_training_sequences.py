@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.sequences import CONTEXT, LENGTHS, STRIDE, Batch, batches, count_batches, cut
+from training.sequences import CONTEXT, LENGTHS, STRIDE, Batch, batches, cut
 
 histories = st.lists(st.integers(0, 300), min_size=1, max_size=8)
 
@@ -70,11 +70,3 @@ def test_pieces_without_a_wanted_row_are_left_out(wanted_rows: list[int]) -> Non
     wanted = np.zeros(500, dtype=bool)
     wanted[wanted_rows] = True
     assert len(cut(np.array([0, 500]), wanted).start) == len(wanted_rows)
-
-
-@settings(deadline=None)
-@given(histories, st.integers(0, 1000), st.sampled_from([16, 500, 5000]))
-def test_batches_are_counted_without_making_them(lengths: list[int], seed: int, visit_days: int) -> None:
-    offsets, wanted = made(lengths, seed)
-    pieces = cut(offsets, wanted)
-    assert count_batches(pieces, visit_days) == len(list(batches(pieces, wanted, visit_days)))
