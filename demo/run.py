@@ -91,7 +91,9 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         with screen.step("Put the events into the bucket") as progress:
             # A checksum for each of thousands of small files costs a sixth of the time; the transport has its own.
             s3 = boto3.client("s3", config=Config(request_checksum_calculation="when_required"))
+            upload_began = time.monotonic()
             replace_events(s3, deployed.bucket, files.result(), progress)
+            outcome.seconds_upload = time.monotonic() - upload_began
         del files
         outcome.seconds_setup = time.monotonic() - began
 

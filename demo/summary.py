@@ -22,8 +22,8 @@ class Outcome:
 
     Attributes
     ----------
-    seconds_total, seconds_setup : float
-        Wall time of everything, and of all that came before the execution.
+    seconds_total, seconds_setup, seconds_upload : float
+        Wall time of everything, of all that came before the execution, and of the events' way into the bucket in it.
     events : int or None
         Events in the bucket.
     execution : Execution or None
@@ -40,6 +40,7 @@ class Outcome:
 
     seconds_total: float = 0.0
     seconds_setup: float = 0.0
+    seconds_upload: float = 0.0
     events: int | None = None
     execution: Execution | None = None
     evaluation: dict[str, Any] | None = None
@@ -67,6 +68,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "seconds": {
             "total": round(outcome.seconds_total, 2),
             "setup": round(outcome.seconds_setup, 2),
+            "upload": round(outcome.seconds_upload, 2),
             "states": {name: round(seconds, 2) for name, seconds in seconds_by_state(states).items()},
         },
         "states": [run.name for run in states],

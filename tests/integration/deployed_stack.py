@@ -243,6 +243,7 @@ def deploy(build_folder: Path) -> dict[str, str]:
     environment = {
         **os.environ,
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.2",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     # sam looks for its configuration beside the template, which is in the build folder here.
