@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from training.inference import sigmoid, softmax
+from visitcast.forecasting.inference import sigmoid, softmax
 from visitcast.metrics import log_losses
 
 LOWEST, HIGHEST = 0.5, 3.0

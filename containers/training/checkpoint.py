@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.hyperparameters import Hyperparameters
-from training.rows import Rows
+from visitcast.forecasting.rows import Rows
 
 FILE = "checkpoint.npz"
 

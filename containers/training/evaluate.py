@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import bundle, forecaster, gate
+from training import gate
 from visitcast import features, paths
 from visitcast.baselines import ARTICLE_GRU, BASELINES, score_baselines
 from visitcast.contract import progress
 from visitcast.dataset import Dataset, read, user_of_row
 from visitcast.errors import InputError
+from visitcast.forecasting import bundle, forecaster
 from visitcast.histograms import decayed_histograms
 from visitcast.manifest import Manifest, read_manifest
 from visitcast.metrics import Scores, bootstrap_by_user, log_losses, score_probabilities

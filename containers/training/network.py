@@ -75,5 +75,5 @@ def dropout_masks(
 
 
 def weight_names(model: Any) -> list[str]:
-    """``layer/variable`` of each trainable variable, in the model's order; the names :mod:`training.inference` uses."""
+    """``layer/variable`` of each trainable variable, in the model's order; inference uses these names."""
     return [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.trainable_variables]

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from training import bundle, forecaster, request
+from training import request
 from visitcast import paths
+from visitcast.forecasting import bundle, forecaster
 from visitcast.schema import SCHEMA_VERSION
 
 PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"

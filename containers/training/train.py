@@ -15,13 +15,14 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
-from training import bundle, calibration, forecaster, inference, mixture, tensorflow_threads, trainer
+from training import calibration, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
-from training.rows import assemble
 from visitcast import features, paths
 from visitcast.baselines import tuned_histogram
 from visitcast.contract import progress, whole_folder
 from visitcast.dataset import Dataset, hour_flags, position_in_history, read
+from visitcast.forecasting import bundle, forecaster, inference, mixture
+from visitcast.forecasting.rows import assemble
 from visitcast.histograms import decayed_histograms
 from visitcast.manifest import read_manifest
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities

@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import checkpoint, inference, network
+from training import checkpoint, network
 from training.hyperparameters import Hyperparameters
-from training.rows import Rows
-from training.sequences import Batch, batches, cut
 from visitcast.contract import progress
+from visitcast.forecasting import inference
+from visitcast.forecasting.rows import Rows
+from visitcast.forecasting.sequences import Batch, batches, cut
 from visitcast.metrics import log_losses
 from visitcast.schema import HOURS
 
@@ -47,7 +48,7 @@ class Fit:
     Attributes
     ----------
     weights : dict
-        Arrays for :mod:`training.inference`.
+        Arrays for :mod:`visitcast.forecasting.inference`.
     epochs : list of Epoch
         Learning curve, epochs before a resume included.
     labelled_visits_per_second : float

@@ -20,10 +20,10 @@ import pytest
 from made_visits import AS_OF, made_frame, write_csv
 
 import training
-from training import bundle, forecaster
 from visitcast import schema
 from visitcast.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
 from visitcast.dataset import from_frame, with_target_days
+from visitcast.forecasting import bundle, forecaster
 
 CONTAINERS = Path(training.__file__).parents[1]
 VISITS = made_frame(users=60, mean_days=25, seed=5)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training import calibration, mixture
-from training.inference import softmax
+from training import calibration
+from visitcast.forecasting import mixture
+from visitcast.forecasting.inference import softmax
 from visitcast.metrics import log_losses
 
 HISTORY = np.tile(np.array([5, 20, 50, 200]), 2000)

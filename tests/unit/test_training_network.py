@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from made_visits import made_dataset
 
-from training import inference, network, trainer
+from training import network, trainer
 from training.hyperparameters import Hyperparameters
-from training.rows import Rows, assemble
 from visitcast import features
+from visitcast.forecasting import inference
+from visitcast.forecasting.rows import Rows, assemble
 from visitcast.protocol import Split, split
 
 SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=512, seed=3)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.sequences import CONTEXT, LENGTHS, STRIDE, Batch, batches, cut
+from visitcast.forecasting.sequences import CONTEXT, LENGTHS, STRIDE, Batch, batches, cut
 
 histories = st.lists(st.integers(0, 300), min_size=1, max_size=8)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training import inference, mixture
-from training.bundle import Bundle
-from training.rows import assemble
 from visitcast import features
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import Dataset, position_in_history
+from visitcast.forecasting import inference, mixture
+from visitcast.forecasting.bundle import Bundle
+from visitcast.forecasting.rows import assemble
 from visitcast.histograms import decayed_histograms
 from visitcast.protocol import MINIMUM_HISTORY
 

@@ -19,12 +19,12 @@ from typing import Any, Final
 import joblib
 import numpy as np
 
-from training.inference import Weights
-from training.mixture import Mixture
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import TRANSFORMER_FILE
 from visitcast.errors import InputError
 from visitcast.features import FeaturePipeline
+from visitcast.forecasting.inference import Weights
+from visitcast.forecasting.mixture import Mixture
 from visitcast.schema import SCHEMA_VERSION
 
 WEIGHTS_FILE: Final = "weights.npz"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.rows import Rows
-from training.sequences import batches, cut
+from visitcast.forecasting.rows import Rows
+from visitcast.forecasting.sequences import batches, cut
 from visitcast.schema import HOURS
 
 BATCH_VISIT_DAYS = 16_384
