@@ -1,0 +1,96 @@
+"""Who is in the control group, decided by a hash of the user: the same on every date and on every machine.
+
+The hash of ``salt`` and ``user_id`` is a number in 0..1. Users below ``global_best_hour_share`` are sent at the one
+hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, everyone between at
+their own best hour. Growing a share moves users from the treatment to that arm and nobody from one control arm to the
+other. Another salt draws the groups anew, for the next experiment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.errors import InputError
+
+BEST_HOUR: Final = "best_hour"
+GLOBAL_BEST_HOUR: Final = "global_best_hour"
+RANDOM_HOUR: Final = "random_hour"
+ARMS: Final = (BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR)
+"""An arm's code is its position here."""
+
+
+@dataclass(frozen=True)
+class ControlGroup:
+    """Which share of the users goes where.
+
+    Attributes
+    ----------
+    salt : str
+        Name of the experiment.
+    global_best_hour_share, random_hour_share : float
+        Shares of the control arms, 0 to 1 together.
+    """
+
+    salt: str = "visitcast-1"
+    global_best_hour_share: float = 0.05
+    random_hour_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        shares = (self.global_best_hour_share, self.random_hour_share)
+        if min(shares) < 0 or sum(shares) > 1:
+            raise InputError(
+                "The control group is not possible.",
+                f"Its arms have the shares {shares[0]} and {shares[1]}.",
+                "Choose shares of at least 0 that sum to at most 1.",
+            )
+
+
+def arm_codes(user_ids: NDArray[Any], group: ControlGroup) -> NDArray[np.int8]:
+    """Arm of each user, as its position in ``ARMS``."""
+    place = hashed(user_ids, group.salt)
+    codes = np.zeros(len(place), dtype=np.int8)
+    codes[place < group.global_best_hour_share] = ARMS.index(GLOBAL_BEST_HOUR)
+    codes[place >= 1 - group.random_hour_share] = ARMS.index(RANDOM_HOUR)
+    return codes
+
+
+def random_hours(user_ids: NDArray[Any], group: ControlGroup, date: str, possible: NDArray[np.bool_]) -> NDArray[Any]:
+    """Draw one of each user's possible hours, the same whenever the date is run again.
+
+    Parameters
+    ----------
+    user_ids : str array [rows]
+        Users.
+    group : ControlGroup
+        Its salt takes part in the draw.
+    date : str
+        Forecast date, so that a user's hour changes from day to day.
+    possible : bool array [rows, 24]
+        Hours in which each user may be sent a push.
+
+    Returns
+    -------
+    int64 array [rows]
+        Hours; 0 for a user without any possible hour.
+    """
+    count = possible.sum(axis=1)
+    rank = (hashed(user_ids, f"{group.salt}/{date}") * count).astype(np.int64)
+    return (np.cumsum(possible, axis=1) > rank[:, None]).argmax(axis=1)
+
+
+def hashed(user_ids: NDArray[Any], salt: str) -> NDArray[np.float64]:
+    """Place each user in 0 (included) to 1 (excluded) by 53 bits of the BLAKE2b digest of salt, NUL and user."""
+    # The digest of a state that is copied per user: the salt is absorbed once.
+    state = blake2b(salt.encode() + b"\0", digest_size=8)
+    numbers = np.empty(len(user_ids), dtype=np.uint64)
+    for row, user in enumerate(user_ids.tolist()):
+        of_user = state.copy()
+        of_user.update(user.encode())
+        numbers[row] = int.from_bytes(of_user.digest(), "big")
+    # A double holds 53 bits: more would round up to 1.
+    return np.asarray((numbers >> np.uint64(11)) * 2.0**-53)
