@@ -11,17 +11,18 @@ Sines come from tables and sums keep their order, so a user alone gets the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from visitcast import schema
 from visitcast.dataset import Dataset, hour_flags
+from visitcast.encoding import Encoding, Step
 from visitcast.frames import (
     AMOUNTS,
     DAY_OF_MONTH,
@@ -35,19 +36,8 @@ from visitcast.frames import (
     history_frame,
     target_frame,
 )
-from visitcast.histograms import Channel, decayed_histograms, shares, smooth, visit_days_behind
-
-PRIOR_WEIGHT: Final = 8
-"""Visit days that the hour shares over all users are worth in a user's shares."""
-KERNEL_WIDTH_HOURS: Final = 0.8
-
-_SHARES_OF: Final = tuple(channel for channel in Channel if channel is not Channel.FIRST_40)
-_WEIGHT_OF: Final = (
-    Channel.FIRST_ALL,
-    Channel.FIRST_40,
-    Channel.FIRST_30_CALENDAR_DAYS,
-    Channel.FIRST_SAME_DAY_TYPE_40,
-)
+from visitcast.histogram_features import histogram_feature_names, histogram_features, log_prior
+from visitcast.histograms import decayed_histograms
 
 
 @dataclass(frozen=True)
@@ -121,47 +111,59 @@ def transform(pipeline: FeaturePipeline, dataset: Dataset, histograms: NDArray[n
         ``decayed_histograms(dataset)``, where the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
-    log_prior = np.log(
-        shares(smooth(counts[:, Channel.FIRST_40], KERNEL_WIDTH_HOURS), pipeline.first_hour_shares, PRIOR_WEIGHT)
-    )
     target = [
         np.asarray(pipeline.target.transform(target_frame(dataset)), dtype=np.float32),
-        log_prior + 3,  # Log of 1/24 is about -3: centred on zero.
-        *_histogram_features(pipeline, counts),
+        *histogram_features(pipeline.first_hour_shares, pipeline.visited_shares, counts),
     ]
     return Features(
         history=np.asarray(pipeline.history.transform(history_frame(dataset)), dtype=np.float32),
         target=np.concatenate(target, axis=1),
-        log_prior=log_prior,
+        log_prior=log_prior(pipeline.first_hour_shares, counts),
     )
 
 
 def feature_names(pipeline: FeaturePipeline) -> tuple[list[str], list[str]]:
     """Names of the history and of the target features, in the order of their columns."""
-    hours = range(schema.HOURS)
-    histogram_names = [f"{channel.name.lower()}_{hour}" for channel in _SHARES_OF for hour in hours]
     return (
         list(pipeline.history.get_feature_names_out()),
-        [
-            *pipeline.target.get_feature_names_out(),
-            *(f"log_prior_{hour}" for hour in hours),
-            *histogram_names,
-            *(f"{channel.name.lower()}_weight" for channel in _WEIGHT_OF),
-        ],
+        [*pipeline.target.get_feature_names_out(), *histogram_feature_names()],
     )
 
 
-def _histogram_features(pipeline: FeaturePipeline, counts: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    columns = []
-    for channel in _SHARES_OF:
-        if channel in (Channel.VISITED_ALL, Channel.VISITED_15):
-            prior, days = pipeline.visited_shares, visit_days_behind(channel, counts)
-        else:
-            prior, days = pipeline.first_hour_shares, None
-        # Shares are about 1/24: ten times that is near the other features' scale.
-        columns.append(10 * shares(counts[:, channel], prior, PRIOR_WEIGHT, days))
-    weights = counts[:, list(_WEIGHT_OF)].sum(axis=2)
-    return [*columns, np.log1p(weights) / 3]
+def export(pipeline: FeaturePipeline) -> Encoding:
+    """Read the numbers out of a fitted pipeline, for :mod:`visitcast.encoding`.
+
+    Raises
+    ------
+    TypeError
+        The pipeline holds a transformer of a kind that :mod:`visitcast.encoding` does not know.
+    """
+    history, target = (
+        tuple(_step(fitted, tuple(columns)) for _, fitted, columns in transformer.transformers_)
+        for transformer in (pipeline.history, pipeline.target)
+    )
+    return Encoding(history, target, pipeline.first_hour_shares, pipeline.visited_shares)
+
+
+def _step(fitted: Any, columns: tuple[str, ...]) -> Step:
+    match fitted:
+        case StandardScaler():
+            return Step("scaled", columns, *_moments(fitted))
+        case Pipeline(steps=[(_, FunctionTransformer(func=np.log1p)), (_, StandardScaler() as scaler)]):
+            return Step("log_scaled", columns, *_moments(scaler))
+        case OneHotEncoder(categories_=[values]) if list(values) == list(range(len(values))):
+            return Step("one_hot", columns, size=len(values))
+        case FunctionTransformer(func=function, kw_args=arguments) if function is _sine_and_cosine:
+            return Step("circle", columns, size=arguments["period"])
+        case FunctionTransformer(func=function) if function is _flags_of_frame:
+            return Step("hour_flags", columns)
+        case FunctionTransformer(func=None):
+            return Step("copied", columns)
+    raise TypeError(f"visitcast.encoding has no counterpart of {fitted!r}: add one there.")
+
+
+def _moments(scaler: StandardScaler) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())
 
 
 def _history_transformer() -> ColumnTransformer:

@@ -1,16 +1,23 @@
-"""Unscaled features as frames: each visit day as it was, and what is known before each day."""
+"""Unscaled features: each visit day as it was, and what is known before each day.
+
+As columns, which need NumPy alone and so serve the endpoint, and as pandas frames, which scikit-learn fits on.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.dataset import Dataset, days_since_last_visit, position_in_history
 from visitcast.histograms import is_weekend
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = dict[str, NDArray[Any]]
 
 AMOUNTS: Final = (schema.TOTAL_TIME_SPENT_S, schema.TOTAL_PAGE_VIEWS, *schema.PAGE_VIEWS_BY_TYPE)
 GAP: Final = "days_since_last_visit"
@@ -23,44 +30,56 @@ EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
 LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
 
 
-def history_frame(dataset: Dataset) -> pd.DataFrame:
-    """Describe each visit day as it was: the article's historical features, unscaled, [N rows]."""
+def history_columns(dataset: Dataset) -> Columns:
+    """Describe each visit day as it was: the article's historical features, unscaled, [N] each."""
     day = _calendar(dataset.visit_date)
-    return pd.DataFrame(
-        {
-            schema.TOTAL_TIME_SPENT_S: dataset.total_time_spent_s,
-            schema.TOTAL_PAGE_VIEWS: dataset.total_page_views,
-            **dict(zip(schema.PAGE_VIEWS_BY_TYPE, dataset.page_views_by_type.T, strict=True)),
-            schema.FIRST_VISIT_HOUR: dataset.first_visit_hour,
-            schema.LAST_VISIT_HOUR: dataset.last_visit_hour,
-            schema.HOURLY_VISITS: dataset.hourly_visits,
-            schema.PLATFORM: dataset.platform,
-            DAY_OF_WEEK: day[DAY_OF_WEEK],
-            DAY_OF_MONTH: day[DAY_OF_MONTH],
-            MONTH: day[MONTH],
-            **_gap_columns(dataset),
-        }
-    )
+    return {
+        schema.TOTAL_TIME_SPENT_S: dataset.total_time_spent_s,
+        schema.TOTAL_PAGE_VIEWS: dataset.total_page_views,
+        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, dataset.page_views_by_type.T, strict=True)),
+        schema.FIRST_VISIT_HOUR: dataset.first_visit_hour,
+        schema.LAST_VISIT_HOUR: dataset.last_visit_hour,
+        schema.HOURLY_VISITS: dataset.hourly_visits,
+        schema.PLATFORM: dataset.platform,
+        DAY_OF_WEEK: day[DAY_OF_WEEK],
+        DAY_OF_MONTH: day[DAY_OF_MONTH],
+        MONTH: day[MONTH],
+        **_gap_columns(dataset),
+    }
 
 
-def target_frame(dataset: Dataset) -> pd.DataFrame:
-    """Describe what is known before each day, unscaled and without the histograms, [N rows]."""
+def target_columns(dataset: Dataset) -> Columns:
+    """Describe what is known before each day, unscaled and without the histograms, [N] each."""
     gap = days_since_last_visit(dataset)
     position = position_in_history(dataset)
     previous_last_hour = np.roll(dataset.last_visit_hour, 1)
-    return pd.DataFrame(
-        {
-            **_calendar(dataset.visit_date),
-            **_gap_columns(dataset),
-            WEEKEND: is_weekend(dataset.visit_date),
-            EARLIER_VISIT_DAYS: position,
-            # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
-            LAST_HOUR_YESTERDAY: np.where((position > 0) & (gap == 1), previous_last_hour, -1),
-        }
-    )
+    return {
+        **_calendar(dataset.visit_date),
+        **_gap_columns(dataset),
+        WEEKEND: is_weekend(dataset.visit_date),
+        EARLIER_VISIT_DAYS: position,
+        # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
+        LAST_HOUR_YESTERDAY: np.where((position > 0) & (gap == 1), previous_last_hour, -1),
+    }
 
 
-def _calendar(visit_date: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
+def history_frame(dataset: Dataset) -> pd.DataFrame:
+    """Put :func:`history_columns` into a frame, [N rows]."""
+    return _frame(history_columns(dataset))
+
+
+def target_frame(dataset: Dataset) -> pd.DataFrame:
+    """Put :func:`target_columns` into a frame, [N rows]."""
+    return _frame(target_columns(dataset))
+
+
+def _frame(columns: Columns) -> pd.DataFrame:
+    import pandas as pd  # Only here: the serving image has no pandas.
+
+    return pd.DataFrame(columns)
+
+
+def _calendar(visit_date: NDArray[np.int32]) -> Columns:
     date = visit_date.astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     return {
@@ -70,6 +89,6 @@ def _calendar(visit_date: NDArray[np.int32]) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def _gap_columns(dataset: Dataset) -> dict[str, NDArray[Any]]:
+def _gap_columns(dataset: Dataset) -> Columns:
     gap = days_since_last_visit(dataset)
     return {GAP: gap, **{name: gap == days for name, days in GAP_FLAGS.items()}}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.dataset import Dataset
-from visitcast.features import Features
+
+if TYPE_CHECKING:
+    from visitcast.features import Features
 
 
 @dataclass(frozen=True, slots=True)
