@@ -8,28 +8,31 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from localaws.calls.identity import access_key_id
 from localaws.settings import Settings
 
-_clients: dict[tuple[str, str, str], Any] = {}
+_clients: dict[tuple[str, str, str, str], Any] = {}
 _lock = threading.Lock()
 
 
 def client(settings: Settings, service: str, region: str | None = None) -> Any:
-    """Return the shared client of a service; clients are thread-safe, making one is neither that nor quick.
+    """Return the client of a service in the name of whoever this thread acts for.
+
+    Clients are shared: they are thread-safe, making one is neither that nor quick.
 
     One attempt and no time limit: retrying is what the state machine or the stack is there to decide, and a
     handler may run for 15 minutes.
     """
     region = region or settings.region
     with _lock:
-        key = (settings.endpoint_url, service, region)
+        key = (settings.endpoint_url, service, region, access_key_id())
         if key not in _clients:
             make: Any = boto3.client  # the stubs overload it by literal names
             _clients[key] = make(
                 service,
                 region_name=region,
                 endpoint_url=settings.endpoint_url,
-                aws_access_key_id="localaws",
+                aws_access_key_id=access_key_id(),
                 aws_secret_access_key="localaws",  # noqa: S106 - the region checks none
                 config=Config(
                     retries={"total_max_attempts": 1},

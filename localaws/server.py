@@ -91,13 +91,16 @@ def assemble(settings: Settings) -> Any:
     """Build the application: moto's, with faults and the region's own paths in front."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
+    from localaws import calls
+    from localaws.calls.requests import CallRecorder
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
     from localaws.patches import apply_all, requests
 
     apply_all(requests.patches())
     services = Services(settings)
-    application = FaultInjector(DomainDispatcherApplication(services.application))
+    calls.active.open(settings.home)
+    application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
         application,

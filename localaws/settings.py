@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from localaws.calls.identity import access_key_id
+
 DEFAULT_PORT = 4599
 DEFAULT_HOME = Path("build/localaws")
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
@@ -74,10 +76,10 @@ class Settings:
         return f"http://127.0.0.1:{self.port}"
 
     def client_environment(self) -> dict[str, str]:
-        """Return the variables that point boto3, the AWS command line and ``sam`` at this region."""
+        """Return the variables that lead boto3, the AWS command line and ``sam`` here, in this thread's name."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "localaws",
+            "AWS_ACCESS_KEY_ID": access_key_id(),
             "AWS_SECRET_ACCESS_KEY": "localaws",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,

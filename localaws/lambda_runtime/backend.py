@@ -7,12 +7,14 @@ import datetime as dt
 import threading
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
+from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.lambda_runtime import sandbox
 from localaws.settings import Settings
@@ -78,6 +80,7 @@ class LocalLambda(LambdaSimpleBackend):
             name=function.function_name,
             version=str(function.version),
             arn=function.function_arn,
+            role=str(function.role),
             handler=str(function.handler),
             runtime=str(function.run_time),
             memory_mb=int(function.memory_size),
@@ -91,18 +94,21 @@ class LocalLambda(LambdaSimpleBackend):
     def _run(self, function: sandbox.Function, event: bytes) -> sandbox.Outcome:
         today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
         log_stream = f"{today}/[{function.version}]{uuid4().hex}"
-        outcome = sandbox.invoke(self.settings, function, event, log_stream)
-        self._keep_log(function.log_group, log_stream, outcome.log)
+        with acting_as(function.role):
+            outcome = sandbox.invoke(self.settings, function, event, log_stream)
+            self._keep_log(function.log_group, log_stream, outcome.log)
         return outcome
 
     def _keep_log(self, group: str, stream: str, text: str) -> None:
         logs = client(self.settings, "logs", self.region_name)
         try:
-            logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+            with suppress(logs.exceptions.ResourceAlreadyExistsException):  # two first invocations at once
+                logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in text.splitlines() if line]
         # PutLogEvents takes at most 10,000 events and 1 MB in one call (API reference).

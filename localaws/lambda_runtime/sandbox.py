@@ -38,6 +38,7 @@ class Function:
     name: str
     version: str
     arn: str
+    role: str
     handler: str
     runtime: str
     memory_mb: int

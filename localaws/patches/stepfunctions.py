@@ -43,6 +43,11 @@ def patches(settings: Settings) -> list[Patch]:
             replaced_by(interpreter.shared_clients(settings)),
         ),
         Patch(
+            f"{_TASK}.service.state_task_service:StateTaskService._eval_execution",
+            "Tasks are not called in the name of the state machine's role.",
+            interpreter.in_the_name_of_its_role,
+        ),
+        Patch(
             f"{_ASL}.component.state.wait.wait_function.wait_function:WaitFunction._wait_interval",
             "Wait states must be scaled, and end early when the execution does.",
             replaced_by(interpreter.scaled_wait(settings.wait_scale)),

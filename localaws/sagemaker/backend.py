@@ -302,10 +302,10 @@ class LocalSageMakerBackend(SageMakerModelBackend):
         return {name: self._container(name) for name in names}
 
     def _container(self, model_name: str) -> Mapping[str, Any]:
-        """Return the container definition of a model."""
+        """Return the container definition of a model, and the role it runs under."""
         model = self.describe_model(model_name)
         definition: Mapping[str, Any] = model.primary_container or (model.containers or [{}])[0]
-        return definition
+        return {**definition, "ExecutionRoleArn": model.execution_role_arn}
 
     def _exists(self, url: str) -> bool:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from localaws.calls import acting_as
 from localaws.sagemaker import container
 from localaws.sagemaker.cluster import Outcome
 from localaws.sagemaker.errors import AlgorithmError, JobError
@@ -35,7 +36,8 @@ def _run(job: Job, workplace: Workplace, work: Work) -> None:
         job.enter("Starting", "Preparing the instances")
         folder.mkdir(parents=True)
         job.started = datetime.now(UTC)
-        outcome = work(job, workplace, folder)
+        with acting_as(job.request.get("RoleArn") or ""):
+            outcome = work(job, workplace, folder)
     except JobError as error:
         if job.kind is PROCESSING and isinstance(error, AlgorithmError):
             job.details.setdefault("ExitMessage", f"exit code: {error.exit_code}")

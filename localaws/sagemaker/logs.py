@@ -12,6 +12,8 @@ from typing import Any
 from moto.logs.exceptions import ResourceAlreadyExistsException
 from moto.logs.models import logs_backends
 
+from localaws.calls import Call, active
+
 POLL_SECONDS = 0.1
 BATCH_LINES = 10_000
 """CloudWatch takes at most so many events in one PutLogEvents."""
@@ -42,6 +44,15 @@ class LogTail:
         self._path, self._group, self._stream = path, group, stream
         self._backend: Any = logs_backends[account_id][region]
         self._on_line = on_line
+        arn = f"arn:aws:logs:{region}:{account_id}:log-group:{group}"
+        active.add(
+            [
+                Call("logs:CreateLogGroup", f"{arn}:*"),
+                Call("logs:CreateLogStream", f"{arn}:*"),
+                Call("logs:DescribeLogStreams", f"{arn}:*"),
+                Call("logs:PutLogEvents", f"{arn}:log-stream:{stream}"),
+            ]
+        )
         self._ended = threading.Event()
         self._position = 0
         with contextlib.suppress(ResourceAlreadyExistsException):

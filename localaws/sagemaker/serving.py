@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from localaws import processes
+from localaws.calls import acting_as
 from localaws.sagemaker import container, transfer
 from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.logs import LogTail
@@ -75,29 +76,42 @@ class ModelServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_faulty = False
         try:
-            if url := model.get("ModelDataUrl"):
-                transfer.extract_model(workplace.store, url, folder / "model")
-            (folder / "model").mkdir(parents=True, exist_ok=True)
-            log_path = workplace.log_path(folder, "serve")
-            self._tail = workplace.follow(log_path, log_group, log_stream)
-            self._process, self._is_faulty = container.start(
-                workplace.settings,
-                find_image(model["Image"], workplace.settings.images),
-                kind=kind,
-                name=name,
-                root=folder,
-                log_path=log_path,
-                arguments=["serve"],
-                environment={
-                    **(model.get("Environment") or {}),
-                    **(environment or {}),
-                    "SAGEMAKER_BIND_TO_PORT": str(self.port),
-                    "SAGEMAKER_SAFE_PORT_RANGE": "21000-21999",
-                },
-            )
+            with acting_as(model.get("ExecutionRoleArn") or ""):
+                self._start(workplace, kind, name, model, log_group, log_stream, environment)
         except BaseException:
             self.stop()
             raise
+
+    def _start(
+        self,
+        workplace: Workplace,
+        kind: str,
+        name: str,
+        model: Mapping[str, Any],
+        log_group: str,
+        log_stream: str,
+        environment: Mapping[str, str] | None,
+    ) -> None:
+        if url := model.get("ModelDataUrl"):
+            transfer.extract_model(workplace.store, url, self._folder / "model")
+        (self._folder / "model").mkdir(parents=True, exist_ok=True)
+        log_path = workplace.log_path(self._folder, "serve")
+        self._tail = workplace.follow(log_path, log_group, log_stream)
+        self._process, self._is_faulty = container.start(
+            workplace.settings,
+            find_image(model["Image"], workplace.settings.images),
+            kind=kind,
+            name=name,
+            root=self._folder,
+            log_path=log_path,
+            arguments=["serve"],
+            environment={
+                **(model.get("Environment") or {}),
+                **(environment or {}),
+                "SAGEMAKER_BIND_TO_PORT": str(self.port),
+                "SAGEMAKER_SAFE_PORT_RANGE": "21000-21999",
+            },
+        )
 
     def wait_until_healthy(self, seconds: float, cancelled: threading.Event) -> None:
         """Wait until /ping answers 200.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.settings import Settings
 from localaws.stepfunctions.json_values import iso_times
@@ -65,6 +66,16 @@ def shared_clients(settings: Settings) -> Any:
         return client(settings, service_name, region_name)
 
     return SimpleNamespace(client=make)
+
+
+def in_the_name_of_its_role(original: Callable[..., None]) -> Callable[..., None]:
+    """Run a task in the name of the state machine's role."""
+
+    def evaluate(self: Any, env: Any) -> None:
+        with acting_as(env.aws_execution_details.role_arn):
+            original(self, env=env)
+
+    return evaluate
 
 
 def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

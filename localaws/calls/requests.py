@@ -1,0 +1,172 @@
+"""HTTP requests as calls: which action on which resource a signed request asks for.
+
+Actions, resources and condition keys are those of the Service Authorization Reference:
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from localaws.calls import storage
+from localaws.calls.identity import acting_as, role_of
+from localaws.calls.record import Call, active
+from localaws.settings import Settings
+
+Parameters = Mapping[str, Any]
+
+SAGEMAKER_NAMES = {
+    "TrainingJobName": "training-job",
+    "ProcessingJobName": "processing-job",
+    "TransformJobName": "transform-job",
+    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
+    "EndpointName": "endpoint",
+    "EndpointConfigName": "endpoint-config",
+    "ModelName": "model",
+    "ModelPackageGroupName": "model-package-group",
+}
+"""Parameters that name the resources of a SageMaker call."""
+
+NAMELESS = "*"
+
+
+class CallRecorder:
+    """WSGI middleware: writes down the calls of roles, and lets the region act in the caller's name meanwhile."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
+        self.app, self._settings = app, settings
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        scope = re.search(
+            r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", "")
+        )
+        role = role_of(scope.group(1)) if scope else ""
+        with acting_as(role):
+            if scope and role:
+                active.add(calls(scope.group(3), environ, scope.group(2), self._settings.account_id))
+            return self.app(environ, start_response)
+
+
+def calls(service: str, environ: dict[str, Any], region: str, account: str) -> list[Call]:
+    """Return what a request needs; `service` is the one it is signed for."""
+    path = unquote(environ.get("PATH_INFO", ""))
+    if service == "s3":
+        return list(storage.of_request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), environ))
+    arn = f"arn:aws:{service}:{region}:{account}:"
+    if service == "lambda" and path.endswith("/invocations"):
+        function = path.split("/functions/")[1].removesuffix("/invocations")
+        return [Call("lambda:InvokeFunction", function if ":" in function else f"{arn}function:{function}")]
+    if service == "sagemaker" and path.endswith("/invocations"):
+        return [Call("sagemaker:InvokeEndpoint", f"{arn}endpoint/{path.split('/')[2].lower()}")]
+    operation, parameters = _operation(environ)
+    service = {"monitoring": "cloudwatch"}.get(service, service)
+    resources = RESOURCES.get(service)
+    return list(resources(arn, operation, parameters) if resources else [Call(f"{service}:{operation}", NAMELESS)])
+
+
+def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
+    """Return the operation and the parameters of a request in one of the protocols with a body."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    if target := environ.get("HTTP_X_AMZ_TARGET", ""):
+        return target.rpartition(".")[2], json.loads(body or b"{}")
+    if named := re.search(r"/operation/(\w+)$", environ.get("PATH_INFO", "")):  # RPC v2
+        return named.group(1), _cbor(body)
+    words = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    return words.get("Action", ""), words
+
+
+def _cbor(body: bytes) -> Parameters:
+    """Read CBOR by the SDK's own reader, which is made for answers but reads any document."""
+    from botocore.parsers import RpcV2CBORParser
+
+    reader: Any = RpcV2CBORParser()
+    found = reader.parse_data_item(reader.get_peekable_stream_from_bytes(body)) if body else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    action = f"sagemaker:{operation}"
+    if operation.endswith("Tags"):
+        yield Call(action, parameters["ResourceArn"])
+        return
+    if operation.startswith("List"):
+        yield Call(action, NAMELESS)
+        return
+    named = [
+        f"{arn}{kind}/{str(parameters[name]).lower()}" for name, kind in SAGEMAKER_NAMES.items() if name in parameters
+    ]
+    if package := parameters.get("ModelPackageName"):
+        named.append(package)
+    for resource in named or [NAMELESS]:
+        yield Call(action, resource)
+        if parameters.get("Tags"):
+            yield Call("sagemaker:AddTags", resource)
+    for name in ("RoleArn", "ExecutionRoleArn"):
+        if name in parameters:
+            yield Call("iam:PassRole", parameters[name], {"iam:PassedToService": "sagemaker.amazonaws.com"})
+
+
+def _athena(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    from moto.athena.models import athena_backends
+
+    work_group = parameters.get("WorkGroup")
+    if query := parameters.get("QueryExecutionId"):
+        _, _, _, region, account, *_ = arn.split(":")
+        execution = athena_backends[account][region].executions.get(query)
+        work_group = execution.work_group if execution else None
+    yield Call(f"athena:{operation}", f"{arn}workgroup/{work_group or 'primary'}")
+
+
+def _states(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    resource = parameters.get("stateMachineArn") or parameters.get("executionArn") or NAMELESS
+    del arn
+    yield Call(f"states:{operation}", resource)
+
+
+def _logs(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    group, stream = parameters.get("logGroupName"), parameters.get("logStreamName")
+    resource = f"{arn}log-group:{group}" + (f":log-stream:{stream}" if stream else ":*")
+    yield Call(f"logs:{operation}", resource if group else NAMELESS)
+
+
+def _cloudwatch(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    del arn
+    namespace = parameters.get("Namespace")
+    yield Call(f"cloudwatch:{operation}", NAMELESS, {"cloudwatch:namespace": namespace} if namespace else {})
+
+
+def _sns(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    del arn
+    yield Call(f"sns:{operation}", parameters.get("TopicArn", NAMELESS))
+
+
+def _codebuild(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    names = [parameters["projectName"]] if "projectName" in parameters else []
+    names += [build.partition(":")[0] for build in parameters.get("ids", [])]
+    for name in names or [NAMELESS]:
+        yield Call(f"codebuild:{operation}", f"{arn}project/{name}" if names else NAMELESS)
+
+
+def _ecr(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    repository = parameters.get("repositoryName")
+    yield Call(f"ecr:{operation}", f"{arn}repository/{repository}" if repository else NAMELESS)
+
+
+RESOURCES: dict[str, Callable[[str, str, Parameters], Iterator[Call]]] = {
+    "sagemaker": _sagemaker,
+    "athena": _athena,
+    "states": _states,
+    "logs": _logs,
+    "cloudwatch": _cloudwatch,
+    "sns": _sns,
+    "codebuild": _codebuild,
+    "ecr": _ecr,
+}
+"""By service prefix: the calls that an operation with these parameters amounts to."""
