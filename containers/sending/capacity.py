@@ -1,0 +1,228 @@
+"""Spread sends so that no hour takes more than its share, losing as little expected response as possible.
+
+Every user goes to one hour at most; sending user u in hour h is worth the chance ``value[u, h]``; all sends that fall
+into one bucket (an hour of UTC: the sender does not know local time) together stay within its capacity. This is a
+transport problem. Its linear program has whole-numbered corners (the constraint matrix is totally unimodular), so for
+few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has one price per
+bucket and nothing else: prices come from the exact program of a sample of users, and each user takes the hour with the
+highest value minus price. What sampling left unbalanced is repaired at the smallest loss. Any prices bound the optimum
+from above (weak duality), so the result says how far from the optimum it can be at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+UNSENT: Final = -1
+SAMPLE_USERS: Final = 4_000
+"""About 96,000 variables: HiGHS takes a few seconds."""
+_ROUNDS: Final = 60
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Who is sent in which hour.
+
+    Attributes
+    ----------
+    hour : int64 array [users]
+        Position among the hours; ``UNSENT`` where the capacity does not suffice.
+    value : float
+        Expected responses.
+    bound : float
+        No assignment within the capacity has more expected responses than this.
+    """
+
+    hour: NDArray[np.int64]
+    value: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """Share of the best possible value that is lost at most."""
+        return 0.0 if self.bound <= 0 else max(0.0, 1 - self.value / self.bound)
+
+
+def spread(
+    value: NDArray[Any],
+    bucket: NDArray[np.int64],
+    clock: NDArray[np.int64],
+    possible: NDArray[np.bool_],
+    capacity: NDArray[np.int64],
+    sample_users: int = SAMPLE_USERS,
+    seed: int = 20,
+) -> Assignment:
+    """Assign users to hours within the capacity of the buckets.
+
+    Parameters
+    ----------
+    value : float array [users, hours]
+        Chance of a response, >= 0.
+    bucket : int64 array [clocks, hours]
+        Bucket of each hour on each clock.
+    clock : int64 array [users]
+        Clock of each user.
+    possible : bool array [users, hours]
+        Hours in which a user may be sent a push.
+    capacity : int64 array [buckets]
+        Sends that each bucket takes.
+    sample_users : int
+        Up to this many users the answer is exact, and with more the prices come from so many.
+    seed : int
+        Of the sample.
+    """
+    users = len(value)
+    worth = np.where(possible, value, -np.inf).astype(np.float64)
+    if _fits(worth, bucket, clock, capacity):
+        hour = _first_choice(worth)
+        total = _total(worth, hour)
+        return Assignment(hour, total, total)
+    if users <= sample_users:
+        hour, prices = _solve(worth, bucket[clock], capacity.astype(np.float64))
+    else:
+        rows = np.sort(np.random.default_rng(seed).choice(users, sample_users, replace=False))
+        _, prices = _solve(worth[rows], bucket[clock[rows]], capacity * (sample_users / users))
+        hour = _at_prices(worth, bucket, clock, prices)
+        hour = _repaired(worth, bucket, clock, capacity, prices, hour)
+    return Assignment(hour, _total(worth, hour), _bound(worth, bucket, clock, capacity, prices))
+
+
+def _first_choice(worth: Floats) -> NDArray[np.int64]:
+    best = worth.argmax(axis=1)
+    return np.where(np.isfinite(_pick(worth, best)), best, UNSENT)
+
+
+def _fits(worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64]) -> bool:
+    return bool((_load(_first_choice(worth), bucket, clock, len(capacity)) <= capacity).all())
+
+
+def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Solve the transport problem exactly: hours [users] and prices [buckets]. ``bucket`` is [users, hours]."""
+    user, hour = np.nonzero(np.isfinite(worth))
+    assigned = np.full(len(worth), UNSENT, dtype=np.int64)
+    if len(user) == 0:
+        return assigned, np.zeros(len(capacity))
+    column = np.arange(len(user))
+    row = np.concatenate([user, len(worth) + bucket[user, hour]])
+    limits = csr_array(
+        (np.ones(2 * len(user)), (row, np.tile(column, 2))), shape=(len(worth) + len(capacity), len(user))
+    )
+    # A corner of the polytope is whole-numbered; interior-point methods without crossover need not end in one.
+    solved = linprog(
+        -worth[user, hour], A_ub=limits, b_ub=np.concatenate([np.ones(len(worth)), capacity]), method="highs-ds"
+    )
+    if solved.status != 0:
+        raise RuntimeError(f"HiGHS could not solve the assignment: {solved.message}")
+    chosen = solved.x > 0.5
+    assigned[user[chosen]] = hour[chosen]
+    return assigned, np.maximum(-solved.ineqlin.marginals[len(worth) :], 0.0)
+
+
+def _at_prices(worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], prices: Floats) -> NDArray[np.int64]:
+    net = worth - prices[bucket][clock]
+    best = net.argmax(axis=1)
+    # Not sending is worth 0: at a price above the value it is the better choice.
+    return np.where(_pick(net, best) >= 0, best, UNSENT)
+
+
+def _bound(
+    worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64], prices: Floats
+) -> float:
+    """Value of the dual: what users gain at these prices, plus what the capacity is worth."""
+    net = (worth - prices[bucket][clock]).max(axis=1)
+    return float(np.maximum(net, 0.0).sum() + prices @ capacity)
+
+
+def _repaired(
+    worth: Floats,
+    bucket: NDArray[np.int64],
+    clock: NDArray[np.int64],
+    capacity: NDArray[np.int64],
+    prices: Floats,
+    hour: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Move users out of buckets that are too full, and into better ones that have room, at the smallest loss."""
+    hour = _emptied(worth, bucket, clock, capacity, prices, hour)
+    for _ in range(_ROUNDS):
+        room = capacity - _load(hour, bucket, clock, len(capacity))
+        better = np.where((room > 0)[bucket][clock], worth, -np.inf)
+        target = better.argmax(axis=1)
+        gain = _pick(better, target) - np.where(hour == UNSENT, 0.0, _pick(worth, np.maximum(hour, 0)))
+        wanting = np.flatnonzero(gain > 1e-12)
+        if len(wanting) == 0:
+            break
+        moving = _best_within(wanting, gain[wanting], bucket[clock[wanting], target[wanting]], room)
+        hour[moving] = target[moving]
+    return hour
+
+
+def _emptied(
+    worth: Floats,
+    bucket: NDArray[np.int64],
+    clock: NDArray[np.int64],
+    capacity: NDArray[np.int64],
+    prices: Floats,
+    hour: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    net = worth - prices[bucket][clock]
+    for _ in range(_ROUNDS):
+        room = capacity - _load(hour, bucket, clock, len(capacity))
+        if (room >= 0).all():
+            return hour
+        crowded = np.flatnonzero((hour != UNSENT) & (room < 0)[bucket[clock, np.maximum(hour, 0)]])
+        elsewhere = np.where((room > 0)[bucket][clock[crowded]], net[crowded], -np.inf)
+        target = elsewhere.argmax(axis=1)
+        there = _pick(elsewhere, target)
+        target, there = np.where(there > 0, target, UNSENT), np.maximum(there, 0.0)
+        gain = there - net[crowded, hour[crowded]]
+        here = bucket[clock[crowded], hour[crowded]]
+        leaving = _best_within(np.arange(len(crowded)), gain, here, -room)
+        sent = leaving[target[leaving] != UNSENT]
+        arriving = _best_within(sent, gain[sent], bucket[clock[crowded[sent]], target[sent]], room)
+        unsent = leaving[target[leaving] == UNSENT]
+        hour[crowded[arriving]] = target[arriving]
+        hour[crowded[unsent]] = UNSENT
+    return _cut(worth, bucket, clock, capacity, hour)
+
+
+def _cut(
+    worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64], hour: NDArray[Any]
+) -> NDArray[np.int64]:
+    """Keep in each bucket the users with the highest value: the capacity holds, whatever came before."""
+    sent = np.flatnonzero(hour != UNSENT)
+    kept = _best_within(sent, worth[sent, hour[sent]], bucket[clock[sent], hour[sent]], capacity)
+    result = np.full(len(hour), UNSENT, dtype=np.int64)
+    result[kept] = hour[kept]
+    return result
+
+
+def _best_within(
+    items: NDArray[np.int64], gain: Floats, group: NDArray[np.int64], room: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Take from each group as many items as it has room for, those with the largest gain first."""
+    order = np.lexsort((-gain, group))
+    sorted_group = group[order]
+    rank = np.arange(len(order)) - np.searchsorted(sorted_group, sorted_group)
+    return items[order[rank < np.maximum(room, 0)[sorted_group]]]
+
+
+def _load(hour: NDArray[np.int64], bucket: NDArray[np.int64], clock: NDArray[np.int64], buckets: int) -> NDArray[Any]:
+    sent = hour != UNSENT
+    return np.bincount(bucket[clock[sent], hour[sent]], minlength=buckets)
+
+
+def _total(worth: Floats, hour: NDArray[np.int64]) -> float:
+    sent = hour != UNSENT
+    return float(worth[sent, hour[sent]].sum())
+
+
+def _pick(table: Floats, column: NDArray[np.int64]) -> Floats:
+    return np.take_along_axis(table, column[:, None], axis=1)[:, 0]
