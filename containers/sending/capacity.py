@@ -112,7 +112,7 @@ def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[
         return assigned, np.zeros(len(capacity))
     column = np.arange(len(user))
     row = np.concatenate([user, len(worth) + bucket[user, hour]])
-    limits = csr_array(
+    limits: Any = csr_array(
         (np.ones(2 * len(user)), (row, np.tile(column, 2))), shape=(len(worth) + len(capacity), len(user))
     )
     # A corner of the polytope is whole-numbered; interior-point methods without crossover need not end in one.
