@@ -67,6 +67,7 @@ class LocalAthenaResponse(AthenaResponse):
         """Answer GetQueryRuntimeStatistics with the timeline; stages are none here."""
         execution = self._backend.execution(self._get_param("QueryExecutionId"))
         timeline = execution.describe()["Statistics"]
+        timeline.pop("DataManifestLocation", None)
         rows = {"InputBytes": timeline.pop("DataScannedInBytes")}
         del timeline["ResultReuseInformation"]
         return json.dumps({"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}})

@@ -12,7 +12,7 @@ from moto.athena.models import AthenaBackend
 from moto.core.exceptions import JsonRESTError
 
 from localaws import s3files
-from localaws.athena import results, sql
+from localaws.athena import results, sql, unload
 from localaws.athena.errors import MalformedQueryError
 from localaws.athena.execution import QueryExecution
 from localaws.athena.runner import Runner
@@ -147,7 +147,8 @@ class LocalAthenaBackend(AthenaBackend):
             )
         try:
             bucket, _ = s3files.split_uri(result["OutputLocation"])
-            sql.parse(request["QueryString"])
+            order = unload.parse(request["QueryString"])
+            sql.parse(order.query if order else request["QueryString"])
         except (ValueError, MalformedQueryError) as error:
             raise InvalidRequestError(str(error)) from error
         if not self._store.has_bucket(bucket):
@@ -159,7 +160,7 @@ class LocalAthenaBackend(AthenaBackend):
             query=request["QueryString"],
             context=request.get("QueryExecutionContext") or {},
             work_group=name,
-            output_location=f"{result['OutputLocation'].rstrip('/')}/{execution_id}.csv",
+            output_location=f"{result['OutputLocation'].rstrip('/')}/{execution_id}{'' if order else '.csv'}",
             parameters=request.get("ExecutionParameters"),
             scan_limit_bytes=None if cutoff is None else int(cutoff),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from localaws.athena.errors import QueryError
 from localaws.athena.results import Column
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+_COMMENTS = re.compile(r"(\s+|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _DDL = ("ALTER", "CREATE", "DESCRIBE", "DROP", "MSCK", "SHOW")
 
 
@@ -24,7 +26,11 @@ class QueryExecution:
     Attributes
     ----------
     output_location
-        S3 URI of the result file.
+        S3 URI of the result file; an UNLOAD has none, only files whose URIs begin with it.
+    manifest_location
+        S3 URI of the list of files that an UNLOAD wrote.
+    role
+        In whose name catalog and data are read and the result is written: who started the query.
     cancelled
         Set when the query is to stop.
     data_scanned_bytes
@@ -43,6 +49,7 @@ class QueryExecution:
     error: QueryError | None = None
     columns: Sequence[Column] = ()
     data_scanned_bytes: int = 0
+    manifest_location: str | None = None
     submitted_at: float = field(default_factory=time.time)
     running_at: float | None = None
     planned_at: float | None = None
@@ -76,7 +83,13 @@ class QueryExecution:
     @property
     def is_ddl(self) -> bool:
         """Tell whether the statement defines data instead of reading it."""
-        return self.query.lstrip().upper().startswith(_DDL)
+        return self.statement in _DDL
+
+    @property
+    def statement(self) -> str:
+        """Return the statement's first word, in capitals; comments before it are none."""
+        word = re.search(r"\w+", _COMMENTS.sub("", self.query, count=1))
+        return word.group().upper() if word else ""
 
     def describe(self) -> dict[str, Any]:
         """Return what GetQueryExecution answers under QueryExecution."""
@@ -106,7 +119,7 @@ class QueryExecution:
                 "SelectedEngineVersion": "AUTO",
                 "EffectiveEngineVersion": "Athena engine version 3",
             },
-            "SubstatementType": self.query.split(None, 1)[0].upper(),
+            "SubstatementType": self.statement,
         }
         if self.parameters:
             described["ExecutionParameters"] = list(self.parameters)
@@ -117,7 +130,9 @@ class QueryExecution:
         started = self.running_at or end
         planned = self.planned_at or started
         return {
+        manifest = {"DataManifestLocation": self.manifest_location} if self.manifest_location else {}
             "EngineExecutionTimeInMillis": _milliseconds(started, end),
+            **manifest,
             "DataScannedInBytes": self.data_scanned_bytes,
             "TotalExecutionTimeInMillis": _milliseconds(self.submitted_at, end),
             "QueryQueueTimeInMillis": _milliseconds(self.submitted_at, started),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from moto.glue.exceptions import EntityNotFoundException
 from moto.glue.models import glue_backends
 
 from localaws import faults, s3files
-from localaws.athena import results, sql, tables
+from localaws.athena import results, sql, tables, unload
 from localaws.athena.errors import QueryError, classify, position
 from localaws.athena.execution import QueryExecution
 from localaws.athena.object_cache import ObjectCache
@@ -52,7 +53,7 @@ class Runner:
         with self._slots:
             if not execution.begin():
                 return
-            result = self._folder / "results" / f"{execution.id}.csv"
+            result = self._folder / "results" / execution.id
             try:
                 self._hold(execution)
                 self._execute(execution, result)
@@ -63,7 +64,7 @@ class Runner:
                 reason = self._cache.in_s3_terms(failure.reason)
                 execution.finish("FAILED", reason, failure)
             finally:
-                result.unlink(missing_ok=True)
+                shutil.rmtree(result, ignore_errors=True)
 
     def _hold(self, execution: QueryExecution) -> None:
         """Wait while a fault holds this query."""
@@ -72,7 +73,8 @@ class Runner:
             _go_on(execution)
 
     def _execute(self, execution: QueryExecution, result: Path) -> None:
-        tree = sql.bind(sql.parse(execution.query), execution.parameters or [])
+        order = unload.parse(execution.query)
+        tree = sql.bind(sql.parse(order.query if order else execution.query), execution.parameters or [])
         query = sql.to_duckdb(tree)
         database = execution.context.get("Database", "default").lower()
         with self._connect(execution) as connection:
@@ -90,8 +92,16 @@ class Runner:
             execution.columns = results.columns_of(connection, query)
             execution.planned_at = time.time()
             _go_on(execution)
-            result.parent.mkdir(parents=True, exist_ok=True)
-            results.write(connection, query, execution.columns, result)
+            result.mkdir(parents=True)
+            if order is None:
+                files = {execution.output_location: result / "rows.csv"}
+                results.write(connection, query, execution.columns, result / "rows.csv")
+            else:
+                self._require_empty(order.destination)
+                files = unload.write(connection, query, execution.columns, order, result / "files")
+                execution.manifest_location = f"{execution.output_location}-manifest.csv"
+                (result / "manifest.csv").write_text("".join(f"{uri}\n" for uri in files), encoding="utf-8")
+                files[execution.manifest_location] = result / "manifest.csv"
         _go_on(execution)
         self._store.upload(result, execution.output_location)
         execution.finish("SUCCEEDED")
@@ -101,6 +111,18 @@ class Runner:
         """Open a database in memory for one query; an open connection would keep its threads for ever."""
         spill = self._folder / "spill"
         connection = duckdb.connect(
+    def _require_empty(self, destination: str) -> None:
+        """Refuse an UNLOAD that would mix its files with others."""
+        try:
+            bucket, prefix = s3files.split_uri(destination)
+            is_taken = any(True for _ in self._store.objects(bucket, prefix))
+        except (s3files.ObjectNotFoundError, ValueError) as error:
+            raise QueryError("HIVE_FILESYSTEM_ERROR", f"{error} (destination {destination!r})") from error
+        if is_taken:
+            raise QueryError(
+                "HIVE_PATH_ALREADY_EXISTS", f"Target directory for the UNLOAD already exists: {destination}"
+            )
+
             config={"threads": THREADS, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}
         )
         try:

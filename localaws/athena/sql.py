@@ -7,6 +7,7 @@ error, is rewritten here: complete hours in ``date_diff``, dates that stay dates
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Sequence
 
 import duckdb
@@ -73,6 +74,11 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET integer_division = true")
     for macro in MACROS:
         connection.execute(f"CREATE MACRO {macro}")
+    connection.create_function("crc32", _crc32, ["BLOB"], "BIGINT")
+
+
+def _crc32(data: bytes) -> int:
+    return zlib.crc32(data)
 
 
 def parse(text: str) -> exp.Expr:
