@@ -16,6 +16,7 @@ from localaws.athena import results, sql, unload
 from localaws.athena.errors import MalformedQueryError
 from localaws.athena.execution import QueryExecution
 from localaws.athena.runner import Runner
+from localaws.calls.identity import acting
 from localaws.settings import Settings
 
 PAGE_LIMIT = 1000
@@ -163,6 +164,7 @@ class LocalAthenaBackend(AthenaBackend):
             output_location=f"{result['OutputLocation'].rstrip('/')}/{execution_id}{'' if order else '.csv'}",
             parameters=request.get("ExecutionParameters"),
             scan_limit_bytes=None if cutoff is None else int(cutoff),
+            role=acting(),
         )
 
 

@@ -44,12 +44,13 @@ class QueryExecution:
     output_location: str
     parameters: Sequence[str] | None = None
     scan_limit_bytes: int | None = None
+    role: str = ""
     status: str = "QUEUED"
     reason: str | None = None
     error: QueryError | None = None
     columns: Sequence[Column] = ()
-    data_scanned_bytes: int = 0
     manifest_location: str | None = None
+    data_scanned_bytes: int = 0
     submitted_at: float = field(default_factory=time.time)
     running_at: float | None = None
     planned_at: float | None = None
@@ -129,10 +130,10 @@ class QueryExecution:
         end = self.finished_at or time.time()
         started = self.running_at or end
         planned = self.planned_at or started
-        return {
         manifest = {"DataManifestLocation": self.manifest_location} if self.manifest_location else {}
-            "EngineExecutionTimeInMillis": _milliseconds(started, end),
+        return {
             **manifest,
+            "EngineExecutionTimeInMillis": _milliseconds(started, end),
             "DataScannedInBytes": self.data_scanned_bytes,
             "TotalExecutionTimeInMillis": _milliseconds(self.submitted_at, end),
             "QueryQueueTimeInMillis": _milliseconds(self.submitted_at, started),

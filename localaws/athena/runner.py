@@ -19,6 +19,7 @@ from localaws.athena import results, sql, tables, unload
 from localaws.athena.errors import QueryError, classify, position
 from localaws.athena.execution import QueryExecution
 from localaws.athena.object_cache import ObjectCache
+from localaws.calls import Call, acting_as, active, storage
 
 CONCURRENT_QUERIES = 4
 """Further queries wait as QUEUED, as on AWS once an account's capacity is used."""
@@ -39,6 +40,7 @@ class Runner:
     """
 
     def __init__(self, account_id: str, region: str, folder: Path) -> None:
+        self._account_id, self._region = account_id, region
         self._store = s3files.Store(account_id, region)
         self._catalog: Any = glue_backends[account_id][region]
         self._folder = folder
@@ -50,7 +52,7 @@ class Runner:
         threading.Thread(target=self._run, args=(execution,), name=f"athena-{execution.id}", daemon=True).start()
 
     def _run(self, execution: QueryExecution) -> None:
-        with self._slots:
+        with self._slots, acting_as(execution.role):
             if not execution.begin():
                 return
             result = self._folder / "results" / execution.id
@@ -103,14 +105,12 @@ class Runner:
                 (result / "manifest.csv").write_text("".join(f"{uri}\n" for uri in files), encoding="utf-8")
                 files[execution.manifest_location] = result / "manifest.csv"
         _go_on(execution)
-        self._store.upload(result, execution.output_location)
+        storage.record("s3:GetBucketLocation", s3files.split_uri(execution.output_location)[0])
+        for uri, path in files.items():
+            _go_on(execution)
+            self._store.upload(path, uri)
         execution.finish("SUCCEEDED")
 
-    @contextmanager
-    def _connect(self, execution: QueryExecution) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a database in memory for one query; an open connection would keep its threads for ever."""
-        spill = self._folder / "spill"
-        connection = duckdb.connect(
     def _require_empty(self, destination: str) -> None:
         """Refuse an UNLOAD that would mix its files with others."""
         try:
@@ -123,6 +123,11 @@ class Runner:
                 "HIVE_PATH_ALREADY_EXISTS", f"Target directory for the UNLOAD already exists: {destination}"
             )
 
+    @contextmanager
+    def _connect(self, execution: QueryExecution) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open a database in memory for one query; an open connection would keep its threads for ever."""
+        spill = self._folder / "spill"
+        connection = duckdb.connect(
             config={"threads": THREADS, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}
         )
         try:
@@ -137,6 +142,7 @@ class Runner:
     def _add_table(
         self, connection: duckdb.DuckDBPyConnection, execution: QueryExecution, database: str, name: str
     ) -> None:
+        active.add(self._catalog_calls(database, name))
         try:
             described = self._catalog.get_table(database, name).as_dict()
         except EntityNotFoundException as error:
@@ -154,6 +160,14 @@ class Runner:
             execution.data_scanned_bytes += found.size
             paths.append(self._cache.fetch(found, uri, partition))
         tables.create_view(connection, table, paths, self._cache)
+
+    def _catalog_calls(self, database: str, name: str) -> Iterator[Call]:
+        """Yield what Athena asks the catalog for a table: each call needs the catalog, the database and the table."""
+        arn = f"arn:aws:glue:{self._region}:{self._account_id}:"
+        for action in ("glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"):
+            resources = ["catalog", f"database/{database}", f"table/{database}/{name}"]
+            for resource in resources[: 2 if action == "glue:GetDatabase" else 3]:
+                yield Call(action, arn + resource)
 
 
 class _CancelledError(Exception):
