@@ -80,7 +80,7 @@ def random_hours(user_ids: NDArray[Any], group: ControlGroup, date: str, possibl
     """
     count = possible.sum(axis=1)
     rank = (hashed(user_ids, f"{group.salt}/{date}") * count).astype(np.int64)
-    return (np.cumsum(possible, axis=1) > rank[:, None]).argmax(axis=1)
+    return np.asarray((np.cumsum(possible, axis=1) > rank[:, None]).argmax(axis=1))
 
 
 def hashed(user_ids: NDArray[Any], salt: str) -> NDArray[np.float64]:

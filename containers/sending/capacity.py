@@ -89,7 +89,7 @@ def spread(
         hour, prices = _solve(worth, bucket[clock], capacity.astype(np.float64))
     else:
         rows = np.sort(np.random.default_rng(seed).choice(users, sample_users, replace=False))
-        _, prices = _solve(worth[rows], bucket[clock[rows]], capacity * (sample_users / users))
+        _, prices = _solve(worth[rows], bucket[clock[rows]], (capacity * (sample_users / users)).astype(np.float64))
         hour = _at_prices(worth, bucket, clock, prices)
         hour = _repaired(worth, bucket, clock, capacity, prices, hour)
     return Assignment(hour, _total(worth, hour), _bound(worth, bucket, clock, capacity, prices))
@@ -116,7 +116,7 @@ def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[
         (np.ones(2 * len(user)), (row, np.tile(column, 2))), shape=(len(worth) + len(capacity), len(user))
     )
     # A corner of the polytope is whole-numbered; interior-point methods without crossover need not end in one.
-    solved = linprog(
+    solved: Any = linprog(
         -worth[user, hour], A_ub=limits, b_ub=np.concatenate([np.ones(len(worth)), capacity]), method="highs-ds"
     )
     if solved.status != 0:
