@@ -63,6 +63,10 @@ images: ## build both images and push them; REGISTRY=<account>.dkr.ecr.<region>.
 test: lint ## everything: lint, types, unit tests, the real state machine in the local region
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-containers
+test-containers: $(READY) ## build the images and run them without a network, as SageMaker does; needs docker or podman
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import rules, cfn-lint, the state machine, substitutions
 	$(BIN)/ruff check .

@@ -1,0 +1,105 @@
+"""The images as SageMaker runs them, from visits to an evaluation; one test a step, each on the step before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from container_engine import Engine
+from made_visits import AS_OF, made_frame, write_csv
+
+from visitcast.dataset import ROW_ARRAYS, from_frame, read
+
+VISITS = made_frame(users=60, mean_days=25, seed=5)
+
+
+@pytest.fixture(scope="session")
+def dataset(engine: Engine, preprocessing_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dataset folder that the preprocessing container wrote."""
+    ml = tmp_path_factory.mktemp("preprocessing")
+    write_csv(ml / "processing/input/visits/visits.csv", VISITS)
+    code, printed = engine.run(preprocessing_image, ml=ml, VISITCAST_AS_OF=AS_OF.isoformat())
+    assert code == 0, printed
+    return ml / "processing/output/dataset"
+
+
+def training_folder(ml: Path, dataset: Path, **hyperparameters: str) -> Path:
+    shutil.copytree(dataset, ml / "input/data/dataset")
+    (ml / "input/config").mkdir(parents=True)
+    (ml / "input/config/hyperparameters.json").write_text(json.dumps(hyperparameters))
+    return ml
+
+
+@pytest.fixture(scope="session")
+def model(engine: Engine, training_image: str, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``model.tar.gz`` of a training container, packed as SageMaker packs it."""
+    ml = training_folder(tmp_path_factory.mktemp("training"), dataset, epochs="2", units="8")
+    code, printed = engine.run(training_image, "train", ml=ml)
+    assert code == 0, printed
+    assert "final_validation_log_loss=" in printed
+    archive = ml / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(ml / "model", arcname=".")
+    return archive
+
+
+def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:
+    written, expected = read(dataset), from_frame(VISITS)
+    assert written.user_ids.tolist() == expected.user_ids.tolist()
+    for name in ROW_ARRAYS:
+        np.testing.assert_array_equal(getattr(written, name), getattr(expected, name), err_msg=name)
+
+
+def test_bad_visits_end_in_a_failure_that_names_the_column(
+    engine: Engine, preprocessing_image: str, tmp_path: Path
+) -> None:
+    write_csv(tmp_path / "processing/input/visits/visits.csv", VISITS.assign(first_visit_hour=24))
+    code, _ = engine.run(preprocessing_image, ml=tmp_path, VISITCAST_AS_OF=AS_OF.isoformat())
+    assert code == 1
+    assert "first_visit_hour" in (tmp_path / "output/failure").read_text()
+    assert not list((tmp_path / "processing/output").rglob("*.npz"))
+
+
+def test_evaluation_scores_the_model(
+    engine: Engine, training_image: str, dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(dataset, tmp_path / "processing/input/dataset")
+    for channel in ("model", "production"):
+        folder = tmp_path / "processing/input" / channel
+        folder.mkdir(parents=True)
+        shutil.copy(model, folder)
+    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_CONFIG="")
+    assert code == 0, printed
+    evaluation = json.loads((tmp_path / "processing/output/evaluation/evaluation.json").read_text())
+    assert 0 < evaluation["model"]["log_loss"] < np.log(24)
+
+
+def test_stopping_a_training_container_leaves_no_half_model(
+    engine: Engine, training_image: str, dataset: Path, tmp_path: Path
+) -> None:
+    ml = training_folder(tmp_path, dataset, epochs="1000", patience="1000")
+    name = engine.start(training_image, "train", ml=ml)
+    deadline = time.monotonic() + 240
+    while "epoch=1/" not in engine("logs", name).stdout:  # SIGTERM shall come in the middle of the training
+        assert time.monotonic() < deadline, engine("logs", name)
+        time.sleep(0.5)
+    engine("stop", "--time", "60", name)
+    code, printed = engine.wait(name)
+    assert code == 143, printed  # 128 + SIGTERM: it ended by itself, 137 would mean that it was killed
+    assert not list((ml / "model").rglob("*"))
+    assert list((ml / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "matplotlib"])
+def test_the_preprocessing_image_holds_only_its_own_packages(
+    engine: Engine, preprocessing_image: str, package: str
+) -> None:
+    done = engine(
+        "run", "--rm", "--network=none", "--entrypoint", "python", preprocessing_image, "-c", f"import {package}"
+    )
+    assert "ModuleNotFoundError" in done.stderr
