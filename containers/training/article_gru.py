@@ -6,6 +6,7 @@ the standard deviation that is best on validation.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import keras
@@ -16,7 +17,7 @@ from scipy.special import ndtr
 from visitcast.dataset import Dataset
 from visitcast.features import Features
 from visitcast.frames import DAY_OF_MONTH, DAY_OF_WEEK, GAP
-from visitcast.metrics import ECE, LOG_LOSS, Scores, log_losses, score_points, score_probabilities
+from visitcast.metrics import Outcomes, log_losses, point_outcomes, probability_outcomes
 from visitcast.protocol import Split
 from visitcast.schema import HOURS
 
@@ -31,8 +32,8 @@ FLOOR: Final = 1e-6
 """Added to each hour's share, so that no hour is impossible."""
 
 
-def score(dataset: Dataset, parts: Split, features: Features, target_names: list[str], seed: int) -> Scores:
-    """Fit the article's model and score it on the test rows.
+def outcomes(dataset: Dataset, parts: Split, features: Features, target_names: list[str], seed: int) -> Outcomes:
+    """Fit the article's model and compare its forecasts of the test rows with what came.
 
     Parameters
     ----------
@@ -71,8 +72,13 @@ def score(dataset: Dataset, parts: Split, features: Features, target_names: list
     )
     sigma = _best_sigma(validation, hour[parts.validation])
     test_hour, mask = hour[parts.test], dataset.hourly_visits[parts.test]
-    density = score_probabilities(discretised_gaussian(test, sigma), test_hour, mask)
-    return {**score_points(test, test_hour, mask), LOG_LOSS: density[LOG_LOSS], ECE: density[ECE]}
+    density = probability_outcomes(discretised_gaussian(test, sigma), test_hour, mask)
+    return replace(
+        point_outcomes(test, test_hour, mask),
+        log_loss=density.log_loss,
+        confidence=density.confidence,
+        likeliest_right=density.likeliest_right,
+    )
 
 
 def article_columns(target_names: list[str]) -> list[int]:

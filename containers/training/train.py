@@ -15,10 +15,10 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
-from training import calibration, tensorflow_threads, trainer
+from training import calibration, folds, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
 from visitcast import features, paths
-from visitcast.baselines import tuned_histogram
+from visitcast.baselines import score_baselines, tuned_histogram
 from visitcast.contract import progress, whole_folder
 from visitcast.dataset import Dataset, hour_flags, position_in_history, read
 from visitcast.forecasting import bundle, forecaster, inference, mixture
@@ -47,12 +47,13 @@ def main() -> None:
     with whole_folder(paths.model()) as model_folder:
         fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints())
         fitted.metadata["dataset"] = asdict(manifest)
+        fitted.metadata["learning_curve"] = [asdict(epoch) for epoch in epochs]  # for the evaluation's report
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         bundle.save(model_folder, fitted, pipeline)
         write_learning_curve(paths.output_data(), epochs)
     print(f"final_validation_log_loss={fitted.metadata['validation_metrics']['log_loss']:.4f}", flush=True)
     if hyperparameters.fold:
-        report_fold(fitted, dataset, parts)
+        report_fold(fitted, dataset, parts, hyperparameters)
     progress(1.0, "model written")
 
 
@@ -125,15 +126,22 @@ def fit(
     return fitted, network.epochs
 
 
-def report_fold(fitted: bundle.Bundle, dataset: Dataset, parts: Split) -> None:
-    """Print a fold's test metrics. Only folds do: the protocol's own test rows are left to the evaluation job."""
-    forecast = forecaster.forecast(fitted, dataset, parts.test)
+def report_fold(fitted: bundle.Bundle, dataset: Dataset, parts: Split, hyperparameters: Hyperparameters) -> None:
+    """Print and write a fold's test metrics, and the baselines' beside them.
+
+    Only folds do: the protocol's own test rows are left to the evaluation job.
+    """
+    counts = decayed_histograms(dataset)
+    forecast = forecaster.forecast(fitted, dataset, parts.test, counts)
     scores = score_probabilities(
         forecast.first_visit_hour,
         dataset.first_visit_hour[parts.test],
         dataset.hourly_visits[parts.test],
         best_hour=forecast.best_hour,
     )
+    baselines = score_baselines(dataset, parts, counts)
+    fold = folds.describe(hyperparameters.fold, hyperparameters.folds, parts, scores, baselines)
+    folds.write_fold(paths.output_data(), fold)
     names = (LOG_LOSS, MAE_HOURS, RMSE_HOURS, BEST_HOUR_HIT_RATE)
     print(" ".join(f"final_test_{name}={scores[name]:.4f}" for name in names), flush=True)
 

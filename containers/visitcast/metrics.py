@@ -1,11 +1,11 @@
-"""Metrics of the evaluation protocol, and the paired bootstrap by user. The only place that names a metric.
+"""Metrics of the evaluation protocol. The only place that names a metric.
 
 Hours are 0..23. Probabilities are [rows, 24] and sum to 1 over the hours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -53,13 +53,46 @@ def log_losses(probabilities: NDArray[Any], first_hour: NDArray[Any]) -> NDArray
     return losses
 
 
-def score_probabilities(
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How the forecast of each row turned out; every metric is made of sums of these.
+
+    Attributes
+    ----------
+    log_loss : float64 array [rows] or None
+        Nats; None where a forecaster gives no probabilities.
+    hit : bool array [rows]
+        Whether the user visited in the best hour.
+    top1 : bool array [rows]
+        Whether the first visit fell in the forecast hour.
+    within_one_hour : bool array [rows]
+        The same, at most one hour off on the circle.
+    circular_error, absolute_error, squared_error : float64 arrays [rows]
+        Hours, hours and squared hours between forecast and first visit.
+    confidence : float64 array [rows] or None
+        Probability of the likeliest hour; None without probabilities.
+    likeliest_right : bool array [rows]
+        Whether the first visit fell in the likeliest hour.
+    """
+
+    log_loss: NDArray[np.float64] | None
+    hit: NDArray[np.bool_]
+    top1: NDArray[np.bool_]
+    within_one_hour: NDArray[np.bool_]
+    circular_error: NDArray[np.float64]
+    absolute_error: NDArray[np.float64]
+    squared_error: NDArray[np.float64]
+    confidence: NDArray[np.float64] | None
+    likeliest_right: NDArray[np.bool_]
+
+
+def probability_outcomes(
     probabilities: NDArray[Any],
     first_hour: NDArray[Any],
     hourly_visits: NDArray[np.int32],
     best_hour: NDArray[Any] | None = None,
-) -> Scores:
-    """Score a forecast distribution of the first-visit hour.
+) -> Outcomes:
+    """Compare a forecast distribution of the first-visit hour with what came.
 
     Each metric gets the point that is best for it: the mean for RMSE, the median for MAE, the circular median for the
     circular MAE, the middle of the likeliest three hours for the share within one hour, else the mode.
@@ -83,20 +116,21 @@ def score_probabilities(
     mean = P @ _HOUR
     median = (np.cumsum(P, axis=1) >= 0.5).argmax(axis=1)
     circular_median = (P @ CIRCULAR_DISTANCE).argmin(axis=1)
-    return {
-        LOG_LOSS: float(log_losses(probabilities, first_hour).mean()),
-        BEST_HOUR_HIT_RATE: _hit_rate(mode if best_hour is None else best_hour, hourly_visits),
-        TOP1: float((mode == first_hour).mean()),
-        WITHIN_ONE_HOUR: float((CIRCULAR_DISTANCE[widest, first_hour] <= 1).mean()),
-        CIRCULAR_MAE_HOURS: float(CIRCULAR_DISTANCE[circular_median, first_hour].mean()),
-        MAE_HOURS: float(np.abs(median - first_hour).mean()),
-        RMSE_HOURS: float(np.sqrt(((mean - first_hour) ** 2).mean())),
-        ECE: expected_calibration_error(P.max(axis=1), mode == first_hour),
-    }
+    return Outcomes(
+        log_loss=log_losses(probabilities, first_hour),
+        hit=_hits(mode if best_hour is None else best_hour, hourly_visits),
+        top1=mode == first_hour,
+        within_one_hour=CIRCULAR_DISTANCE[widest, first_hour] <= 1,
+        circular_error=CIRCULAR_DISTANCE[circular_median, first_hour].astype(np.float64),
+        absolute_error=np.abs(median - first_hour).astype(np.float64),
+        squared_error=((mean - first_hour) ** 2).astype(np.float64),
+        confidence=P.max(axis=1).astype(np.float64),
+        likeliest_right=mode == first_hour,
+    )
 
 
-def score_points(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Scores:
-    """Score a forecaster that names one hour, whole or fractional, and gives no probabilities.
+def point_outcomes(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Outcomes:
+    """Compare one forecast hour, whole or fractional and without probabilities, with what came.
 
     Parameters
     ----------
@@ -111,20 +145,71 @@ def score_points(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: N
     point = np.clip(hours.astype(np.float64), 0, HOURS - 1)
     nearest = np.rint(point).astype(np.int64)
     distance = CIRCULAR_DISTANCE[nearest, first_hour]
+    return Outcomes(
+        log_loss=None,
+        hit=_hits(nearest, hourly_visits),
+        top1=nearest == first_hour,
+        within_one_hour=distance <= 1,
+        circular_error=distance.astype(np.float64),
+        absolute_error=np.abs(point - first_hour),
+        squared_error=(point - first_hour) ** 2,
+        confidence=None,
+        likeliest_right=nearest == first_hour,
+    )
+
+
+def _hits(best_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> NDArray[np.bool_]:
+    return ((hourly_visits >> best_hour.astype(np.int32)) & 1).astype(bool)
+
+
+def select(outcomes: Outcomes, rows: NDArray[Any]) -> Outcomes:
+    """Keep some rows, given as a mask or as numbers."""
+    values: dict[str, Any] = {field.name: getattr(outcomes, field.name) for field in fields(Outcomes)}
+    return Outcomes(**{name: None if value is None else value[rows] for name, value in values.items()})
+
+
+def row_losses(outcomes: Outcomes) -> dict[str, NDArray[Any] | None]:
+    """Per metric but ``ece`` what its rows are averaged over; for ``rmse_hours`` squares, whose mean's root it is."""
     return {
-        LOG_LOSS: None,
-        BEST_HOUR_HIT_RATE: _hit_rate(nearest, hourly_visits),
-        TOP1: float((nearest == first_hour).mean()),
-        WITHIN_ONE_HOUR: float((distance <= 1).mean()),
-        CIRCULAR_MAE_HOURS: float(distance.mean()),
-        MAE_HOURS: float(np.abs(point - first_hour).mean()),
-        RMSE_HOURS: float(np.sqrt(((point - first_hour) ** 2).mean())),
-        ECE: None,
+        LOG_LOSS: outcomes.log_loss,
+        BEST_HOUR_HIT_RATE: outcomes.hit,
+        TOP1: outcomes.top1,
+        WITHIN_ONE_HOUR: outcomes.within_one_hour,
+        CIRCULAR_MAE_HOURS: outcomes.circular_error,
+        MAE_HOURS: outcomes.absolute_error,
+        RMSE_HOURS: outcomes.squared_error,
     }
 
 
-def _hit_rate(best_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> float:
-    return float(((hourly_visits >> best_hour.astype(np.int32)) & 1).mean())
+def summarise(outcomes: Outcomes) -> Scores:
+    """Turn the rows' outcomes into metrics."""
+    means = {name: None if rows is None else float(rows.mean()) for name, rows in row_losses(outcomes).items()}
+    ece = (
+        None
+        if outcomes.confidence is None
+        else expected_calibration_error(outcomes.confidence, outcomes.likeliest_right)
+    )
+    return {**means, RMSE_HOURS: float(np.sqrt(outcomes.squared_error.mean())), ECE: ece}
+
+
+def score_probabilities(
+    probabilities: NDArray[Any],
+    first_hour: NDArray[Any],
+    hourly_visits: NDArray[np.int32],
+    best_hour: NDArray[Any] | None = None,
+) -> Scores:
+    """Score a forecast distribution; parameters as of :func:`probability_outcomes`."""
+    return summarise(probability_outcomes(probabilities, first_hour, hourly_visits, best_hour))
+
+
+def score_points(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Scores:
+    """Score forecast hours; parameters as of :func:`point_outcomes`."""
+    return summarise(point_outcomes(hours, first_hour, hourly_visits))
+
+
+def calibration_bin(confidence: NDArray[Any]) -> NDArray[np.int64]:
+    """Which of the ``ECE_BINS`` equal-width bins each confidence falls in, [rows]."""
+    return np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
 
 
 def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> float:
@@ -132,43 +217,30 @@ def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[np.boo
 
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
     """
-    bins = np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-    gap = np.bincount(bins, weights=correct.astype(np.float64) - confidence, minlength=ECE_BINS)
+    gap = np.bincount(calibration_bin(confidence), weights=correct.astype(np.float64) - confidence, minlength=ECE_BINS)
     return float(np.abs(gap).sum() / len(confidence))
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the two ends of its interval."""
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Rows whose forecast chance lies in ``[low, high)``: the mean chance, and how often it came true."""
 
-    mean: float
     low: float
     high: float
+    rows: int
+    forecast: float
+    observed: float
 
 
-def bootstrap_by_user(
-    values: NDArray[Any], users: NDArray[np.int64], level: float = 0.95, draws: int = 2000, seed: int = 20
-) -> Interval:
-    """Interval of a mean over rows, resampling whole users, since rows of one user are alike.
-
-    Parameters
-    ----------
-    values : float array [rows]
-        For a paired comparison the difference of two forecasters' losses on the same rows.
-    users : int64 array [rows]
-        User of each row.
-    level : float
-        Coverage of the two-sided percentile interval.
-    draws : int
-        Resamples.
-    seed : int
-        Makes the interval reproducible.
-    """
-    _, user = np.unique(users, return_inverse=True)
-    sums = np.bincount(user, weights=values)
-    rows = np.bincount(user)
-    # How often each user is drawn is multinomial: no row is ever copied.
-    weights = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=draws)
-    means = (weights @ sums) / (weights @ rows)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(np.mean(values)), float(low), float(high))
+def reliability(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> list[ReliabilityBin]:
+    """Compare chances with what came, in the bins of the expected calibration error; empty bins are left out."""
+    bins = calibration_bin(confidence)
+    rows = np.bincount(bins, minlength=ECE_BINS)
+    forecast, observed = (
+        np.bincount(bins, weights=value.astype(np.float64), minlength=ECE_BINS) / np.maximum(rows, 1)
+        for value in (confidence, correct)
+    )
+    return [
+        ReliabilityBin(k / ECE_BINS, (k + 1) / ECE_BINS, int(rows[k]), float(forecast[k]), float(observed[k]))
+        for k in np.flatnonzero(rows)
+    ]

@@ -38,8 +38,13 @@ def message_file() -> Path:
 
 
 def visits_input() -> Path:
-    """CSV files of visits, input of the preprocessing job."""
+    """CSV or Parquet files of visits, input of the preprocessing job."""
     return root() / "processing" / "input" / "visits"
+
+
+def parts_input() -> Path:
+    """Parts that several preprocessing instances left, input of the job that combines them."""
+    return root() / "processing" / "input" / "parts"
 
 
 def resource_config() -> Path:
@@ -70,6 +75,16 @@ def production_model() -> Path:
 def evaluation_file() -> Path:
     """Verdict on a model, output of the evaluation job."""
     return root() / "processing" / "output" / "evaluation" / "evaluation.json"
+
+
+def evaluation_folds() -> Path:
+    """Folder of what the cross-validation's training jobs left, input of the evaluation job."""
+    return root() / "processing" / "input" / "folds"
+
+
+def evaluation_report() -> Path:
+    """Report of the verdict for people, output of the evaluation job."""
+    return evaluation_file().with_name("report.html")
 
 
 # --- training jobs and endpoints

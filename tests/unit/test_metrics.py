@@ -107,29 +107,19 @@ def test_every_scorer_gives_every_metric():
     assert tuple(m.score_points(first, first, visited)) == m.METRICS
 
 
-def plain_bootstrap(values, users, draws, rng):
-    groups = [values[users == user] for user in np.unique(users)]
-    return [
-        np.concatenate([groups[k] for k in rng.integers(len(groups), size=len(groups))]).mean() for _ in range(draws)
-    ]
+@pytest.mark.parametrize("part", ["mask", "numbers"])
+def test_scores_of_some_rows_are_those_of_these_rows_alone(part):
+    P, first, visited = made_forecasts()
+    mask = first < 12
+    outcomes = m.select(m.probability_outcomes(P, first, visited), mask if part == "mask" else np.flatnonzero(mask))
+    assert m.summarise(outcomes) == m.score_probabilities(P[mask], first[mask], visited[mask])
 
 
-def test_the_bootstrap_resamples_whole_users():
-    rng = np.random.default_rng(3)
-    users = np.repeat(np.arange(60), rng.integers(1, 30, size=60))
-    values = rng.normal(size=60)[users] + rng.normal(size=len(users))
-    low, high = np.quantile(plain_bootstrap(values, users, 4000, rng), [0.025, 0.975])
-    interval = m.bootstrap_by_user(values, users)
-    assert interval.mean == pytest.approx(values.mean())
-    assert interval.low == pytest.approx(low, abs=0.1 * (high - low))
-    assert interval.high == pytest.approx(high, abs=0.1 * (high - low))
-
-
-def test_the_bootstrap_repeats_itself_whatever_the_users_are_called():
-    values, users = np.arange(10.0), np.repeat([5, 7, 11, 2, 3], 2)
-    assert m.bootstrap_by_user(values, users) == m.bootstrap_by_user(values, users)
-    assert m.bootstrap_by_user(values, users * 10) == m.bootstrap_by_user(values, users)
-
-
-def test_equal_losses_have_no_interval():
-    assert m.bootstrap_by_user(np.zeros(4), np.array([0, 0, 1, 2])) == m.Interval(0, 0, 0)
+def test_reliability_bins_hold_every_row_and_make_up_the_calibration_error():
+    P, first, _ = made_forecasts(rows=500)
+    confidence, correct = P.max(axis=1), P.argmax(axis=1) == first
+    bins = m.reliability(confidence, correct)
+    assert sum(one.rows for one in bins) == 500
+    assert all(one.low <= one.forecast <= one.high for one in bins)
+    gaps = sum(one.rows * abs(one.observed - one.forecast) for one in bins)
+    assert gaps / 500 == pytest.approx(m.expected_calibration_error(confidence, correct))

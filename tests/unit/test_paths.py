@@ -14,6 +14,8 @@ EVERY_PATH = [
     (paths.candidate_model, "processing/input/model/model.tar.gz"),
     (paths.production_model, "processing/input/production/model.tar.gz"),
     (paths.evaluation_file, "processing/output/evaluation/evaluation.json"),
+    (paths.evaluation_folds, "processing/input/folds"),
+    (paths.evaluation_report, "processing/output/evaluation/report.html"),
     (paths.training_dataset, "input/data/dataset"),
     (paths.hyperparameters_file, "input/config/hyperparameters.json"),
     (paths.model, "model"),

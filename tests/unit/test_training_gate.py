@@ -2,44 +2,77 @@ from __future__ import annotations
 
 import pytest
 
-from training.gate import Limits, judge
-from visitcast.metrics import METRICS, Interval, Scores
+from training.comparison import Differences
+from training.folds import CrossValidation, Fold, aggregate
+from training.gate import Evidence, Limits, judge
+from visitcast.bootstrap import Interval
+from visitcast.metrics import METRICS, Scores
 
 
 def scores(**changes: float | None) -> Scores:
     return {**dict.fromkeys(METRICS, 0.5), "rmse_hours": 5.5, "mae_hours": 4.3, "log_loss": 2.8, **changes}
 
 
-BASELINES = {
-    "global_histogram": scores(log_loss=3.05),
-    "tuned_histogram": scores(log_loss=2.79),
-    "last_hour": scores(log_loss=None, ece=None, mae_hours=5.8),
-}
+def against(log_loss: Interval | None, mae_hours: Interval | None = None) -> Differences:
+    return {"log_loss": log_loss, "best_hour_hit_rate": None, "mae_hours": mae_hours}
+
+
 BETTER = Interval(mean=-0.02, low=-0.03, high=-0.01)
+PROBABLY_BETTER = Interval(mean=-0.003, low=-0.01, high=0.004)
+PERHAPS_BETTER = Interval(mean=-0.001, low=-0.02, high=0.018)
 SLIGHTLY_WORSE = Interval(mean=0.001, low=-0.002, high=0.004)
 WORSE = Interval(mean=0.02, low=0.01, high=0.03)
-UNSURE = Interval(mean=-0.001, low=-0.02, high=0.018)
+
+BASELINES = {
+    "global_histogram": scores(log_loss=3.05),
+    "user_histogram": scores(log_loss=2.803),
+    "tuned_histogram": scores(log_loss=2.79),
+    "article_gru": scores(log_loss=2.801),
+    "last_hour": scores(log_loss=None, ece=None, mae_hours=5.8),
+}
+DIFFERENCES = {
+    "global_histogram": against(Interval(-0.25, -0.3, -0.2)),
+    "user_histogram": against(PROBABLY_BETTER),
+    "tuned_histogram": against(Interval(0.01, -0.01, 0.03)),
+    "article_gru": against(PERHAPS_BETTER),
+    "last_hour": against(None, Interval(-1.5, -1.6, -1.4)),
+}
+
+
+def evidence(
+    production: Interval | None = None, cross_validation: CrossValidation | None = None, **changes: float | None
+) -> Evidence:
+    return Evidence(
+        scores(**changes), BASELINES, DIFFERENCES, against(production) if production else None, cross_validation
+    )
 
 
 @pytest.mark.parametrize(
-    ("limits", "difference", "passed", "said"),
+    ("limits", "production", "passed", "said"),
     [
         pytest.param(Limits(), None, True, "no production model", id="nothing asked"),
         pytest.param(Limits(max_rmse_hours=5.5), None, True, "rmse_hours 5.500 is within", id="rmse at its limit"),
         pytest.param(Limits(max_rmse_hours=5.4), None, False, "rmse_hours 5.500 is above", id="rmse above"),
         pytest.param(Limits(max_mae_hours=4.0), None, False, "mae_hours 4.300 is above", id="mae above"),
-        pytest.param(Limits(must_beat=("global_histogram",)), None, True, "beats global_histogram's 3.05", id="beats"),
-        pytest.param(Limits(must_beat=("tuned_histogram",)), None, False, "does not beat tuned", id="beaten"),
-        pytest.param(Limits(must_beat=("last_hour",)), None, True, "mae_hours 4.3000 beats", id="points: by mae"),
+        pytest.param(Limits(must_beat=("global_histogram",)), None, True, "global_histogram's 3.05", id="beats"),
+        pytest.param(Limits(must_beat=("user_histogram",)), None, True, "+0.0040): better", id="beats in the margin"),
+        pytest.param(Limits(must_beat=("article_gru",)), None, False, "may be worse by more", id="beats by chance"),
+        pytest.param(
+            Limits(must_beat=("article_gru",), non_inferiority_margin=0.02), None, True, "better", id="wide margin"
+        ),
+        pytest.param(Limits(must_beat=("tuned_histogram",)), None, False, "+0.0100", id="beaten"),
+        pytest.param(Limits(must_beat=("last_hour",)), None, True, "mae_hours 4.3000 against", id="points: by mae"),
         pytest.param(Limits(), BETTER, True, "not worse", id="better than production"),
         pytest.param(Limits(), SLIGHTLY_WORSE, True, "not worse", id="worse within the margin"),
         pytest.param(Limits(), WORSE, False, "may be worse", id="worse than production"),
-        pytest.param(Limits(), UNSURE, False, "may be worse", id="interval too wide"),
-        pytest.param(Limits(non_inferiority_margin=0.02), UNSURE, True, "not worse", id="wide interval, wide margin"),
+        pytest.param(Limits(), PERHAPS_BETTER, False, "may be worse", id="interval too wide"),
+        pytest.param(
+            Limits(non_inferiority_margin=0.02), PERHAPS_BETTER, True, "not worse", id="wide interval, wide margin"
+        ),
     ],
 )
-def test_decisions(limits: Limits, difference: Interval | None, passed: bool, said: str) -> None:
-    verdict = judge(scores(), BASELINES, difference, limits)
+def test_decisions(limits: Limits, production: Interval | None, passed: bool, said: str) -> None:
+    verdict = judge(evidence(production), limits)
     assert verdict.passed is passed
     assert any(said in reason for reason in verdict.reasons), verdict.reasons
     parts = (verdict.within_absolute_limits, verdict.beats_baselines, verdict.beats_production)
@@ -47,9 +80,8 @@ def test_decisions(limits: Limits, difference: Interval | None, passed: bool, sa
 
 
 def test_a_rejection_gives_only_what_went_wrong() -> None:
-    verdict = judge(
-        scores(), BASELINES, WORSE, Limits(max_rmse_hours=9.0, must_beat=("global_histogram", "tuned_histogram"))
-    )
+    limits = Limits(max_rmse_hours=9.0, must_beat=("global_histogram", "tuned_histogram"))
+    verdict = judge(evidence(WORSE), limits)
     assert len(verdict.reasons) == 2
     assert verdict.within_absolute_limits
     assert not verdict.beats_baselines
@@ -58,6 +90,36 @@ def test_a_rejection_gives_only_what_went_wrong() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
 def test_a_metric_that_is_no_number_rejects(value: float | None) -> None:
-    verdict = judge(scores(log_loss=value), BASELINES, None, Limits())
+    verdict = judge(evidence(log_loss=value), Limits())
     assert not verdict.passed
     assert "log_loss" in verdict.reasons[0]
+
+
+def folds(*log_losses: float) -> CrossValidation:
+    """Folds whose baselines have a log loss of 2.8."""
+    return aggregate(
+        [
+            Fold(number, len(log_losses), {}, {}, scores(log_loss=loss), {"global_histogram": scores(log_loss=2.8)})
+            for number, loss in enumerate(log_losses, start=1)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("cross_validation", "must_beat", "holds", "said"),
+    [
+        pytest.param(folds(2.7, 2.82), "global_histogram", True, "over 2 folds log_loss is -0.0400", id="in the mean"),
+        pytest.param(folds(2.7, 2.95), "global_histogram", False, "+0.0250 against global", id="one fold too bad"),
+        pytest.param(folds(2.7), "article_gru", True, "article_gru is not fitted in the folds", id="not in the folds"),
+        pytest.param(None, "global_histogram", False, "set CrossValidation.Folds", id="no folds"),
+    ],
+)
+def test_baselines_must_be_beaten_in_the_folds_too_where_asked(
+    cross_validation: CrossValidation | None, must_beat: str, holds: bool, said: str
+) -> None:
+    asked = Limits(must_beat=(must_beat,), must_hold_in_cross_validation=True, non_inferiority_margin=0.05)
+    verdict = judge(evidence(cross_validation=cross_validation), asked)
+    assert (verdict.passed, verdict.holds_in_cross_validation) == (holds, holds)
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+    unasked = Limits(must_beat=(must_beat,), non_inferiority_margin=0.05)
+    assert judge(evidence(cross_validation=cross_validation), unasked).passed

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from visitcast.baselines import global_histogram, last_hour, tuned_histogram, user_histogram
 from visitcast.dataset import Dataset
-from visitcast.metrics import Scores, score_points, score_probabilities
+from visitcast.metrics import Outcomes, Scores, point_outcomes, probability_outcomes, summarise
 from visitcast.protocol import Split
 
 GLOBAL_HISTOGRAM: Final = "global_histogram"
@@ -24,8 +24,8 @@ ARTICLE_GRU: Final = "article_gru"
 BASELINES: Final = (GLOBAL_HISTOGRAM, LAST_HOUR, USER_HISTOGRAM, TUNED_HISTOGRAM, ARTICLE_GRU)
 
 
-def score_baselines(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Scores]:
-    """Fit every baseline of this package and score it on the split's test rows.
+def baseline_outcomes(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Outcomes]:
+    """Fit every baseline of this package and compare its forecasts of the split's test rows with what came.
 
     Parameters
     ----------
@@ -41,13 +41,18 @@ def score_baselines(dataset: Dataset, split: Split, histograms: NDArray[np.float
     user = user_histogram.fit(dataset, split, histograms)
     tuned = tuned_histogram.fit(dataset, split, histograms)
     return {
-        GLOBAL_HISTOGRAM: score_probabilities(global_histogram.predict(shares, split.test), first_hour, mask),
-        LAST_HOUR: score_points(last_hour.predict(dataset, split.test), first_hour, mask),
-        USER_HISTOGRAM: score_probabilities(user_histogram.predict(user, histograms[split.test]), first_hour, mask),
-        TUNED_HISTOGRAM: score_probabilities(
+        GLOBAL_HISTOGRAM: probability_outcomes(global_histogram.predict(shares, split.test), first_hour, mask),
+        LAST_HOUR: point_outcomes(last_hour.predict(dataset, split.test), first_hour, mask),
+        USER_HISTOGRAM: probability_outcomes(user_histogram.predict(user, histograms[split.test]), first_hour, mask),
+        TUNED_HISTOGRAM: probability_outcomes(
             tuned_histogram.predict(tuned, dataset.visit_date[split.test], histograms[split.test]),
             first_hour,
             mask,
             best_hour=tuned_histogram.visit_hours(tuned, histograms[split.test]).argmax(axis=1),
         ),
     }
+
+
+def score_baselines(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Scores]:
+    """Score what :func:`baseline_outcomes` gives."""
+    return {name: summarise(rows) for name, rows in baseline_outcomes(dataset, split, histograms).items()}
