@@ -1,30 +1,31 @@
-"""Turn visits CSV files into the dataset that training reads."""
+"""Turn visits into the dataset that training reads, on one instance or on several."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
-from datetime import UTC, date, datetime, timedelta
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
-import joblib
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import sklearn
-
+from preprocessing.combine import complete
+from preprocessing.inputs import estimate_visit_days, read_blocks, visits_files
+from preprocessing.part import build, read_parts, write_part
 from preprocessing.settings import read_settings
-from visitcast import features, paths, protocol, schema
+from visitcast import paths
 from visitcast.contract import progress, whole_folder
-from visitcast.dataset import TRANSFORMER_FILE, Dataset, from_frame, write
+from visitcast.dataset import Dataset
 from visitcast.errors import InputError
-from visitcast.manifest import Counts, CutOffs, Manifest, Shard, write_manifest
-from visitcast.visits_csv import read_visits
+from visitcast.manifest import Counts
+
+_PROGRESS_STEPS: Final = 20
 
 
 def preprocess() -> None:
-    """Read, check and store the visits; fit the transformer on the days before validation starts.
+    """Read, check and store the visits that this instance was given.
+
+    The only instance completes the dataset too. One of several writes its part; :func:`combine` completes it.
 
     Raises
     ------
@@ -32,86 +33,77 @@ def preprocess() -> None:
         The settings or the visits cannot be used. The output folder is then left as it was.
     """
     settings = read_settings(os.environ)
-    require_one_instance(paths.resource_config())
+    instance, instances = read_instance(paths.resource_config())
     files = visits_files(paths.visits_input())
-
-    progress(0.0, f"reading {len(files)} visits CSV")
-    dataset = from_frame(read_visits(files, settings.as_of, settings.max_input_bytes))
-
-    progress(0.5, f"splitting {dataset.visit_days:,} visit days of {dataset.users:,} users by date")
-    parts = protocol.split(dataset)
-    protocol.require_enough_rows(parts)
-
-    progress(0.6, f"fitting features on the days before {_iso(parts.validation_starts)}")
-    pipeline = features.fit(dataset, before=parts.validation_starts)
-
+    progress(0.0, f"reading {len(files)} files of visits")
+    # One of several instances may have nothing to do: there may be fewer files than instances.
+    blocks = read_blocks(files, settings) if files or instances == 1 else iter(())
     with whole_folder(paths.dataset_output()) as folder:
-        progress(0.8, "writing the dataset")
-        joblib.dump(pipeline, folder / TRANSFORMER_FILE)
-        shards = write(folder, dataset)
-        write_manifest(folder, describe(dataset, parts, pipeline, shards, settings.as_of))
-    progress(
-        1.0,
-        f"done: {len(parts.train):,} training, {len(parts.validation):,} validation, {len(parts.test):,} test rows",
-    )
+        reported = _reported(blocks, estimate_visit_days(files))
+        part = build(reported, folder, settings.as_of.isoformat(timespec="seconds"), instance, instances)
+        if instances == 1:
+            progress(0.9, "fitting the features")
+            report(complete(folder, [part]))
+        else:
+            write_part(folder, part)
+            progress(1.0, f"instance {instance} of {instances} done: {len(part.user_hashes):,} users")
 
 
-def visits_files(folder: Path) -> list[Path]:
-    """List the CSV files of the input channel by key. Athena's ``.csv.metadata`` beside them is left out."""
-    return sorted(folder.rglob("*.csv")) if folder.is_dir() else []
-
-
-def require_one_instance(resource_config: Path) -> None:
-    """Refuse to share the work: cut-offs and the transformer need all visits in one place.
+def combine() -> None:
+    """Complete the dataset that several instances wrote: manifest and transformer from their parts.
 
     Raises
     ------
     InputError
-        SageMaker says that the job has several instances. Each would write a dataset of its own.
+        Parts are missing or do not go together.
+    """
+    parts = read_parts(paths.parts_input())
+    progress(0.1, f"combining {len(parts)} parts")
+    with whole_folder(paths.dataset_output()) as folder:
+        report(complete(folder, parts))
+
+
+def read_instance(resource_config: Path) -> tuple[int, int]:
+    """Read this instance's number, from 1, and how many there are.
+
+    Raises
+    ------
+    InputError
+        SageMaker's file names hosts in a form that this image does not know.
     """
     if not resource_config.is_file():
-        return
-    hosts = json.loads(resource_config.read_text(encoding="utf-8")).get("hosts", [])
-    if len(hosts) > 1:
+        return 1, 1
+    content = json.loads(resource_config.read_text(encoding="utf-8"))
+    hosts: Sequence[str] = content.get("hosts", [])
+    if len(hosts) <= 1:
+        return 1, 1
+    numbers = [re.search(r"\d+$", host) for host in hosts]
+    current = content.get("current_host")
+    if current not in hosts or sorted(int(found[0]) for found in numbers if found) != list(range(1, len(hosts) + 1)):
         raise InputError(
-            "Preprocessing runs on one instance.",
-            f"The job has {len(hosts)}: {', '.join(hosts)}.",
-            "Set the instance count of the preprocessing to 1; choose a larger instance type for more data.",
+            "The job's instances cannot be told apart.",
+            f"current_host={current!r}, hosts={', '.join(hosts)}.",
+            "Hosts must be named algo-1, algo-2, ...; run the job as a SageMaker processing job.",
         )
+    return int(current.rpartition("-")[2]), len(hosts)
 
 
-def describe(
-    dataset: Dataset,
-    parts: protocol.Split,
-    pipeline: features.FeaturePipeline,
-    shards: list[Shard],
-    as_of: datetime,
-) -> Manifest:
-    """Describe a dataset in a manifest."""
-    history_names, target_names = features.feature_names(pipeline)
-    return Manifest(
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        as_of=as_of.isoformat(timespec="seconds"),
-        columns=list(schema.VISITS_COLUMNS),
-        feature_names=[*history_names, *target_names],
-        shards=shards,
-        counts=Counts(
-            users=dataset.users,
-            visit_days=dataset.visit_days,
-            train_rows=len(parts.train),
-            validation_rows=len(parts.validation),
-            test_rows=len(parts.test),
-        ),
-        cut_offs=CutOffs(_iso(parts.validation_starts), _iso(parts.test_starts)),
-        versions={
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "pandas": pd.__version__,
-            "pyarrow": pa.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
+def report(counts: Counts) -> None:
+    """Print the last progress line."""
+    progress(
+        1.0,
+        f"done: {counts.train_rows:,} training, {counts.validation_rows:,} validation, {counts.test_rows:,} test rows",
     )
 
 
-def _iso(days_since_epoch: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=days_since_epoch)).isoformat()
+def _reported(blocks: Iterator[Dataset], expected_days: int) -> Iterator[Dataset]:
+    """Print a progress line every twentieth of the way, which ends at 0.9."""
+    users = visit_days = steps = 0
+    for block in blocks:
+        users += block.users
+        visit_days += block.visit_days
+        done = min(visit_days / max(expected_days, 1), 1.0)
+        if int(done * _PROGRESS_STEPS) > steps:
+            steps = int(done * _PROGRESS_STEPS)
+            progress(0.9 * done, f"read {visit_days:,} visit days of {users:,} users")
+        yield block

@@ -13,7 +13,8 @@ AS_OF: Final = "VISITCAST_AS_OF"
 MAX_INPUT_BYTES: Final = "VISITCAST_MAX_INPUT_BYTES"
 
 DEFAULT_MAX_INPUT_BYTES: Final = 2 * 2**30
-"""The job's peak memory is about 20 times its input."""
+"""Two thousand million visit days would be a hundred times that; so long a CSV is a mistake in the SQL, or should be an
+unload to Parquet, which has no such limit and is read by several instances."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Settings:
     as_of : datetime
         UTC instant at which the data end; a visit on a day that has not begun by then is an error.
     max_input_bytes : int
-        Limit for all CSV files together.
+        Limit for all CSV files together. Parquet files have none.
     """
 
     as_of: datetime

@@ -1,28 +1,31 @@
 """The dataset: every user's visit days once, in time order, as flat arrays plus user offsets.
 
 On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and ``transformer.joblib`` (written by
-:mod:`preprocessing`). Rows of user ``u`` are ``offsets[u]:offsets[u + 1]``. Windows are never copied.
+:mod:`preprocessing`). A user is in one shard only; which one has no meaning. Rows of user ``u`` are
+``offsets[u]:offsets[u + 1]``. Windows are never copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.errors import InputError
 from visitcast.manifest import Shard, read_manifest
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from visitcast.rules import Visits
+
 TRANSFORMER_FILE: Final = "transformer.joblib"
-ROWS_PER_SHARD: Final = 1_000_000
-"""About 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ ROW_ARRAYS: Final = (
     "utc_offset_minutes",
 )
 """Fields of :class:`Dataset` with one entry per visit day."""
+_DTYPES: Final = {column.name: column.dtype for column in schema.VISITS}
 
 
 def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
@@ -131,25 +135,44 @@ def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> D
     """
     ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
     users = np.unique(ids) if user_ids is None else np.asarray(user_ids, dtype=np.str_)
-    user = pd.Index(users).get_indexer(pd.Index(ids))
-    dates = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
-    order = np.lexsort((dates, user))
+    columns = {column.name: visits[column.name].to_numpy() for column in schema.VISITS if column.kind == "integer"}
+    columns[schema.VISIT_DATE] = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
+    columns[schema.PLATFORM] = platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object))
+    ascending = np.argsort(users)
+    return _from_columns(users, ascending[np.searchsorted(users, ids, sorter=ascending)], columns)
 
-    def column(name: str, dtype: str) -> NDArray[Any]:
-        return visits[name].to_numpy()[order].astype(dtype)
+
+def from_visits(visits: Visits) -> Dataset:
+    """Build a dataset from checked visits in any order of rows: users ascending, each user's days ascending."""
+    platforms = platform_codes(visits.distinct[schema.PLATFORM].to_numpy(zero_copy_only=False))
+    return _from_columns(
+        visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_),
+        visits.values[schema.USER_ID],
+        {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]},
+    )
+
+
+def _from_columns(user_ids: NDArray[np.str_], user: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> Dataset:
+    """Sort rows by user (index into `user_ids`), then date, and give every column its type."""
+    date = columns[schema.VISIT_DATE].astype(np.int64)
+    key = (user << 32) + date
+    order = slice(None) if np.all(key[1:] > key[:-1]) else np.argsort(key, kind="stable")
+
+    def sorted_(name: str) -> NDArray[Any]:
+        return columns[name][order].astype(_DTYPES[name])
 
     return Dataset(
-        user_ids=users,
-        offsets=np.searchsorted(user[order], np.arange(len(users) + 1)).astype(np.int64),
-        visit_date=dates[order],
-        first_visit_hour=column(schema.FIRST_VISIT_HOUR, "int8"),
-        last_visit_hour=column(schema.LAST_VISIT_HOUR, "int8"),
-        hourly_visits=column(schema.HOURLY_VISITS, "int32"),
-        total_time_spent_s=column(schema.TOTAL_TIME_SPENT_S, "int32"),
-        total_page_views=column(schema.TOTAL_PAGE_VIEWS, "int32"),
-        page_views_by_type=np.stack([column(name, "int32") for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
-        platform=platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object)[order]),
-        utc_offset_minutes=column(schema.UTC_OFFSET_MINUTES, "int16"),
+        user_ids=user_ids,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))]).astype(np.int64),
+        visit_date=sorted_(schema.VISIT_DATE),
+        first_visit_hour=sorted_(schema.FIRST_VISIT_HOUR),
+        last_visit_hour=sorted_(schema.LAST_VISIT_HOUR),
+        hourly_visits=sorted_(schema.HOURLY_VISITS),
+        total_time_spent_s=sorted_(schema.TOTAL_TIME_SPENT_S),
+        total_page_views=sorted_(schema.TOTAL_PAGE_VIEWS),
+        page_views_by_type=np.stack([sorted_(name) for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
+        platform=sorted_(schema.PLATFORM),
+        utc_offset_minutes=sorted_(schema.UTC_OFFSET_MINUTES),
     )
 
 
@@ -213,56 +236,50 @@ def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
     )
 
 
-def write(folder: Path, dataset: Dataset, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
-    """Write shards of whole users into a folder; :func:`visitcast.manifest.write_manifest` completes it.
-
-    Parameters
-    ----------
-    folder : Path
-        An existing folder.
-    dataset : Dataset
-        Visit days.
-    rows_per_shard : int
-        Visit days per file, about: a user is never split.
-
-    Returns
-    -------
-    list of Shard
-        What was written, in the order of the users.
-    """
-    # A user goes where its first row falls.
-    shard_of_user = dataset.offsets[:-1] // rows_per_shard
-    shards = []
-    for number, shard in enumerate(np.unique(shard_of_user)):
-        part = select_users(dataset, np.flatnonzero(shard_of_user == shard))
-        file = f"shard-{number:05d}.npz"
-        arrays = {name: getattr(part, name) for name in ("user_ids", "offsets", *ROW_ARRAYS)}
-        np.savez(folder / file, allow_pickle=False, **arrays)
-        shards.append(Shard(file, part.users, part.visit_days))
-    return shards
+def write_shard(folder: Path, file: str, dataset: Dataset) -> Shard:
+    """Write some users, with all their rows, into one file of an existing folder."""
+    arrays = {name: getattr(dataset, name) for name in ("user_ids", "offsets", *ROW_ARRAYS)}
+    np.savez(folder / file, allow_pickle=False, **arrays)
+    return Shard(file, dataset.users, dataset.visit_days)
 
 
 def read(folder: Path) -> Dataset:
-    """Read all shards that a dataset's manifest lists.
+    """Read all shards that a dataset's manifest lists, users in ascending order of their identifiers.
+
+    So the result does not depend on how the users were parted into files and instances. Memory peaks at the dataset
+    and one shard.
 
     Raises
     ------
     InputError
         No manifest, another schema version, or a shard that is missing or not as long as the manifest says.
     """
-    return concatenate([_read_shard(folder, shard) for shard in read_manifest(folder).shards])
+    shards = read_manifest(folder).shards
+    heads = [_read_arrays(folder, shard, ("user_ids", "offsets")) for shard in shards]
+    user_ids = np.concatenate([head["user_ids"] for head in heads])
+    lengths = np.concatenate([np.diff(head["offsets"]) for head in heads])
+    order = np.argsort(user_ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
+    first_row = np.empty_like(lengths)
+    first_row[order] = offsets[:-1]
+
+    whole: dict[str, NDArray[Any]] = {}
+    users = 0
+    for shard in shards:
+        part = _read_shard(folder, shard)
+        starts = first_row[users : users + part.users] - part.offsets[:-1]
+        rows = np.repeat(starts, np.diff(part.offsets)) + np.arange(part.visit_days)
+        for name in ROW_ARRAYS:
+            array = getattr(part, name)
+            if name not in whole:
+                whole[name] = np.empty((offsets[-1], *array.shape[1:]), array.dtype)
+            whole[name][rows] = array
+        users += part.users
+    return Dataset(user_ids=user_ids[order], offsets=offsets, **whole)
 
 
 def _read_shard(folder: Path, shard: Shard) -> Dataset:
-    try:
-        with np.load(folder / shard.file, allow_pickle=False) as archive:
-            part = Dataset(**{name: archive[name] for name in ("user_ids", "offsets", *ROW_ARRAYS)})
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise InputError(
-            "A shard of the dataset cannot be read.",
-            f"{shard.file}: {error}",
-            "Copy the dataset again or run the preprocessing again.",
-        ) from error
+    part = Dataset(**_read_arrays(folder, shard, ("user_ids", "offsets", *ROW_ARRAYS)))
     if (part.users, part.visit_days) != (shard.users, shard.visit_days):
         raise InputError(
             "A shard of the dataset is not what the manifest says.",
@@ -271,6 +288,18 @@ def _read_shard(folder: Path, shard: Shard) -> Dataset:
             "Copy the dataset again or run the preprocessing again.",
         )
     return part
+
+
+def _read_arrays(folder: Path, shard: Shard, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(folder / shard.file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise InputError(
+            "A shard of the dataset cannot be read.",
+            f"{shard.file}: {error}",
+            "Copy the dataset again or run the preprocessing again.",
+        ) from error
 
 
 def concatenate(datasets: Sequence[Dataset]) -> Dataset:

@@ -11,7 +11,7 @@ Sines come from tables and sums keep their order, so a user alone gets the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from visitcast import schema
+from visitcast import day_statistics, schema
 from visitcast.dataset import Dataset, hour_flags
+from visitcast.day_statistics import DayStatistics
 from visitcast.encoding import Encoding, Step
 from visitcast.frames import (
     AMOUNTS,
@@ -33,11 +34,18 @@ from visitcast.frames import (
     LAST_HOUR_YESTERDAY,
     MONTH,
     WEEKEND,
+    history_columns,
     history_frame,
+    target_columns,
     target_frame,
 )
 from visitcast.histogram_features import histogram_feature_names, histogram_features, log_prior
 from visitcast.histograms import decayed_histograms
+
+_LOGS: Final = (*AMOUNTS, GAP, EARLIER_VISIT_DAYS)
+"""Scaled after taking the logarithm."""
+_PLAIN: Final = (schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR, DAY_OF_MONTH, MONTH)
+"""Scaled as they are."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +96,52 @@ def fit(dataset: Dataset, before: int) -> FeaturePipeline:
     before : int
         First day not to learn from, ``Split.validation_starts``. A cross-validation fold must fit anew with its own.
     """
-    rows = np.flatnonzero(dataset.visit_date < before)
-    first_hours = np.bincount(dataset.first_visit_hour[rows], minlength=schema.HOURS) + 1.0
+    return fit_statistics(summarise(dataset), before)
+
+
+def summarise(dataset: Dataset) -> DayStatistics:
+    """Sum up what :func:`fit_statistics` needs of some users; ``day_statistics.merge`` adds those of others."""
+    columns = {**history_columns(dataset), **target_columns(dataset)}
+    logs = [np.log1p(columns[name], dtype=np.float64) for name in _LOGS]
+    return day_statistics.summarise(dataset, [*logs, *(columns[name] for name in _PLAIN)])
+
+
+def summarise_nothing() -> DayStatistics:
+    """Give the statistics of no users."""
+    return day_statistics.empty(len(_LOGS) + len(_PLAIN))
+
+
+def fit_statistics(statistics: DayStatistics, before: int) -> FeaturePipeline:
+    """Fit as :func:`fit` does, from what :func:`summarise` gave for all users: to the last bit the same.
+
+    Scalers get their mean and variance; encoders have all their categories from the start.
+    """
+    known = day_statistics.before(statistics, before)
+    rows = known.visit_days.sum()
+    moments = dict(zip((*_LOGS, *_PLAIN), np.stack(day_statistics.mean_and_variance(known), axis=1), strict=True))
+    history, target = _history_transformer(), _target_transformer()
+    # Two days of one user show the transformers the columns' names and types.
+    history.fit(history_frame(_TWO_DAYS))
+    target.fit(target_frame(_TWO_DAYS))
+    for transformer in (history, target):
+        for _name, step, columns in transformer.transformers_:
+            scaler = step[-1] if isinstance(step, Pipeline) else step
+            if isinstance(scaler, StandardScaler):
+                _set_moments(scaler, np.array([moments[column] for column in columns]), int(rows))
+    first_hours = known.first_hours.sum(axis=0) + 1.0
     return FeaturePipeline(
-        history=_history_transformer().fit(history_frame(dataset).iloc[rows]),
-        target=_target_transformer().fit(target_frame(dataset).iloc[rows]),
+        history=history,
+        target=target,
         first_hour_shares=(first_hours / first_hours.sum()).astype(np.float32),
-        visited_shares=((hour_flags(dataset.hourly_visits[rows]).sum(axis=0) + 1) / (len(rows) + 1)).astype(np.float32),
+        visited_shares=((known.visited_hours.sum(axis=0) + 1) / (rows + 1)).astype(np.float32),
     )
+
+
+def _set_moments(scaler: StandardScaler, moments: NDArray[np.float64], rows: int) -> None:
+    """Put a scaler into the state that its own fit leaves; a constant column keeps its scale."""
+    scaler.mean_, scaler.var_ = moments[:, 0].copy(), moments[:, 1].copy()
+    scaler.scale_ = np.where(scaler.var_ > 0, np.sqrt(scaler.var_), 1.0)
+    scaler.n_samples_seen_ = np.int64(rows)
 
 
 def transform(pipeline: FeaturePipeline, dataset: Dataset, histograms: NDArray[np.float32] | None = None) -> Features:
@@ -223,3 +269,24 @@ def _flags_of_frame(frame: pd.DataFrame) -> NDArray[np.float32]:
 
 def _flag_names(_transformer: FunctionTransformer, _names: list[str]) -> list[str]:
     return [f"hour_{hour}" for hour in range(schema.HOURS)]
+
+
+def _two_days() -> Dataset:
+    """Make a user with two visit days."""
+    zeros = np.zeros(2, dtype=np.int32)
+    return Dataset(
+        user_ids=np.array(["nobody"]),
+        offsets=np.array([0, 2]),
+        visit_date=np.arange(2, dtype=np.int32),
+        first_visit_hour=zeros.astype(np.int8),
+        last_visit_hour=zeros.astype(np.int8),
+        hourly_visits=zeros + 1,
+        total_time_spent_s=zeros,
+        total_page_views=zeros,
+        page_views_by_type=np.zeros((2, len(schema.PAGE_VIEWS_BY_TYPE)), dtype=np.int32),
+        platform=zeros.astype(np.int8),
+        utc_offset_minutes=zeros.astype(np.int16),
+    )
+
+
+_TWO_DAYS: Final = _two_days()

@@ -8,7 +8,7 @@ before ``test_starts``, test rows from then on.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,34 +79,62 @@ def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
             f"Use fold=0, folds=0 for the full split, or 1 <= fold <= folds <= {MAX_FOLDS}.",
         )
     rows = eligible_rows(dataset)
-    if len(rows) == 0:
+    dates = dataset.visit_date[rows]
+    moved = 0 if fold == 0 else (folds - fold + 1) * WIDTH_PERCENT
+    cuts = cut_dates(*np.unique(dates, return_counts=True), moved)
+    in_test = dates >= cuts.test_starts
+    if cuts.test_ends is not None:
+        in_test &= dates < cuts.test_ends
+    return Split(
+        train=rows[dates < cuts.validation_starts],
+        validation=rows[(dates >= cuts.validation_starts) & (dates < cuts.test_starts)],
+        test=rows[in_test],
+        **cuts._asdict(),
+    )
+
+
+class CutDates(NamedTuple):
+    """The dates of :class:`Split`."""
+
+    validation_starts: int
+    test_starts: int
+    test_ends: int | None
+
+
+def cut_dates(dates: NDArray[Any], rows: NDArray[np.int64], moved: int = 0) -> CutDates:
+    """Find the dates that part eligible rows.
+
+    Parameters
+    ----------
+    dates : int array [D]
+        Days since 1970-01-01, ascending.
+    rows : int64 array [D]
+        Eligible rows on each date.
+    moved : int
+        By how many percent of the rows the windows lie earlier than in the full protocol.
+
+    Raises
+    ------
+    InputError
+        There is no eligible row.
+    """
+    up_to = np.cumsum(rows)
+    if len(rows) == 0 or up_to[-1] == 0:
         raise InputError(
             "No user has enough history to learn from.",
             f"No visit day has {MINIMUM_HISTORY} earlier active days of the same user.",
             "Supply a longer period of events.",
         )
-    dates = dataset.visit_date[rows]
-    ascending = np.sort(dates)
-    moved = 0 if fold == 0 else (folds - fold + 1) * WIDTH_PERCENT
-    validation_starts = _percentile(ascending, 100 - 2 * WIDTH_PERCENT - moved)
-    test_starts = _percentile(ascending, 100 - WIDTH_PERCENT - moved)
-    test_ends = None if moved == 0 else _percentile(ascending, 100 - moved)
-    in_test = dates >= test_starts
-    if test_ends is not None:
-        in_test &= dates < test_ends
-    return Split(
-        train=rows[dates < validation_starts],
-        validation=rows[(dates >= validation_starts) & (dates < test_starts)],
-        test=rows[in_test],
-        validation_starts=validation_starts,
-        test_starts=test_starts,
-        test_ends=test_ends,
+
+    def percentile(percent: int) -> int:
+        # The date of the row with that rank. In integers: with floats ``int(0.29 * 100)`` is 28.
+        return int(dates[np.searchsorted(up_to, int(up_to[-1]) * percent // 100, side="right")])
+
+    return CutDates(
+        validation_starts=percentile(100 - 2 * WIDTH_PERCENT - moved),
+        test_starts=percentile(100 - WIDTH_PERCENT - moved),
+        test_ends=None if moved == 0 else percentile(100 - moved),
     )
-
-
-def _percentile(ascending: NDArray[np.int32], percent: int) -> int:
-    """Find the date at a percentile by rank. In integers: with floats ``int(0.29 * 100)`` is 28."""
-    return int(ascending[len(ascending) * percent // 100])
 
 
 def require_enough_rows(parts: Split) -> None:
@@ -117,7 +145,12 @@ def require_enough_rows(parts: Split) -> None:
     InputError
         A part has fewer rows than ``MINIMUM_ROWS``.
     """
-    sizes = {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)}
+    require_enough(len(parts.train), len(parts.validation), len(parts.test))
+
+
+def require_enough(train: int, validation: int, test: int) -> None:
+    """Refuse numbers of rows below ``MINIMUM_ROWS``; see :func:`require_enough_rows`."""
+    sizes = {"train": train, "validation": validation, "test": test}
     if any(sizes[part] < minimum for part, minimum in MINIMUM_ROWS.items()):
         found = ", ".join(f"{part} {size} (at least {MINIMUM_ROWS[part]})" for part, size in sizes.items())
         raise InputError(

@@ -1,4 +1,6 @@
-"""The rules that visits must keep, in one table: ``ROW_RULES`` for any visits, ``FILE_RULES`` for files besides.
+"""The rules that visits must keep, in one table.
+
+``ROW_RULES`` hold for any visits; ``CSV_RULES`` and ``HISTORY_RULES`` add what a kind of file must keep besides.
 
 The rules stand in the order in which they are checked, and the first broken one ends the check, so a rule may rely on
 those above it.
@@ -8,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from visitcast import schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Mask = NDArray[np.bool_]
 
@@ -26,22 +29,29 @@ class Visits:
 
     Attributes
     ----------
-    text : pyarrow.Table
-        Columns of ``schema.VISITS`` as strings, as they came.
+    shown : pyarrow.Table
+        Columns of ``schema.VISITS`` as they came, for people.
     values : dict of str to array [rows]
-        Integers as int64, dates as days since 1970-01-01, both 0 where unreadable; text as its rank in sort order.
-    unreadable : dict of str to bool array [rows]
-        Where a value is not of its column's type.
+        Integers as int64, dates as days since 1970-01-01, both 0 where unreadable; text as its position in `distinct`.
+    distinct : dict of str to pyarrow.StringArray
+        The different texts of a text column, ascending by code point; NULL counts as the empty text.
+    absent, unreadable : dict of str to bool array [rows]
+        Where a value is NULL or blank, and where it is not of its column's type.
     source : int64 array [rows]
-        Number of the file that holds the row.
+        Number of the file (CSV) or of the list (histories) that holds the row. A user must have one source only.
+    in_another_source : bool array [rows]
+        Where the row's user was already in a source read before these.
     last_date : int
         Latest local date that any place on Earth has reached (days since 1970-01-01).
     """
 
-    text: pa.Table
+    shown: pa.Table
     values: dict[str, NDArray[np.int64]]
+    distinct: dict[str, pa.StringArray]
+    absent: dict[str, Mask]
     unreadable: dict[str, Mask]
     source: NDArray[np.int64]
+    in_another_source: Mask
     last_date: int
 
 
@@ -57,12 +67,12 @@ class Rule:
 
 
 def _present(column: schema.Column) -> Rule:
-    def broken(visits: Visits) -> Mask:
-        text: Any = visits.text[column.name].fill_null(pa.scalar(""))
-        blank: Mask = pc.equal(pc.utf8_trim_whitespace(text), pa.scalar("")).to_numpy()
-        return blank
-
-    return Rule("value present", (column.name,), f"{column.name} must not be NULL or blank", broken)
+    return Rule(
+        "value present",
+        (column.name,),
+        f"{column.name} must not be NULL or blank",
+        lambda visits: visits.absent[column.name],
+    )
 
 
 def _readable(column: schema.Column) -> Rule:
@@ -99,11 +109,11 @@ def _repeated_user_day(visits: Visits) -> Mask:
     return repeated
 
 
-def _user_in_another_file(visits: Visits) -> Mask:
+def _user_in_another_source(visits: Visits) -> Mask:
     user = visits.values[schema.USER_ID]
     first_source = np.full(user.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first_source, user, visits.source)
-    elsewhere: Mask = visits.source != first_source[user]
+    elsewhere: Mask = visits.in_another_source | (visits.source != first_source[user])
     return elsewhere
 
 
@@ -160,12 +170,13 @@ ROW_RULES: Final[tuple[Rule, ...]] = (
 )
 """Rules for any set of visits."""
 
-FILE_RULES: Final[tuple[Rule, ...]] = (
+CSV_RULES: Final[tuple[Rule, ...]] = (
+    *ROW_RULES,
     Rule(
         "one file per user",
         (schema.USER_ID,),
         "all visits of a user must be in the same file",
-        _user_in_another_file,
+        _user_in_another_source,
         "Write one file, or shard the files by user.",
     ),
     Rule(
@@ -176,6 +187,18 @@ FILE_RULES: Final[tuple[Rule, ...]] = (
         f"End the source SQL with ORDER BY {schema.USER_ID}, {schema.VISIT_DATE}.",
     ),
 )
-"""Further rules for files."""
+"""Rules for CSV files."""
 
-RULES: Final = (*ROW_RULES, *FILE_RULES)
+HISTORY_RULES: Final[tuple[Rule, ...]] = (
+    *ROW_RULES[:-1],
+    # Before the last of them: whose history is there twice has days twice.
+    Rule(
+        "one history per user",
+        (schema.USER_ID,),
+        "all visits of a user must be in the lists of one row",
+        _user_in_another_source,
+        "Group the source SQL by user, and unload it once, into an empty folder.",
+    ),
+    ROW_RULES[-1],
+)
+"""Rules for Parquet files of histories."""

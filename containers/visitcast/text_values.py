@@ -32,15 +32,21 @@ def dates(text: Any) -> Reading:
     return values[index], np.array([day is None for day in days], dtype=bool)[index]
 
 
-def ranks(text: Any) -> Reading:
-    """Replace each string of an Arrow array by its rank among the distinct ones; no string is unreadable."""
+def ranks(text: Any) -> tuple[NDArray[np.int64], Any]:
+    """Replace each string of an Arrow array by its position among the distinct ones, which come second, ascending."""
     encoded = text.fill_null("").dictionary_encode()
     # Arrow compares UTF-8 bytes, which is the order of code points, as with Athena's ORDER BY.
-    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    order = pc.array_sort_indices(encoded.dictionary)
     rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    index = encoded.indices.to_numpy()
-    return rank[index], np.zeros(len(index), dtype=bool)
+    rank[order.to_numpy()] = np.arange(len(order))
+    return rank[encoded.indices.to_numpy()], encoded.dictionary.take(order)
+
+
+def blank(text: Any) -> NDArray[np.bool_]:
+    """Where an Arrow array of strings holds NULL or nothing but white space."""
+    trimmed: Any = pc.utf8_trim_whitespace(text.fill_null(""))
+    empty: NDArray[np.bool_] = pc.equal(trimmed, pa.scalar("")).to_numpy(zero_copy_only=False)
+    return empty
 
 
 def days_since_epoch(day: date) -> int:

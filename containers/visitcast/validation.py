@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.errors import InputError
-from visitcast.rules import BY_USER_AND_DATE, ROW_RULES, RULES, Rule, Visits
-from visitcast.text_values import dates, days_since_epoch, integers, ranks
+from visitcast.rules import BY_USER_AND_DATE, ROW_RULES, Mask, Rule, Visits
+from visitcast.text_values import blank, dates, days_since_epoch, integers, ranks
 
 ROWS_SHOWN: Final = 5
 VALUE_LENGTH_SHOWN: Final = 32
@@ -44,13 +44,42 @@ class RuleError(InputError):
 
 
 def check(
+    visits: Visits,
+    rules: Iterable[Rule],
+    locate: Callable[[int], str] = "row {}".format,
+    more_follow: bool = False,
+) -> None:
+    """Refuse visits that break a rule.
+
+    Parameters
+    ----------
+    visits : Visits
+        Rows.
+    rules : iterable of Rule
+        Rules to check, in order.
+    locate : callable
+        Name for people of the row with a number, such as a file and a line.
+    more_follow : bool
+        Whether these rows are not the last ones, so that more may break the rule.
+
+    Raises
+    ------
+    RuleError
+        A rule is broken.
+    """
+    for rule in rules:
+        offending = np.flatnonzero(rule.broken(visits))
+        if len(offending):
+            raise RuleError(rule, _describe(rule, visits, offending, locate, more_follow))
+
+
+def parse_text(
     text: pa.Table,
     as_of: datetime,
-    rules: Iterable[Rule] = RULES,
     source: NDArray[np.int64] | None = None,
-    locate: Callable[[int], str] = "row {}".format,
-) -> pd.DataFrame:
-    """Check visits and give them their types.
+    in_another_source: Callable[[pa.StringArray], Mask] | None = None,
+) -> Visits:
+    """Give visits that came as text their values.
 
     Parameters
     ----------
@@ -58,37 +87,39 @@ def check(
         Columns of ``schema.VISITS`` as strings.
     as_of : datetime
         Instant at which the data end, with a time zone.
-    rules : iterable of Rule
-        Rules to check, in order.
     source : int64 array [rows], optional
         Number of the file that holds each row. Default: all from one.
-    locate : callable
-        Name for people of the row with a number, such as a file and a line.
-
-    Returns
-    -------
-    DataFrame
-        Same rows and order; text, ``datetime64[s]`` dates and int64.
-
-    Raises
-    ------
-    RuleError
-        A rule is broken.
+    in_another_source : callable, optional
+        Which of some distinct users were in a file read before. Default: none.
     """
-    visits = _parse(text, as_of, np.zeros(text.num_rows, dtype=np.int64) if source is None else source)
-    for rule in rules:
-        offending = np.flatnonzero(rule.broken(visits))
-        if len(offending):
-            raise RuleError(rule, _describe(rule, visits, offending, locate))
-    columns: dict[str, Any] = {}
+    values, distinct, absent, unreadable = {}, {}, {}, {}
+    none = np.zeros(text.num_rows, dtype=bool)
     for column in schema.VISITS:
+        name, strings = column.name, text[column.name].combine_chunks()
+        absent[name] = blank(strings)
+        unreadable[name] = none
         if column.kind == "text":
-            columns[column.name] = text[column.name].to_numpy()
-        elif column.kind == "date":
-            columns[column.name] = visits.values[column.name].astype("datetime64[D]")
+            values[name], distinct[name] = ranks(strings)
         else:
-            columns[column.name] = visits.values[column.name]
-    return pd.DataFrame(columns)
+            values[name], unreadable[name] = (integers if column.kind == "integer" else dates)(strings)
+    elsewhere = none
+    if in_another_source is not None:
+        elsewhere = in_another_source(distinct[schema.USER_ID])[values[schema.USER_ID]]
+    return Visits(
+        shown=text,
+        values=values,
+        distinct=distinct,
+        absent=absent,
+        unreadable=unreadable,
+        source=np.zeros(text.num_rows, dtype=np.int64) if source is None else source,
+        in_another_source=elsewhere,
+        last_date=last_local_date(as_of),
+    )
+
+
+def last_local_date(as_of: datetime) -> int:
+    """Latest date (days since 1970-01-01) that has begun somewhere on Earth at an instant."""
+    return days_since_epoch((as_of.astimezone(UTC) + LATEST_OFFSET).date())
 
 
 def check_rows(rows: Sequence[Mapping[str, object]], as_of: datetime) -> pd.DataFrame:
@@ -104,7 +135,22 @@ def check_rows(rows: Sequence[Mapping[str, object]], as_of: datetime) -> pd.Data
     for number, row in enumerate(rows):
         require_columns(list(row), f"row {number}")
     text = {name: pa.array([_json_text(row[name]) for row in rows], pa.string()) for name in schema.VISITS_COLUMNS}
-    return check(pa.table(text), as_of, ROW_RULES)
+    visits = parse_text(pa.table(text), as_of)
+    check(visits, ROW_RULES)
+    return to_frame(visits)
+
+
+def to_frame(visits: Visits) -> pd.DataFrame:
+    """Put valid visits into a frame, same rows and order: text, ``datetime64[s]`` dates and int64."""
+    columns: dict[str, Any] = {}
+    for column in schema.VISITS:
+        if column.kind == "text":
+            columns[column.name] = visits.shown[column.name].to_numpy()
+        elif column.kind == "date":
+            columns[column.name] = visits.values[column.name].astype("datetime64[D]")
+        else:
+            columns[column.name] = visits.values[column.name]
+    return pd.DataFrame(columns)
 
 
 def require_columns(names: Sequence[str], where: str) -> None:
@@ -134,26 +180,22 @@ def _json_text(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else repr(value)
 
 
-def _parse(text: pa.Table, as_of: datetime, source: NDArray[np.int64]) -> Visits:
-    readers = {"integer": integers, "date": dates, "text": ranks}
-    values, unreadable = {}, {}
-    for column in schema.VISITS:
-        values[column.name], unreadable[column.name] = readers[column.kind](text[column.name].combine_chunks())
-    last_date = (as_of.astimezone(UTC) + LATEST_OFFSET).date()
-    return Visits(text, values, unreadable, source, days_since_epoch(last_date))
-
-
-def _describe(rule: Rule, visits: Visits, offending: NDArray[np.int64], locate: Callable[[int], str]) -> str:
+def _describe(
+    rule: Rule, visits: Visits, offending: NDArray[np.int64], locate: Callable[[int], str], more_follow: bool
+) -> str:
     shown = dict.fromkeys((*BY_USER_AND_DATE, *rule.columns))
     lines = []
     for row in offending[:ROWS_SHOWN].tolist():
-        cells = ", ".join(f"{name}={_shown(visits.text[name][row].as_py())}" for name in shown)
+        cells = ", ".join(f"{name}={_shown(visits.shown[name][row].as_py())}" for name in shown)
         lines.append(f"{locate(row)}: {cells}")
     count = "1 row breaks it" if len(offending) == 1 else f"{len(offending):,} rows break it"
+    if more_follow:
+        count += " in the part read so far"
     return f"{rule.text}. {count}: " + "; ".join(lines) + "."
 
 
-def _shown(value: str | None) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "NULL"
-    return repr(value if len(value) <= VALUE_LENGTH_SHOWN else value[: VALUE_LENGTH_SHOWN - 1] + "…")
+    text = str(value)
+    return repr(text if len(text) <= VALUE_LENGTH_SHOWN else text[: VALUE_LENGTH_SHOWN - 1] + "…")

@@ -1,27 +1,36 @@
-"""Read visits from CSV files as Athena writes them, and check them."""
+"""Read visits from CSV files as Athena writes them, block by block, and check them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
 from visitcast import schema
+from visitcast.dataset import Dataset, from_visits, select_users
 from visitcast.errors import InputError
-from visitcast.validation import check, require_columns
+from visitcast.rules import CSV_RULES
+from visitcast.seen_users import NO_HASHES, SeenUsers, hashes
+from visitcast.validation import check, parse_text, require_columns
 
 LINE_OF_FIRST_ROW: Final = 2
 """Line 1 is the header."""
+BLOCK_BYTES: Final = 8 * 2**20
+"""Bytes checked at a time; some 80,000 rows."""
 
 
-def read_visits(files: Sequence[Path], as_of: datetime, max_bytes: int) -> pd.DataFrame:
-    """Read and check visits.
+def read_blocks(
+    files: Sequence[Path], as_of: datetime, max_bytes: int, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Dataset]:
+    """Read and check visits, some users at a time.
+
+    Files must be sorted by user and date, as the source SQL sorts them, so a user is complete when the next one begins.
+    Memory is bounded by a block and the longest history, whatever the size of a file.
 
     Parameters
     ----------
@@ -30,13 +39,14 @@ def read_visits(files: Sequence[Path], as_of: datetime, max_bytes: int) -> pd.Da
     as_of : datetime
         Instant at which the data end, with a time zone.
     max_bytes : int
-        Limit for all files together. A result many times larger than the instance was chosen for is a mistake (a
-        broken join, often) and would end in an out-of-memory kill without a message.
+        Limit for all files together. A result many times larger than expected is a mistake (a broken join, often).
+    block_bytes : int
+        Bytes to read at a time.
 
-    Returns
-    -------
-    DataFrame
-        Columns of ``schema.VISITS`` with their types; files in the order given.
+    Yields
+    ------
+    Dataset
+        Whole users, each once.
 
     Raises
     ------
@@ -46,21 +56,56 @@ def read_visits(files: Sequence[Path], as_of: datetime, max_bytes: int) -> pd.Da
         Rows break a rule.
     """
     _require_size(files, max_bytes)
-    tables = [_read_text(file) for file in files]
-    lengths = [table.num_rows for table in tables]
-    if sum(lengths) == 0:
+    seen = SeenUsers()
+    rows = 0
+    for number, file in enumerate(files):
+        users_of_file = [NO_HASHES]
+        for block in _whole_users(file, as_of, seen, block_bytes, more_files=number + 1 < len(files)):
+            # Into the set only when the file ends: who comes back within a file makes it unsorted, not split.
+            users_of_file.append(hashes(block.user_ids))
+            rows += block.visit_days
+            yield block
+        seen.add(np.concatenate(users_of_file))
+    if rows == 0:
         raise InputError(
             "The source SQL found no visits.",
             f"{', '.join(file.name for file in files)}: a header and no rows.",
             "Check that the events table holds data for the dates that the SQL reads.",
         )
-    source = np.repeat(np.arange(len(files)), lengths)
-    starts = np.cumsum([0, *lengths])
 
-    def locate(row: int) -> str:
-        return f"{files[source[row]].name} line {row - starts[source[row]] + LINE_OF_FIRST_ROW}"
 
-    return check(pa.concat_tables(tables), as_of, source=source, locate=locate)
+def _whole_users(file: Path, as_of: datetime, seen: SeenUsers, block_bytes: int, more_files: bool) -> Iterator[Dataset]:
+    rows_before = 0
+    carried: list[pa.Table] = []
+    for batch, is_last in _with_last(_read_text(file, block_bytes)):
+        text = pa.concat_tables([*carried, batch])
+        if text.num_rows == 0:
+            continue
+        first_line = rows_before - (text.num_rows - batch.num_rows) + LINE_OF_FIRST_ROW
+        visits = parse_text(text, as_of, in_another_source=lambda users: seen.holds(hashes(users.to_numpy(False))))
+
+        def locate(row: int, first_line: int = first_line) -> str:
+            return f"{file.name} line {row + first_line}"
+
+        check(visits, CSV_RULES, locate, more_follow=more_files or not is_last)
+        rows_before += batch.num_rows
+        block = from_visits(visits)
+        if is_last:
+            yield block
+        else:
+            # The last user may go on in the next batch. Its rows go before that batch, which also shows whether the
+            # file is sorted across the border.
+            carried = [text.slice(int(block.offsets[-2]))]
+            yield select_users(block, slice(block.users - 1))
+
+
+def _with_last(batches: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, bool]]:
+    """Yield every batch and whether it is the last."""
+    batch = next(batches, None)
+    while batch is not None:
+        following = next(batches, None)
+        yield batch, following is None
+        batch = following
 
 
 def _require_size(files: Sequence[Path], max_bytes: int) -> None:
@@ -76,23 +121,26 @@ def _require_size(files: Sequence[Path], max_bytes: int) -> None:
             "The visits CSV is larger than this job accepts.",
             f"{total:,} bytes in {len(files)} files; the limit VISITCAST_MAX_INPUT_BYTES is {max_bytes:,}.",
             "Check the source SQL for a join that multiplies rows. If the size is right, raise "
-            "Preprocessing.MaxInputBytes in the execution input and choose an instance type with more memory.",
+            "Preprocessing.MaxInputBytes in the execution input.",
         )
 
 
-def _read_text(file: Path) -> pa.Table:
-    """Read a file's columns as strings, in the schema's order."""
+def _read_text(file: Path, block_bytes: int) -> Iterator[pa.Table]:
+    """Read a file's columns as strings, in the schema's order, at least one batch."""
+    read = csv.ReadOptions(block_size=block_bytes)
     try:
-        names = csv.open_csv(file, convert_options=_as_text([])).schema.names
+        with csv.open_csv(file, read_options=read, convert_options=_as_text([])) as header:
+            names = header.schema.names
         require_columns(names, file.name)
-        table = csv.read_csv(file, convert_options=_as_text(names))
+        with csv.open_csv(file, read_options=read, convert_options=_as_text(names)) as reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch]).select(list(schema.VISITS_COLUMNS))
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise InputError(
             f"{file.name} is not a CSV file in UTF-8.",
             str(error),
             "Supply the CSV result of the source SQL, unpacked and unchanged.",
         ) from error
-    return table.select(list(schema.VISITS_COLUMNS))
 
 
 def _as_text(names: Sequence[str]) -> csv.ConvertOptions:

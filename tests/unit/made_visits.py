@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from visitcast import schema
@@ -83,4 +86,21 @@ def write_csv(file: Path, frame: pd.DataFrame) -> Path:
     lines += [",".join("" if value is None else f'"{value}"' for value in row) for row in rows]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def assert_same_dataset(one: Dataset, other: Dataset) -> None:
+    """Fail unless all arrays are equal."""
+    for field in fields(Dataset):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
+
+
+def write_histories(file: Path, frame: pd.DataFrame, typed: bool = True) -> Path:
+    """Write as Athena's UNLOAD does: a row per user, the values of its visits in lists."""
+    if typed:
+        frame = frame.assign(visit_date=pd.to_datetime(frame[schema.VISIT_DATE]).dt.date)
+    lists = frame.astype(object).groupby(schema.USER_ID, sort=False).agg(list)
+    table = pa.table({schema.USER_ID: pa.array(lists.index, pa.string())} | {n: pa.array(lists[n]) for n in lists})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.select(list(frame.columns)), file)
     return file

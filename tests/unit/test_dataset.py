@@ -1,24 +1,17 @@
 import itertools
 import json
-from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import datasets, history_of, made_dataset, made_frame
+from made_visits import assert_same_dataset, datasets, history_of, made_dataset, made_frame
 
 from visitcast import dataset as ds
 from visitcast import schema
 from visitcast.errors import InputError
 from visitcast.manifest import Counts, CutOffs, Manifest, Shard, read_manifest, write_manifest
-
-
-def assert_equal(one: ds.Dataset, other: ds.Dataset) -> None:
-    for field in fields(ds.Dataset):
-        left, right = getattr(one, field.name), getattr(other, field.name)
-        np.testing.assert_array_equal(left, right, err_msg=field.name)
 
 
 def manifest(shards: list[Shard]) -> Manifest:
@@ -105,14 +98,18 @@ def test_hour_flags_are_the_bits_of_the_mask(masks):
     assert flags.tolist() == [[float(f"{mask:024b}"[23 - hour]) for hour in range(24)] for mask in masks]
 
 
-@pytest.mark.parametrize("rows_per_shard", [1, 50, 10**6])
-def test_written_datasets_read_back_the_same_whatever_the_shards(tmp_path, rows_per_shard):
-    dataset = made_dataset(users=20)
-    shards = ds.write(tmp_path, dataset, rows_per_shard)
-    write_manifest(tmp_path, manifest(shards))
-    assert_equal(ds.read(tmp_path), dataset)
-    assert sum(shard.users for shard in shards) == dataset.users
-    assert sum(shard.visit_days for shard in shards) == dataset.visit_days
+@given(datasets(max_users=8), st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_dataset_reads_back_the_same_however_its_users_are_sharded(tmp_path_factory, dataset, data):
+    folder = tmp_path_factory.mktemp("dataset")
+    order = np.array(data.draw(st.permutations(range(dataset.users))))
+    cuts = data.draw(st.sets(st.integers(1, dataset.users - 1)) if dataset.users > 1 else st.just(set()))
+    shards = [
+        ds.write_shard(folder, f"shard-{number}.npz", ds.select_users(dataset, users))
+        for number, users in enumerate(np.split(order, sorted(cuts)))
+    ]
+    write_manifest(folder, manifest(shards))
+    assert_same_dataset(ds.read(folder), dataset)
 
 
 def test_a_manifest_reads_back_the_same(tmp_path):
@@ -136,7 +133,7 @@ def test_another_schema_version_is_refused(tmp_path):
 
 @pytest.mark.parametrize("damage", ["missing", "cut off", "not an archive"])
 def test_a_damaged_shard_is_named(tmp_path, damage):
-    (shard,) = ds.write(tmp_path, made_dataset(users=3))
+    shard = ds.write_shard(tmp_path, "shard-00000.npz", made_dataset(users=3))
     write_manifest(tmp_path, manifest([shard]))
     file = tmp_path / shard.file
     if damage == "missing":
@@ -150,7 +147,7 @@ def test_a_damaged_shard_is_named(tmp_path, damage):
 
 
 def test_a_shard_of_another_dataset_is_noticed(tmp_path):
-    (shard,) = ds.write(tmp_path, made_dataset(users=3))
+    shard = ds.write_shard(tmp_path, "shard-00000.npz", made_dataset(users=3))
     write_manifest(tmp_path, manifest([Shard(shard.file, shard.users + 1, shard.visit_days)]))
     with pytest.raises(InputError, match="the manifest says 4"):
         ds.read(tmp_path)
@@ -183,7 +180,9 @@ def test_a_target_day_among_the_visits_is_refused():
 def test_selected_users_keep_their_rows():
     dataset = made_dataset(users=9)
     chosen = ds.select_users(dataset, np.array([2, 5]))
-    assert_equal(chosen, ds.concatenate([ds.select_users(dataset, slice(2, 3)), ds.select_users(dataset, slice(5, 6))]))
+    assert_same_dataset(
+        chosen, ds.concatenate([ds.select_users(dataset, slice(2, 3)), ds.select_users(dataset, slice(5, 6))])
+    )
     assert chosen.user_ids.tolist() == ["user-0002", "user-0005"]
     rows = np.r_[dataset.offsets[2] : dataset.offsets[3], dataset.offsets[5] : dataset.offsets[6]]
     assert chosen.visit_date.tolist() == dataset.visit_date[rows].tolist()

@@ -55,7 +55,7 @@ def test_visits_become_a_dataset(opt_ml):
     (paths.visits_input() / "visits.csv.metadata").write_bytes(b"\x00Athena's own")
     job = run_entry_point()
     assert job.returncode == 0, job.stderr
-    assert job.stdout.splitlines()[0] == "progress=0.00 reading 1 visits CSV"
+    assert job.stdout.splitlines()[0] == "progress=0.00 reading 1 files of visits"
     assert job.stdout.splitlines()[-1].startswith("progress=1.00 done: ")
 
     folder = paths.dataset_output()
@@ -117,14 +117,6 @@ def test_bad_visits_fail_the_job_with_a_message_and_write_nothing(opt_ml, capsys
 def test_a_missing_input_is_a_message_too(opt_ml):
     assert run_job() == 1
     assert "InputFilePath" in paths.message_file().read_text(encoding="utf-8")
-
-
-def test_several_instances_are_refused_before_each_writes_a_dataset(opt_ml):
-    write_csv(paths.visits_input() / "visits.csv", VISITS)
-    paths.resource_config().parent.mkdir(parents=True)
-    paths.resource_config().write_text('{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}')
-    assert run_job() == 1
-    assert "algo-1, algo-2" in paths.message_file().read_text(encoding="utf-8")
 
 
 def test_settings_have_defaults():

@@ -4,20 +4,21 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from made_visits import AS_OF, made_frame, write_csv
+from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
 
 from visitcast import schema
+from visitcast.dataset import concatenate, from_frame
 from visitcast.errors import MESSAGE_LIMIT, InputError
-from visitcast.rules import RULES
+from visitcast.rules import CSV_RULES, HISTORY_RULES
 from visitcast.validation import ROWS_SHOWN, RuleError, check_rows
-from visitcast.visits_csv import read_visits
+from visitcast.visits_csv import read_blocks
 
 MANY_BYTES = 10**8
 GOOD = made_frame(users=8, seed=2)
 
 
-def read(*files):
-    return read_visits(files, AS_OF, MANY_BYTES)
+def read(*files, as_of=AS_OF, max_bytes=MANY_BYTES):
+    return concatenate(list(read_blocks(files, as_of, max_bytes)))
 
 
 def with_value(row, column, value):
@@ -34,14 +35,12 @@ def refused(tmp_path, frame):
 
 
 def test_good_visits_come_through_unchanged(tmp_path):
-    visits = read(write_csv(tmp_path / "visits.csv", GOOD))
-    expected = GOOD.assign(visit_date=GOOD.visit_date.to_numpy().astype("datetime64[s]"))
-    pd.testing.assert_frame_equal(visits, expected, check_dtype=False)
+    assert_same_dataset(read(write_csv(tmp_path / "visits.csv", GOOD)), from_frame(GOOD))
 
 
 def test_columns_may_come_in_any_order(tmp_path):
     backwards = write_csv(tmp_path / "visits.csv", GOOD[GOOD.columns[::-1]])
-    assert list(read(backwards).columns) == list(schema.VISITS_COLUMNS)
+    assert_same_dataset(read(backwards), from_frame(GOOD))
 
 
 BAD_VALUES = [
@@ -114,9 +113,9 @@ def test_a_day_may_have_begun_further_east(tmp_path):
     """At 12:00 UTC it is 02:00 of the next day in UTC+14:00."""
     row = len(GOOD) - 1
     file = write_csv(tmp_path / "visits.csv", with_value(row, "visit_date", "2026-11-24"))
-    assert len(read_visits([file], AS_OF, MANY_BYTES)) == len(GOOD)
+    assert read(file).visit_days == len(GOOD)
     with pytest.raises(RuleError, match="not in the future"):
-        read_visits([file], datetime(2026, 11, 23, 9, 59, tzinfo=UTC), MANY_BYTES)
+        read(file, as_of=datetime(2026, 11, 23, 9, 59, tzinfo=UTC))
 
 
 def test_a_repeated_user_day(tmp_path):
@@ -145,7 +144,7 @@ def test_unsorted_rows(tmp_path, by):
 def test_shards_split_by_user_are_fine_in_any_order(tmp_path):
     even = GOOD.user_id.str[-1].astype(int) % 2 == 0
     files = [write_csv(tmp_path / "0.csv", GOOD[~even]), write_csv(tmp_path / "1.csv", GOOD[even])]
-    assert len(read(*files)) == len(GOOD)
+    assert read(*files).visit_days == len(GOOD)
 
 
 def test_a_user_in_two_shards(tmp_path):
@@ -189,8 +188,8 @@ def test_no_file_at_all():
 def test_a_file_ten_times_too_large(tmp_path):
     file = write_csv(tmp_path / "visits.csv", GOOD)
     with pytest.raises(InputError, match="larger than this job accepts"):
-        read_visits([file], AS_OF, file.stat().st_size // 10)
-    assert len(read_visits([file], AS_OF, file.stat().st_size)) == len(GOOD)
+        read(file, max_bytes=file.stat().st_size // 10)
+    assert read(file, max_bytes=file.stat().st_size).visit_days == len(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +224,9 @@ def test_a_damaged_line(tmp_path, damage):
 
 
 def test_every_column_and_rule_has_a_text():
-    assert {name for rule in RULES for name in rule.columns} == set(schema.VISITS_COLUMNS)
-    assert all(rule.text and rule.remedy for rule in RULES)
+    rules = (*CSV_RULES, *HISTORY_RULES)
+    assert {name for rule in rules for name in rule.columns} == set(schema.VISITS_COLUMNS)
+    assert all(rule.text and rule.remedy for rule in rules)
 
 
 def as_json(frame):
