@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,33 @@ def validated(execution_input: Any, schema: dict[str, Any]) -> dict[str, Any]:
     """
     violations = sorted(Draft202012Validator(schema).iter_errors(execution_input), key=lambda e: list(map(str, e.path)))
     if violations:
-        lines = "; ".join(_describe(violation) for violation in violations)
-        raise InputRejected(
-            f"Execution input rejected: {lines}. Mend these keys and start the execution again; "
-            f"statemachine/{SCHEMA_FILE} describes each key."
-        )
+        raise _rejected(_describe(violation) for violation in violations)
     filled: dict[str, Any] = _with_defaults(execution_input, schema)
+    if contradictions := list(_contradictions(filled)):
+        raise _rejected(contradictions)
     return filled
+
+
+def _rejected(lines: Iterable[str]) -> InputRejected:
+    return InputRejected(
+        f"Execution input rejected: {'; '.join(lines)}. Mend these keys and start the execution again; "
+        f"statemachine/{SCHEMA_FILE} describes each key."
+    )
+
+
+def _contradictions(filled: dict[str, Any]) -> Iterator[str]:
+    """Say which keys do not go together: a schema could tell, but not in words."""
+    is_csv = filled["SourceSql"]["Format"] == "csv"
+    instances = filled["Preprocessing"]["InstanceCount"]
+    if is_csv and instances > 1:
+        yield (
+            f"Preprocessing.InstanceCount: {instances} instances cannot share the one CSV file; "
+            "set SourceSql.Format to parquet, or InstanceCount to 1"
+        )
+    if not is_csv and "InputFilePath" in filled:
+        yield "InputFilePath: names one CSV file, but SourceSql.Format is parquet; leave InputFilePath out"
+    if filled["Gate"]["MustHoldInCrossValidation"] and not filled["CrossValidation"]["Folds"]:
+        yield "Gate.MustHoldInCrossValidation: there is no cross-validation; set CrossValidation.Folds to 2 or more"
 
 
 def _describe(violation: ValidationError) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 # SageMaker's limit is 63 characters; the state machine appends -<attempt>-<8 characters>.
 LONGEST_BASE_NAME = 50
 
+# Format of the source SQL's result: the SQL file, and where in the run's input folder the result goes.
+SOURCES = {"csv": ("visits.sql", "visits.csv"), "parquet": ("histories.sql", "histories/")}
+
 
 def run_id(execution_id: str, started_at: str) -> str:
     """Name a run by its start time and a digest of its execution: readable, unique, the same when retried.
@@ -42,19 +45,23 @@ def plan_run(
     Returns
     -------
     dict
-        ``RunId``, ``Names``, ``InputFilePath``, ``Uris``, ``Keys``, ``Hyperparameters`` (strings, as SageMaker wants
-        them), ``CrossValidation`` (``Folds`` and one item per fold), ``Evaluation.Arguments`` and the input's other
-        sections unchanged.
+        ``RunId``, ``Names``, ``InputFilePath`` (a prefix when the visits are Parquet), ``Uris``, ``Keys``,
+        ``Hyperparameters`` (strings, as SageMaker wants them), ``CrossValidation`` (``Folds`` and one item per fold),
+        ``Evaluation.Arguments`` and ``.FoldsUri``, and the input's other sections unchanged.
     """
     run = run_id(execution_id, started_at)
     prefix = f"runs/{run}"
     root = f"s3://{bucket}/{prefix}"
     hyperparameters = {name: _as_text(value) for name, value in execution_input["Hyperparameters"].items()}
     training_job = execution_input.get("TrainingJobName", f"visitcast-train-{run}")
+    preprocessing_job = execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}")
+    sql_file, result = SOURCES[execution_input["SourceSql"]["Format"]]
+    folds = execution_input["CrossValidation"]["Folds"]
     return {
         "RunId": run,
         "Names": {
-            "PreprocessingJobName": execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}"),
+            "PreprocessingJobName": preprocessing_job,
+            "CombineJobName": _with_suffix(preprocessing_job, "-combine"),
             "TrainingJobName": training_job,
             "EvaluationProcessingJobName": execution_input.get(
                 "EvaluationProcessingJobName", f"visitcast-evaluate-{run}"
@@ -63,7 +70,7 @@ def plan_run(
             "EndpointConfigName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
             "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
-        "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/visits.csv"),
+        "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/{result}"),
         "Uris": {
             "Dataset": f"{root}/dataset",
             "Models": f"{root}/models",
@@ -71,8 +78,8 @@ def plan_run(
             "Evaluation": f"{root}/evaluation",
         },
         "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json"},
-        "SourceSql": execution_input["SourceSql"],
-        "CrossValidation": _folds(execution_input["CrossValidation"]["Folds"], hyperparameters, training_job),
+        "SourceSql": {**execution_input["SourceSql"], "File": sql_file},
+        "CrossValidation": _folds(folds, hyperparameters, training_job),
         "Hyperparameters": {**hyperparameters, "fold": "0", "folds": "0"},
         # The environment of a processing job holds strings only.
         "Preprocessing": {
@@ -80,7 +87,12 @@ def plan_run(
             "MaxInputBytes": str(execution_input["Preprocessing"]["MaxInputBytes"]),
         },
         "Training": execution_input["Training"],
-        "Evaluation": {**execution_input["Evaluation"], "Arguments": evaluation_arguments(execution_input["Gate"])},
+        "Evaluation": {
+            **execution_input["Evaluation"],
+            "Arguments": evaluation_arguments(execution_input["Gate"]),
+            # A processing input cannot be left out in JSONPath: without folds it is a file that is sure to exist.
+            "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
+        },
         "Endpoint": execution_input["Endpoint"],
     }
 
@@ -95,6 +107,8 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
         _or_none(gate["MaxMaeHours"]),
         "--must-beat",
         ",".join(gate["MustBeat"]) or "none",
+        "--must-hold-in-cross-validation",
+        _as_text(gate["MustHoldInCrossValidation"]),
         "--non-inferiority-margin",
         _as_text(gate["NonInferiorityMarginNats"]),
     ]
@@ -102,13 +116,17 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
 
 def _folds(folds: int, hyperparameters: dict[str, str], training_job: str) -> dict[str, Any]:
     def item(fold: int) -> dict[str, Any]:
-        suffix = f"-f{fold}"
         return {
-            "TrainingJobName": training_job[: LONGEST_BASE_NAME - len(suffix)].rstrip("-") + suffix,
+            "TrainingJobName": _with_suffix(training_job, f"-f{fold}"),
             "Hyperparameters": {**hyperparameters, "fold": str(fold), "folds": str(folds)},
         }
 
     return {"Folds": folds, "Items": [item(fold) for fold in range(1, folds + 1)]}
+
+
+def _with_suffix(name: str, suffix: str) -> str:
+    """Make room for a suffix in a base name."""
+    return name[: LONGEST_BASE_NAME - len(suffix)].rstrip("-") + suffix
 
 
 def _or_none(limit: float | None) -> str:

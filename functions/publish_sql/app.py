@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
     ----------
     event
         CloudFormation's request; ``ResourceProperties.Bucket`` is the bucket to write to. The answer's data hold
-        ``VisitsSqlKey``. Nothing is deleted: old executions may be looked at, and the bucket's lifecycle tidies up.
+        ``SqlPrefix``. Nothing is deleted: old executions may be looked at, and the bucket's lifecycle tidies up.
     context
         Lambda's context object.
     """
@@ -42,20 +42,33 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
 
 
 def publish(bucket: str, folder: Path) -> dict[str, str]:
-    """Upload every ``*.sql`` file of a folder under a key that its content decides.
+    """Upload every ``*.sql`` file of a folder under a prefix that their content decides.
 
     Returns
     -------
     dict
-        ``<Name>SqlKey`` for each file, e.g. ``VisitsSqlKey``.
+        ``SqlPrefix``: a file's key is ``<SqlPrefix>/<file name>``.
     """
-    files = sorted(folder.glob("*.sql"))
-    digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    keys = {f"{file.stem.title().replace('_', '')}SqlKey": f"sql/{digest}/{file.name}" for file in files}
-    for file, key in zip(files, keys.values(), strict=True):
-        s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
-    logger.info("SQL published", extra={"keys": keys})
-    return keys
+    texts = composed({file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.sql"))})
+    digest = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()[:16]
+    prefix = f"sql/{digest}"
+    for name, text in texts.items():
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=text.encode())
+    logger.info("SQL published", extra={"prefix": prefix, "files": list(texts)})
+    return {"SqlPrefix": prefix}
+
+
+def composed(texts: dict[str, str]) -> dict[str, str]:
+    """Put the text of ``<name>.sql`` in the place of ``${name}`` in the other files: Athena knows no include.
+
+    >>> composed({"a.sql": "SELECT 1", "b.sql": "UNLOAD (${a}) TO '${destination}'"})["b.sql"]
+    "UNLOAD (SELECT 1) TO '${destination}'"
+    """
+    result = dict(texts)
+    for included, text in texts.items():
+        marker = f"${{{included.removesuffix('.sql')}}}"
+        result = {name: body.replace(marker, text) for name, body in result.items()}
+    return result
 
 
 def sql_folder() -> Path:

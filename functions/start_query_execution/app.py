@@ -20,12 +20,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  #
     """Read the SQL file from S3 and start it in the work group.
 
     Idempotent: the client request token is made of the execution and the SQL, so a retried start gets the first
-    query back instead of a second one.
+    query back instead of a second one. An UNLOAD needs that: its destination must be empty.
 
     Parameters
     ----------
     event
-        ``SqlUri`` (s3://bucket/key.sql), ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN).
+        ``SqlUri`` (s3://bucket/key.sql), ``DestinationUri`` (takes the place of ``${destination}`` in the SQL),
+        ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN).
     context
         Lambda's context object.
 
@@ -36,6 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  #
     """
     place = urlparse(event["SqlUri"])
     sql = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode("utf-8")
+    sql = sql.replace("${destination}", event["DestinationUri"])
     response = athena.start_query_execution(
         QueryString=sql,
         ClientRequestToken=request_token(event["ExecutionId"], sql),

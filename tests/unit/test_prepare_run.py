@@ -41,6 +41,17 @@ def plan(execution_input: dict[str, Any], execution: str = EXECUTION) -> dict[st
         pytest.param({"CrossValidation": {"Folds": 2.5}}, "CrossValidation.Folds", id="half a fold"),
         pytest.param({"InputFilePath": "visits.csv"}, "InputFilePath", id="not in S3"),
         pytest.param({"Hyperparameters": {"fold": "1"}}, "Hyperparameters", id="reserved hyperparameter"),
+        pytest.param(
+            {"Preprocessing": {"InstanceCount": 2}}, "SourceSql.Format to parquet", id="two instances for one CSV"
+        ),
+        pytest.param(
+            {"SourceSql": {"Format": "parquet"}, "InputFilePath": "s3://bucket/visits.csv"},
+            "InputFilePath",
+            id="a CSV key for Parquet",
+        ),
+        pytest.param(
+            {"Gate": {"MustHoldInCrossValidation": True}}, "CrossValidation.Folds", id="gate on folds that are not"
+        ),
         pytest.param([], "input", id="not an object"),
     ],
 )
@@ -62,6 +73,7 @@ def test_defaults_are_filled_without_touching_the_input() -> None:
         "MaxMaeHours": 5,
         "MaxRmseHours": None,
         "MustBeat": ["global_histogram"],
+        "MustHoldInCrossValidation": False,
         "NonInferiorityMarginNats": 0.005,
     }
     assert filled["SourceSql"]["WaitSeconds"] == 30
@@ -89,6 +101,25 @@ def test_hyperparameters_become_strings_and_folds_differ_only_in_theirs() -> Non
     assert {item["Hyperparameters"]["folds"] for item in folds} == {"3"}
 
 
+@pytest.mark.parametrize(
+    ("source", "sql", "result"),
+    [
+        pytest.param({}, "visits.sql", "input/visits.csv", id="csv is the default"),
+        pytest.param({"Format": "parquet"}, "histories.sql", "input/histories/", id="parquet"),
+    ],
+)
+def test_the_format_decides_the_sql_and_where_its_result_goes(source: dict[str, str], sql: str, result: str) -> None:
+    run = plan({"SourceSql": source})
+    assert run["SourceSql"]["File"] == sql
+    assert run["InputFilePath"] == f"s3://bucket/runs/{run['RunId']}/{result}"
+
+
+@pytest.mark.parametrize(("folds", "ending"), [(0, "/dataset/manifest.json"), (2, "/folds")])
+def test_evaluation_gets_the_folds_or_a_file_that_exists(folds: int, ending: str) -> None:
+    run = plan({"CrossValidation": {"Folds": folds}})
+    assert run["Evaluation"]["FoldsUri"] == f"s3://bucket/runs/{run['RunId']}{ending}"
+
+
 def test_the_gate_becomes_arguments() -> None:
     gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA)["Gate"]
     assert evaluation_arguments(gate) == [
@@ -96,6 +127,7 @@ def test_the_gate_becomes_arguments() -> None:
         *("--max-rmse-hours", "6"),
         *("--max-mae-hours", "none"),
         *("--must-beat", "none"),
+        *("--must-hold-in-cross-validation", "false"),
         *("--non-inferiority-margin", "0.005"),
     ]
 
@@ -108,8 +140,9 @@ def test_any_accepted_name_leaves_room_for_the_suffix_of_a_retry(name: str, fold
     run = plan({"TrainingJobName": name, "ModelName": name, "CrossValidation": {"Folds": folds}})
     bases = [run["Names"]["TrainingJobName"], run["Names"]["ModelName"]]
     bases += [item["TrainingJobName"] for item in run["CrossValidation"]["Items"]]
+    bases.append(plan({"PreprocessingJobName": name})["Names"]["CombineJobName"])
     assert all(SAGEMAKER_NAME.fullmatch(f"{base}-30-0a1b2c3d") for base in bases)
-    assert len(set(bases[2:])) == folds
+    assert len(set(bases[2:-1])) == folds
 
 
 @given(execution=st.text(min_size=1, max_size=200))

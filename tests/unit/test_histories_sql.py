@@ -1,0 +1,66 @@
+"""sql/histories.sql gives the rows of sql/visits.sql, one user a row, each in the bucket of its hash."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from localaws.athena import results, sql, unload
+from publish_sql.app import composed
+from visitcast import schema
+
+SQL = {file.name: file.read_text(encoding="utf-8") for file in (Path(__file__).parents[2] / "sql").glob("*.sql")}
+PUBLISHED = composed(SQL)["histories.sql"].replace("${destination}", "s3://bucket/run/histories/")
+
+EVENTS = """
+CREATE TABLE events AS
+SELECT 'user ' || (n * 7919 % 97) AS user_id,
+       TIMESTAMP '2026-03-01 00:00:00' + to_seconds(n * 104729 % 5000000) AS event_time,
+       CAST(n % 3 * 60 - 60 AS SMALLINT) AS utc_offset_minutes,
+       CAST(n % 4 + 1 AS TINYINT) AS page_type,
+       CASE WHEN n % 5 > 0 THEN 'ios' END AS platform
+FROM range(4000) AS t(n)
+"""
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 1}) as opened:
+        sql.prepare(opened)
+        opened.execute(EVENTS)
+        yield opened
+
+
+def test_the_published_sql_holds_the_visits_and_lacks_only_the_destination() -> None:
+    published = composed(SQL)
+    assert published["visits.sql"] == SQL["visits.sql"]
+    assert SQL["visits.sql"] in published["histories.sql"]
+    assert "${" not in PUBLISHED
+
+
+def test_histories_are_the_visits(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    order = unload.parse(PUBLISHED)
+    assert order is not None
+    query = sql.to_duckdb(sql.parse(order.query))
+    files = unload.write(connection, query, results.columns_of(connection, query), order, tmp_path / "files")
+
+    visits: list[dict[str, Any]] = []
+    for uri, path in files.items():
+        for history in pq.ParquetFile(path).read().to_pylist():
+            user = history.pop("user_id")
+            assert f"/bucket={zlib.crc32(user.encode()) % 64}/" in uri
+            days = zip(*history.values(), strict=True)
+            visits += [{"user_id": user, **dict(zip(history, day, strict=True))} for day in days]
+
+    expected = connection.execute(sql.to_duckdb(sql.parse(SQL["visits.sql"]))).fetchall()
+    found = [tuple(visit[name] for name in schema.VISITS_COLUMNS) for visit in visits]
+    # Stable: within a user the order is the one of the lists.
+    found.sort(key=lambda visit: visit[0])
+    assert [(user, str(day), *rest) for user, day, *rest in found] == expected
+    assert len(expected) > 1000
