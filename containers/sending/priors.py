@@ -7,7 +7,7 @@ thus answers as the group around it, and a large group answers for itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +32,37 @@ SOURCES: Final = (MODEL, MIXED, PRIOR)
 """A source's code is its position here."""
 
 Shares = NDArray[np.float32]
+Counts = NDArray[np.float64]
+
+_GROUPS: Final = (len(schema.PLATFORMS), BANDS)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Counted visit days: of everyone on any day, and of each group on the weekday to forecast. They can be added up.
+
+    Attributes
+    ----------
+    first, visited : float64 arrays [24]
+        Days by the hour of the first visit, and by the hours visited.
+    days : int
+        Days counted.
+    group_first, group_visited : float64 arrays [platforms, BANDS, 24]
+        The same, of each group on the weekday.
+    group_days : float64 array [platforms, BANDS]
+        Days of each group on the weekday.
+    """
+
+    first: Counts
+    visited: Counts
+    days: int
+    group_first: Counts
+    group_visited: Counts
+    group_days: Counts
+
+    def __add__(self, other: Habits) -> Habits:
+        """Habits of both."""
+        return Habits(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -60,38 +91,46 @@ def weekday(day: Any) -> Any:
     return (day + 3) % 7
 
 
-def priors_for(dataset: Dataset, date: int) -> Priors:
-    """Habits of every group on the weekday of a date, from the visit days of a dataset.
+def habits_of(dataset: Dataset, date: int) -> Habits:
+    """Count the visit days of a dataset.
 
     Parameters
     ----------
     dataset : Dataset
-        Recent visit days, all before the date.
+        Recent visit days of some users, all before the date.
     date : int
-        Date to forecast, days since 1970-01-01.
+        Date to forecast, days since 1970-01-01; its weekday is the one that groups are counted on.
     """
-    same = np.flatnonzero(weekday(dataset.visit_date.astype(np.int64)) == weekday(date))
-    group = dataset.platform[same].astype(np.int64) * BANDS + band(dataset.utc_offset_minutes[same])
     first = np.eye(HOURS)[dataset.first_visit_hour]
     visited = hour_flags(dataset.hourly_visits).astype(np.float64)
-    return Priors(
-        first_visit_hour=_nested(first, first[same], group, np.full(HOURS, 1 / HOURS)),
-        visit_hour=_nested(visited, visited[same], group, np.full(HOURS, 1 / HOURS)),
+    same = np.flatnonzero(weekday(dataset.visit_date.astype(np.int64)) == weekday(date))
+    group = dataset.platform[same].astype(np.int64) * BANDS + band(dataset.utc_offset_minutes[same])
+
+    def by_group(days: Counts) -> Counts:
+        sums = np.zeros((_GROUPS[0] * _GROUPS[1], HOURS))
+        np.add.at(sums, group, days)
+        return sums.reshape(*_GROUPS, HOURS)
+
+    return Habits(
+        first=first.sum(axis=0),
+        visited=visited.sum(axis=0),
+        days=dataset.visit_days,
+        group_first=by_group(first[same]),
+        group_visited=by_group(visited[same]),
+        group_days=np.bincount(group, minlength=_GROUPS[0] * _GROUPS[1]).reshape(_GROUPS).astype(np.float64),
     )
 
 
-def _nested(
-    every_day: NDArray[np.float64],
-    same_weekday: NDArray[np.float64],
-    group: NDArray[np.int64],
-    start: NDArray[np.float64],
-) -> Shares:
-    shape = (len(schema.PLATFORMS), BANDS, HOURS)
-    flat = np.zeros((shape[0] * shape[1], HOURS))
-    np.add.at(flat, group, same_weekday)
-    counts = flat.reshape(shape)
-    days = np.bincount(group, minlength=len(flat)).reshape(shape[:2]).astype(np.float64)
-    everyone = _mix(every_day.sum(axis=0), np.float64(len(every_day)), start)
+def priors_of(habits: Habits) -> Priors:
+    """Turn counted days into the nested shares of every group."""
+    return Priors(
+        first_visit_hour=_nested(habits.first, habits.days, habits.group_first, habits.group_days),
+        visit_hour=_nested(habits.visited, habits.days, habits.group_visited, habits.group_days),
+    )
+
+
+def _nested(every_day: Counts, every_days: int, counts: Counts, days: Counts) -> Shares:
+    everyone = _mix(every_day, every_days, np.full(HOURS, 1 / HOURS))
     on_weekday = _mix(counts.sum(axis=(0, 1)), days.sum(), everyone)
     of_platform = _mix(counts.sum(axis=1), days.sum(axis=1), on_weekday)
     return _mix(counts, days, of_platform[:, None]).astype(np.float32)
@@ -114,7 +153,7 @@ def answer(
     Parameters
     ----------
     priors : Priors
-        What :func:`priors_for` gave.
+        What :func:`priors_of` gave.
     platform, utc_offset_minutes : arrays [rows]
         Of each user.
     first_counts, visited_counts : float32 arrays [rows, 24]
