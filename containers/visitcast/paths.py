@@ -113,3 +113,16 @@ def output_data() -> Path:
 def checkpoints() -> Path:
     """Checkpoints, kept by SageMaker when a spot instance is taken away."""
     return root() / "checkpoints"
+
+
+# --- the forecast workflow's processing jobs
+
+
+def forecast_input(name: str) -> Path:
+    """Folder of an input of a forecast job: ``histories``, ``known``, ``audience``, ``users``, ``answers``, ..."""
+    return root() / "processing" / "input" / name
+
+
+def forecast_output(name: str) -> Path:
+    """Folder of an output of a forecast job: ``requests``, ``users``, ``forecasts``, ``plans``, ``messages``, ..."""
+    return root() / "processing" / "output" / name
