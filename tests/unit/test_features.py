@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import joblib
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from visitcast import features
-from visitcast.dataset import from_frame, with_target_days
+from visitcast.dataset import from_frame, select_users, with_target_days
+from visitcast.day_statistics import merge
 from visitcast.frames import history_frame, target_frame
 from visitcast.protocol import split
 
@@ -147,6 +152,54 @@ def test_scaled_features_of_the_training_days_are_centred():
     amounts = column(values, "history", "amount__total_page_views")[fitted]
     assert amounts.mean() == pytest.approx(0, abs=1e-4)
     assert amounts.std() == pytest.approx(1, abs=1e-4)
+
+
+def fitted_by_scikit_learn(pipeline, frames, before):
+    """The same transformers, fitted by their own fit on the days themselves."""
+    known = TRAINING.visit_date < before
+    return [
+        clone(transformer).fit(frame.iloc[known])
+        for transformer, frame in zip((pipeline.history, pipeline.target), frames, strict=True)
+    ]
+
+
+def scalers_of(transformer):
+    return [
+        step[-1] if isinstance(step, Pipeline) else step
+        for name, step, _ in transformer.transformers_
+        if name in ("amount", "scaled")
+    ]
+
+
+def test_scalers_are_those_that_scikit_learn_fits():
+    starts = split(TRAINING).validation_starts
+    frames = (history_frame(TRAINING), target_frame(TRAINING))
+    theirs = fitted_by_scikit_learn(PIPELINE, frames, starts)
+    for ours, other, frame in zip((PIPELINE.history, PIPELINE.target), theirs, frames, strict=True):
+        for scaler, judge in zip(scalers_of(ours), scalers_of(other), strict=True):
+            for name in ("mean_", "var_", "scale_"):
+                assert getattr(scaler, name).dtype == getattr(judge, name).dtype
+                assert getattr(scaler, name) == pytest.approx(getattr(judge, name), rel=1e-6)
+            assert scaler.n_samples_seen_ == judge.n_samples_seen_
+            assert vars(scaler).keys() == vars(judge).keys()
+        np.testing.assert_allclose(ours.transform(frame), other.transform(frame), rtol=1e-6, atol=1e-6)
+        assert list(ours.get_feature_names_out()) == list(other.get_feature_names_out())
+
+
+def test_a_constant_column_keeps_its_scale():
+    flat = replace(TRAINING, total_page_views=np.full_like(TRAINING.total_page_views, 7))
+    pipeline = features.fit(flat, before=split(flat).validation_starts)
+    values = features.transform(pipeline, flat)
+    assert column(values, "history", "amount__total_page_views") == pytest.approx(0, abs=1e-7)
+
+
+@given(st.lists(st.integers(0, 3), min_size=TRAINING.users, max_size=TRAINING.users))
+@settings(max_examples=15, deadline=None)
+def test_a_fit_on_parts_has_the_bits_of_a_fit_on_the_whole(part_of_user):
+    parts = [select_users(TRAINING, np.flatnonzero(np.array(part_of_user) == part)) for part in range(4)]
+    statistics = merge([features.summarise(part) for part in parts])
+    pipeline = features.fit_statistics(statistics, split(TRAINING).validation_starts)
+    assert joblib.hash(pipeline) == joblib.hash(PIPELINE)
 
 
 def test_frames_have_a_row_per_visit_day():
