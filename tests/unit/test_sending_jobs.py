@@ -1,0 +1,245 @@
+"""The two jobs around a batch transform whose answers are made here."""
+
+import json
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_visits import made_frame
+
+from sending import job
+from sending.__main__ import main
+from sending.send_times import day_number
+from visitcast import schema
+from visitcast.errors import InputError
+
+DATE = date(2026, 11, 24)
+CAMPAIGN = {
+    "Name": "daily",
+    "SendWindow": {"From": 0, "Until": 24},
+    "QuietHours": {"From": 22, "Until": 7},
+    "MinimumGapHours": 20,
+    "LargestHourShare": 1.0,
+    "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
+    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05},
+}
+
+
+@pytest.fixture
+def opt_ml(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPT_ML_DIR", str(tmp_path))
+    monkeypatch.setenv("VISITCAST_FORECAST_DATE", DATE.isoformat())
+    monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
+    monkeypatch.setenv("VISITCAST_CAMPAIGN", json.dumps(CAMPAIGN))
+    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes"):
+        (tmp_path / "processing" / "input" / name).mkdir(parents=True)
+    return tmp_path / "processing"
+
+
+def write_histories(folder, frame):
+    frame = frame.assign(**{schema.VISIT_DATE: pd.to_datetime(frame[schema.VISIT_DATE]).dt.date})
+    lists = frame.groupby(schema.USER_ID).agg(list).reset_index()
+    table = pa.Table.from_pydict(lists.to_dict("list"))
+    pq.write_table(table, folder / "histories" / "part-0")
+
+
+def write_audience(folder, rows):
+    pd.DataFrame(rows).to_csv(folder / "audience" / "audience.csv", index=False)
+
+
+def write_answers(opt_ml, lines):
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (opt_ml / "input" / "answers" / "requests-00000.jsonl.out").write_text(text)
+
+
+def answer_to(line, seed=0):
+    asked = json.loads(line)
+    rng = np.random.default_rng([seed, len(asked["visits"]), ord(asked["user_id"][-1])])
+    first = rng.dirichlet(np.ones(24))
+    return {
+        "user_id": asked["user_id"],
+        "date": asked["date"],
+        "first_visit_hour": first.tolist(),
+        "visit_hour": rng.random(24).tolist(),
+        "best_hour": 3,
+        "confidence": 0.2,
+        "source": "model",
+    }
+
+
+def run_requests(opt_ml, users=40, mean_days=6.0, audience=()):
+    frame = made_frame(users, mean_days)
+    write_histories(opt_ml / "input", frame)
+    write_audience(opt_ml / "input", list(audience) or {"user_id": []})
+    main(["requests"])
+    lines = [line for file in sorted((opt_ml / "output/requests").iterdir()) for line in file.read_text().splitlines()]
+    table = pq.read_table(opt_ml / "output/users/users.parquet")
+    pq.write_table(table, opt_ml / "input/users/users.parquet")
+    return frame, lines, table.to_pandas().set_index("user_id")
+
+
+def test_every_user_gets_a_line_or_a_prior(opt_ml):
+    audience = [
+        {"user_id": "new-1", "platform": "ios", "utc_offset_minutes": -300, "time_zone": "America/New_York"},
+        {"user_id": "new-2", "platform": "", "utc_offset_minutes": "", "time_zone": ""},
+        {"user_id": "user-0003", "platform": "", "utc_offset_minutes": "", "time_zone": "Europe/Berlin"},
+    ]
+    frame, lines, users = run_requests(opt_ml, audience=audience)
+    days = frame.groupby("user_id").size()
+    asked = {json.loads(line)["user_id"] for line in lines}
+    assert asked == set(days.index[days >= 3])
+    assert set(users.index) == set(days.index) | {"new-1", "new-2"}
+    assert users.source.value_counts().to_dict() == {
+        "model": int((days >= 3).sum()),
+        "mixed": int((days < 3).sum()),
+        "prior": 2,
+    }
+    assert users.loc["user-0003", "time_zone"] == "Europe/Berlin"
+    assert users.loc["new-2", ["platform", "utc_offset_minutes"]].tolist() == ["other", 0]
+    by_prior = users[users.source != "model"]
+    assert by_prior.first_visit_hour.map(lambda hours: abs(sum(hours) - 1) < 1e-5).all()
+    assert users[users.source == "model"].first_visit_hour.isna().all()
+
+
+def test_a_line_is_the_endpoints_request(opt_ml):
+    frame, lines, _ = run_requests(opt_ml)
+    line = json.loads(lines[0])
+    assert line["date"] == "2026-11-24"
+    expected = frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("records")
+    assert line["visits"] == expected
+
+
+def test_a_visit_on_the_day_to_forecast_is_refused(opt_ml, monkeypatch):
+    monkeypatch.setenv("VISITCAST_FORECAST_DATE", "2026-11-10")
+    with pytest.raises(InputError, match="not before the date"):
+        run_requests(opt_ml)
+    assert not list((opt_ml / "output" / "requests").glob("*"))
+
+
+def run_plan(opt_ml, lines):
+    write_answers(opt_ml, [answer_to(line) for line in lines])
+    main(["plan"])
+    report = json.loads((opt_ml / "output/report/report.json").read_text())
+    forecasts = pq.read_table(opt_ml / "output/forecasts").to_pandas().set_index("user_id")
+    plans = pq.read_table(opt_ml / "output/plans").to_pandas().set_index("user_id")
+    messages = [
+        json.loads(line) for name in report["message_files"] for line in (opt_ml / "output/messages" / name).open()
+    ]
+    return report, forecasts, plans, messages
+
+
+def test_tables_messages_and_report_agree(opt_ml):
+    _, lines, users = run_requests(opt_ml, audience=[{"user_id": "new", "time_zone": "Asia/Kolkata"}])
+    report, forecasts, plans, messages = run_plan(opt_ml, lines)
+    assert set(forecasts.index) == set(users.index)
+    assert report["users"] == len(users)
+    assert report["sends"]["planned"] == len(plans) == len(messages) == len(users)
+    assert sum(report["sends"]["by_arm"].values()) == len(users)
+    treated = plans[plans.arm == "best_hour"]
+    chances = np.stack(forecasts.loc[treated.index, "visit_hour"].to_list())[:, 7:22]
+    np.testing.assert_array_equal(treated.send_hour, 7 + chances.argmax(axis=1))
+    assert plans.loc["new", "send_at_local"] - plans.loc["new", "send_at_utc"] == pd.Timedelta(hours=5, minutes=30)
+    assert (plans.send_at_local.dt.hour == plans.send_hour).all()
+    by_user = {message["user_id"]: message for message in messages}
+    one = by_user["new"]
+    assert one["send_at_utc"] == plans.loc["new", "send_at_utc"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert len({message["idempotency_key"] for message in messages}) == len(messages)
+    assert not report["drift"]["alarm"]
+
+
+def test_the_same_run_again_gives_the_same_plan(opt_ml):
+    _, lines, _ = run_requests(opt_ml)
+    first = run_plan(opt_ml, lines)[3]
+    for name in ("forecasts", "plans", "messages", "report"):
+        (opt_ml / "output" / name).rename(opt_ml / f"old-{name}")
+    assert run_plan(opt_ml, lines)[3] == first
+
+
+def test_the_gap_since_the_last_push_is_kept(opt_ml):
+    pushed = {"user_id": "user-0001", "last_push_at": "2026-11-23T22:00:00Z"}
+    long_ago = {"user_id": "user-0002", "last_push_at": "2026-11-20T22:00:00Z"}
+    _, lines, _ = run_requests(opt_ml, audience=[pushed, long_ago])
+    report, _, plans, _ = run_plan(opt_ml, lines)
+    assert plans.loc["user-0001", "send_at_utc"] >= pd.Timestamp("2026-11-24T18:00")
+    assert report["sends"]["barred"] == 0
+
+
+def test_no_hour_takes_more_than_its_share(opt_ml, monkeypatch):
+    monkeypatch.setenv("VISITCAST_CAMPAIGN", json.dumps({**CAMPAIGN, "LargestHourShare": 0.1}))
+    _, lines, users = run_requests(opt_ml, users=60)
+    report, _, plans, _ = run_plan(opt_ml, lines)
+    assert plans.send_at_utc.dt.floor("h").value_counts().max() <= 6
+    assert max(report["sends"]["by_utc_hour"].values()) <= 6
+    assert len(plans) + report["sends"]["no_room"] == len(users)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        pytest.param(lambda answers: answers[1:], "asked for and not answered", id="missing"),
+        pytest.param(lambda answers: [*answers, answers[0]], "answered twice", id="twice"),
+        pytest.param(lambda answers: [*answers, {**answers[0], "user_id": "x"}], "not asked for", id="stranger"),
+        pytest.param(lambda answers: [{**answers[0], "date": "2026-11-25"}, *answers[1:]], "is not for", id="date"),
+        pytest.param(
+            lambda answers: [{**answers[0], "first_visit_hour": [0.1] * 24}, *answers[1:]], "sum to 1", id="sum"
+        ),
+        pytest.param(
+            lambda answers: [{**answers[0], "first_visit_hour": [0.5] * 2}, *answers[1:]], "24 hours", id="length"
+        ),
+        pytest.param(
+            lambda answers: [{**answers[0], "visit_hour": [1.5] + [0.1] * 23}, *answers[1:]],
+            "outside 0 to 1",
+            id="range",
+        ),
+        pytest.param(
+            lambda answers: [{**answers[0], "visit_hour": [None] + [0.1] * 23}, *answers[1:]], "that is none", id="NaN"
+        ),
+    ],
+)
+def test_unsound_forecasts_are_not_published(opt_ml, spoil, rule):
+    _, lines, _ = run_requests(opt_ml)
+    write_answers(opt_ml, spoil([answer_to(line) for line in lines]))
+    with pytest.raises(InputError) as error:
+        main(["plan"])
+    assert rule in str(error.value)
+    assert not any((opt_ml / "output" / name).exists() for name in ("forecasts", "plans", "messages", "report"))
+
+
+def test_drift_is_reported(opt_ml):
+    _, lines, _ = run_requests(opt_ml)
+    run_plan(opt_ml, lines)
+    profile = json.loads((opt_ml / "output/report/profile.json").read_text())
+    profile["input: platform"] = [4000, 0, 0, 0]
+    (opt_ml / "input/reference/profile.json").write_text(json.dumps(profile))
+    (opt_ml / "input/reference/evaluation.json").write_text(
+        json.dumps({"model": {"log_loss": 2.4, "best_hour_hit_rate": 0.5}})
+    )
+    (opt_ml / "input/outcomes/q.csv").write_text('"rows","log_loss","best_hour_hit_rate"\n"900","2.9","0.51"\n')
+    for name in ("forecasts", "plans", "messages", "report"):
+        (opt_ml / "output" / name).rename(opt_ml / f"old-{name}")
+    report = run_plan(opt_ml, lines)[0]
+    assert report["drift"]["alarm"]
+    assert [reason.split(" ")[0] for reason in report["drift"]["reasons"]] == ["input:", "realised"]
+
+
+def test_an_unknown_job_is_named():
+    with pytest.raises(InputError, match="no such forecast job"):
+        main(["publish"])
+
+
+def test_messages_say_when(opt_ml):
+    send = {
+        "user_id": "u",
+        "arm": "best_hour",
+        "send_hour": 18,
+        "send_at_utc": datetime(2026, 11, 24, 17),
+        "send_at_local": datetime(2026, 11, 24, 18),
+        "chance": 0.5,
+        "source": "model",
+        "idempotency_key": "0" * 32,
+    }
+    assert job.message(send, "2026-11-24")["send_at_utc"] == "2026-11-24T17:00:00Z"
+    assert day_number(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
