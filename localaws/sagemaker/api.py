@@ -8,8 +8,9 @@ from typing import Any, cast
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.responses import SageMakerResponse
 
+from localaws.sagemaker import tuning
 from localaws.sagemaker.backend import LocalSageMakerBackend
-from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, Job, Kind
+from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 
 PAGE_SIZE = 100
 
@@ -33,6 +34,10 @@ class LocalSageMakerResponse(SageMakerResponse):
         """Answer CreateTransformJob."""
         return self._create(TRANSFORM)
 
+    def create_hyper_parameter_tuning_job(self) -> ActionResult:
+        """Answer CreateHyperParameterTuningJob."""
+        return self._create(TUNING)
+
     def describe_training_job(self) -> ActionResult:
         """Answer DescribeTrainingJob."""
         return self._describe(TRAINING)
@@ -44,6 +49,10 @@ class LocalSageMakerResponse(SageMakerResponse):
     def describe_transform_job(self) -> ActionResult:
         """Answer DescribeTransformJob."""
         return self._describe(TRANSFORM)
+
+    def describe_hyper_parameter_tuning_job(self) -> ActionResult:
+        """Answer DescribeHyperParameterTuningJob."""
+        return self._describe(TUNING)
 
     def stop_training_job(self) -> ActionResult:
         """Answer StopTrainingJob."""
@@ -57,6 +66,10 @@ class LocalSageMakerResponse(SageMakerResponse):
         """Answer StopTransformJob."""
         return self._stop(TRANSFORM)
 
+    def stop_hyper_parameter_tuning_job(self) -> ActionResult:
+        """Answer StopHyperParameterTuningJob."""
+        return self._stop(TUNING)
+
     def list_training_jobs(self) -> ActionResult:
         """Answer ListTrainingJobs."""
         return self._list(TRAINING)
@@ -68,6 +81,21 @@ class LocalSageMakerResponse(SageMakerResponse):
     def list_transform_jobs(self) -> ActionResult:
         """Answer ListTransformJobs."""
         return self._list(TRANSFORM)
+
+    def list_hyper_parameter_tuning_jobs(self) -> ActionResult:
+        """Answer ListHyperParameterTuningJobs."""
+        return self._list(TUNING)
+
+    def list_training_jobs_for_hyper_parameter_tuning_job(self) -> ActionResult:
+        """Answer ListTrainingJobsForHyperParameterTuningJob: all in one page, the oldest first."""
+        job = self._backend.job(TUNING, self._get_param("HyperParameterTuningJobName"))
+        trials = [
+            entry for entry in self._backend.jobs(TRAINING).values() if entry.details.get("TuningJobArn") == job.arn
+        ]
+        config = job.request["HyperParameterTuningJobConfig"]
+        wanted = self._get_param("StatusEquals")
+        found = [tuning.summary(config, trial) for trial in trials if wanted in (None, trial.status)]
+        return ActionResult({"TrainingJobSummaries": found})
 
     def update_endpoint(self) -> ActionResult:
         """Answer UpdateEndpoint."""

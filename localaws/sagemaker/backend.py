@@ -12,14 +12,14 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
 
-from localaws.sagemaker import jobs, processing, training, transform
+from localaws.sagemaker import jobs, processing, training, transform, tuning
 from localaws.sagemaker.endpoints import EndpointHost
-from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, Job, Kind
+from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.validation import MODEL_NAME, check_name, find_image
 from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
 
-_CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check}
+_CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
 
 
 class LocalEndpointConfig(FakeEndpointConfig):
@@ -53,6 +53,7 @@ class LocalSageMakerBackend(SageMakerModelBackend):
         self.training_jobs: dict[str, Job] = {}  # type: ignore[assignment]
         self.processing_jobs: dict[str, Job] = {}  # type: ignore[assignment]
         self.transform_jobs: dict[str, Job] = {}  # type: ignore[assignment]
+        self.hyper_parameter_tuning_jobs: dict[str, Job] = {}  # type: ignore[assignment]
         self._create_lock = threading.Lock()
 
     def reset(self) -> None:
@@ -66,7 +67,12 @@ class LocalSageMakerBackend(SageMakerModelBackend):
 
     def jobs(self, kind: Kind) -> dict[str, Job]:
         """Return the jobs of a kind by name."""
-        return {TRAINING: self.training_jobs, PROCESSING: self.processing_jobs, TRANSFORM: self.transform_jobs}[kind]
+        return {
+            TRAINING: self.training_jobs,
+            PROCESSING: self.processing_jobs,
+            TRANSFORM: self.transform_jobs,
+            TUNING: self.hyper_parameter_tuning_jobs,
+        }[kind]
 
     def create_job(self, kind: Kind, request: Mapping[str, Any]) -> Job:
         """Start a job.
@@ -94,6 +100,7 @@ class LocalSageMakerBackend(SageMakerModelBackend):
             TRAINING: training.run,
             PROCESSING: processing.run,
             TRANSFORM: partial(transform.run, model=model),
+            TUNING: partial(tuning.run, start_training=partial(self.create_job, TRAINING)),
         }
         jobs.start(job, self.workplace, works[kind])
         return job

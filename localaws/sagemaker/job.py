@@ -1,4 +1,4 @@
-"""One training, processing or transform job: its state, and its description as the Describe call answers it."""
+"""One training, processing, transform or tuning job: its state, and its description as the Describe call answers it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FINAL = ("Completed", "Failed", "Stopped")
 
 @dataclass(frozen=True)
 class Kind:
-    """What the three kinds of job call things.
+    """What the kinds of job call things.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Kind:
     resource
         As in the ARN: ``training-job``.
     log_group
-        Where its lines go.
+        Where its lines go; a tuning job has none of its own.
     """
 
     label: str
@@ -37,6 +37,7 @@ class Kind:
 
 TRAINING = Kind("Training", "training-job", "/aws/sagemaker/TrainingJobs")
 PROCESSING = Kind("Processing", "processing-job", "/aws/sagemaker/ProcessingJobs")
+TUNING = Kind("HyperParameterTuning", "hyper-parameter-tuning-job", "")
 TRANSFORM = Kind("Transform", "transform-job", "/aws/sagemaker/TransformJobs")
 
 
@@ -139,5 +140,8 @@ class Job:
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
             f"{label}EndTime": self.ended,
+            # Only a tuning job has these.
+            "TrainingJobStatusCounters": self.details.get("TrainingJobStatusCounters"),
+            "ObjectiveStatusCounters": self.details.get("ObjectiveStatusCounters"),
         }
         return {key: value for key, value in summary.items() if value is not None}

@@ -95,7 +95,7 @@ def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, in
     config = root / "config"
     described = {"ProcessingJobArn": job.arn, **{key: value for key, value in job.request.items() if key != "Tags"}}
     write_json(config / "processingjobconfig.json", described)
-    write_json(config / "resourceconfig.json", instances.resource_config(instances.hosts[number], instance_type))
+    write_json(config / "resourceconfig.json", instances.resource_config(number, instance_type))
     for entry in job.request.get("ProcessingInputs") or []:
         source = entry["S3Input"]
         target = container.local_path(root, source["LocalPath"])

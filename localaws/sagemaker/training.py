@@ -106,15 +106,17 @@ def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, ro
             for channel in channels
         },
     )
-    instance_type = resources.get("InstanceType", "local")
-    write_json(config / "resourceconfig.json", instances.resource_config(instances.hosts[number], instance_type))
+    count = len(instances.hosts)
+    addresses = cluster.loopback_addresses(count) if count > 1 else None
+    described = instances.resource_config(number, resources.get("InstanceType", "local"), addresses)
+    write_json(config / "resourceconfig.json", described)
     for channel in channels:
         transfer.download(
             workplace.store,
             channel["DataSource"]["S3DataSource"],
             root / "input" / "data" / channel["ChannelName"],
             host=number,
-            hosts=len(instances.hosts),
+            hosts=count,
         )
 
 

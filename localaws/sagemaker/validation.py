@@ -14,13 +14,15 @@ MODEL_NAME = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
 NAME_LIMIT = 63
 
 
-def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME) -> str:
+def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit: int = NAME_LIMIT) -> str:
     """Return a resource's name if SageMaker allows it.
 
     Parameters
     ----------
     value, parameter
         The name, and of which request parameter (``TrainingJobName``).
+    limit
+        Most characters.
 
     Raises
     ------
@@ -34,8 +36,8 @@ def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME) -> st
             "Member must not be null"
         )
     constraint = ""
-    if len(value) > NAME_LIMIT:
-        constraint = f"Member must have length less than or equal to {NAME_LIMIT}"
+    if len(value) > limit:
+        constraint = f"Member must have length less than or equal to {limit}"
     elif not re.fullmatch(pattern, value):
         constraint = f"Member must satisfy regular expression pattern: ^{pattern}"
     if constraint:

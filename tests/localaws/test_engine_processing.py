@@ -80,6 +80,42 @@ def test_inputs_arrive_and_outputs_leave(region: Region) -> None:
     assert not (region.home / "jobs" / f"processing-{name}").exists()
 
 
+def test_several_instances_share_the_keys_and_write_to_one_prefix(region: Region) -> None:
+    for number in range(5):
+        region.put(f"sharded/bucket={number}/rows", str(number))
+    uri = f"s3://{region.bucket}/processing-out/{uuid.uuid4().hex}"
+    code = """
+config = json.loads((ml / "config/resourceconfig.json").read_text())
+files = sorted((ml / "processing/input/data").rglob("rows"))
+text = " ".join(path.parent.name + ":" + path.read_text() for path in files)
+(ml / "processing/output/data" / config["current_host"]).write_text(f"{text} of {','.join(config['hosts'])}")
+"""
+    source = input_of(f"s3://{region.bucket}/sharded/")
+    source["S3Input"]["S3DataDistributionType"] = "ShardedByS3Key"
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    name = start(
+        region,
+        *["exec", code],
+        ProcessingInputs=[source],
+        ProcessingOutputConfig=output_to(uri),
+        ProcessingResources={"ClusterConfig": cluster},
+    )
+    assert end_of(region, name)["ProcessingJobStatus"] == "Completed"
+    assert region.get(f"{uri}/algo-1") == b"bucket=0:0 bucket=2:2 bucket=4:4 of algo-1,algo-2"
+    assert region.get(f"{uri}/algo-2") == b"bucket=1:1 bucket=3:3 of algo-1,algo-2"
+
+
+def test_a_prefix_may_end_within_a_name(region: Region) -> None:
+    prefix = f"dataset-{uuid.uuid4().hex}"
+    for name in ("part-1.json", "part-2.json", "shard-1.npz"):
+        region.put(f"{prefix}/{name}", name)
+    code = "print(sorted(path.name for path in (ml / 'processing/input/data').iterdir()))"
+    source = input_of(f"s3://{region.bucket}/{prefix}/part-")
+    name = start(region, "exec", code, ProcessingInputs=[source])
+    assert end_of(region, name)["ProcessingJobStatus"] == "Completed"
+    assert region.log(GROUP, f"{name}/algo-1") == ["['part-1.json', 'part-2.json']"]
+
+
 def test_a_single_object_keeps_its_name(region: Region) -> None:
     uri = region.put("models/one/model.tar.gz", "archive")
     code = "assert (ml / 'processing/input/data/model.tar.gz').read_text() == 'archive'"

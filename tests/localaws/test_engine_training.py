@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from typing import Any
 
@@ -194,7 +195,32 @@ parts = sorted(path.read_text() for path in (ml / "input/data/dataset").iterdir(
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1},
     )
     job = end_of(region, name)
-    assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"algo-1": "024", "algo-2": "13"}
+    assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"127.0.0.1": "024", "127.0.0.2": "13"}
+
+
+def test_several_instances_reach_one_another_on_the_same_port(region: Region) -> None:
+    code = """
+import socket, time
+config = json.loads((ml / "input/config/resourceconfig.json").read_text())
+me, others = config["current_host"], [host for host in config["hosts"] if host != config["current_host"]]
+server = socket.create_server((me, PORT))
+for other in others:
+    while True:
+        try:
+            socket.create_connection((other, PORT)).sendall(me.encode())
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+heard = [server.accept()[0].recv(100).decode() for _ in others]
+(ml / "model" / f"heard-{me}").write_text(" ".join(heard))
+"""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    job = end_of(region, start(region, code.replace("PORT", str(port)), ResourceConfig=resources))
+    heard = region.members(job["ModelArtifacts"]["S3ModelArtifacts"])
+    assert heard == {"heard-127.0.0.1": "127.0.0.2", "heard-127.0.0.2": "127.0.0.1"}
 
 
 def test_a_fault_takes_the_containers_place_once(region: Region) -> None:

@@ -1,0 +1,69 @@
+"""ParameterRanges of a tuning job: values are drawn from them, as texts, which is what hyperparameters are."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+SPREAD_FOR_LOGARITHMS = 10.0
+"""With ScalingType Auto a range is searched by its logarithm when its ends are so many times apart."""
+
+
+def names(ranges: Mapping[str, Any]) -> list[str]:
+    """Return the names of the hyperparameters that have a range."""
+    return [entry["Name"] for _, entry in _entries(ranges)]
+
+
+def draw(ranges: Mapping[str, Any], generator: random.Random) -> dict[str, str]:
+    """Draw a value for every hyperparameter.
+
+    Parameters
+    ----------
+    ranges
+        ``IntegerParameterRanges``, ``ContinuousParameterRanges`` and ``CategoricalParameterRanges`` of the API.
+
+    Raises
+    ------
+    ValidationError
+        A range is none.
+    """
+    return {entry["Name"]: _value(kind, entry, generator) for kind, entry in _entries(ranges)}
+
+
+def _entries(ranges: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for kind in ("Integer", "Continuous", "Categorical"):
+        for entry in ranges.get(f"{kind}ParameterRanges") or []:
+            yield kind, entry
+
+
+def _value(kind: str, entry: Mapping[str, Any], generator: random.Random) -> str:
+    if kind == "Categorical":
+        return str(generator.choice(entry["Values"]))
+    try:
+        low, high = float(entry["MinValue"]), float(entry["MaxValue"])
+    except ValueError as error:
+        raise ValidationError(f"Range of {entry['Name']}: {error}") from error
+    if low > high:
+        raise ValidationError(f"Range of {entry['Name']}: MinValue {low:g} is greater than MaxValue {high:g}.")
+    value = _between(low, high, entry.get("ScalingType", "Auto"), generator)
+    # Rounding could leave the range by a hair.
+    value = min(max(value, low), high)
+    return str(round(value)) if kind == "Integer" else repr(value)
+
+
+def _between(low: float, high: float, scaling: str, generator: random.Random) -> float:
+    if scaling == "Auto":
+        scaling = "Logarithmic" if low > 0 and high / low >= SPREAD_FOR_LOGARITHMS else "Linear"
+    if scaling == "Logarithmic":
+        if low <= 0:
+            raise ValidationError("Logarithmic scaling needs a MinValue greater than 0.")
+        return math.exp(generator.uniform(math.log(low), math.log(high)))
+    if scaling == "ReverseLogarithmic":
+        if not (low >= 0 and high < 1):
+            raise ValidationError("Reverse logarithmic scaling needs a range within 0 <= x < 1.")
+        return 1 - math.exp(generator.uniform(math.log(1 - high), math.log(1 - low)))
+    return generator.uniform(low, high)

@@ -1,0 +1,188 @@
+"""Hyperparameter tuning jobs: training jobs with values drawn from ranges; the best one is reported.
+
+Names, limits and counters are from the SageMaker API Reference, CreateHyperParameterTuningJob and
+DescribeHyperParameterTuningJob. Every strategy here is random search; AWS's Bayesian one learns from earlier jobs.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+from localaws.sagemaker import training
+from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.job import FINAL, Job
+from localaws.sagemaker.parameter_ranges import draw, names
+from localaws.sagemaker.validation import check_name
+from localaws.sagemaker.workplace import Workplace
+
+NAME_LIMIT = 32
+"""Shorter than for other jobs: training jobs are called after their tuning job."""
+
+FAILURES_BEFORE_THE_END = 5
+"""A tuning job without any success gives up after so many failed training jobs."""
+
+OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
+"""SageMaker passes the objective's name to every training job of a tuning job under this name."""
+
+POLL_SECONDS = 0.1
+
+StartTraining = Callable[[Mapping[str, Any]], Job]
+
+
+def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+
+    Raises
+    ------
+    ValidationError
+        Name, strategy, ranges, objective or the definition of the training jobs cannot be used.
+    """
+    check_name(request["HyperParameterTuningJobName"], "HyperParameterTuningJobName", limit=NAME_LIMIT)
+    config = request["HyperParameterTuningJobConfig"]
+    if config.get("Strategy") not in ("Random", "Bayesian"):
+        raise ValidationError(f"The local region tunes by Random or Bayesian, not by {config.get('Strategy')}.")
+    definition = request.get("TrainingJobDefinition")
+    if not definition:
+        raise ValidationError("The local region tunes one TrainingJobDefinition.")
+    metrics = definition["AlgorithmSpecification"].get("MetricDefinitions") or []
+    if (objective := config["HyperParameterTuningJobObjective"]["MetricName"]) not in [
+        metric["Name"] for metric in metrics
+    ]:
+        raise ValidationError(f"Objective metric {objective} is not among the MetricDefinitions.")
+    tuned = draw(config.get("ParameterRanges") or {}, random.Random(0))  # noqa: S311 - only to look at
+    static = definition.get("StaticHyperParameters") or {}
+    if not tuned:
+        raise ValidationError("At least one parameter range must be specified.")
+    if both := sorted(tuned.keys() & static.keys()):
+        raise ValidationError(f"Hyperparameters are both static and in a range: {', '.join(both)}")
+    training.check(_training_request(request, "check", tuned), workplace)
+    static = {**static, OBJECTIVE_HYPERPARAMETER: objective}
+    return {"TrainingJobDefinition": {**definition, "StaticHyperParameters": static}, **_progress(config, [])}
+
+
+def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTraining) -> Outcome:
+    """Run a tuning job to its end.
+
+    Raises
+    ------
+    JobError
+        With the FailureReason: no training job succeeded.
+    """
+    del workplace, folder  # the training jobs have their own
+    config = job.request["HyperParameterTuningJobConfig"]
+    limits = config["ResourceLimits"]
+    wanted, parallel = int(limits["MaxNumberOfTrainingJobs"]), int(limits["MaxParallelTrainingJobs"])
+    generator = random.Random(str(config.get("RandomSeed", job.name)))  # noqa: S311 - a search, not a secret
+    trials: list[Job] = []
+    while not job.stop_requested.is_set():
+        while len(trials) < wanted and len(_running(trials)) < parallel and not _is_hopeless(trials):
+            name = f"{job.name}-{len(trials) + 1:03d}-{uuid.uuid4().hex[:8]}"
+            trial = start_training(_training_request(job.request, name, draw(config["ParameterRanges"], generator)))
+            trial.details["TuningJobArn"] = job.arn
+            trials.append(trial)
+        job.details.update(_progress(config, trials))
+        if not _running(trials):
+            break
+        job.stop_requested.wait(POLL_SECONDS)
+    for trial in trials:
+        trial.stop()  # those that have ended stay as they are
+    while _running(trials):
+        time.sleep(POLL_SECONDS)
+    job.details.update(_progress(config, trials))
+    if job.stop_requested.is_set():
+        return "Stopped"
+    if "BestTrainingJob" not in job.details:
+        raise JobError(
+            f"No training job succeeded after {len(trials)} attempts. For additional details, please take a look at "
+            "the training job failures by listing training jobs for the hyperparameter tuning job."
+        )
+    return "Completed"
+
+
+def summary(config: Mapping[str, Any], trial: Job) -> dict[str, Any]:
+    """Describe a training job as its tuning job does.
+
+    Parameters
+    ----------
+    config
+        HyperParameterTuningJobConfig.
+    trial
+        The training job.
+    """
+    wanted = config["HyperParameterTuningJobObjective"]
+    value = _objective_value(config, trial)
+    status = "Pending" if trial.status not in FINAL else "Failed" if value is None else "Succeeded"
+    tuned = {name: trial.request["HyperParameters"][name] for name in names(config["ParameterRanges"])}
+    described = {
+        "TrainingJobName": trial.name,
+        "TrainingJobArn": trial.arn,
+        "CreationTime": trial.created,
+        "TrainingStartTime": trial.started,
+        "TrainingEndTime": trial.ended,
+        "TrainingJobStatus": trial.status,
+        "TunedHyperParameters": tuned,
+        "FailureReason": trial.failure_reason,
+        "FinalHyperParameterTuningJobObjectiveMetric": None if value is None else {**wanted, "Value": value},
+        "ObjectiveStatus": status,
+    }
+    return {key: entry for key, entry in described.items() if entry is not None}
+
+
+def _progress(config: Mapping[str, Any], trials: Sequence[Job]) -> dict[str, Any]:
+    """Return the counters of a tuning job's description, and its best training job as soon as there is one."""
+    states = Counter(trial.status for trial in trials)
+    objectives = Counter(summary(config, trial)["ObjectiveStatus"] for trial in trials)
+    progress: dict[str, Any] = {
+        "TrainingJobStatusCounters": {
+            "Completed": states["Completed"],
+            "InProgress": states["InProgress"] + states["Stopping"],
+            "RetryableError": 0,
+            "NonRetryableError": states["Failed"],
+            "Stopped": states["Stopped"],
+        },
+        "ObjectiveStatusCounters": {name: objectives[name] for name in ("Succeeded", "Pending", "Failed")},
+    }
+    scored = [(value, trial) for trial in trials if (value := _objective_value(config, trial)) is not None]
+    if scored:
+        choose = min if config["HyperParameterTuningJobObjective"]["Type"] == "Minimize" else max
+        progress["BestTrainingJob"] = summary(config, choose(scored, key=lambda entry: entry[0])[1])
+    return progress
+
+
+def _objective_value(config: Mapping[str, Any], trial: Job) -> float | None:
+    """Return the objective's final value of a completed training job; None when it has printed none."""
+    if trial.status != "Completed":
+        return None
+    wanted = config["HyperParameterTuningJobObjective"]["MetricName"]
+    metrics = trial.details.get("FinalMetricDataList", [])
+    return next((metric["Value"] for metric in metrics if metric["MetricName"] == wanted), None)
+
+
+def _training_request(request: Mapping[str, Any], name: str, tuned: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request of one training job."""
+    definition = dict(request["TrainingJobDefinition"])
+    static = definition.pop("StaticHyperParameters", {})
+    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
+    return {
+        **definition,
+        "TrainingJobName": name,
+        "HyperParameters": {**static, OBJECTIVE_HYPERPARAMETER: objective, **tuned},
+    }
+
+
+def _running(trials: Sequence[Job]) -> list[Job]:
+    return [trial for trial in trials if trial.status not in FINAL]
+
+
+def _is_hopeless(trials: Sequence[Job]) -> bool:
+    states = Counter(trial.status for trial in trials)
+    return states["Failed"] >= FAILURES_BEFORE_THE_END and not states["Completed"]
