@@ -1,12 +1,14 @@
-"""The forecaster's network: a causal GRU over a user's visit days with two heads.
+"""The forecaster's network: a causal GRU over a user's visit days, and two ways from there to the hours.
 
 ::
 
     visit of day r-1 --GRU-->  state  --+
-                                        +--> Dense(relu) --+--> first-visit hour, 24 logits (+ log of the prior)
-    calendar and histograms of day r  --+                  +--> visited hours, 24 logits
+                                        +--> Dense(relu) --+--> Dense: first-visit hour, visited hours
+    calendar and histograms of day r  --+                  |                                   +
+                               |                           +--> HourHead: the same per hour, from the
+                               +--- blocks of 24 hours --------> histograms around the hour
 
-The logits of the first head start at zero, so that an untrained network forecasts the prior.
+The first-visit logits start at the log of the prior, so that an untrained network forecasts the prior.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.hour_head import HourHead
+from visitcast.histogram_features import HOUR_COLUMNS
 from visitcast.schema import HOURS
 
 HIDDEN_UNITS = 128
@@ -33,7 +37,7 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     visit_width : int
         Features F of a visit day.
     target_width : int
-        Features G of the day to forecast.
+        Features G of the day to forecast; those of :data:`HOUR_COLUMNS` hold blocks of one column per hour.
     units : int
         Width of the GRU's state.
 
@@ -53,9 +57,11 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     state = layers.GRU(units, return_sequences=True, name="gru")(visit * masks[0])
     joined = layers.Concatenate()([state * masks[1], target])
     hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * masks[2]
+    scores = HourHead(name="hour_head")(hidden, target[..., HOUR_COLUMNS])
     correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
     visited = layers.Dense(HOURS, name="visited")(hidden)
-    return keras.Model([visit, target, log_prior, *masks], [correction + log_prior, visited], name="visit_hours")
+    logits = [correction + log_prior + scores[..., 0], visited + scores[..., 1]]
+    return keras.Model([visit, target, log_prior, *masks], logits, name="visit_hours")
 
 
 def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:

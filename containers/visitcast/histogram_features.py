@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast import schema
-from visitcast.histograms import Channel, shares, smooth, visit_days_behind
+from visitcast.histograms import VISITED_CHANNELS, Channel, shares, smooth, visit_days_behind
 
 PRIOR_WEIGHT: Final = 8
 """Visit days that the hour shares over all users are worth in a user's shares."""
@@ -20,7 +20,13 @@ _WEIGHT_OF: Final = (
     Channel.FIRST_40,
     Channel.FIRST_30_CALENDAR_DAYS,
     Channel.FIRST_SAME_DAY_TYPE_40,
+    Channel.FIRST_SAME_WEEKDAY_10,
 )
+
+HOUR_BLOCKS: Final = 1 + len(_SHARES_OF)
+"""Blocks of 24 columns, one column per hour: the log prior and each channel's shares."""
+HOUR_COLUMNS: Final = slice(-(HOUR_BLOCKS * schema.HOURS + len(_WEIGHT_OF)), -len(_WEIGHT_OF))
+"""Where these blocks lie among the target features, which :func:`histogram_features` ends."""
 
 
 def log_prior(first_hour_shares: NDArray[np.float32], histograms: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -52,7 +58,7 @@ def histogram_features(
     """
     columns = [log_prior(first_hour_shares, histograms) + 3]  # Log of 1/24 is about -3: centred on zero.
     for channel in _SHARES_OF:
-        if channel in (Channel.VISITED_ALL, Channel.VISITED_15):
+        if channel in VISITED_CHANNELS:
             prior, days = visited_shares, visit_days_behind(channel, histograms)
         else:
             prior, days = first_hour_shares, None

@@ -32,18 +32,25 @@ class Channel(IntEnum):
     FIRST_30_CALENDAR_DAYS = 4
     FIRST_SAME_DAY_TYPE_40 = 5
     """Only days of the target's type (working day or weekend), half-life 40 such days."""
-    VISITED_ALL = 6
-    VISITED_15 = 7
+    FIRST_SAME_WEEKDAY_10 = 6
+    """Only days of the target's day of the week, half-life 10 such days."""
+    VISITED_ALL = 7
+    VISITED_15 = 8
+    VISITED_3 = 9
+    VISITED_SAME_WEEKDAY_10 = 10
 
+
+VISITED_CHANNELS: Final = tuple(channel for channel in Channel if channel >= Channel.VISITED_ALL)
 
 _FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
 _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
+_SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
 
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
 _NEGLIGIBLE_WEIGHT: Final = 1e-7
 
-# Factor per visit day. The calendar channel decays by the gap in days instead, the day-type channels (one for working
-# days, one for weekends, kept beside) only on a day of their type.
+# Factor per visit day. The calendar channel decays by the gap in days instead, the channels of a day type or a weekday
+# (one for each of them, kept beside) only on a day of their kind.
 _DECAY_PER_VISIT: Final = {
     Channel.FIRST_ALL: 1.0,
     Channel.FIRST_40: 0.5 ** (1 / 40),
@@ -51,14 +58,22 @@ _DECAY_PER_VISIT: Final = {
     Channel.FIRST_3: 0.5 ** (1 / 3),
     Channel.FIRST_30_CALENDAR_DAYS: 1.0,
     Channel.FIRST_SAME_DAY_TYPE_40: 0.5 ** (1 / 40),
+    Channel.FIRST_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
     Channel.VISITED_ALL: 1.0,
     Channel.VISITED_15: 0.5 ** (1 / 15),
+    Channel.VISITED_3: 0.5 ** (1 / 3),
+    Channel.VISITED_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
 }
 
 
 def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Whether a day (days since 1970-01-01, a Thursday) is a Saturday or a Sunday."""
-    return (visit_date + 3) % 7 >= 5
+    return weekday(visit_date) >= 5
+
+
+def weekday(visit_date: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Day of the week of a day (days since 1970-01-01, a Thursday); Monday is 0."""
+    return (visit_date.astype(np.int64) + 3) % 7
 
 
 def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
@@ -83,24 +98,29 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
     visited = hour_flags(dataset.hourly_visits)
     calendar_decay = (0.5 ** (days_since_last_visit(dataset) / CALENDAR_HALF_LIFE_DAYS)).astype(np.float32)
-    weekend = is_weekend(dataset.visit_date).astype(np.int64)
+    day_type_of_row = is_weekend(dataset.visit_date).astype(np.int64)
+    weekday_of_row = weekday(dataset.visit_date)
     decay = np.array([_DECAY_PER_VISIT[channel] for channel in Channel], dtype=np.float32)[:, None]
     same_type = Channel.FIRST_SAME_DAY_TYPE_40
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
     state = np.zeros((len(lengths), len(Channel), HOURS), dtype=np.float32)
     by_day_type = np.zeros((len(lengths), 2, HOURS), dtype=np.float32)
+    by_weekday = np.zeros((len(lengths), 7, len(_SAME_WEEKDAY), HOURS), dtype=np.float32)
     for position, users in enumerate(active):
         rows = starts[:users] + position
         now = state[:users]
         now[:, Channel.FIRST_30_CALENDAR_DAYS] *= calendar_decay[rows, None]
-        day_type = (np.arange(users), weekend[rows])
+        day_type = (np.arange(users), day_type_of_row[rows])
+        same_day = (np.arange(users), weekday_of_row[rows])
         now[:, same_type] = by_day_type[day_type]
+        now[:, _SAME_WEEKDAY] = by_weekday[same_day]
         out[rows] = now
         now *= decay
         now[:, _FIRST] += first[rows, None]
         now[:, _VISITED] += visited[rows, None]
         by_day_type[day_type] = now[:, same_type]
+        by_weekday[same_day] = now[:, _SAME_WEEKDAY]
     return out
 
 
@@ -117,14 +137,18 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     past[last] = False
     user, rows = user[past], np.flatnonzero(past)
 
-    date, weekend = dataset.visit_date, is_weekend(dataset.visit_date)
-    same_type = weekend[rows] == weekend[last][user]
+    date = dataset.visit_date
     later_days = (last[user] - 1 - rows).astype(np.float64)
-    later_same_type = _later_in_user(same_type, user, len(lengths))
     weights = {channel: factor**later_days for channel, factor in _DECAY_PER_VISIT.items()}
     weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** ((date[last][user] - date[rows]) / CALENDAR_HALF_LIFE_DAYS)
-    same = Channel.FIRST_SAME_DAY_TYPE_40
-    weights[same] = np.where(same_type, _DECAY_PER_VISIT[same] ** later_same_type, 0.0)
+    for kind, channels in (
+        (is_weekend(date), (Channel.FIRST_SAME_DAY_TYPE_40,)),
+        (weekday(date), _SAME_WEEKDAY),
+    ):
+        same = kind[rows] == kind[last][user]
+        later_same = _later_in_user(same, user, len(lengths))
+        for channel in channels:
+            weights[channel] = np.where(same, _DECAY_PER_VISIT[channel] ** later_same, 0.0)
 
     first_bin = user * HOURS + dataset.first_visit_hour[rows]
     visit, hour = np.nonzero(hour_flags(dataset.hourly_visits[rows]))
@@ -210,15 +234,18 @@ def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDAr
     Parameters
     ----------
     channel : Channel
-        ``VISITED_ALL`` or ``VISITED_15``.
+        One of ``VISITED_CHANNELS``.
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms.
 
     Returns
     -------
     float32 array [rows, 1]
-        ``1 + a + a^2 + ...``, one term per earlier visit day.
+        ``1 + a + a^2 + ...``, one term per earlier visit day that the channel counts.
     """
+    if channel is Channel.VISITED_SAME_WEEKDAY_10:
+        same_weekday: NDArray[np.float32] = histograms[:, Channel.FIRST_SAME_WEEKDAY_10].sum(axis=1, keepdims=True)
+        return same_weekday
     days: NDArray[np.float32] = histograms[:, Channel.FIRST_ALL].sum(axis=1, keepdims=True)
     decay = _DECAY_PER_VISIT[channel]
     if decay == 1:

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,6 +8,7 @@ from made_visits import datasets, history_of, made_dataset
 
 from visitcast.dataset import hour_flags, with_target_days
 from visitcast.histograms import (
+    VISITED_CHANNELS,
     Channel,
     circular_kernel,
     decayed_histograms,
@@ -25,14 +28,19 @@ def weights_of_earlier_days(channel, dates, target):
             return np.ones(len(dates))
         case Channel.FIRST_40 | Channel.FIRST_10 | Channel.FIRST_3:
             return 0.5 ** (visits_ago / int(channel.name.removeprefix("FIRST_")))
-        case Channel.VISITED_15:
-            return 0.5 ** (visits_ago / 15)
+        case Channel.VISITED_15 | Channel.VISITED_3:
+            return 0.5 ** (visits_ago / int(channel.name.removeprefix("VISITED_")))
         case Channel.FIRST_30_CALENDAR_DAYS:
             return 0.5 ** ((target - dates) / 30)
         case Channel.FIRST_SAME_DAY_TYPE_40:
-            same = is_weekend(dates) == is_weekend(target)
-            same_ago = np.cumsum(same[::-1])[::-1] - 1
-            return same * 0.5 ** (same_ago / 40)
+            return decayed_among(is_weekend(dates) == is_weekend(target), half_life=40)
+        case Channel.FIRST_SAME_WEEKDAY_10 | Channel.VISITED_SAME_WEEKDAY_10:
+            return decayed_among((target - dates) % 7 == 0, half_life=10)
+
+
+def decayed_among(same, half_life):
+    """Weigh the days of the target's kind by how many of them came since."""
+    return same * 0.5 ** ((np.cumsum(same[::-1])[::-1] - 1) / half_life)
 
 
 def by_hand(dataset):
@@ -72,10 +80,12 @@ def test_a_row_depends_on_earlier_days_alone_and_a_user_alone_gets_the_same_bits
 @settings(max_examples=15, deadline=None)
 def test_visit_days_behind_a_channel_are_its_decayed_days(dataset):
     histograms = decayed_histograms(dataset)
-    for channel in (Channel.VISITED_ALL, Channel.VISITED_15):
-        decay = 1.0 if channel is Channel.VISITED_ALL else 0.5 ** (1 / 15)
-        earlier = histograms[:, Channel.FIRST_ALL].sum(axis=1)
-        expected = [sum(decay**k for k in range(round(days))) for days in earlier.tolist()]
+    for channel in VISITED_CHANNELS:
+        expected = [
+            weights_of_earlier_days(channel, dataset.visit_date[start:row], dataset.visit_date[row]).sum()
+            for start, end in itertools.pairwise(dataset.offsets)
+            for row in range(start, end)
+        ]
         np.testing.assert_allclose(visit_days_behind(channel, histograms)[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 

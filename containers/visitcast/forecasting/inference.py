@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.forecasting.hour_head import hour_scores
 from visitcast.forecasting.rows import Rows
 from visitcast.forecasting.sequences import Pieces, cut
+from visitcast.histogram_features import HOUR_COLUMNS
 
 SEQUENCES_AT_ONCE = 256
 """The working set of a step fits into a core's second-level cache."""
@@ -226,8 +228,9 @@ def heads(weights: Weights, state: Float, target: Float, log_prior: Float) -> tu
     """
     joined = np.concatenate([state, target], axis=1)
     hidden = np.maximum(joined @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-    first_hour = hidden @ weights["first_hour/kernel"] + weights["first_hour/bias"] + log_prior
-    visited = hidden @ weights["visited/kernel"] + weights["visited/bias"]
+    first_scores, visited_scores = hour_scores(weights, hidden, target[:, HOUR_COLUMNS])
+    first_hour = hidden @ weights["first_hour/kernel"] + weights["first_hour/bias"] + log_prior + first_scores
+    visited = hidden @ weights["visited/kernel"] + weights["visited/bias"] + visited_scores
     return first_hour, visited
 
 
