@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from demo import stack
 from demo.errors import DemoError
+from demo.evaluation_report import fetch_report
 from demo.events import read_events
 from demo.execution import Execution, execute, explanation
 from demo.forecast import ask, example_request, read_visits
@@ -65,6 +66,8 @@ def run_demo(options: Options, console: Console) -> int:
         path = write_summary(options.output, summary)
     print_report(console, summary)
     console.print(f"\nWritten: {path}", markup=False)
+    if outcome.report is not None:
+        console.print(f"Report of the evaluation, for a browser: {outcome.report}", markup=False)
     return 0 if summary["status"] == "SUCCEEDED" and outcome.failure is None else 1
 
 
@@ -106,6 +109,9 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         )
         outcome.execution = execution
         outcome.evaluation = evaluation_of(execution)
+        if outcome.evaluation is not None:
+            evaluation_key = run_plan(execution.states)["Keys"]["Evaluation"]
+            outcome.report = fetch_report(boto3.client("s3"), deployed.bucket, evaluation_key, options.output)
         if execution.status != "SUCCEEDED":
             outcome.failure = explanation(execution)
         if truth is not None and outcome.evaluation is not None:

@@ -30,6 +30,8 @@ class Outcome:
         None when the demo ended before there was one.
     evaluation : dict or None
         evaluation.json of the run.
+    report : Path or None
+        The evaluation's report for people, on this machine.
     best_possible_log_loss : float or None
         In nats; None for events whose truth nobody knows.
     endpoint : dict or None
@@ -44,6 +46,7 @@ class Outcome:
     events: int | None = None
     execution: Execution | None = None
     evaluation: dict[str, Any] | None = None
+    report: Path | None = None
     best_possible_log_loss: float | None = None
     endpoint: dict[str, Any] | None = None
     failure: str | None = None
@@ -76,6 +79,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "evaluation": {
             "model": evaluation.get("model"),
             "baselines": evaluation.get("baselines", {}),
+            "report": str(outcome.report) if outcome.report else None,
             "best_possible_log_loss": outcome.best_possible_log_loss,
         },
         "gate": {"passed": gate.get("passed"), "reasons": gate.get("reasons", [])},

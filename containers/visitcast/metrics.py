@@ -164,8 +164,11 @@ def _hits(best_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> NDArray[
 
 def select(outcomes: Outcomes, rows: NDArray[Any]) -> Outcomes:
     """Keep some rows, given as a mask or as numbers."""
-    values: dict[str, Any] = {field.name: getattr(outcomes, field.name) for field in fields(Outcomes)}
-    return Outcomes(**{name: None if value is None else value[rows] for name, value in values.items()})
+    kept: dict[str, Any] = {
+        field.name: None if (values := getattr(outcomes, field.name)) is None else values[rows]
+        for field in fields(Outcomes)
+    }
+    return Outcomes(**kept)
 
 
 def row_losses(outcomes: Outcomes) -> dict[str, NDArray[Any] | None]:

@@ -97,7 +97,17 @@ def test_summary_of_a_good_run(tmp_path: Path) -> None:
     ]
     run = execution(*states)
     endpoint = {"name": "e", "config": "c", "status": "InService", "action": endpoint_action(run), "forecast": FORECAST}
-    outcome = Outcome(9.0, 1.0, 100, run, evaluation_of(run), 2.3, endpoint)
+    outcome = Outcome(
+        seconds_total=9.0,
+        seconds_setup=1.0,
+        seconds_upload=0.5,
+        events=100,
+        execution=run,
+        evaluation=evaluation_of(run),
+        report=Path("build/report.html"),
+        best_possible_log_loss=2.3,
+        endpoint=endpoint,
+    )
     summary = json.loads(write_summary(tmp_path / "new", summarise(outcome)).read_text())
     assert summary == {
         "status": "SUCCEEDED",
@@ -106,11 +116,17 @@ def test_summary_of_a_good_run(tmp_path: Path) -> None:
         "seconds": {
             "total": 9.0,
             "setup": 1.0,
+            "upload": 0.5,
             "states": {"Wait": 4.0, "Read evaluation": 1.0, "Create endpoint": 1.0},
         },
         "states": ["Wait", "Wait", "Read evaluation", "Create endpoint"],
         "data": {"events": 100, **EVALUATION["data"]},
-        "evaluation": {"model": SCORES, "baselines": EVALUATION["baselines"], "best_possible_log_loss": 2.3},
+        "evaluation": {
+            "model": SCORES,
+            "baselines": EVALUATION["baselines"],
+            "report": "build/report.html",
+            "best_possible_log_loss": 2.3,
+        },
         "gate": EVALUATION["gate"],
         "endpoint": {**endpoint, "action": "created"},
     }

@@ -83,27 +83,56 @@ def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dat
     assert not list(root.glob("model/*"))
 
 
-def test_a_fold_reports_its_own_test_rows(tmp_path: Path, dataset: Path) -> None:
-    root = training_root(tmp_path, dataset, epochs="1", units="8", fold="1", folds="2")
+@pytest.fixture(scope="module")
+def fold(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
+    """Root folder of the only fold's training job."""
+    root = training_root(tmp_path_factory.mktemp("fold"), dataset, epochs="1", units="8", fold="1", folds="1")
     code, out, err = finish(start("training", "train", root=root))
     assert code == 0, err
     for metric in ("log_loss", "mae_hours", "rmse_hours", "best_hour_hit_rate"):
         assert f"final_test_{metric}=" in out
+    return root
 
 
-@pytest.mark.parametrize("production", [pytest.param("", id="no production"), pytest.param("old", id="production")])
-def test_evaluation_scores_model_and_baselines(tmp_path: Path, trained: Path, dataset: Path, production: str) -> None:
-    shutil.copytree(dataset, tmp_path / "processing/input/dataset")
-    for channel in ("model", "production"):
-        archive = tmp_path / "processing/input" / channel / "model.tar.gz"
-        archive.parent.mkdir(parents=True)
-        with tarfile.open(archive, "w:gz") as tar:
-            tar.add(trained / "model", arcname=".")
-    arguments = ["evaluate", "--max-rmse-hours", "0.01", "--max-mae-hours", "none", "--must-beat", "none"]
-    arguments += ["--non-inferiority-margin", "0.005"]
-    code, _, err = finish(start("training", *arguments, root=tmp_path, VISITCAST_PRODUCTION_CONFIG=production))
+def pack(folder: Path, archive: Path) -> None:
+    """What SageMaker makes of a job's folder."""
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, arcname=".")
+
+
+def test_a_fold_leaves_its_scores_and_the_baselines(fold: Path) -> None:
+    left = json.loads((fold / "output/data/fold.json").read_text())
+    assert (left["fold"], left["folds"]) == (1, 1)
+    assert 0 < left["model"]["log_loss"] < np.log(24)
+    assert {GLOBAL_HISTOGRAM, TUNED_HISTOGRAM} < set(left["baselines"])
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["first run", "production and folds"])
+def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[bool, Path]:
+    """Whether there were production and folds, and the folder of evaluation.json and the report."""
+    trained, dataset, fold = (request.getfixturevalue(name) for name in ("trained", "dataset", "fold"))
+    root = tmp_path_factory.mktemp("evaluation")
+    inputs = root / "processing/input"
+    shutil.copytree(dataset, inputs / "dataset")
+    pack(trained / "model", inputs / "model/model.tar.gz")
+    arguments = ["evaluate", "--max-rmse-hours", "0.01", "--max-mae-hours", "none", "--must-beat", "global_histogram"]
+    environment = {}
+    if request.param:
+        pack(trained / "model", inputs / "production/model.tar.gz")
+        pack(fold / "output/data", inputs / "folds/visitcast-train-f1-0-a/output/output.tar.gz")
+        arguments += ["--must-hold-in-cross-validation", "true", "--non-inferiority-margin", "0.005"]
+        environment = {"VISITCAST_PRODUCTION_CONFIG": "old", "VISITCAST_FOLDS": "1"}
+    code, _, err = finish(start("training", *arguments, root=root, **environment))
     assert code == 0, err
-    evaluation = json.loads((tmp_path / "processing/output/evaluation/evaluation.json").read_text())
+    return request.param, root / "processing/output/evaluation"
+
+
+def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> None:
+    with_production, folder = evaluated
+    text = (folder / "evaluation.json").read_text()
+    assert len(text) < 200_000
+    evaluation = json.loads(text)
     assert set(evaluation["baselines"]) == {
         GLOBAL_HISTOGRAM,
         LAST_HOUR,
@@ -113,14 +142,35 @@ def test_evaluation_scores_model_and_baselines(tmp_path: Path, trained: Path, da
     }
     assert evaluation["baselines"][LAST_HOUR]["log_loss"] is None
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
+    assert set(evaluation["intervals"]) == set(evaluation["model"])
+    assert set(evaluation["differences"]) == set(evaluation["baselines"])
+    for groups in evaluation["groups"].values():
+        assert sum(group["rows"] for group in groups) == evaluation["data"]["test_rows"]
+    for bins in evaluation["reliability"].values():
+        assert sum(one["rows"] for one in bins) == evaluation["data"]["test_rows"]
     gate = evaluation["gate"]
     assert (gate["passed"], gate["within_absolute_limits"], gate["beats_production"]) == (False, False, True)
-    if production:
+    if with_production:
         # The same model against itself: the paired difference is nought, and that is not worse.
         difference = evaluation["production"]["log_loss_difference"]
         assert difference["mean"] == difference["low"] == difference["high"] == 0
+        (fold,) = evaluation["cross_validation"]["folds"]
+        assert evaluation["cross_validation"]["mean"] == fold["model"]
     else:
         assert evaluation["production"] is None
+        assert evaluation["cross_validation"] is None
+
+
+def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Path], trained: Path) -> None:
+    with_production, folder = evaluated
+    page = (folder / "report.html").read_text()
+    assert "Rejected: the endpoint stays as it is." in page
+    assert ("endpoint configuration old" in page) is with_production
+    assert ("1 of 1" in page) is with_production
+    assert "Learning curves over 2 epochs" in page
+    users = set(VISITS[schema.USER_ID])
+    assert not [user for user in users if user in page]
+    assert sorted(file.name for file in folder.iterdir()) == ["evaluation.json", "report.html"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,20 @@
+"""Fetches the evaluation's report for people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+REPORT = "report.html"
+
+
+def fetch_report(s3: S3Client, bucket: str, evaluation_key: str, folder: Path) -> Path:
+    """Copy the report, which lies beside ``evaluation.json``, into `folder`; an older one stays until it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{REPORT}.{os.getpid()}"
+    s3.download_file(bucket, f"{evaluation_key.rpartition('/')[0]}/{REPORT}", str(partial))
+    return partial.replace(folder / REPORT)

@@ -1,0 +1,233 @@
+"""The report: whole, self-contained, accessible, and safe against names that are HTML."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import asdict
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from made_visits import AS_OF, made_dataset
+
+from training import comparison, evaluate, folds, gate, groups, report
+from training.report import examples, wording
+from visitcast.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
+from visitcast.dataset import hour_flags, user_of_row
+from visitcast.forecasting.forecaster import Forecast
+from visitcast.histograms import decayed_histograms
+from visitcast.manifest import Counts, CutOffs, Manifest
+from visitcast.metrics import METRICS, probability_outcomes, summarise
+from visitcast.protocol import split
+
+HOSTILE = """<script src="https://evil.example/x.js"></script>'"&"""
+SECTIONS = [
+    "verdict",
+    "metrics",
+    "differences",
+    "groups",
+    "calibration",
+    "hours",
+    "examples",
+    "cross-validation",
+    "training",
+    "provenance",
+]
+DATASET = made_dataset(users=60, mean_days=40, seed=2)
+PARTS = split(DATASET)
+METADATA = {
+    "hyperparameters": {"epochs": 2, "note": HOSTILE},
+    "versions": {"numpy": "2.4.6"},
+    "learning_curve": [
+        {"epoch": 1, "train_loss": 3.5, "validation_log_loss": 2.9},
+        {"epoch": 2, "train_loss": 3.2, "validation_log_loss": 2.8},
+    ],
+    "trained_at": "2026-11-23T12:00:00+00:00",
+}
+
+
+def manifest() -> Manifest:
+    return Manifest(
+        created_at=AS_OF.isoformat(),
+        as_of=AS_OF.isoformat(),
+        columns=["user_id"],
+        feature_names=[HOSTILE],
+        shards=[],
+        counts=Counts(DATASET.users, DATASET.visit_days, len(PARTS.train), len(PARTS.validation), len(PARTS.test)),
+        cut_offs=CutOffs("2026-01-01", "2026-02-01"),
+        versions={"python": HOSTILE},
+    )
+
+
+def made_forecast() -> Forecast:
+    rng = np.random.default_rng(0)
+    first = rng.dirichlet(np.ones(24), size=len(PARTS.test)).astype(np.float32)
+    return Forecast(first, np.minimum(2 * first, 1), np.ones(len(PARTS.test), dtype=bool))
+
+
+FORECAST = made_forecast()
+
+
+def made_evaluation(with_production: bool = True) -> dict[str, Any]:
+    """Everything as the job does it, but for the network and the article's model."""
+    hour, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
+    model = probability_outcomes(FORECAST.first_visit_hour, hour, visited, best_hour=FORECAST.best_hour)
+    rivals = baseline_outcomes(DATASET, PARTS, decayed_histograms(DATASET))
+    rivals[ARTICLE_GRU] = rivals[GLOBAL_HISTOGRAM]
+    users = user_of_row(DATASET)[PARTS.test]
+    compared = comparison.compare(model, {**rivals, "production": model}, users)
+    production = compared.differences.pop("production")
+    scores, baselines = summarise(model), {name: summarise(rivals[name]) for name in BASELINES}
+    fold = folds.describe(1, 2, split(DATASET, 1, 2), scores, {"last_hour": baselines["last_hour"]})
+    cross_validation = folds.aggregate([fold, fold]) if with_production else None
+    evidence = gate.Evidence(scores, baselines, compared.differences, production, cross_validation)
+    grouped = groups.score_groups(groups.group_rows(DATASET, PARTS), model, rivals[TUNED_HISTOGRAM], users)
+    evaluation = {
+        "data": evaluate.describe(manifest()),
+        "model": scores,
+        "intervals": compared.intervals,
+        "baselines": baselines,
+        "differences": compared.differences,
+        "groups": grouped,
+        "reliability": evaluate.Candidate({}, FORECAST, model).reliability(),
+        "production": {"endpoint_config": HOSTILE, "metrics": scores, "differences": production}
+        if with_production
+        else None,
+        "cross_validation": cross_validation,
+        "gate": asdict(gate.judge(evidence, gate.Limits(must_beat=(TUNED_HISTOGRAM,)))),
+    }
+    found: dict[str, Any] = evaluate.as_json(evaluation)
+    found["groups"]["platform"][0]["name"] = HOSTILE
+    return found
+
+
+def render(evaluation: dict[str, Any], metadata: dict[str, Any]) -> str:
+    drawn = report.draw(DATASET, PARTS, FORECAST, evaluation, metadata, seed=3)
+    return report.render(evaluation, drawn, metadata, manifest())
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask about, and checks that tags are closed in order."""
+
+    VOID = frozenset(["meta", "img", "br", "link", "input"])
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+EVALUATION = made_evaluation()
+TEXT = render(EVALUATION, METADATA)
+PAGE = Page(TEXT)
+
+
+def test_the_page_is_well_formed_with_every_section_and_a_link_to_it() -> None:
+    assert PAGE.open == []
+    assert [section["id"] for section in PAGE.all("section")] == SECTIONS
+    assert [link["href"] for link in PAGE.all("a")] == [f"#{section}" for section in SECTIONS]
+
+
+def test_nothing_is_fetched() -> None:
+    for _, attributes in PAGE.tags:
+        assert (attributes.get("src") or "data:").startswith("data:")
+        assert (attributes.get("href") or "#").startswith("#")
+    assert {tag for tag, _ in PAGE.tags}.isdisjoint({"script", "link", "iframe", "object"})
+    style = TEXT[TEXT.index("<style>") : TEXT.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "default-src 'none'" in TEXT
+
+
+def test_hostile_names_are_text() -> None:
+    assert PAGE.text.count(HOSTILE) >= 5  # group, endpoint configuration, hyperparameter, feature, version
+    assert "evil.example" not in "".join(str(attributes) for _, attributes in PAGE.tags)
+
+
+def test_every_picture_and_table_says_what_it_shows() -> None:
+    assert len(PAGE.all("img")) == 4 + examples.COUNT + 1
+    for image in PAGE.all("img"):
+        assert len(image["alt"] or "") > 40
+    assert len(PAGE.all("caption")) == len(PAGE.all("table"))
+    assert all(head.get("scope") in ("row", "col") for head in PAGE.all("th"))
+    assert PAGE.all("html")[0]["lang"] == "en"
+
+
+def test_every_picture_is_a_whole_drawing() -> None:
+    for image in PAGE.all("img"):
+        head, _, body = (image["src"] or "").partition(",")
+        assert head == "data:image/svg+xml;base64"
+        drawing = ElementTree.fromstring(base64.b64decode(body))  # noqa: S314 - our own
+        assert drawing.tag.endswith("svg")
+
+
+def test_every_metric_is_explained_and_every_figure_printed() -> None:
+    assert tuple(wording.METRICS) == METRICS
+    for name, metric in wording.METRICS.items():
+        assert metric.meaning in PAGE.text
+        assert wording.figure(EVALUATION["model"][name], metric.unit) in PAGE.text
+    for name in BASELINES:
+        assert wording.FORECASTERS[name][0] in PAGE.text
+    for reason in EVALUATION["gate"]["reasons"]:
+        assert reason in PAGE.text
+
+
+def test_no_user_is_named() -> None:
+    assert not [user for user in DATASET.user_ids.tolist() if user in TEXT]
+    assert [f"Example {number}:" in TEXT for number in range(1, 11)] == [True] * 10
+
+
+def test_the_same_evaluation_gives_the_same_page() -> None:
+    assert render(EVALUATION, METADATA) == TEXT
+
+
+def test_what_is_not_there_is_said() -> None:
+    page = Page(render(made_evaluation(with_production=False), {}))
+    assert "There is no model in production" in page.text
+    assert "This run has no folds" in page.text
+    assert "carries no learning curve" in page.text
+
+
+def test_examples_are_different_users_with_their_own_history() -> None:
+    chosen = examples.choose(DATASET, PARTS.test, FORECAST, seed=3)
+    assert [one.number for one in chosen] == list(range(1, 11))
+    users = set()
+    for one in chosen:
+        (place,) = np.flatnonzero((FORECAST.first_visit_hour == one.first_visit_hour).all(axis=1))
+        row = PARTS.test[place]
+        user = user_of_row(DATASET)[row]
+        users.add(user)
+        assert one.earlier_days == row - DATASET.offsets[user]
+        before = hour_flags(DATASET.hourly_visits[max(DATASET.offsets[user], row - examples.HISTORY_DAYS) : row])
+        assert one.history.tolist() == before.astype(bool).tolist()
+        assert np.flatnonzero(one.visited)[0] == DATASET.first_visit_hour[row]
+    assert len(users) == 10
+
+
+@pytest.mark.parametrize(("better", "word"), [(-0.1, "better"), (0.1, "worse")])
+def test_a_clear_difference_is_said_in_words(better: float, word: str) -> None:
+    evaluation = made_evaluation()
+    clear = {"mean": better, "low": better - 0.05, "high": better + 0.05}
+    evaluation["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
+    text = render(evaluation, METADATA)
+    assert re.search(rf'class="{word}">{wording.signed(better, "nats").replace("+", "[+]")} {word}<', text)
