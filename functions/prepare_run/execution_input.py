@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,29 @@ class InputRejected(ValueError):  # noqa: N818 (Step Functions shows the class n
     """The execution input breaks its schema."""
 
 
-def load_schema() -> dict[str, Any]:
-    """Read the schema: beside the handler in a Lambda bundle, in ``statemachine/`` in a checkout."""
+def load_schema(file: str = SCHEMA_FILE) -> dict[str, Any]:
+    """Read a schema: beside this module in a Lambda bundle, in ``statemachine/`` in a checkout."""
     here = Path(__file__).parent
-    places = [here / SCHEMA_FILE, here.parents[1] / "statemachine" / SCHEMA_FILE]
+    places = [here / file, here.parents[1] / "statemachine" / file]
     schema: dict[str, Any] = json.loads(next(p for p in places if p.exists()).read_text(encoding="utf-8"))
     return schema
 
 
-def validated(execution_input: Any, schema: dict[str, Any]) -> dict[str, Any]:
+def validated(
+    execution_input: Any,
+    schema: dict[str, Any],
+    contradictions: Callable[[dict[str, Any]], Iterable[str]] | None = None,
+) -> dict[str, Any]:
     """Return the input with every default of the schema filled in.
+
+    Parameters
+    ----------
+    execution_input
+        As it was given.
+    schema
+        JSON Schema of the workflow's input.
+    contradictions
+        Tells which keys of the filled input do not go together; default: those of the training workflow.
 
     Raises
     ------
@@ -38,15 +51,15 @@ def validated(execution_input: Any, schema: dict[str, Any]) -> dict[str, Any]:
     if violations:
         raise _rejected(_describe(violation) for violation in violations)
     filled: dict[str, Any] = _with_defaults(execution_input, schema)
-    if contradictions := list(_contradictions(filled)):
-        raise _rejected(contradictions)
+    if found := list((contradictions or _contradictions)(filled)):
+        raise _rejected(found)
     return filled
 
 
 def _rejected(lines: Iterable[str]) -> InputRejected:
     return InputRejected(
         f"Execution input rejected: {'; '.join(lines)}. Mend these keys and start the execution again; "
-        f"statemachine/{SCHEMA_FILE} describes each key."
+        "the JSON Schema of the workflow's input in statemachine/ describes each key."
     )
 
 

@@ -1,0 +1,1 @@
+"""Which model is in production, and what a forecast by it is measured against."""

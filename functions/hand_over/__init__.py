@@ -1,0 +1,1 @@
+"""Hand the messages of a send plan to the queue."""

@@ -1,0 +1,77 @@
+"""Lambda handler of the state "Hand over messages"."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from send_message import read_message
+
+logger = Logger(service="hand_over")
+THREADS = 16
+BATCH = 10
+"""What SendMessageBatch takes."""
+s3 = boto3.client("s3")
+sqs = boto3.client("sqs", config=Config(max_pool_connections=THREADS, retries={"mode": "adaptive", "max_attempts": 8}))
+
+
+class NotHandedOver(RuntimeError):  # noqa: N818 (Step Functions shows the class name as the error's name)
+    """SQS refused messages; a retry sends the file again, and the consumer knows the keys."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+    """Send every message of a file to the queue, after all of them have been checked.
+
+    Parameters
+    ----------
+    event
+        ``Bucket`` and ``Key`` of a file of JSON Lines.
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        ``Key`` and ``Sent``.
+
+    Raises
+    ------
+    MessageRejected
+        A message breaks its schema. None of the file is sent.
+    NotHandedOver
+        SQS did not take all of them.
+    """
+    body = s3.get_object(Bucket=event["Bucket"], Key=event["Key"])["Body"].read().decode("utf-8")
+    lines = body.splitlines()
+    keys = [read_message(line)["idempotency_key"] for line in lines]
+    with ThreadPoolExecutor(THREADS) as pool:
+        refused = [
+            entry for entries in pool.map(_send, batches(list(zip(keys, lines, strict=True)))) for entry in entries
+        ]
+    if refused:
+        raise NotHandedOver(f"SQS did not take {len(refused)} of {len(lines)} messages: {refused[0]}")
+    logger.info("messages handed over", extra={"key": event["Key"], "sent": len(lines)})
+    return {"Key": event["Key"], "Sent": len(lines)}
+
+
+def batches(messages: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Cut into what one call takes."""
+    rest = iter(messages)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _send(batch: list[tuple[str, str]]) -> list[str]:
+    # Within a batch an Id names its entry; the key does, since it is made of 32 hexadecimal digits.
+    entries: Any = [{"Id": key, "MessageBody": body} for key, body in batch]
+    answer = sqs.send_message_batch(QueueUrl=os.environ["QUEUE_URL"], Entries=entries)
+    return [f"{failed['Code']}: {failed.get('Message', '')}" for failed in answer.get("Failed", [])]

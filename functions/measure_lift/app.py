@@ -1,0 +1,50 @@
+"""Lambda handler of the state "Measure lift"."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import fields
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from measure_lift.lift import ArmSums, lifts
+
+logger = Logger(service="measure_lift")
+s3 = boto3.client("s3")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+    """Compare the arms, whose sums a query has taken.
+
+    Parameters
+    ----------
+    event
+        ``OutputLocation`` (CSV that the query responses.sql left), ``ResponseHours`` and ``WantedRelativeLift``.
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        ``ResponseHours`` and ``Lifts``, one for each control arm; see `measure_lift.lift.Lift`.
+    """
+    place = urlparse(event["OutputLocation"])
+    text = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode("utf-8")
+    found = lifts(read_sums(text), event["WantedRelativeLift"])
+    logger.info("lift measured", extra={"lifts": found})
+    return {"ResponseHours": event["ResponseHours"], "Lifts": found}
+
+
+def read_sums(text: str) -> dict[str, ArmSums]:
+    """Read the sums of each arm from CSV."""
+    names = [field.name for field in fields(ArmSums)]
+    return {
+        row["arm"]: ArmSums(**{name: int(float(row[name])) for name in names})
+        for row in csv.DictReader(io.StringIO(text))
+    }

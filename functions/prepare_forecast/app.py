@@ -1,0 +1,75 @@
+"""Lambda handler of the state "Prepare forecast"."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from prepare_forecast.plan import plan_forecast, render_queries
+from prepare_run.execution_input import load_schema, validated
+
+logger = Logger(service="prepare_forecast")
+s3 = boto3.client("s3")
+SCHEMA = load_schema("forecast.input.schema.json")
+NOBODY = "user_id\n"
+"""An audience without users: a processing job's inputs cannot be left out."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+    """Validate the execution input, plan the run and put its queries and its audience into the bucket.
+
+    Parameters
+    ----------
+    event
+        ``Input`` (the execution input), ``ExecutionId`` (ARN) and ``ExecutionStartTime`` (ISO-8601, UTC).
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        The run; see `prepare_forecast.plan.plan_forecast`.
+
+    Raises
+    ------
+    InputRejected
+        The input breaks its JSON Schema. The message lists every violation.
+    """
+    execution_input = validated(event["Input"], SCHEMA)
+    bucket = os.environ["BUCKET_NAME"]
+    run = plan_forecast(
+        execution_input,
+        execution_id=event["ExecutionId"],
+        started_at=event["ExecutionStartTime"],
+        bucket=bucket,
+        endpoint_name=os.environ["ENDPOINT_NAME"],
+    )
+    queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], sql_folder())
+    for name, sql in queries.items():
+        s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/sql/{name}.sql", Body=sql.encode())
+    put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
+    logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
+    return run
+
+
+def put_audience(uri: str | None, bucket: str, key: str) -> None:
+    """Copy the campaign's list of users to the run, or put an empty one there."""
+    if uri is None:
+        s3.put_object(Bucket=bucket, Key=key, Body=NOBODY.encode())
+        return
+    place = urlparse(uri)
+    # The managed copy goes in parts above 5 GB, inside S3.
+    s3.copy(CopySource={"Bucket": place.netloc, "Key": place.path.lstrip("/")}, Bucket=bucket, Key=key)
+
+
+def sql_folder() -> Path:
+    """Find the SQL files: beside the handlers in a Lambda bundle, at the top in a checkout."""
+    here = Path(__file__).parent
+    return next(p for p in (here.parent / "sql", here.parents[1] / "sql") if p.is_dir())

@@ -1,0 +1,134 @@
+"""What one forecast run is called, where its files go and what its queries say: pure functions."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from prepare_run.plan import run_id
+
+UNLOADED = ("recent_histories", "known_users")
+"""Queries that write Parquet to a place of their own; the others leave a small CSV where Athena puts results."""
+QUERIES = (*UNLOADED, "outcomes", "responses")
+KNOWN_DAYS = 30
+"""How far back the last published forecasts are looked for."""
+OUTCOME_DAYS = 2
+"""The last date that is over in every time zone, counted back from the forecast date's eve."""
+
+
+def plan_forecast(
+    execution_input: dict[str, Any], *, execution_id: str, started_at: str, bucket: str, endpoint_name: str
+) -> dict[str, Any]:
+    """Lay out one run.
+
+    Parameters
+    ----------
+    execution_input
+        Validated, with all defaults.
+    execution_id
+        ARN of the execution.
+    started_at
+        Its start time, ISO-8601 in UTC.
+    bucket
+        The application's bucket.
+    endpoint_name
+        The stack's endpoint, whose model forecasts when the input names no other.
+
+    Returns
+    -------
+    dict
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Queries``, ``Campaign`` (as text) and
+        the input's other sections unchanged.
+    """
+    run = run_id(execution_id, started_at)
+    as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
+    day = execution_input.get("ForecastDate", (_instant(as_of).date() + timedelta(days=1)).isoformat())
+    prefix = f"forecasts/runs/{run}"
+    root = f"s3://{bucket}/{prefix}"
+    uris = {
+        name: f"{root}/{name.lower()}"
+        for name in (
+            "Audience",
+            "Requests",
+            "Users",
+            "Answers",
+            "Reference",
+            "Forecasts",
+            "Plans",
+            "Messages",
+            "Report",
+        )
+    }
+    return {
+        "RunId": run,
+        "ForecastDate": day,
+        "AsOf": as_of,
+        "Prefix": prefix,
+        "Names": {
+            "RequestsJobName": f"visitcast-requests-{run}",
+            "TransformJobName": f"visitcast-forecast-{run}",
+            "PlanJobName": f"visitcast-plan-{run}",
+            "EndpointName": execution_input.get("EndpointName", endpoint_name),
+        },
+        "Uris": {**uris, **{name: f"{root}/{name}/" for name in UNLOADED}},
+        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
+        "Queries": [{"Name": name, "SqlUri": f"{root}/sql/{name}.sql"} for name in QUERIES],
+        "Campaign": json.dumps(execution_input["Campaign"]),
+        **{
+            name: execution_input[name]
+            for name in ("OnDrift", "HandOver", "Lift", "SourceSql", "Requests", "Transform", "Plan")
+        },
+    }
+
+
+def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> dict[str, str]:
+    """Fill the run's dates and places into the SQL files.
+
+    Parameters
+    ----------
+    run
+        What `plan_forecast` gave.
+    window_days
+        Days of visits to forecast from.
+    database
+        Glue database.
+    folder
+        Of the SQL files.
+
+    Returns
+    -------
+    dict
+        SQL text by the query's name. Every value comes from a validated date or name, so nothing can be injected.
+    """
+    day = date.fromisoformat(run["ForecastDate"])
+    outcome = day - timedelta(days=1 + OUTCOME_DAYS)
+    starts = {
+        "window_starts": day - timedelta(days=window_days),
+        "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
+        "known_since": day - timedelta(days=KNOWN_DAYS),
+        "pushes_since": day - timedelta(days=KNOWN_DAYS),
+        "forecast_date": day,
+        "outcome_date": outcome,
+    }
+    values = {
+        "database": database,
+        "visits": (folder / "visits.sql").read_text(encoding="utf-8").strip(),
+        "response_hours": str(run["Lift"]["ResponseHours"]),
+        "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
+        **{name: when.isoformat() for name, when in starts.items()},
+        **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},
+        **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
+    }
+    return {
+        name: Template((folder / "forecast" / f"{name}.sql").read_text(encoding="utf-8")).substitute(
+            values, destination=run["Uris"].get(name, "")
+        )
+        for name in QUERIES
+    }
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Switch the tables of a date to the files of a run that passed every check."""

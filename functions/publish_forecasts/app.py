@@ -1,0 +1,63 @@
+"""Lambda handler of the state "Publish forecasts".
+
+A run writes under keys of its own. Publishing points the date's partition there, one call to Glue for each table:
+readers see the old files or the new ones, never half of each, and publishing a date again changes nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(service="publish_forecasts")
+glue = boto3.client("glue")
+s3 = boto3.client("s3")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+    """Point the partitions of a forecast date at a run's files, and keep its profile for the next drift check.
+
+    Idempotent: a retry, and a second run of the date, point the partitions again.
+
+    Parameters
+    ----------
+    event
+        ``ForecastDate``, ``Locations`` (s3://bucket/prefix by table) and ``ReportUri``.
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        ``ForecastDate`` and ``Tables``: ``created`` or ``replaced`` by table.
+    """
+    day, database = event["ForecastDate"], os.environ["DATABASE_NAME"]
+    done = {table: point(database, table, day, location) for table, location in sorted(event["Locations"].items())}
+    report = urlparse(event["ReportUri"])
+    s3.copy_object(
+        CopySource={"Bucket": report.netloc, "Key": f"{report.path.strip('/')}/profile.json"},
+        Bucket=report.netloc,
+        Key=f"forecasts/profiles/dt={day}.json",
+    )
+    logger.info("forecasts published", extra={"forecast_date": day, "tables": done})
+    return {"ForecastDate": day, "Tables": done}
+
+
+def point(database: str, table: str, day: str, location: str) -> str:
+    """Let a table's partition of a date lie at a location; say whether it is new."""
+    storage = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]
+    partition: Any = {"Values": [day], "StorageDescriptor": {**storage, "Location": f"{location.rstrip('/')}/"}}
+    try:
+        glue.create_partition(DatabaseName=database, TableName=table, PartitionInput=partition)
+    except glue.exceptions.AlreadyExistsException:
+        glue.update_partition(
+            DatabaseName=database, TableName=table, PartitionValueList=[day], PartitionInput=partition
+        )
+        return "replaced"
+    return "created"

@@ -1,0 +1,74 @@
+"""Lambda handler behind the queue of pushes.
+
+SQS delivers at least once. Each push goes to the sender once: its key is written to a table before the push is sent and
+completed after it, so a second delivery finds it. A push that fails goes back to the queue alone, and after some
+tries to the dead-letter queue.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from push_consumer.senders import load
+from send_message import read_message
+
+logger = Logger(service="push_consumer")
+processor = BatchProcessor(event_type=EventType.SQS)
+send_with = load(os.environ.get("SENDER", "push_consumer.senders:log"))
+REMEMBERED_SECONDS = 8 * 24 * 3600
+"""Longer than a message can stay in the queues."""
+idempotency = IdempotencyConfig(
+    event_key_jmespath="idempotency_key", raise_on_no_idempotency_key=True, expires_after_seconds=REMEMBERED_SECONDS
+)
+seen = DynamoDBPersistenceLayer(table_name=os.environ.get("SENT_TABLE", "sent"), key_attr="idempotency_key")
+
+
+@idempotent_function(  # type: ignore[untyped-decorator]
+    data_keyword_argument="message", config=idempotency, persistence_store=seen, key_prefix="push"
+)
+def push(message: dict[str, Any]) -> dict[str, str]:
+    """Give a push to the sender, unless it has had it."""
+    send_with(message)
+    return {"sent": message["idempotency_key"]}
+
+
+def deliver(record: SQSRecord) -> None:
+    """Deliver one message of the queue.
+
+    Raises
+    ------
+    MessageRejected
+        It breaks its schema, and will come to lie in the dead-letter queue.
+    """
+    push(message=read_message(record.body))
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Deliver the messages of a batch; those that failed are named, and only those come again.
+
+    Parameters
+    ----------
+    event
+        What SQS hands to Lambda: ``Records``.
+    context
+        Lambda's context object.
+
+    Returns
+    -------
+    dict
+        ``batchItemFailures``.
+    """
+    idempotency.register_lambda_context(context)  # a push under way is locked until this invocation would time out
+    return process_partial_response(event=event, record_handler=deliver, processor=processor, context=context)
