@@ -1,7 +1,7 @@
 """Measure what the documentation claims; print one table and write ``build/bench/results.json``.
 
-``python -m benchmarks [--events FILE] [--clone]``: the whole demo on simulated events and, where a file is given, on
-real ones; with ``--clone`` also from a fresh clone to the finished demo.
+``python -m benchmarks [--events FILE] [--clone] [--only NAME ...] [--quick]``: the whole demo on simulated events and,
+where a file is given, on real ones; with ``--clone`` also from a fresh clone to the finished demo; preprocessing by size.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+# The library that the images share is not installed: the containers' folder is put on the path, as in the images.
+sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
+
+from benchmarks import preprocessing
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
 RESULTS = Path("build/bench/results.json")
@@ -26,15 +31,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--events", type=Path, help="also measure the demo on this events file (Parquet or CSV)")
     parser.add_argument("--clone", action="store_true", help="also measure from a fresh clone to the finished demo")
+    parser.add_argument("--only", nargs="+", choices=sorted(BENCHMARKS), help="run these alone")
+    parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
     options = parser.parse_args()
 
+    figures = []
+    for name in options.only or BENCHMARKS:
+        figures += BENCHMARKS[name](options)
+    report(figures)
+    return 0
+
+
+def demo(options: argparse.Namespace) -> list[Figure]:
+    """Run the demo on simulated events and, where given, on real ones; from a clone too if asked."""
     figures = run_demo("simulated events", [])
     if options.events:
         figures += run_demo(options.events.name, ["--events", str(options.events.resolve())])
     if options.clone:
         figures += from_clone()
-    report(figures)
-    return 0
+    return figures
+
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
+    "demo": demo,
+    "preprocessing": lambda options: preprocessing.measure(options.quick),
+}
+"""By name, in the order in which they run."""
 
 
 def report(figures: list[Figure]) -> None:
