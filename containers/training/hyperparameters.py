@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from visitcast.errors import InputError
 from visitcast.protocol import MAX_FOLDS
 
+TUNING_OBJECTIVE = "_tuning_objective_metric"
+"""SageMaker adds it to the hyperparameters of every training job of a tuning job; it is none of ours."""
+
 _REMEDY = "Correct Hyperparameters in the execution input."
 
 
@@ -100,6 +103,7 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
     >>> parse({"units": "32", "learning_rate": "1e-3"}).units
     32
     """
+    values = {name: text for name, text in values.items() if name != TUNING_OBJECTIVE}
     kinds = {name: type(value) for name, value in asdict(Hyperparameters()).items()}
     unknown = sorted(set(values) - set(kinds))
     if unknown:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("unharmed")
 @contextmanager
 def published_sql(stack: Stack, sql: str) -> Iterator[None]:
     """Put another SQL text where the state machine reads it."""
-    key = next(iter(stack.keys("sql/")))
+    key = next(key for key in stack.keys("sql/") if key.endswith("/visits.sql"))
     original = stack.read(f"s3://{stack.bucket}/{key}")
     stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=sql.encode())
     try:

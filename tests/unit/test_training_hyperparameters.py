@@ -10,6 +10,10 @@ def test_strings_become_numbers_and_the_rest_keeps_its_default() -> None:
     assert parse({"units": " 32 ", "learning_rate": "1e-3"}) == Hyperparameters(units=32, learning_rate=0.001)
 
 
+def test_what_sagemaker_adds_in_a_tuning_job_is_left_out() -> None:
+    assert parse({"units": "32", "_tuning_objective_metric": "final:validation_log_loss"}) == Hyperparameters(units=32)
+
+
 def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     with pytest.raises(InputError) as caught:
         parse({"epoch": "3"})
