@@ -6,29 +6,30 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training import comparison, folds, gate, groups, report
+from training import folds, gate, report
+from training.assessment import Contest, assess
+from training.groups import group_rows
 from visitcast import features, paths
-from visitcast.baselines import ARTICLE_GRU, BASELINES, TUNED_HISTOGRAM, baseline_outcomes
+from visitcast.baselines import ARTICLE_GRU, BASELINES, baseline_outcomes
 from visitcast.contract import progress
 from visitcast.dataset import Dataset, read, user_of_row
 from visitcast.errors import InputError
 from visitcast.forecasting import bundle, forecaster
 from visitcast.histograms import decayed_histograms
 from visitcast.manifest import Manifest, read_manifest
-from visitcast.metrics import LOG_LOSS, Outcomes, probability_outcomes, reliability, summarise
+from visitcast.metrics import Outcomes, probability_outcomes
 from visitcast.protocol import Split, split
 from visitcast.schema import SCHEMA_VERSION
 
 PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
 FOLDS_VARIABLE = "VISITCAST_FOLDS"
-PRODUCTION = "production"
 SEED = 7
 
 
@@ -44,58 +45,32 @@ def main(arguments: Sequence[str]) -> None:
     counts = decayed_histograms(dataset)
 
     progress(0.1, "forecasting the test rows")
-    candidate = forecast_test_rows(paths.candidate_model(), dataset, parts, counts)
-    rivals: dict[str, Outcomes] = {}
+    candidate = load_model(paths.candidate_model())
+    forecast, outcomes = forecast_test_rows(candidate, dataset, parts, counts)
+    production = None
     if production_config:
-        rivals[PRODUCTION] = forecast_test_rows(paths.production_model(), dataset, parts, counts).outcomes
+        _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
 
     progress(0.3, "scoring the baselines")
-    rivals |= baseline_outcomes(dataset, parts, counts)
+    baselines = baseline_outcomes(dataset, parts, counts)
     del counts
     progress(0.5, "fitting the article's model")
-    rivals[ARTICLE_GRU] = article_outcomes(dataset, parts)
+    baselines[ARTICLE_GRU] = article_outcomes(dataset, parts)
 
     progress(0.9, "comparing")
     users = user_of_row(dataset)[parts.test]
-    scores = summarise(candidate.outcomes)
-    baselines = {name: summarise(rivals[name]) for name in BASELINES}
-    compared = comparison.compare(candidate.outcomes, rivals, users)
-    production_differences = compared.differences.pop(PRODUCTION, None)
-    verdict = gate.judge(
-        gate.Evidence(scores, baselines, compared.differences, production_differences, cross_validation), limits
-    )
-    evaluation = {
-        "schema_version": SCHEMA_VERSION,
-        "data": describe(manifest),
-        "model": scores,
-        "intervals": as_json(compared.intervals),
-        "baselines": baselines,
-        "differences": as_json(compared.differences),
-        "groups": as_json(
-            groups.score_groups(groups.group_rows(dataset, parts), candidate.outcomes, rivals[TUNED_HISTOGRAM], users)
-        ),
-        "reliability": as_json(candidate.reliability()),
-        "production": None
-        if production_differences is None
-        else {
-            "endpoint_config": production_config,
-            "metrics": summarise(rivals[PRODUCTION]),
-            "log_loss_difference": as_json(production_differences[LOG_LOSS]),
-            "differences": as_json(production_differences),
-        },
-        "cross_validation": as_json(cross_validation),
-        "gate": as_json(verdict),
-    }
+    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production)
+    assessment = assess(contest, group_rows(dataset, parts), cross_validation, limits)
+    evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **assessment}
+    if production_config:
+        evaluation["production"]["endpoint_config"] = production_config
+
     progress(0.95, "drawing the report")
-    page = report.render(
-        evaluation,
-        report.draw(dataset, parts, candidate.forecast, evaluation, candidate.metadata, SEED),
-        candidate.metadata,
-        manifest,
-    )
-    write_whole(paths.evaluation_report(), page)
+    figures = report.draw(dataset, parts, forecast, evaluation, candidate.metadata, SEED)
+    write_whole(paths.evaluation_report(), report.render(evaluation, figures, candidate.metadata, manifest))
     write_whole(paths.evaluation_file(), json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
-    progress(1.0, "model passed the gate" if verdict.passed else "model rejected: " + " ".join(verdict.reasons))
+    verdict = evaluation["gate"]
+    progress(1.0, "model passed the gate" if verdict["passed"] else "model rejected: " + " ".join(verdict["reasons"]))
 
 
 def parse_limits(arguments: Sequence[str]) -> gate.Limits:
@@ -156,37 +131,25 @@ def read_cross_validation() -> folds.CrossValidation | None:
     return folds.aggregate(folds.read_folds(paths.evaluation_folds(), int(text))) if int(text) else None
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A model's forecasts of the test rows and how they turned out."""
-
-    metadata: dict[str, Any]
-    forecast: forecaster.Forecast
-    outcomes: Outcomes
-
-    def reliability(self) -> dict[str, Any]:
-        """Chances against what came: of the likeliest first hour, and of a visit in the best hour."""
-        confidence = self.outcomes.confidence
-        best = self.forecast.visit_hour.max(axis=1)
-        return {
-            "first_visit_hour": [] if confidence is None else reliability(confidence, self.outcomes.likeliest_right),
-            "best_hour": reliability(best, self.outcomes.hit),
-        }
-
-
-def forecast_test_rows(archive: Path, dataset: Dataset, parts: Split, counts: NDArray[np.float32]) -> Candidate:
-    """Forecast the test rows by the model of an archive."""
+def load_model(archive: Path) -> bundle.Bundle:
+    """Read a model from the archive that SageMaker made of it."""
     with bundle.unpacked(archive) as folder:
-        fitted = bundle.load(folder)
+        return bundle.load(folder)
+
+
+def forecast_test_rows(
+    model: bundle.Bundle, dataset: Dataset, parts: Split, counts: NDArray[np.float32]
+) -> tuple[forecaster.Forecast, Outcomes]:
+    """Forecast the test rows and compare with what came."""
     rows = parts.test
-    forecast = forecaster.forecast(fitted, dataset, rows, counts)
+    forecast = forecaster.forecast(model, dataset, rows, counts)
     outcomes = probability_outcomes(
         forecast.first_visit_hour,
         dataset.first_visit_hour[rows],
         dataset.hourly_visits[rows],
         best_hour=forecast.best_hour,
     )
-    return Candidate(fitted.metadata, forecast, outcomes)
+    return forecast, outcomes
 
 
 def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
@@ -202,15 +165,6 @@ def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
 def describe(manifest: Manifest) -> dict[str, Any]:
     """Give counts and cut-offs of the dataset."""
     return {**asdict(manifest.counts), **asdict(manifest.cut_offs)}
-
-
-def as_json(value: Any) -> Any:
-    """Turn dataclasses, however deep in dicts and lists, into dicts."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return as_json(asdict(value))
-    if isinstance(value, dict):
-        return {name: as_json(item) for name, item in value.items()}
-    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from made_visits import AS_OF, made_dataset
 
-from training import comparison, evaluate, folds, gate, groups, report
+from training import evaluate, folds, gate, report
+from training.assessment import Contest, assess
+from training.groups import group_rows
 from training.report import examples, wording
 from visitcast.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.dataset import hour_flags, user_of_row
@@ -75,38 +78,25 @@ def made_evaluation(with_production: bool = True) -> dict[str, Any]:
     """Everything as the job does it, but for the network and the article's model."""
     hour, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
     model = probability_outcomes(FORECAST.first_visit_hour, hour, visited, best_hour=FORECAST.best_hour)
-    rivals = baseline_outcomes(DATASET, PARTS, decayed_histograms(DATASET))
-    rivals[ARTICLE_GRU] = rivals[GLOBAL_HISTOGRAM]
-    users = user_of_row(DATASET)[PARTS.test]
-    compared = comparison.compare(model, {**rivals, "production": model}, users)
-    production = compared.differences.pop("production")
-    scores, baselines = summarise(model), {name: summarise(rivals[name]) for name in BASELINES}
-    fold = folds.describe(1, 2, split(DATASET, 1, 2), scores, {"last_hour": baselines["last_hour"]})
+    baselines = baseline_outcomes(DATASET, PARTS, decayed_histograms(DATASET))
+    baselines[ARTICLE_GRU] = baselines[GLOBAL_HISTOGRAM]
+    users, chance = user_of_row(DATASET)[PARTS.test], FORECAST.visit_hour.max(axis=1)
+    contest = Contest(users, model, chance, baselines, model if with_production else None)
+    fold = folds.describe(
+        1, 2, split(DATASET, 1, 2), summarise(model), {"last_hour": summarise(baselines["last_hour"])}
+    )
     cross_validation = folds.aggregate([fold, fold]) if with_production else None
-    evidence = gate.Evidence(scores, baselines, compared.differences, production, cross_validation)
-    grouped = groups.score_groups(groups.group_rows(DATASET, PARTS), model, rivals[TUNED_HISTOGRAM], users)
-    evaluation = {
-        "data": evaluate.describe(manifest()),
-        "model": scores,
-        "intervals": compared.intervals,
-        "baselines": baselines,
-        "differences": compared.differences,
-        "groups": grouped,
-        "reliability": evaluate.Candidate({}, FORECAST, model).reliability(),
-        "production": {"endpoint_config": HOSTILE, "metrics": scores, "differences": production}
-        if with_production
-        else None,
-        "cross_validation": cross_validation,
-        "gate": asdict(gate.judge(evidence, gate.Limits(must_beat=(TUNED_HISTOGRAM,)))),
-    }
-    found: dict[str, Any] = evaluate.as_json(evaluation)
-    found["groups"]["platform"][0]["name"] = HOSTILE
-    return found
+    assessment = assess(
+        contest, group_rows(DATASET, PARTS), cross_validation, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
+    )
+    if with_production:
+        assessment["production"]["endpoint_config"] = HOSTILE
+    assessment["groups"]["platform"][0]["name"] = HOSTILE
+    return {"data": evaluate.describe(manifest()), **assessment}
 
 
-def render(evaluation: dict[str, Any], metadata: dict[str, Any]) -> str:
-    drawn = report.draw(DATASET, PARTS, FORECAST, evaluation, metadata, seed=3)
-    return report.render(evaluation, drawn, metadata, manifest())
+def draw(evaluation: dict[str, Any], metadata: dict[str, Any]) -> report.Figures:
+    return report.draw(DATASET, PARTS, FORECAST, evaluation, metadata, seed=3)
 
 
 class Page(HTMLParser):
@@ -138,7 +128,8 @@ class Page(HTMLParser):
 
 
 EVALUATION = made_evaluation()
-TEXT = render(EVALUATION, METADATA)
+FIGURES = draw(EVALUATION, METADATA)
+TEXT = report.render(EVALUATION, FIGURES, METADATA, manifest())
 PAGE = Page(TEXT)
 
 
@@ -198,11 +189,21 @@ def test_no_user_is_named() -> None:
 
 
 def test_the_same_evaluation_gives_the_same_page() -> None:
-    assert render(EVALUATION, METADATA) == TEXT
+    assert report.render(EVALUATION, draw(EVALUATION, METADATA), METADATA, manifest()) == TEXT
+
+
+def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
+    assert FIGURES.learning_curve is not None
+    forecast = Forecast(FORECAST.first_visit_hour[:1], FORECAST.visit_hour[:1], FORECAST.from_model[:1])
+    one_row = replace(PARTS, test=PARTS.test[:1])
+    drawn = report.draw(DATASET, one_row, forecast, EVALUATION, {}, seed=3)
+    assert drawn.learning_curve is None
+    assert len(drawn.examples) == 1
 
 
 def test_what_is_not_there_is_said() -> None:
-    page = Page(render(made_evaluation(with_production=False), {}))
+    without_curve = replace(FIGURES, learning_curve=None)
+    page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
     assert "There is no model in production" in page.text
     assert "This run has no folds" in page.text
     assert "carries no learning curve" in page.text
@@ -226,8 +227,8 @@ def test_examples_are_different_users_with_their_own_history() -> None:
 
 @pytest.mark.parametrize(("better", "word"), [(-0.1, "better"), (0.1, "worse")])
 def test_a_clear_difference_is_said_in_words(better: float, word: str) -> None:
-    evaluation = made_evaluation()
+    evaluation = copy.deepcopy(EVALUATION)
     clear = {"mean": better, "low": better - 0.05, "high": better + 0.05}
     evaluation["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
-    text = render(evaluation, METADATA)
+    text = report.render(evaluation, FIGURES, METADATA, manifest())
     assert re.search(rf'class="{word}">{wording.signed(better, "nats").replace("+", "[+]")} {word}<', text)

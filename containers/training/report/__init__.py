@@ -3,7 +3,6 @@
 ``figures`` draws, ``examples`` picks the users to show, ``wording`` explains the metrics, ``page`` fills the template.
 """
 
-from training.report.figures import Figure
-from training.report.page import draw, render
+from training.report.page import Figures, draw, render
 
-__all__ = ["Figure", "draw", "render"]
+__all__ = ["Figures", "draw", "render"]
