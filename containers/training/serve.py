@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from typing import Any
@@ -22,6 +23,7 @@ from visitcast.schema import SCHEMA_VERSION
 
 PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 DEFAULT_PORT = 8080
+JSON_LINES = "application/jsonlines"
 MODEL_NAME = "visitcast"
 WARM_UP = b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}'
 
@@ -46,12 +48,30 @@ def application(fitted: bundle.Bundle) -> Starlette:
     async def invocations(http: Request) -> Response:
         body = await http.body()
         try:
+            if http.headers.get("content-type", "").startswith(JSON_LINES):
+                return Response(await run_in_threadpool(answer_lines, fitted, body), media_type=JSON_LINES)
             return JSONResponse(await run_in_threadpool(answer, fitted, body))
         except request.RequestError as error:
             return JSONResponse({"error": {"field": error.field, "reason": error.reason}}, status_code=400)
 
     answer(fitted, WARM_UP)
     return Starlette(routes=[Route("/ping", ping), Route("/invocations", invocations, methods=["POST"])])
+
+
+def answer_lines(fitted: bundle.Bundle, body: bytes) -> bytes:
+    """Answer JSON Lines, one user a line, as a batch transform sends them: as many lines, in the same order.
+
+    Raises
+    ------
+    RequestError
+        A line is not valid.
+    """
+    lines = body.splitlines()
+    answers = []
+    for start in range(0, len(lines), request.MAX_USERS):
+        part = answer(fitted, b'{"users": [' + b",".join(lines[start : start + request.MAX_USERS]) + b"]}")
+        answers += [json.dumps(forecast, separators=(",", ":")) + "\n" for forecast in part["forecasts"]]
+    return "".join(answers).encode()
 
 
 def answer(fitted: bundle.Bundle, body: bytes) -> dict[str, Any]:
