@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from prepare_forecast.plan import plan_forecast, render_queries
+from prepare_forecast.plan import UNLOADED, contradictions, plan_forecast, render_queries
 from prepare_run.execution_input import load_schema, validated
 
 logger = Logger(service="prepare_forecast")
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     InputRejected
         The input breaks its JSON Schema. The message lists every violation.
     """
-    execution_input = validated(event["Input"], SCHEMA)
+    execution_input = validated(event["Input"], SCHEMA, contradictions)
     bucket = os.environ["BUCKET_NAME"]
     run = plan_forecast(
         execution_input,
@@ -53,7 +53,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], sql_folder())
     for name, sql in queries.items():
-        s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/sql/{name}.sql", Body=sql.encode())
+        s3.put_object(Bucket=bucket, Key=f"sql/{run['Prefix']}/{name}.sql", Body=sql.encode())
+    for name in UNLOADED.values():
+        # An UNLOAD without rows writes nothing, and a processing job fails on a prefix without objects.
+        s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/{name.lower()}/about.txt", Body=b"written by a query")
     put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
     logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
     return run

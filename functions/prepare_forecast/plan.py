@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from string import Template
@@ -10,13 +11,46 @@ from typing import Any
 
 from prepare_run.plan import run_id
 
-UNLOADED = ("recent_histories", "known_users")
-"""Queries that write Parquet to a place of their own; the others leave a small CSV where Athena puts results."""
+UNLOADED = {"recent_histories": "Histories", "known_users": "Known"}
+"""Queries that write Parquet, and where; the others leave a small CSV where Athena puts results."""
 QUERIES = (*UNLOADED, "outcomes", "responses")
+PLACES = (
+    "Histories",
+    "Known",
+    "Audience",
+    "Requests",
+    "Users",
+    "Answers",
+    "Reference",
+    "Forecasts",
+    "Plans",
+    "Messages",
+    "Report",
+)
+"""Prefixes of a run; none of them is the beginning of another, since SageMaker reads by prefix."""
 KNOWN_DAYS = 30
 """How far back the last published forecasts are looked for."""
+LARGEST_CONCURRENT_PAYLOAD_MB = 100
 OUTCOME_DAYS = 2
 """The last date that is over in every time zone, counted back from the forecast date's eve."""
+
+
+def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
+    """Say which keys do not go together; the input has its defaults."""
+    try:
+        date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
+    except ValueError:
+        yield f"ForecastDate: {execution_input['ForecastDate']} is not in the calendar"
+    control = execution_input["Campaign"]["Control"]
+    if control["GlobalBestHourShare"] + control["RandomHourShare"] > 1:
+        yield "Campaign.Control: the shares of the control arms sum to more than 1"
+    transform = execution_input["Transform"]
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html, MaxPayloadInMB
+    if transform["MaxConcurrentTransforms"] * transform["MaxPayloadInMB"] > LARGEST_CONCURRENT_PAYLOAD_MB:
+        yield (
+            f"Transform: MaxConcurrentTransforms times MaxPayloadInMB is more than {LARGEST_CONCURRENT_PAYLOAD_MB}, "
+            "which SageMaker refuses"
+        )
 
 
 def plan_forecast(
@@ -46,22 +80,9 @@ def plan_forecast(
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
     day = execution_input.get("ForecastDate", (_instant(as_of).date() + timedelta(days=1)).isoformat())
-    prefix = f"forecasts/runs/{run}"
+    prefix = f"runs/{run}"
     root = f"s3://{bucket}/{prefix}"
-    uris = {
-        name: f"{root}/{name.lower()}"
-        for name in (
-            "Audience",
-            "Requests",
-            "Users",
-            "Answers",
-            "Reference",
-            "Forecasts",
-            "Plans",
-            "Messages",
-            "Report",
-        )
-    }
+    uris = {name: f"{root}/{name.lower()}" for name in PLACES}
     return {
         "RunId": run,
         "ForecastDate": day,
@@ -73,9 +94,16 @@ def plan_forecast(
             "PlanJobName": f"visitcast-plan-{run}",
             "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
-        "Uris": {**uris, **{name: f"{root}/{name}/" for name in UNLOADED}},
+        "Uris": uris,
         "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
-        "Queries": [{"Name": name, "SqlUri": f"{root}/sql/{name}.sql"} for name in QUERIES],
+        "Queries": [
+            {
+                "Name": name,
+                "SqlUri": f"s3://{bucket}/sql/{prefix}/{name}.sql",
+                "DestinationUri": f"{uris[UNLOADED[name]]}/unloaded/" if name in UNLOADED else "",
+            }
+            for name in QUERIES
+        ],
         "Campaign": json.dumps(execution_input["Campaign"]),
         **{
             name: execution_input[name]
@@ -123,10 +151,10 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
     return {
-        name: Template((folder / "forecast" / f"{name}.sql").read_text(encoding="utf-8")).substitute(
-            values, destination=run["Uris"].get(name, "")
+        query["Name"]: Template((folder / "forecast" / f"{query['Name']}.sql").read_text(encoding="utf-8")).substitute(
+            values, destination=query["DestinationUri"]
         )
-        for name in QUERIES
+        for query in run["Queries"]
     }
 
 
