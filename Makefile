@@ -31,7 +31,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	for d in functions containers/preprocessing containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
+	for d in functions containers/preprocessing containers/training containers/serving; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
 
 # --- run -------------------------------------------------------------------------------------------------------------
 
@@ -50,9 +50,9 @@ down: $(READY) ## stop the local region and everything in it
 CONTAINER ?= docker
 TAG       ?= latest
 .PHONY: images
-images: ## build both images and push them; REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com, CONTAINER=docker or podman
+images: ## build the images and push them; REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com, CONTAINER=docker or podman
 	@test -n "$(REGISTRY)" || { echo "Say where the images go: make images REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com"; exit 2; }
-	for image in preprocessing training; do \
+	for image in preprocessing training serving; do \
 		$(CONTAINER) build --file containers/$$image/Dockerfile --tag $(REGISTRY)/visitcast-$$image:$(TAG) containers && \
 		$(CONTAINER) push $(REGISTRY)/visitcast-$$image:$(TAG) || exit; \
 	done

@@ -1,1 +1,1 @@
-"""The training image: fits, evaluates and serves the forecast of a user's visit hour."""
+"""The training image: fits and evaluates the forecast of a user's visit hour."""

@@ -1,4 +1,4 @@
-"""Entry point of the image: ``python -m training train|evaluate|serve``."""
+"""Entry point of the image: ``python -m training train|evaluate``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from visitcast import contract
 from visitcast.errors import InputError
 
-COMMANDS = ("train", "evaluate", "serve")
+COMMANDS = ("train", "evaluate")
 
 
 def main() -> None:
@@ -25,10 +25,6 @@ def main() -> None:
         from training import evaluate
 
         evaluate.main(arguments)
-    elif command == "serve":
-        from training import serve
-
-        serve.main()
     else:
         raise InputError(
             "The training image got an unknown command.",

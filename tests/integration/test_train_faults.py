@@ -215,7 +215,7 @@ def test_denied_describe_endpoint_creates_nothing(stack: Stack, after: int) -> N
 
 
 def test_endpoint_that_cannot_be_created(stack: Stack) -> None:
-    stack.order_fault(image="visitcast-training", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
+    stack.order_fault(image="visitcast-serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK | {"EndpointName": "never-up"})
     ended_in(execution, "Endpoint failed", "Failed")
     stack.sagemaker.delete_endpoint(EndpointName="never-up")
@@ -223,7 +223,7 @@ def test_endpoint_that_cannot_be_created(stack: Stack) -> None:
 
 def test_update_that_rolls_back(stack: Stack, production: Production) -> None:
     config = production.config()
-    stack.order_fault(image="visitcast-training", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
+    stack.order_fault(image="visitcast-serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK)
     ended_in(execution, "Endpoint update rolled back", config)
     assert production.config() == config

@@ -25,6 +25,6 @@ def test_every_requirement_is_pinned_and_hashed_and_no_address_is_named(lock: Pa
     assert "://" not in text
 
 
-@pytest.mark.parametrize("part", ["functions", "containers/preprocessing", "containers/training"])
+@pytest.mark.parametrize("part", ["functions", "containers/preprocessing", "containers/training", "containers/serving"])
 def test_bundles_and_images_have_the_versions_of_the_local_environment(part: str) -> None:
     assert pins(ROOT / part / "requirements.txt") <= pins(ROOT / "requirements/dev.txt")

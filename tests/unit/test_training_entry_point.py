@@ -8,22 +8,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_visits import AS_OF, made_frame, write_csv
 
 import training
 from visitcast import schema
 from visitcast.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
-from visitcast.dataset import from_frame, with_target_days
-from visitcast.forecasting import bundle, forecaster
 
 CONTAINERS = Path(training.__file__).parents[1]
 VISITS = made_frame(users=60, mean_days=25, seed=5)
@@ -171,99 +164,3 @@ def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Pa
     users = set(VISITS[schema.USER_ID])
     assert not [user for user in users if user in page]
     assert sorted(file.name for file in folder.iterdir()) == ["evaluation.json", "report.html"]
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[str]:
-    root = tmp_path_factory.mktemp("endpoint")
-    shutil.copytree(trained / "model", root / "model")
-    server = start("training", "serve", root=root, SAGEMAKER_BIND_TO_PORT="0")
-    assert server.stdout is not None
-    line = next(line for line in server.stdout if line.startswith("listening on port "))
-    yield f"http://127.0.0.1:{line.split()[-1]}"
-    server.terminate()
-    server.communicate(timeout=30)
-    assert server.returncode == 143
-
-
-def post(endpoint: str, body: bytes) -> tuple[int, Any]:
-    request = urllib.request.Request(f"{endpoint}/invocations", body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def user_request(history: pd.DataFrame, user_id: str) -> dict[str, Any]:
-    visits = json.loads(history.drop(columns=[schema.USER_ID]).to_json(orient="records"))
-    last = np.datetime64(visits[-1][schema.VISIT_DATE]) if visits else np.datetime64("2026-11-20")
-    return {"user_id": user_id, "date": str(last + np.timedelta64(1, "D")), "visits": visits}
-
-
-def test_ping(endpoint: str) -> None:
-    with urllib.request.urlopen(f"{endpoint}/ping", timeout=10) as response:
-        assert response.status == 200
-
-
-def test_the_endpoint_answers_what_the_evaluation_would_have_scored(endpoint: str, trained: Path) -> None:
-    longest = VISITS[schema.USER_ID].value_counts().index[:3]
-    histories = {user: VISITS[VISITS[schema.USER_ID] == user] for user in sorted(longest)}
-    users = [user_request(history, user) for user, history in histories.items()]
-    status, answer = post(endpoint, json.dumps({"users": users}).encode())
-    assert status == 200, answer
-
-    dataset = from_frame(pd.concat(histories.values(), ignore_index=True))
-    targets = np.array([np.datetime64(user["date"]).astype(int) for user in users], dtype=np.int32)
-    extended = with_target_days(dataset, targets)
-    expected = forecaster.forecast(bundle.load(trained / "model"), extended, extended.offsets[1:] - 1)
-    for number, forecast in enumerate(answer["forecasts"]):
-        assert forecast["user_id"] == users[number]["user_id"]
-        assert forecast["source"] == "model"
-        np.testing.assert_allclose(forecast["first_visit_hour"], expected.first_visit_hour[number], atol=1e-5)
-        np.testing.assert_allclose(forecast["visit_hour"], expected.visit_hour[number], atol=1e-5)
-        assert sum(forecast["first_visit_hour"]) == pytest.approx(1, abs=1e-5)
-
-
-def test_a_new_user_gets_the_prior(endpoint: str) -> None:
-    status, answer = post(endpoint, json.dumps({"users": [user_request(VISITS.head(0), "new")]}).encode())
-    assert status == 200
-    (forecast,) = answer["forecasts"]
-    assert forecast["source"] == "prior"
-    assert sum(forecast["first_visit_hour"]) == pytest.approx(1, abs=1e-5)
-
-
-def changed(**changes: Any) -> bytes:
-    user = user_request(VISITS[VISITS[schema.USER_ID] == VISITS[schema.USER_ID].iloc[0]], "a")
-    visit = {name: value for name, value in changes.items() if name in schema.VISITS_COLUMNS}
-    user |= {name: value for name, value in changes.items() if name not in schema.VISITS_COLUMNS}
-    if visit:
-        user["visits"][0] |= visit
-    return json.dumps({"users": [user]}).encode()
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        pytest.param(b"{", "body", id="no JSON"),
-        pytest.param(b'{"users": []}', "users", id="no users"),
-        pytest.param(b'{"users": [], "user": 1}', "user", id="unknown key"),
-        pytest.param(changed(date="tomorrow"), "users[0].date", id="no date"),
-        pytest.param(changed(date="2001-01-01"), "users[0]", id="date before the last visit"),
-        pytest.param(changed(first_visit_hour=24), "users[0].visits.first_visit_hour", id="hour out of range"),
-        pytest.param(changed(total_page_views="many"), "users[0].visits.total_page_views", id="wrong type"),
-        pytest.param(changed(platform=None), "users[0].visits.platform", id="null"),
-    ],
-)
-def test_a_bad_request_is_refused_by_field(endpoint: str, body: bytes, field: str) -> None:
-    status, answer = post(endpoint, body)
-    assert status == 400, answer
-    assert answer["error"]["field"].startswith(field)
-    assert answer["error"]["reason"]
-
-
-def test_an_endpoint_without_a_model_says_so(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    code, _, _ = finish(start("training", "serve", root=tmp_path, SAGEMAKER_BIND_TO_PORT="0"))
-    assert code == 1
-    assert (tmp_path / "output/failure").read_text()

@@ -1,0 +1,43 @@
+"""How large a request may be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MEBIBYTE = 1024 * 1024
+REAL_TIME_BYTES = 6 * MEBIBYTE
+"""SageMaker's limit for the body of a real-time invocation and for its answer."""
+REAL_TIME_USERS = 10_000
+"""As many forecasts as fit into an answer; a batch transform, whose answers have no limit, takes any number."""
+TRANSFORM_MEBIBYTES = 6
+"""MaxPayloadInMB of a batch transform job unless it says otherwise."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest request.
+
+    Attributes
+    ----------
+    body_bytes : int
+        Bytes of the body.
+    answer_bytes : int or None
+        Bytes of the answer; None without a limit.
+    users : int or None
+        Users; None without a limit.
+    """
+
+    body_bytes: int = REAL_TIME_BYTES
+    answer_bytes: int | None = REAL_TIME_BYTES
+    users: int | None = REAL_TIME_USERS
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Limits:
+    """Limits of an endpoint, or of the batch transform that SageMaker's variables describe."""
+    if environment.get("SAGEMAKER_BATCH", "").lower() != "true":
+        return Limits()
+    mebibytes = int(environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or TRANSFORM_MEBIBYTES)
+    # 0 stands for no limit, as in MaxPayloadInMB.
+    return Limits(body_bytes=mebibytes * MEBIBYTE if mebibytes else 2**63, answer_bytes=None, users=None)

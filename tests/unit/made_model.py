@@ -1,0 +1,46 @@
+"""A model bundle for the tests: features and histogram fitted on made visits, a network with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training import network
+from visitcast import features
+from visitcast.baselines import tuned_histogram
+from visitcast.dataset import Dataset
+from visitcast.forecasting import bundle
+from visitcast.forecasting.mixture import HISTORY_STARTS, Mixture
+from visitcast.histograms import decayed_histograms
+from visitcast.protocol import split
+
+
+def made_network(pipeline: features.FeaturePipeline, units: int = 16, seed: int = 0) -> Any:
+    """Keras' network with random weights, also where training starts at zero."""
+    model = network.build(*(len(names) for names in features.feature_names(pipeline)), units)
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle.Bundle, Any]:
+    """Write a bundle into a new folder as a training job does; return it and its Keras network."""
+    parts = split(dataset)
+    pipeline = features.fit(dataset, parts.validation_starts)
+    model = made_network(pipeline, units)
+    half = (0.5,) * len(HISTORY_STARTS)
+    arrays = (variable.numpy() for variable in model.trainable_variables)
+    fitted = bundle.Bundle(
+        weights=dict(zip(network.weight_names(model), arrays, strict=True)),
+        encoding=features.export(pipeline),
+        histogram=tuned_histogram.fit(dataset, parts, decayed_histograms(dataset)),
+        mixture=Mixture(half, half),
+        first_hour_temperature=1.1,
+        visited_temperature=0.9,
+        metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
+    )
+    folder.mkdir(parents=True)
+    bundle.save(folder, fitted, pipeline)
+    return fitted, model

@@ -1,0 +1,115 @@
+"""The serving image's process for the tests, and requests to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+import visitcast
+from visitcast import schema
+
+CONTAINERS = Path(visitcast.__file__).parents[1]
+JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Reply(NamedTuple):
+    """An answer of the server."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; NaN and Infinity are none."""
+        return json.loads(self.body, parse_constant=_no_constant)
+
+
+class Server:
+    """A serving process."""
+
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "serving", "serve"],
+            cwd=CONTAINERS,
+            env={**os.environ, "OPT_ML_DIR": str(root), "SAGEMAKER_BIND_TO_PORT": "0", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # Read all the time: a full pipe would stop the server.
+        threading.Thread(target=self._read, daemon=True).start()
+        self.port = self.next_event("listening")["port"]
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def next_event(self, name: str) -> dict[str, Any]:
+        """Read the log up to the next event of a name."""
+        while line := self._lines.get(timeout=60):
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == name:
+                return event
+        assert self.process.stderr is not None
+        raise AssertionError(f"the server ended: {self.process.stderr.read()}")
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        """Send a request; header names take underscores for dashes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.getheader("Content-Type", "").partition(";")[0], answer.read())
+        finally:
+            connection.close()
+
+    def post(self, body: bytes | dict[str, Any], content_type: str = JSON, **headers: str) -> Reply:
+        """Send a request to ``/invocations``."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.ask("POST", "/invocations", data, Content_Type=content_type, **headers)
+
+    def stop(self) -> tuple[int, str]:
+        """End the process; its exit code and what it wrote to stderr."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stderr is not None
+        err = self.process.stderr.read()
+        return self.process.wait(timeout=60), err
+
+
+@contextmanager
+def running(root: Path, **environment: str) -> Iterator[Server]:
+    """Run a server during the block."""
+    server = Server(root, **environment)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def user_request(history: pd.DataFrame, user_id: str) -> dict[str, Any]:
+    """One user of a request, for the day after the last visit."""
+    visits = json.loads(history.drop(columns=[schema.USER_ID]).to_json(orient="records"))
+    last = np.datetime64(visits[-1][schema.VISIT_DATE]) if visits else np.datetime64("2026-11-20")
+    return {"user_id": user_id, "date": str(last + np.timedelta64(1, "D")), "visits": visits}
