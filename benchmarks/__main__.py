@@ -1,7 +1,7 @@
 """Measure what the documentation claims; print one table and write ``build/bench/results.json``.
 
 ``python -m benchmarks [--events FILE] [--clone] [--only NAME ...] [--quick]``: the whole demo on simulated events and,
-where a file is given, on real ones; with ``--clone`` also from a fresh clone to the finished demo; preprocessing by size.
+where a file is given, on real ones, and with ``--clone`` from a fresh clone to its end; preprocessing by size.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from visitcast.manifest import Shard
 from visitcast.schema import SCHEMA_VERSION
 from visitcast.seen_users import NO_HASHES, Hashes, hashes
 
-ROWS_PER_SHARD: Final = 1_000_000
-"""About 30 MB."""
+ROWS_PER_SHARD: Final = 250_000
+"""About 9 MB."""
 _USER_HASHES: Final = "user_hashes"
 
 
@@ -81,23 +81,21 @@ def build(
     shards: list[Shard] = []
     statistics = features.summarise_nothing()
     user_hashes = [NO_HASHES]
-    for dataset in _gathered(blocks, rows_per_shard):
-        shards.append(write_shard(folder, f"{prefix}-{len(shards):05d}.npz", dataset))
-        statistics = day_statistics.merge([statistics, features.summarise(dataset)])
-        user_hashes.append(hashes(dataset.user_ids))
-    return Part(instance, instances, as_of, shards, statistics, np.concatenate(user_hashes))
+    waiting: list[Dataset] = []
 
+    def write_waiting() -> None:
+        shards.append(write_shard(folder, f"{prefix}-{len(shards):05d}.npz", concatenate(waiting)))
+        waiting.clear()
 
-def _gathered(blocks: Iterator[Dataset], rows: int) -> Iterator[Dataset]:
-    """Join blocks until they have so many rows."""
-    gathered: list[Dataset] = []
     for block in blocks:
-        gathered.append(block)
-        if sum(part.visit_days for part in gathered) >= rows:
-            yield concatenate(gathered)
-            gathered = []
-    if gathered:
-        yield concatenate(gathered)
+        statistics = day_statistics.merge([statistics, features.summarise(block)])
+        user_hashes.append(hashes(block.user_ids))
+        waiting.append(block)
+        if sum(one.visit_days for one in waiting) >= rows_per_shard:
+            write_waiting()
+    if waiting:
+        write_waiting()
+    return Part(instance, instances, as_of, shards, statistics, np.concatenate(user_hashes))
 
 
 def write_part(folder: Path, part: Part) -> None:

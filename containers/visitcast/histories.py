@@ -27,7 +27,7 @@ from visitcast.validation import ROWS_SHOWN, check, last_local_date, require_col
 
 MAGIC: Final = b"PAR1"
 """First bytes of a Parquet file. ``UNLOAD`` gives its files no ending to know them by."""
-ROWS_PER_BLOCK: Final = 100_000
+ROWS_PER_BLOCK: Final = 50_000
 """Visit days checked at a time, about."""
 _BUFFER_BYTES: Final = 2**20
 """A column is read that much at a time, not a whole row group."""

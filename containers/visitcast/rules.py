@@ -103,9 +103,11 @@ def _in_the_future(visits: Visits) -> Mask:
 
 def _repeated_user_day(visits: Visits) -> Mask:
     user, day = visits.values[schema.USER_ID], visits.values[schema.VISIT_DATE]
-    order = np.lexsort((day, user))
-    repeated = np.zeros(len(order), dtype=bool)
-    repeated[order[1:]] = (np.diff(user[order]) == 0) & (np.diff(day[order]) == 0)
+    key = (user << 32) + day
+    repeated = np.zeros(len(key), dtype=bool)
+    if not np.all(key[1:] > key[:-1]):  # Sorted input, the usual case, needs no sorting.
+        order = np.argsort(key, kind="stable")
+        repeated[order[1:]] = np.diff(key[order]) == 0
     return repeated
 
 
