@@ -107,7 +107,7 @@ def render(evaluation: Mapping[str, Any], drawn: Figures, metadata: Mapping[str,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": wording.figure, "signed": wording.signed}
+    environment.filters |= {"figure": wording.figure, "signed": wording.signed, "spread": wording.spread}
     forecasters = {"model": evaluation["model"]}
     if evaluation["production"]:
         forecasters["production"] = evaluation["production"]["metrics"]
@@ -126,6 +126,6 @@ def render(evaluation: Mapping[str, Any], drawn: Figures, metadata: Mapping[str,
         groupings=wording.GROUPINGS,
         metadata=metadata,
         about_model={name: value for name, value in metadata.items() if name not in NOT_TABULATED},
-        manifest=asdict(manifest),
+        manifest={**asdict(manifest), "shards": f"{len(manifest.shards)} files"},
         style=(FOLDER / STYLESHEET).read_text(encoding="utf-8"),
     )

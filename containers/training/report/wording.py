@@ -105,10 +105,20 @@ def figure(value: float | None, unit: Unit) -> str:
 def signed(value: float | None, unit: Unit) -> str:
     """Write a difference with its sign; differences of shares are points.
 
-    >>> signed(-0.0123, "share"), signed(0.5, "hours")
-    ('−1.23 points', '+0.500')
+    >>> signed(-0.0123, "share"), signed(0.5, "hours"), signed(-1e-9, "nats")
+    ('−1.23 points', '+0.500', '0.0000')
     """
     if value is None:
         return "–"
-    text = f"{100 * value:+.2f} points" if unit == "share" else f"{value:+.3f}" if unit == "hours" else f"{value:+.4f}"
-    return text.replace("-", "−")
+    text = f"{100 * value:+.2f}" if unit == "share" else f"{value:+.3f}" if unit == "hours" else f"{value:+.4f}"
+    text = text[1:] if float(text) == 0 else text.replace("-", "−")
+    return f"{text} points" if unit == "share" else text
+
+
+def spread(value: float | None, unit: Unit) -> str:
+    """Write a standard deviation; nothing where there is none.
+
+    >>> spread(0.0123, "share"), spread(0.5, "hours"), spread(None, "nats")
+    ('± 1.23 points', '± 0.500', '')
+    """
+    return "" if value is None else "± " + signed(value, unit).lstrip("+")
