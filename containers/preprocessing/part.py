@@ -19,7 +19,7 @@ from visitcast import day_statistics, features
 from visitcast.dataset import Dataset, concatenate, write_shard
 from visitcast.day_statistics import DayStatistics
 from visitcast.errors import InputError
-from visitcast.manifest import Shard
+from visitcast.manifest import MANIFEST_FILE, Shard
 from visitcast.schema import SCHEMA_VERSION
 from visitcast.seen_users import NO_HASHES, Hashes, hashes
 
@@ -101,7 +101,7 @@ def build(
 def write_part(folder: Path, part: Part) -> None:
     """Write the two files."""
     arrays = {field.name: getattr(part.statistics, field.name) for field in fields(DayStatistics)}
-    np.savez(_arrays_file(folder, part.instance), allow_pickle=False, **arrays, **{_USER_HASHES: part.user_hashes})
+    np.savez(folder / f"part-{part.instance}.npz", allow_pickle=False, **arrays, **{_USER_HASHES: part.user_hashes})
     content = {
         "schema_version": SCHEMA_VERSION,
         "instance": part.instance,
@@ -120,7 +120,9 @@ def read_parts(folder: Path) -> list[Part]:
     InputError
         An instance's part is missing, there twice, unreadable or of another schema version.
     """
-    parts = sorted((_read_part(file) for file in folder.rglob("part-*.json")), key=lambda part: part.instance)
+    # By ending: a channel that takes all keys that begin with `part-` may hand them over without these letters.
+    files = [file for file in folder.rglob("*.json") if file.name != MANIFEST_FILE]
+    parts = sorted((_read_part(file) for file in files), key=lambda part: part.instance)
     expected = range(1, max((part.instances for part in parts), default=1) + 1)
     if [part.instance for part in parts] != list(expected):
         raise InputError(
@@ -140,7 +142,7 @@ def _read_part(file: Path) -> Part:
             "Run the preprocessing again; all its jobs need the same image.",
         )
     try:
-        with np.load(_arrays_file(file.parent, content["instance"]), allow_pickle=False) as arrays:
+        with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
             return Part(
                 instance=content["instance"],
                 instances=content["instances"],
@@ -155,7 +157,3 @@ def _read_part(file: Path) -> Part:
             f"{file.name}: {type(error).__name__}: {error}",
             "Run the preprocessing again; all its jobs need the same image.",
         ) from error
-
-
-def _arrays_file(folder: Path, instance: int) -> Path:
-    return folder / f"part-{instance}.npz"

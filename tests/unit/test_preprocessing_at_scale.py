@@ -41,7 +41,7 @@ def blocks_of(kind, files, size):
     block_size=st.sampled_from([50, 100, 1000, 10**6]),
     rows_per_shard=st.sampled_from([1, 40, 10**6]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_same_dataset_however_it_is_parted(
     tmp_path_factory, kind, file_of_user, instance_of_file, block_size, rows_per_shard
 ):
@@ -188,6 +188,18 @@ def test_every_instance_must_have_left_its_part(tmp_path, found):
             read_parts(tmp_path / "parts")
 
 
+def test_parts_may_arrive_under_shorter_names(tmp_path):
+    """A channel of the keys that begin with ``part-`` may name its files by what follows."""
+    part = made_part(tmp_path, VISITS, 1, instances=1)
+    (tmp_path / "parts").mkdir()
+    write_part(tmp_path / "parts", part)
+    for file in list((tmp_path / "parts").iterdir()):
+        file.rename(file.with_name(file.name.removeprefix("part-")))
+    (read,) = read_parts(tmp_path / "parts")
+    assert read.shards == part.shards
+    assert read.user_hashes.tolist() == part.user_hashes.tolist()
+
+
 def test_instances_without_any_visit(tmp_path):
     parts = [build(iter(()), tmp_path, AS_OF.isoformat(), number, 2) for number in (1, 2)]
     with pytest.raises(InputError, match="found no visits"):
@@ -209,7 +221,7 @@ def test_a_part_that_cannot_be_used_is_named(tmp_path, damage):
 
 
 @given(st.integers(500, 4000), st.integers(1, len(VISITS) - 1), st.integers(1, len(VISITS) - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_an_unsorted_csv_is_found_wherever_its_blocks_end(tmp_path_factory, block_bytes, one, other):
     order = np.arange(len(VISITS))
     order[[one, other]] = order[[other, one]]
