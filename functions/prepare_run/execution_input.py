@@ -74,8 +74,21 @@ def _contradictions(filled: dict[str, Any]) -> Iterator[str]:
         )
     if not is_csv and "InputFilePath" in filled:
         yield "InputFilePath: names one CSV file, but SourceSql.Format is parquet; leave InputFilePath out"
+    if filled["Tuning"]["MaxJobs"]:
+        yield from _contradictions_of_ranges(filled)
     if filled["Gate"]["MustHoldInCrossValidation"] and not filled["CrossValidation"]["Folds"]:
         yield "Gate.MustHoldInCrossValidation: there is no cross-validation; set CrossValidation.Folds to 2 or more"
+
+
+def _contradictions_of_ranges(filled: dict[str, Any]) -> Iterator[str]:
+    integers, continuous = filled["Tuning"]["IntegerRanges"], filled["Tuning"]["ContinuousRanges"]
+    for name, limits in (*integers.items(), *continuous.items()):
+        if limits["Min"] > limits["Max"]:
+            yield f"Tuning: the range of {name} is empty, Min {limits['Min']} is greater than Max {limits['Max']}"
+    for name in sorted(integers.keys() & continuous.keys()):
+        yield f"Tuning: {name} is both in IntegerRanges and in ContinuousRanges"
+    if not (integers.keys() | continuous.keys()) - filled["Hyperparameters"].keys():
+        yield "Tuning: Hyperparameters fixes all that has a range; leave one of them out, or set MaxJobs to 0"
 
 
 def _describe(violation: ValidationError) -> str:

@@ -6,11 +6,17 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from prepare_run.tuning import plan_tuning, tuning_job_name
+
 # SageMaker's limit is 63 characters; the state machine appends -<attempt>-<8 characters>.
 LONGEST_BASE_NAME = 50
 
 # Format of the source SQL's result: the SQL file, and where in the run's input folder the result goes.
 SOURCES = {"csv": ("visits.sql", "visits.csv"), "parquet": ("histories.sql", "histories/")}
+
+
+# Hyperparameters that say which rows to train on: here all of the protocol.
+FULL_SPLIT = {"fold": "0", "folds": "0"}
 
 
 def run_id(execution_id: str, started_at: str) -> str:
@@ -46,7 +52,8 @@ def plan_run(
     -------
     dict
         ``RunId``, ``Names``, ``InputFilePath`` (a prefix when the visits are Parquet), ``Uris``, ``Keys``,
-        ``Hyperparameters`` (strings, as SageMaker wants them), ``CrossValidation`` (``Folds`` and one item per fold),
+        ``Hyperparameters`` (strings, as SageMaker wants them), ``CrossValidation`` (``Folds``, and of each fold the
+        job's name and what differs in its hyperparameters), ``Tuning``, ``Tuned`` (hyperparameters that were found),
         ``Evaluation.Arguments`` and ``.FoldsUri``, and the input's other sections unchanged.
     """
     run = run_id(execution_id, started_at)
@@ -62,6 +69,7 @@ def plan_run(
         "Names": {
             "PreprocessingJobName": preprocessing_job,
             "CombineJobName": _with_suffix(preprocessing_job, "-combine"),
+            "TuningJobName": tuning_job_name(run),
             "TrainingJobName": training_job,
             "EvaluationProcessingJobName": execution_input.get(
                 "EvaluationProcessingJobName", f"visitcast-evaluate-{run}"
@@ -73,14 +81,18 @@ def plan_run(
         "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/{result}"),
         "Uris": {
             "Dataset": f"{root}/dataset",
+            "Tuning": f"{root}/tuning",
             "Models": f"{root}/models",
             "Folds": f"{root}/folds",
             "Evaluation": f"{root}/evaluation",
         },
         "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json"},
         "SourceSql": {**execution_input["SourceSql"], "File": sql_file},
-        "CrossValidation": _folds(folds, hyperparameters, training_job),
-        "Hyperparameters": {**hyperparameters, "fold": "0", "folds": "0"},
+        "CrossValidation": _folds(folds, training_job),
+        "Hyperparameters": {**hyperparameters, **FULL_SPLIT},
+        "Tuning": plan_tuning(execution_input["Tuning"], {**hyperparameters, **FULL_SPLIT}),
+        # What the search finds takes its place; without one nothing replaces the run's own values.
+        "Tuned": {"Hyperparameters": {}},
         # The environment of a processing job holds strings only.
         "Preprocessing": {
             **execution_input["Preprocessing"],
@@ -114,11 +126,11 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
     ]
 
 
-def _folds(folds: int, hyperparameters: dict[str, str], training_job: str) -> dict[str, Any]:
+def _folds(folds: int, training_job: str) -> dict[str, Any]:
     def item(fold: int) -> dict[str, Any]:
         return {
             "TrainingJobName": _with_suffix(training_job, f"-f{fold}"),
-            "Hyperparameters": {**hyperparameters, "fold": str(fold), "folds": str(folds)},
+            "Hyperparameters": {"fold": str(fold), "folds": str(folds)},
         }
 
     return {"Folds": folds, "Items": [item(fold) for fold in range(1, folds + 1)]}

@@ -198,6 +198,12 @@ class Production:
         return name
 
 
+def requested(execution: Execution, action: str) -> list[dict[str, Any]]:
+    """Return the parameters of every attempt at an API call, such as ``createTrainingJob``."""
+    scheduled = [e["taskScheduledEventDetails"] for e in execution.events if "taskScheduledEventDetails" in e]
+    return [json.loads(details["parameters"]) for details in scheduled if details["resource"].startswith(action)]
+
+
 def entered(events: list[dict[str, Any]]) -> list[str]:
     return [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
 

@@ -87,3 +87,10 @@ def test_cross_validation_trains_one_job_per_rolling_origin_fold(stack: Stack, p
     assert len(metrics) == 2
     assert all(0 < m["fold:log_loss"] < 10 and 0 < m["fold:mae_hours"] < 24 for m in metrics)
     assert metrics[0] != metrics[1]
+
+    run = execution.outputs_of("Prepare run")[0]["run"]
+    reported = stack.read_json(run["Uris"]["Evaluation"] + "/evaluation.json")["cross_validation"]
+    assert [fold["fold"] for fold in reported["folds"]] == [1, 2]
+    assert [fold["model"]["log_loss"] for fold in reported["folds"]] == pytest.approx(
+        [m["fold:log_loss"] for m in metrics], abs=1e-4
+    )

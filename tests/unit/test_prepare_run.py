@@ -52,6 +52,26 @@ def plan(execution_input: dict[str, Any], execution: str = EXECUTION) -> dict[st
         pytest.param(
             {"Gate": {"MustHoldInCrossValidation": True}}, "CrossValidation.Folds", id="gate on folds that are not"
         ),
+        pytest.param(
+            {"Tuning": {"MaxJobs": 2, "IntegerRanges": {"units": {"Min": 9, "Max": 8}}}},
+            "units is empty",
+            id="empty range",
+        ),
+        pytest.param(
+            {"Tuning": {"MaxJobs": 2, "IntegerRanges": {"units": {"Min": 1.5, "Max": 8}}}},
+            "Tuning.IntegerRanges.units.Min",
+            id="half a unit",
+        ),
+        pytest.param(
+            {"Tuning": {"MaxJobs": 2, "IntegerRanges": {"dropout": {"Min": 0, "Max": 1}}}},
+            "dropout is both",
+            id="a range of two kinds",
+        ),
+        pytest.param(
+            {"Tuning": {"MaxJobs": 2}, "Hyperparameters": {"units": 8, "dropout": 0, "learning_rate": 0.01}},
+            "fixes all that has a range",
+            id="nothing left to search",
+        ),
         pytest.param([], "input", id="not an object"),
     ],
 )
@@ -99,6 +119,18 @@ def test_hyperparameters_become_strings_and_folds_differ_only_in_theirs() -> Non
     folds = run["CrossValidation"]["Items"]
     assert [item["Hyperparameters"]["fold"] for item in folds] == ["1", "2", "3"]
     assert {item["Hyperparameters"]["folds"] for item in folds} == {"3"}
+
+
+def test_what_is_fixed_is_not_searched() -> None:
+    run = plan({"Hyperparameters": {"units": 64}, "Tuning": {"MaxJobs": 1, "MaxParallelJobs": 4}})
+    tuning = run["Tuning"]
+    assert tuning["StaticHyperparameters"] == {"units": "64", "fold": "0", "folds": "0"}
+    assert tuning["ParameterRanges"]["IntegerParameterRanges"] == []
+    learning_rate, dropout = tuning["ParameterRanges"]["ContinuousParameterRanges"]
+    assert learning_rate == {"Name": "learning_rate", "MinValue": "0.0005", "MaxValue": "0.01", "ScalingType": "Auto"}
+    assert dropout["Name"] == "dropout"
+    assert tuning["MaxParallelJobs"] == 1  # SageMaker refuses more than there are jobs
+    assert run["Tuned"] == {"Hyperparameters": {}}
 
 
 @pytest.mark.parametrize(
@@ -149,4 +181,5 @@ def test_any_accepted_name_leaves_room_for_the_suffix_of_a_retry(name: str, fold
 def test_default_names_are_valid_for_any_execution(execution: str) -> None:
     names = plan({}, execution)["Names"]
     assert all(SAGEMAKER_NAME.fullmatch(f"{names[key]}-30-0a1b2c3d") for key in names if key != "EndpointName")
+    assert len(f"{names['TuningJobName']}-30-0a1b2c3d") <= 32  # SageMaker's limit for tuning jobs
     assert re.fullmatch(r"20261123-091500-[0-9a-f]{6}", run_id(execution, "2026-11-23T09:15:00Z"))
