@@ -31,13 +31,21 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
-	for d in functions containers/preprocessing containers/training containers/serving; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
+	for d in functions containers/preprocessing containers/sending containers/serving containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
 
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
 demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or .csv for your own events
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
+
+.PHONY: forecast
+forecast: $(READY) ## after `make up` and `make demo`: run the forecast workflow, show tomorrow's send plan; INPUT='{...}'
+	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)')
+
+.PHONY: lift
+lift: $(READY) ## the lift of best-hour sends over the control group so far, with its interval
+	@$(BIN)/python -m demo.lift --home $(REGION)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it
@@ -52,7 +60,7 @@ TAG       ?= latest
 .PHONY: images
 images: ## build the images and push them; REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com, CONTAINER=docker or podman
 	@test -n "$(REGISTRY)" || { echo "Say where the images go: make images REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com"; exit 2; }
-	for image in preprocessing training serving; do \
+	for image in preprocessing sending serving training; do \
 		$(CONTAINER) build --file containers/$$image/Dockerfile --tag $(REGISTRY)/visitcast-$$image:$(TAG) containers && \
 		$(CONTAINER) push $(REGISTRY)/visitcast-$$image:$(TAG) || exit; \
 	done
