@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def stack_outputs(name: str) -> dict[str, str]:
-    """Outputs of the deployed stack.
+    """Read the outputs of the deployed stack.
 
     Raises
     ------

@@ -1,0 +1,232 @@
+"""The forecast workflow's handlers: the plan and the SQL of a run, the messages, the consumer."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import boto3
+import pytest
+import sqlglot
+from jsonschema import Draft202012Validator
+from moto import mock_aws
+
+from prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render_queries
+from prepare_run.execution_input import InputRejected, load_schema, validated
+from send_message import MessageRejected, read_message
+from sending.job import message
+
+SCHEMA = load_schema("forecast.input.schema.json")
+SQL = Path(__file__).resolve().parents[2] / "sql"
+EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-forecast-dev:a"
+MESSAGE = {
+    "version": 1,
+    "idempotency_key": "0" * 32,
+    "user_id": "u",
+    "forecast_date": "2026-11-24",
+    "send_at_utc": "2026-11-24T17:00:00Z",
+    "send_at_local": "2026-11-24T18:00:00",
+    "send_hour": 18,
+    "arm": "best_hour",
+    "chance": 0.4,
+    "source": "model",
+}
+
+
+@pytest.fixture(autouse=True)
+def _a_region(monkeypatch):
+    """Handlers make their clients when they are imported, and a client needs a region."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+def planned(**given):
+    filled = validated(given, SCHEMA, contradictions)
+    return plan_forecast(
+        filled,
+        execution_id=EXECUTION,
+        started_at="2026-11-23T04:00:00.123Z",
+        bucket="a-bucket",
+        endpoint_name="visitcast-dev",
+    )
+
+
+def test_the_schema_is_one_and_its_defaults_keep_it():
+    Draft202012Validator.check_schema(SCHEMA)
+    assert list(Draft202012Validator(SCHEMA).iter_errors(validated({}, SCHEMA, contradictions))) == []
+
+
+def test_a_run_forecasts_the_next_utc_date():
+    run = planned()
+    assert (run["ForecastDate"], run["AsOf"]) == ("2026-11-24", "2026-11-23T04:00:00Z")
+    assert planned(AsOf="2026-02-27T23:59:59Z")["ForecastDate"] == "2026-02-28"
+    assert planned(ForecastDate="2026-03-01")["ForecastDate"] == "2026-03-01"
+
+
+def test_places_are_the_runs_own_and_no_prefix_of_one_another():
+    run = planned()
+    uris = sorted(run["Uris"].values())
+    assert all(uri.startswith(f"s3://a-bucket/runs/{run['RunId']}/") for uri in uris)
+    assert not any(later.startswith(earlier) for earlier, later in pairwise(uris))
+    # Room for "-<attempt>-<8 characters>" in SageMaker's 63.
+    assert all(len(name) <= 50 for key, name in run["Names"].items() if key.endswith("JobName"))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"ForecastDate": "2026-02-30"}, "not in the calendar"),
+        ({"ForecastDate": "tomorrow"}, "ForecastDate"),
+        ({"Campaign": {"Control": {"GlobalBestHourShare": 0.7, "RandomHourShare": 0.7}}}, "sum to more than 1"),
+        ({"Campaign": {"LargestHourShare": 0}}, "Campaign.LargestHourShare"),
+        ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
+        ({"OnDrift": "ignore"}, "OnDrift"),
+        ({"Unknown": 1}, "Unknown"),
+    ],
+)
+def test_an_input_that_cannot_be_is_rejected(given, reason):
+    with pytest.raises(InputRejected, match=reason):
+        planned(**given)
+
+
+def test_queries_are_whole_sql_with_the_runs_dates():
+    run = planned(Lift={"ResponseHours": 3})
+    queries = render_queries(run, 30, "visitcast_dev", SQL)
+    assert set(queries) == set(QUERIES)
+    for sql in queries.values():
+        assert "${" not in sql
+        body = sql[sql.index("(") + 1 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
+        sqlglot.parse_one(body, dialect="athena")
+    histories = queries["recent_histories"]
+    assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
+    assert "BETWEEN '2026-10-24' AND '2026-11-25'" in histories
+    assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
+    assert "date_add('hour', 3, send_at_utc) <= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
+    # The date judged is over everywhere when a run starts on the eve of its forecast date.
+    assert f"'{date(2026, 11, 24) - timedelta(days=3)}'" in queries["outcomes"]
+
+
+def test_what_the_job_writes_is_what_the_queue_takes():
+    from datetime import datetime
+
+    send = {
+        "user_id": 'ü "quoted"',
+        "arm": "random_hour",
+        "send_hour": 0,
+        "send_at_utc": datetime(2026, 11, 24, 0, 15),
+        "send_at_local": datetime(2026, 11, 24, 6, 0),
+        "chance": 1 / 3,
+        "source": "prior",
+        "idempotency_key": "ab" * 16,
+    }
+    assert read_message(json.dumps(message(send, "2026-11-24")))["user_id"] == send["user_id"]
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "{",
+        json.dumps([]),
+        json.dumps({**MESSAGE, "extra": 1}),
+        json.dumps({**MESSAGE, "send_at_utc": "2026-11-24 17:00"}),
+        json.dumps({**MESSAGE, "chance": 1.1}),
+        json.dumps({**MESSAGE, "idempotency_key": "x"}),
+        json.dumps({name: value for name, value in MESSAGE.items() if name != "user_id"}),
+    ],
+    ids=["no JSON", "no object", "extra", "time", "chance", "key", "missing"],
+)
+def test_a_message_that_breaks_the_schema_is_rejected(spoiled):
+    with pytest.raises(MessageRejected):
+        read_message(spoiled)
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
+def test_batches_hold_every_message_once(count):
+    from hand_over.app import batches
+
+    messages = [(str(n), "body") for n in range(count)]
+    cut = list(batches(messages))
+    assert [entry for batch in cut for entry in batch] == messages
+    assert all(len(batch) <= 10 for batch in cut)
+
+
+def test_sums_are_read_as_athena_writes_them():
+    from measure_lift.app import read_sums
+
+    text = (
+        '"arm","users","sends","responses","sends_squared","responses_squared","sends_times_responses"\n'
+        '"best_hour","3","9","4","29","6","13"\n'
+    )
+    assert read_sums(text)["best_hour"].responses == 4
+    assert read_sums("") == {}
+
+
+@dataclass
+class Context:
+    function_name: str = "push_consumer"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:push_consumer"
+    aws_request_id: str = "1"
+
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
+
+@pytest.fixture
+def consumer(monkeypatch):
+    """The consumer with a sender that keeps what it is given, and refuses a user called no."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    with mock_aws():
+        boto3.client("dynamodb").create_table(
+            TableName="sent",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "idempotency_key", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "idempotency_key", "KeyType": "HASH"}],
+        )
+        from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
+
+        from push_consumer import app
+
+        sent = []
+
+        def sender(push):
+            if push["user_id"] == "no":
+                raise OSError("not today")
+            sent.append(push["user_id"])
+
+        monkeypatch.setattr(app, "send_with", sender)
+        monkeypatch.setattr(app.seen, "client", boto3.client("dynamodb"))
+        assert isinstance(app.seen, DynamoDBPersistenceLayer)
+        yield app, sent
+
+
+def records(*messages):
+    return {
+        "Records": [
+            {"messageId": str(n), "body": body if isinstance(body, str) else json.dumps(body), "eventSource": "aws:sqs"}
+            for n, body in enumerate(messages)
+        ]
+    }
+
+
+def test_a_push_that_comes_twice_is_sent_once(consumer):
+    app, sent = consumer
+    first, second = {**MESSAGE, "user_id": "a"}, {**MESSAGE, "user_id": "b", "idempotency_key": "1" * 32}
+    assert app.handler(records(first, second), Context()) == {"batchItemFailures": []}
+    assert app.handler(records(second, first), Context()) == {"batchItemFailures": []}
+    assert sent == ["a", "b"]
+
+
+def test_a_push_that_fails_comes_again_alone(consumer):
+    app, sent = consumer
+    refused = {**MESSAGE, "user_id": "no", "idempotency_key": "2" * 32}
+    good = {**MESSAGE, "user_id": "c", "idempotency_key": "3" * 32}
+    found = app.handler(records(refused, good, "no message"), Context())
+    assert [failure["itemIdentifier"] for failure in found["batchItemFailures"]] == ["0", "2"]
+    assert sent == ["c"]
+    # Its key was not kept: the next delivery tries anew.
+    again = app.handler(records({**refused, "user_id": "yes"}, good), Context())
+    assert again == {"batchItemFailures": []}
+    assert sent == ["c", "yes"]
