@@ -93,8 +93,9 @@ def target_features(
         Log of the user's smoothed first-hour shares before the day.
     """
     calendar = apply(encoding.target, target_columns(dataset), rows)
-    blocks = histogram_features(encoding.first_hour_shares, encoding.visited_shares, histograms)
-    return np.concatenate([calendar, *blocks], axis=1), log_prior(encoding.first_hour_shares, histograms)
+    logs = log_prior(encoding.first_hour_shares, histograms)
+    blocks = histogram_features(encoding.first_hour_shares, encoding.visited_shares, histograms, logs)
+    return np.concatenate([calendar, *blocks], axis=1), logs
 
 
 def apply(steps: Sequence[Step], columns: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -157,14 +157,15 @@ def transform(pipeline: FeaturePipeline, dataset: Dataset, histograms: NDArray[n
         ``decayed_histograms(dataset)``, where the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
+    logs = log_prior(pipeline.first_hour_shares, counts)
     target = [
         np.asarray(pipeline.target.transform(target_frame(dataset)), dtype=np.float32),
-        *histogram_features(pipeline.first_hour_shares, pipeline.visited_shares, counts),
+        *histogram_features(pipeline.first_hour_shares, pipeline.visited_shares, counts, logs),
     ]
     return Features(
         history=np.asarray(pipeline.history.transform(history_frame(dataset)), dtype=np.float32),
         target=np.concatenate(target, axis=1),
-        log_prior=log_prior(pipeline.first_hour_shares, counts),
+        log_prior=logs,
     )
 
 

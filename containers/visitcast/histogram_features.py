@@ -45,7 +45,10 @@ def log_prior(first_hour_shares: NDArray[np.float32], histograms: NDArray[np.flo
 
 
 def histogram_features(
-    first_hour_shares: NDArray[np.float32], visited_shares: NDArray[np.float32], histograms: NDArray[np.float32]
+    first_hour_shares: NDArray[np.float32],
+    visited_shares: NDArray[np.float32],
+    histograms: NDArray[np.float32],
+    log_prior: NDArray[np.float32],
 ) -> list[NDArray[np.float32]]:
     """Blocks of features [rows, some columns] in the order of :func:`histogram_feature_names`.
 
@@ -55,8 +58,10 @@ def histogram_features(
         Over all users: shares of the first-visit hours, and share of the days on which the hour was visited.
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each day.
+    log_prior : float32 array [rows, 24]
+        What :func:`log_prior` gives for them.
     """
-    columns = [log_prior(first_hour_shares, histograms) + 3]  # Log of 1/24 is about -3: centred on zero.
+    columns = [log_prior + 3]  # Log of 1/24 is about -3: centred on zero.
     for channel in _SHARES_OF:
         if channel in VISITED_CHANNELS:
             prior, days = visited_shares, visit_days_behind(channel, histograms)

@@ -196,9 +196,10 @@ def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.fl
         Width of :func:`circular_kernel`.
     """
     total = np.zeros_like(histograms)
+    twice = np.concatenate([histograms, histograms], axis=-1)
     for shift, weight in enumerate(circular_kernel(width_hours)):
         if weight > _NEGLIGIBLE_WEIGHT:
-            total += weight * np.roll(histograms, shift, axis=-1)
+            total += weight * twice[..., HOURS - shift : 2 * HOURS - shift]
     return total
 
 

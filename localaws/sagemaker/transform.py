@@ -53,7 +53,12 @@ def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) 
     source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
     inputs, outputs = folder / "transform-input", folder / "transform-output"
     transfer.download(workplace.store, source, inputs)
-    environment = {"SAGEMAKER_BATCH": "true", **(job.request.get("Environment") or {})}
+    mebibytes = job.request.get("MaxPayloadInMB")
+    environment = {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(PAYLOAD_MEBIBYTES if mebibytes is None else mebibytes),
+        **(job.request.get("Environment") or {}),
+    }
     stream = f"{job.name}/algo-1"
     server = ModelServer(
         workplace, "transform", job.name, model, folder / "container", TRANSFORM.log_group, stream, environment

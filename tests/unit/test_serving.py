@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_model import write_model
 from made_visits import made_frame
 from served_model import CONTAINERS, CSV, JSON, JSON_LINES, Server, running, user_request
 
+from benchmarks.random_model import write_model
 from visitcast import schema
 from visitcast.dataset import from_frame, with_target_days
 from visitcast.forecasting import bundle, forecaster

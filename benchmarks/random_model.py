@@ -1,4 +1,4 @@
-"""A model bundle for the tests: features and histogram fitted on made visits, a network with random weights."""
+"""A model bundle for benchmarks and tests: features and histogram fitted on visits, a network with random weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from visitcast.protocol import split
 
 def made_network(pipeline: features.FeaturePipeline, units: int = 16, seed: int = 0) -> Any:
     """Keras' network with random weights, also where training starts at zero."""
-    model = network.build(*(len(names) for names in features.feature_names(pipeline)), units)
+    visit_names, target_names = features.feature_names(pipeline)
+    model = network.build(len(visit_names), len(target_names), units)
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
     return model

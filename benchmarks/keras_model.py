@@ -1,0 +1,69 @@
+"""The served network in Keras, on copied and padded windows: what a server with TensorFlow would run."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.hour_head import HourHead
+from visitcast import encoding
+from visitcast.dataset import Dataset
+from visitcast.forecasting.inference import ReadVisits, Weights
+from visitcast.forecasting.sequences import cut
+from visitcast.histogram_features import HOUR_COLUMNS
+from visitcast.histograms import last_histograms
+from visitcast.schema import HOURS
+
+PADDED_LENGTHS = (16, 32, 64, 128)
+"""Few, since TensorFlow traces the model anew for every shape."""
+
+
+class Windows(NamedTuple):
+    """Copied histories: visit [B, T, F], padded at the end, and their lengths [B, 1]."""
+
+    visit: NDArray[np.float32]
+    length: NDArray[np.int64]
+
+
+def build(weights: Weights, target_width: int) -> Any:
+    """Keras model with a bundle's weights: windows, target and log prior in, both heads' logits [B, 24] out."""
+    layers = keras.layers
+    visit = keras.Input((None, weights["gru/kernel"].shape[0]))
+    length = keras.Input((1,), dtype="int64")
+    target, log_prior = keras.Input((target_width,)), keras.Input((HOURS,))
+    states = layers.GRU(weights["gru/recurrent_kernel"].shape[0], return_sequences=True, name="gru")(visit)
+    state = keras.ops.take_along_axis(states, (length - 1)[:, :, None], axis=1)
+    day = keras.ops.expand_dims(target, 1)
+    hidden = layers.Dense(weights["hidden/bias"].shape[0], activation="relu", name="hidden")(
+        layers.Concatenate()([state, day])
+    )
+    scores = HourHead(name="hour_head")(hidden, day[..., HOUR_COLUMNS])
+    first_hour = layers.Dense(HOURS, name="first_hour")(hidden) + scores[..., 0]
+    visited = layers.Dense(HOURS, name="visited")(hidden) + scores[..., 1]
+    outputs = [first_hour[:, 0] + log_prior, visited[:, 0]]
+    model = keras.Model([visit, length, target, log_prior], outputs)
+    for layer in model.layers:
+        for variable in layer.trainable_variables:
+            variable.assign(weights[f"{layer.name}/{variable.name}"])
+    return model
+
+
+def windows(read_visits: ReadVisits, offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Windows:
+    """Copy the visits before each row, which must be its user's last, into windows of one length."""
+    wanted = np.zeros(offsets[-1], dtype=bool)
+    wanted[rows] = True
+    pieces = cut(offsets, wanted)
+    padded = next(length for length in PADDED_LENGTHS if length >= pieces.length.max())
+    steps = np.minimum(pieces.start[:, None] + np.arange(padded), pieces.stop[:, None] - 1) - 1
+    visit = read_visits(steps.ravel()).reshape(*steps.shape, -1)
+    return Windows(visit, pieces.length[:, None])
+
+
+def inputs(coding: encoding.Encoding, dataset: Dataset) -> list[NDArray[Any]]:
+    """Give the model's inputs for the last row of every user."""
+    rows = dataset.offsets[1:] - 1
+    copied = windows(encoding.history_reader(coding, dataset), dataset.offsets, rows)
+    return [*copied, *encoding.target_features(coding, dataset, rows, last_histograms(dataset))]

@@ -1,0 +1,258 @@
+"""The endpoint over HTTP, bulk scoring and start, beside the same model behind TensorFlow; the image's size."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import http_load
+from benchmarks.pipeline import ROOT, Figure
+from benchmarks.random_model import write_model
+from visitcast import schema
+from visitcast.dataset import Dataset, select_users, with_target_days
+from visitcast.forecasting.bundle import Bundle
+from visitcast.forecasting.forecaster import forecast_last
+
+SUBJECT = "serving"
+FOLDER = ROOT / "build" / "bench" / "serving"
+UNITS = 96
+VISIT_DAYS: Final = 40
+"""Of the users that are asked for; a regular visitor's two months."""
+CLIENTS: Final = (1, 8, 64)
+CORES: Final = 2
+BASE_IMAGE_MB: Final = 125
+"""python:3.13-slim, unpacked."""
+SERVERS: Final = {"NumPy": ["serving", "serve"], "TensorFlow": ["benchmarks.tensorflow_server"]}
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Run all measurements; `quick` takes small sizes, for a check and not for figures."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    users = histories(500 if quick else 10_000)
+    fitted, _ = write_model(FOLDER / "model", select_users(users, slice(0, 200)), UNITS)
+    asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
+    return [*endpoint(asked, 1.0 if quick else 10.0), *bulk(fitted, asked), image_size()]
+
+
+def histories(users: int) -> Dataset:
+    """Users with ``VISIT_DAYS`` visit days each, at random hours around one of their own."""
+    rng = np.random.default_rng(3)
+    rows = users * VISIT_DAYS
+    hour = (np.repeat(rng.integers(24, size=users), VISIT_DAYS) + rng.integers(-2, 3, size=rows)) % 24
+    views = rng.integers(1, 9, size=(rows, 4), dtype=np.int32)
+    return Dataset(
+        user_ids=np.char.add("user-", np.arange(users).astype(np.str_)),
+        offsets=np.arange(users + 1) * VISIT_DAYS,
+        visit_date=(20_000 + np.cumsum(rng.integers(1, 4, size=(users, VISIT_DAYS)), axis=1)).ravel().astype(np.int32),
+        first_visit_hour=hour.astype(np.int8),
+        last_visit_hour=hour.astype(np.int8),
+        hourly_visits=(1 << hour).astype(np.int32),
+        total_time_spent_s=rng.integers(0, 5000, size=rows, dtype=np.int32),
+        total_page_views=views.sum(axis=1, dtype=np.int32),
+        page_views_by_type=views,
+        platform=rng.integers(4, size=rows, dtype=np.int8),
+        utc_offset_minutes=np.full(rows, 60, dtype=np.int16),
+    )
+
+
+def request_of(asked: Dataset, user: int) -> bytes:
+    """Write the endpoint's request for one user; the user's last row is the day to forecast."""
+    *days, target = range(asked.offsets[user], asked.offsets[user + 1])
+    visits = [
+        {
+            schema.VISIT_DATE: str(asked.visit_date[day].astype("datetime64[D]")),
+            **dict(zip(schema.PAGE_VIEWS_BY_TYPE, asked.page_views_by_type[day].tolist(), strict=True)),
+            **{name: int(getattr(asked, name)[day]) for name in _PLAIN},
+            schema.PLATFORM: schema.PLATFORMS[asked.platform[day]],
+        }
+        for day in days
+    ]
+    date = str(asked.visit_date[target].astype("datetime64[D]"))
+    return json.dumps({"users": [{"user_id": str(asked.user_ids[user]), "date": date, "visits": visits}]}).encode()
+
+
+_PLAIN: Final = (
+    schema.TOTAL_TIME_SPENT_S,
+    schema.TOTAL_PAGE_VIEWS,
+    schema.FIRST_VISIT_HOUR,
+    schema.LAST_VISIT_HOUR,
+    schema.HOURLY_VISITS,
+    schema.UTC_OFFSET_MINUTES,
+)
+
+
+@contextmanager
+def running(name: str, body: bytes) -> Iterator[tuple[int, float, Any]]:
+    """Run a server; gives its port, the seconds from the process' start to the first forecast, and that forecast."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *SERVERS[name]],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}",
+            "OPT_ML_DIR": str(FOLDER),
+            "SAGEMAKER_BIND_TO_PORT": "0",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        port = next(event["port"] for event in map(json.loads, process.stdout) if event["event"] == "listening")
+        # A full pipe would stop the server.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        answer = _ask(port, body)
+        yield port, time.perf_counter() - started, answer
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _ask(port: int, body: bytes) -> Any:
+    connection = http.client.HTTPConnection(http_load.LOCALHOST, port, timeout=120)
+    try:
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
+    """One user per request, by number of clients, and the start."""
+    body = request_of(asked, 0)
+    loads: dict[tuple[str, int], http_load.Load] = {}
+    starts, forecasts = {}, {}
+    for name in SERVERS:
+        with running(name, body) as (port, starts[name], answer):
+            forecasts[name] = answer["forecasts"][0]
+            http_load.run(port, body, CLIENTS[-1], seconds / 4)  # TensorFlow traces its functions
+            for clients in CLIENTS:
+                loads[name, clients] = http_load.run(port, body, clients, seconds)
+    figures = [Figure(SUBJECT, f"start to first forecast, {name}", starts[name], "s") for name in SERVERS]
+    figures[0] = figures[0]._replace(target="<= 1.0")
+    apart = [
+        np.abs(np.subtract(forecasts["NumPy"][head], forecasts["TensorFlow"][head])).max()
+        for head in ("first_visit_hour", "visit_hour")
+    ]
+    figures.append(Figure(SUBJECT, "largest difference of the two forecasts", float(max(apart)), "", "<= 1e-5"))
+    for clients in CLIENTS:
+        ours, theirs = (loads[name, clients] for name in SERVERS)
+        for name, load in (("NumPy", ours), ("TensorFlow", theirs)):
+            what = f"{clients} clients, {name}"
+            figures += [
+                Figure(SUBJECT, f"{what}: answers", load.per_second, "/s"),
+                Figure(SUBJECT, f"{what}: p50", load.p50_ms, "ms"),
+                Figure(SUBJECT, f"{what}: p99", load.p99_ms, "ms"),
+            ]
+        ratio = ours.per_second / theirs.per_second
+        figures.append(Figure(SUBJECT, f"{clients} clients: throughput by TensorFlow's", ratio, "x", ">= 5"))
+        share = ours.p99_ms / theirs.p99_ms
+        figures.append(
+            Figure(SUBJECT, f"{clients} clients: p99 by TensorFlow's", share, "x", "<= 0.33" if clients == 8 else "")
+        )
+    return figures
+
+
+def bulk(fitted: Bundle, asked: Dataset) -> list[Figure]:
+    """Users scored per second on two cores, in a process of its own, beside Keras and beside matrix products alone."""
+    code = "from benchmarks import serving; serving.print_bulk()"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, str(asked.users)]
+    lines = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    measured = json.loads(lines.splitlines()[-1])
+    speed = measured["users_per_second"]
+    limit = measured["flops_per_second"] / flops_per_user(fitted)
+    return [
+        Figure(SUBJECT, "bulk scoring", speed, "users/s"),
+        Figure(SUBJECT, "Keras predict on copied windows", measured["keras_users_per_second"], "users/s"),
+        Figure(
+            SUBJECT,
+            "bulk by Keras' predict",
+            measured["users_per_second"] / measured["keras_users_per_second"],
+            "x",
+            ">= 20",
+        ),
+        Figure(SUBJECT, "bulk by the sgemm limit", 100 * speed / limit, "%", ">= 30"),
+    ]
+
+
+def flops_per_user(fitted: Bundle) -> float:
+    """Operations of the network's matrix products for a user with ``VISIT_DAYS`` visit days."""
+    once = ("hidden", "first_hour", "visited", "hour_head/around", "hour_head/again", "hour_head/scores")
+    total = 0.0
+    for name, weight in fitted.weights.items():
+        if weight.ndim < 2 or name.endswith("bias"):
+            continue
+        times = VISIT_DAYS if name.startswith("gru/") else schema.HOURS if name in once else 1
+        total += 2.0 * weight.size * times
+    return total
+
+
+def print_bulk() -> None:
+    """Measure :func:`bulk` in this process and print it as JSON."""
+    from visitcast.forecasting import bundle
+
+    users = histories(int(sys.argv[-1]))
+    asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
+    fitted = bundle.load(FOLDER / "model")
+    parts = [select_users(asked, np.arange(asked.users)[part::CORES]) for part in range(CORES)]
+    square = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
+    with ThreadPoolExecutor(CORES) as pool:
+
+        def on_all_cores(work: Any, arguments: list[Any]) -> float:
+            list(pool.map(work, arguments))
+            times = []
+            for _ in range(3):
+                begin = time.perf_counter()
+                list(pool.map(work, arguments))
+                times.append(time.perf_counter() - begin)
+            return min(times)
+
+        seconds = on_all_cores(lambda part: forecast_last(fitted, part), parts)
+        product = on_all_cores(lambda matrix: matrix @ matrix, [square] * CORES)
+    from benchmarks import keras_model
+    from training import tensorflow_threads
+
+    tensorflow_threads.bound()
+    some = select_users(asked, slice(0, min(2000, asked.users)))
+    inputs = keras_model.inputs(fitted.encoding, some)
+    model = keras_model.build(fitted.weights, inputs[2].shape[1])
+    model.predict(inputs, verbose=0)
+    begin = time.perf_counter()
+    model.predict(inputs, verbose=0)
+    measured = {
+        "users_per_second": asked.users / seconds,
+        "flops_per_second": CORES * 2 * 1024**3 / product,
+        "keras_users_per_second": some.users / (time.perf_counter() - begin),
+    }
+    print(json.dumps(measured))
+
+
+def image_size() -> Figure:
+    """Estimate the image: base image, installed packages and code."""
+    names = re.findall(r"^([a-z0-9._-]+)==[^;\n]*$", (ROOT / "containers/serving/requirements.txt").read_text(), re.M)
+    packages = sum(_installed_bytes(name) for name in names)
+    code = sum(
+        file.stat().st_size for part in ("visitcast", "serving") for file in (ROOT / "containers" / part).rglob("*.py")
+    )
+    return Figure(SUBJECT, "image, estimated", BASE_IMAGE_MB + (packages + code) / 1e6, "MB", "<= 400")
+
+
+def _installed_bytes(package: str) -> int:
+    files = metadata.files(package) or []
+    return sum(Path(str(file.locate())).stat().st_size for file in files if Path(str(file.locate())).is_file())
