@@ -1,1 +1,1 @@
-"""The preprocessing image: visits CSV in, dataset and fitted transformer out."""
+"""The preprocessing image: visits in, dataset and fitted transformer out."""

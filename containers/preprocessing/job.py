@@ -35,7 +35,7 @@ def preprocess() -> None:
     settings = read_settings(os.environ)
     instance, instances = read_instance(paths.resource_config())
     files = visits_files(paths.visits_input())
-    progress(0.0, f"reading {len(files)} files of visits")
+    progress(0.0, f"reading visits, files: {len(files)}")
     # One of several instances may have nothing to do: there may be fewer files than instances.
     blocks = read_blocks(files, settings) if files or instances == 1 else iter(())
     with whole_folder(paths.dataset_output()) as folder:

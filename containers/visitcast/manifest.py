@@ -50,7 +50,7 @@ class Manifest:
     created_at, as_of : str
         ISO-8601 UTC instants: when the dataset was made, and when its data end.
     columns : list of str
-        Columns of the visits CSV.
+        Columns of the visits.
     feature_names : list of str
         Features that the fitted transformer gives: those of a visit day, then those of a target day.
     shards : list of Shard

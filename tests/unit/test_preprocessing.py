@@ -55,7 +55,7 @@ def test_visits_become_a_dataset(opt_ml):
     (paths.visits_input() / "visits.csv.metadata").write_bytes(b"\x00Athena's own")
     job = run_entry_point()
     assert job.returncode == 0, job.stderr
-    assert job.stdout.splitlines()[0] == "progress=0.00 reading 1 files of visits"
+    assert job.stdout.splitlines()[0] == "progress=0.00 reading visits, files: 1"
     assert job.stdout.splitlines()[-1].startswith("progress=1.00 done: ")
 
     folder = paths.dataset_output()
