@@ -1,0 +1,80 @@
+"""The serving image behind an endpoint's API and in a batch transform job of the local region."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from deployed_stack import local_region, region_environment
+
+from benchmarks.random_model import write_model
+from benchmarks.serving import histories, request_of
+from visitcast.dataset import with_target_days
+
+BUCKET = "transform"
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-serving:latest"
+ROLE = "arn:aws:iam::123456789012:role/any"
+PATIENCE_SECONDS = 120
+USERS = 50
+
+
+def requests() -> list[dict[str, Any]]:
+    users = histories(USERS)
+    asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
+    return [json.loads(request_of(asked, user))["users"][0] for user in range(USERS)]
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Client of a region whose bucket holds a model and 50 request lines."""
+    write_model(tmp_path / "model", histories(USERS))
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        tar.add(tmp_path / "model", arcname=".")
+    with local_region(tmp_path / "region"):
+        for variable, value in region_environment(tmp_path / "region").items():
+            monkeypatch.setenv(variable, value)
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive.getvalue())
+        lines = "".join(json.dumps(user) + "\n" for user in requests())
+        s3.put_object(Bucket=BUCKET, Key="in/requests.jsonl", Body=lines.encode())
+        client = boto3.client("sagemaker")
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
+        client.create_model(ModelName="model", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        yield client
+
+
+@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
+def test_a_transform_job_answers_every_line_in_order(sagemaker: Any, strategy: str) -> None:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}}
+    sagemaker.create_transform_job(
+        TransformJobName="transform",
+        ModelName="model",
+        BatchStrategy=strategy,
+        MaxPayloadInMB=1,
+        MaxConcurrentTransforms=2,
+        TransformInput={"DataSource": source, "ContentType": "application/jsonlines", "SplitType": "Line"},
+        TransformOutput={
+            "S3OutputPath": f"s3://{BUCKET}/out",
+            "Accept": "application/jsonlines",
+            "AssembleWith": "Line",
+        },
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (job := sagemaker.describe_transform_job(TransformJobName="transform"))["TransformJobStatus"] == "InProgress":
+        assert time.monotonic() < end, job
+        time.sleep(0.2)
+    assert job["TransformJobStatus"] == "Completed", job
+    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key="out/requests.jsonl.out")["Body"].read()
+    forecasts = [json.loads(line) for line in answer.splitlines()]
+    assert [(one["user_id"], one["date"]) for one in forecasts] == [(one["user_id"], one["date"]) for one in requests()]
+    assert {one["source"] for one in forecasts} == {"model"}
+    assert all(abs(sum(one["first_visit_hour"]) - 1) < 2e-5 for one in forecasts)
