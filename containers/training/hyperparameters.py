@@ -25,7 +25,7 @@ class Hyperparameters:
     units
         Width of the GRU's state.
     batch_size
-        Visit days (sequences x padded length) of one gradient step.
+        Visit days of one gradient step and instance, rounded down to whole lanes of 128 (at least one).
     learning_rate
         Peak rate of AdamW.
     dropout
@@ -40,9 +40,9 @@ class Hyperparameters:
         Fold ``k`` of ``K`` trains on the rolling-origin split ``k``; fold 0 of 0 on the protocol's full split.
     """
 
-    epochs: int = 10
+    epochs: int = 8
     units: int = 96
-    batch_size: int = 4096
+    batch_size: int = 2048
     learning_rate: float = 2e-3
     dropout: float = 0.2
     patience: int = 3

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.hour_head import HourHead
+from training.packed_gru import PackedGru
 from visitcast.histogram_features import HOUR_COLUMNS
 from visitcast.schema import HOURS
 
@@ -30,7 +31,7 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     """Build the network.
 
     Dropout masks are inputs: XLA's random numbers on a CPU took ten times as long as the whole step without them.
-    A mask holds for a whole sequence (Gal and Ghahramani 2016, arXiv:1512.05287).
+    A mask holds for a whole lane (Gal and Ghahramani 2016, arXiv:1512.05287).
 
     Parameters
     ----------
@@ -44,24 +45,25 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     Returns
     -------
     keras.Model
-        Inputs: visit [B, T, F] (of the visit before each target), target [B, T, G], log_prior [B, T, 24] and the
-        masks [B, 1, width] of :func:`mask_widths`. Outputs: logits of the first-visit hour and of the visited hours,
-        both [B, T, 24].
+        Inputs, T steps of B lanes: visit [T, B, F] (of the visit before each target), fresh [T, B, 1] (1 where a
+        sequence begins, else 0), target [T, B, G], log_prior [T, B, 24] and the masks [1, B, width] of
+        :func:`mask_widths`. Outputs: logits of the first-visit hour and of the visited hours, both [T, B, 24].
     """
     layers = keras.layers
     visit = keras.Input((None, visit_width), name="visit")
+    fresh = keras.Input((None, 1), name="fresh")
     target = keras.Input((None, target_width), name="target")
     log_prior = keras.Input((None, HOURS), name="log_prior")
-    masks = [keras.Input((1, width)) for width in mask_widths(visit_width, units)]
+    masks = [keras.Input((None, width)) for width in mask_widths(visit_width, units)]
 
-    state = layers.GRU(units, return_sequences=True, name="gru")(visit * masks[0])
+    state = PackedGru(units, name="gru")(visit * masks[0], fresh)
     joined = layers.Concatenate()([state * masks[1], target])
     hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * masks[2]
     scores = HourHead(name="hour_head")(hidden, target[..., HOUR_COLUMNS])
     correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
     visited = layers.Dense(HOURS, name="visited")(hidden)
     logits = [correction + log_prior + scores[..., 0], visited + scores[..., 1]]
-    return keras.Model([visit, target, log_prior, *masks], logits, name="visit_hours")
+    return keras.Model([visit, fresh, target, log_prior, *masks], logits, name="visit_hours")
 
 
 def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
@@ -70,12 +72,12 @@ def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
 
 
 def dropout_masks(
-    rng: np.random.Generator, sequences: int, widths: tuple[int, ...], dropout: float
+    rng: np.random.Generator, lanes: int, widths: tuple[int, ...], dropout: float
 ) -> list[NDArray[np.float32]]:
-    """Draw inverted dropout masks, float32 [sequences, 1, width] each: 0, or ``1 / (1 - dropout)``."""
+    """Draw inverted dropout masks, float32 [1, lanes, width] each: 0, or ``1 / (1 - dropout)``."""
     keep = 1 - dropout
     return [
-        (rng.random((sequences, 1, width), dtype=np.float32) < keep).astype(np.float32) / np.float32(keep)
+        (rng.random((1, lanes, width), dtype=np.float32) < keep).astype(np.float32) / np.float32(keep)
         for width in widths
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import platform
 import time
 from dataclasses import asdict, fields
@@ -15,7 +16,7 @@ import numpy as np
 import sklearn
 import tensorflow as tf
 
-from training import calibration, folds, tensorflow_threads, trainer
+from training import calibration, folds, group, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
 from visitcast import features, paths
 from visitcast.baselines import score_baselines, tuned_histogram
@@ -29,12 +30,19 @@ from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOUR
 from visitcast.protocol import Split, require_enough_rows, split
 
 LEARNING_CURVE_FILE = "learning_curve.csv"
+REVISION_VARIABLE = "VISITCAST_REVISION"
+"""Revision of the code that the image was built from; empty where nobody says."""
 
 
 def main() -> None:
     """Run the job on SageMaker's folders."""
     tensorflow_threads.bound()
+    with group.join(paths.training_resource_config()) as instances:
+        train(instances)
 
+
+def train(instances: group.Group) -> None:
+    """Train together with the job's other instances; the first one writes the model."""
     hyperparameters = read_hyperparameters(paths.hyperparameters_file())
     progress(0.0, "reading the dataset")
     folder = paths.training_dataset()
@@ -44,8 +52,11 @@ def main() -> None:
     # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
     pipeline = features.fit(dataset, parts.validation_starts) if hyperparameters.fold else bundle.read_pipeline(folder)
 
+    if not instances.leads:
+        follow(dataset, parts, pipeline, hyperparameters, instances)
+        return
     with whole_folder(paths.model()) as model_folder:
-        fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints())
+        fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints(), instances)
         fitted.metadata["dataset"] = asdict(manifest)
         fitted.metadata["learning_curve"] = [asdict(epoch) for epoch in epochs]  # for the evaluation's report
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -62,12 +73,26 @@ def read_hyperparameters(file: Path) -> Hyperparameters:
     return parse(json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
 
 
+def follow(
+    dataset: Dataset,
+    parts: Split,
+    pipeline: features.FeaturePipeline,
+    hyperparameters: Hyperparameters,
+    instances: group.Group,
+) -> None:
+    """Take part in the gradient steps of an instance that is not the first, and write nothing."""
+    rows = assemble(dataset, features.transform(pipeline, dataset))
+    trainer.fit(rows, parts.train, parts.validation, hyperparameters, paths.checkpoints(), instances)
+    progress(1.0, "the first instance writes the model")
+
+
 def fit(
     dataset: Dataset,
     parts: Split,
     pipeline: features.FeaturePipeline,
     hyperparameters: Hyperparameters,
     checkpoints: Path,
+    instances: group.Group | None = None,
 ) -> tuple[bundle.Bundle, list[trainer.Epoch]]:
     """Fit histogram, network, temperatures and mixture; nothing here looks at test rows.
 
@@ -83,6 +108,8 @@ def fit(
         Settings.
     checkpoints : Path
         Folder of checkpoints.
+    instances : Group, optional
+        Instances that train together. Default: this one alone.
     """
     started = time.monotonic()
     counts = decayed_histograms(dataset)
@@ -94,7 +121,7 @@ def fit(
     histogram_visited = tuned_histogram.visit_hours(histogram, counts[validation])
     del counts  # 768 bytes a visit day that the network does not need
 
-    network = trainer.fit(rows, parts.train, validation, hyperparameters, checkpoints)
+    network = trainer.fit(rows, parts.train, validation, hyperparameters, checkpoints, instances)
 
     logits = inference.logits(network.weights, rows, validation)
     hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
@@ -118,6 +145,7 @@ def fit(
         "hyperparameters": hyperparameters.as_dict(),
         "cut_offs": {"validation_starts": parts.validation_starts, "test_starts": parts.test_starts},
         "versions": versions(),
+        "revision": os.environ.get(REVISION_VARIABLE, ""),
         "validation_metrics": scores,
         "labelled_visits_per_second": round(network.labelled_visits_per_second),
         "seconds": round(time.monotonic() - started, 1),

@@ -6,28 +6,26 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import checkpoint, network
+from training import checkpoint
+from training.feed import feed, steps_per_epoch
+from training.gradient_step import GradientStep
+from training.group import Group
 from training.hyperparameters import Hyperparameters
+from training.packing import pack
 from visitcast.contract import progress
 from visitcast.forecasting import inference
 from visitcast.forecasting.rows import Rows
-from visitcast.forecasting.sequences import Batch, batches, cut
+from visitcast.forecasting.sequences import cut
 from visitcast.metrics import log_losses
-from visitcast.schema import HOURS
 
-AVERAGE_MOMENTUM = 0.99
-"""Of the moving average of the weights, which forecasts better than the last weights at no cost."""
-WEIGHT_DECAY = 1e-4
-CLIP_NORM = 1.0
-WARM_UP_STEPS = 50
-SMALLEST_GAIN = 1e-4
+WARM_UP_STEPS: Final = 50
+SMALLEST_GAIN: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,90 +58,13 @@ class Fit:
     labelled_visits_per_second: float
 
 
-class Trainer:
-    """Network, optimizer and the moving average of the weights.
-
-    Parameters
-    ----------
-    rows : Rows
-        Visit days.
-    hyperparameters : Hyperparameters
-        Settings.
-    """
-
-    def __init__(self, rows: Rows, hyperparameters: Hyperparameters) -> None:
-        self.rows = rows
-        self.dropout = hyperparameters.dropout
-        self.mask_widths = network.mask_widths(rows.visit.shape[1], hyperparameters.units)
-        self.model = network.build(rows.visit.shape[1], rows.target.shape[1], hyperparameters.units)
-        self.optimizer = keras.optimizers.AdamW(
-            hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY, clipnorm=CLIP_NORM
-        )
-        self.optimizer.build(self.model.trainable_variables)
-        self.average = [tf.Variable(variable.numpy()) for variable in self.model.trainable_variables]
-        self._compiled = tf.function(self._step, jit_compile=True)
-
-    def step(self, batch: Batch, rng: np.random.Generator) -> Any:
-        """Take one gradient step; returns the mean loss (nats) over the batch's wanted rows, as a tensor."""
-        rows = self.rows
-        masks = network.dropout_masks(rng, len(batch.rows), self.mask_widths, self.dropout)
-        return self._compiled(
-            tf.constant(rows.visit[batch.rows - 1]),
-            tf.constant(rows.target[batch.rows]),
-            tf.constant(rows.log_prior[batch.rows]),
-            tf.constant(rows.first_hour[batch.rows].astype(np.int32)),
-            tf.constant(rows.hourly_visits[batch.rows]),
-            tf.constant(batch.wanted.astype(np.float32)),
-            [tf.constant(mask) for mask in masks],
-        )
-
-    def _step(
-        self, visit: Any, target: Any, log_prior: Any, first_hour: Any, hourly_visits: Any, wanted: Any, masks: Any
-    ) -> Any:
-        variables = self.model.trainable_variables
-        flags = tf.cast(tf.bitwise.right_shift(hourly_visits[..., None], tf.range(HOURS)) & 1, tf.float32)
-        with tf.GradientTape() as tape:
-            first, visited = self.model([visit, target, log_prior, *masks])
-            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(first_hour, first)
-            loss += tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(flags, visited), axis=-1)
-            loss = tf.reduce_sum(loss * wanted) / tf.reduce_sum(wanted)
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        for average, variable in zip(self.average, variables, strict=True):
-            average.assign(AVERAGE_MOMENTUM * average + (1 - AVERAGE_MOMENTUM) * variable)
-        return loss
-
-    def averaged_weights(self) -> inference.Weights:
-        """Return the moving average of the weights, by name."""
-        return dict(zip(network.weight_names(self.model), (value.numpy() for value in self.average), strict=True))
-
-    @property
-    def learning_rate(self) -> float:
-        """Rate of the next step."""
-        return float(self.optimizer.learning_rate.numpy())
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        self.optimizer.learning_rate.assign(rate)
-
-    def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables, *self.average]
-
-    def state(self) -> list[NDArray[Any]]:
-        """Everything that the next step depends on: weights, optimizer, moving average."""
-        return [variable.numpy() for variable in self._variables()]
-
-    def restore(self, state: list[NDArray[Any]]) -> None:
-        """Put back what :meth:`state` gave."""
-        for variable, value in zip(self._variables(), state, strict=True):
-            variable.assign(value)
-
-
 def fit(
     rows: Rows,
     train: NDArray[np.int64],
     validation: NDArray[np.int64],
     hyperparameters: Hyperparameters,
     checkpoints: Path,
+    group: Group | None = None,
 ) -> Fit:
     """Fit the network until the validation log loss stops falling.
 
@@ -154,49 +75,51 @@ def fit(
     train, validation : int64 arrays
         Row numbers.
     hyperparameters : Hyperparameters
-        Settings.
+        Settings; the batch is that of one instance.
     checkpoints : Path
         Folder of checkpoints; training resumes from the latest that fits these settings and rows.
+    group : Group, optional
+        Instances that train together, all with the same rows and settings. The first validates, decides and writes
+        checkpoints; the result of the others is of no use. Default: this instance alone.
     """
+    group = group or Group()
     keras.utils.set_random_seed(hyperparameters.seed)
-    trainer = Trainer(rows, hyperparameters)
-    best: inference.Weights = trainer.averaged_weights()
+    step = GradientStep(rows.visit.shape[1], rows.target.shape[1], hyperparameters, group)
+    best: inference.Weights = step.averaged_weights()
     epochs: list[Epoch] = []
     fingerprint = checkpoint.fingerprint(hyperparameters, rows, train, validation)
-    saved = checkpoint.load(checkpoints, fingerprint)
+    saved = checkpoint.load(checkpoints, fingerprint) if group.leads else None
     if saved is not None:
-        trainer.restore(saved.state)
+        step.restore(saved.state)
         best, epochs = saved.best, [Epoch(**epoch) for epoch in saved.epochs]
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
+    step.restore(group.arrays_from_first(step.state()))
 
     wanted = np.zeros(len(rows.first_hour), dtype=bool)
     wanted[train] = True
-    pieces = cut(rows.offsets, wanted)
+    lanes = pack(cut(rows.offsets, wanted), wanted)
+    steps = steps_per_epoch(lanes, hyperparameters.batch_size, group)
     step_seconds, started = 0.0, time.monotonic()
-    while not finished(epochs, hyperparameters, time.monotonic() - started):
+    done = group.from_first(len(epochs))
+    while not group.from_first(finished(epochs, hyperparameters, time.monotonic() - started)):
         epoch_started = time.monotonic()
-        number = len(epochs) + 1
-        # The order depends on the epoch's number alone, so a resumed run repeats what an unbroken one does.
-        rng = np.random.default_rng((hyperparameters.seed, number))
-        plan = list(batches(pieces, wanted, hyperparameters.batch_size, rng))
-        losses = []
-        for place, batch in enumerate(plan):
-            steps = (number - 1) * len(plan) + place
-            trainer.learning_rate = hyperparameters.learning_rate * rate_factor(
-                steps, hyperparameters.epochs * len(plan)
-            )
-            losses.append(trainer.step(batch, rng))
-        train_loss = float(np.mean([float(loss) for loss in losses]))
+        losses, rate = [], 0.0
+        for place, batch in enumerate(feed(rows, lanes, hyperparameters, done + 1, group)):
+            rate = hyperparameters.learning_rate * rate_factor(done * steps + place, hyperparameters.epochs * steps)
+            losses.append(step.take(batch, rate))
+        done += 1
         step_seconds += time.monotonic() - epoch_started
-        weights = trainer.averaged_weights()
+        if not group.leads:
+            continue
+        weights = step.averaged_weights()
         first_hour, _ = inference.logits(weights, rows, validation)
         loss = float(log_losses(inference.softmax(first_hour), rows.first_hour[validation]).mean())
         if loss <= min((epoch.validation_log_loss for epoch in epochs), default=np.inf):
             best = weights
-        epochs.append(Epoch(number, train_loss, loss, trainer.learning_rate, time.monotonic() - epoch_started))
+        epochs.append(Epoch(done, float(np.mean(losses)), loss, rate, time.monotonic() - epoch_started))
         _report(epochs[-1], hyperparameters.epochs)
         checkpoint.save(
-            checkpoints, checkpoint.Checkpoint(fingerprint, trainer.state(), best, [asdict(epoch) for epoch in epochs])
+            checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, [asdict(epoch) for epoch in epochs])
         )
     seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * len(train)
     return Fit(best, epochs, seen / step_seconds if step_seconds else 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -164,3 +165,52 @@ def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Pa
     users = set(VISITS[schema.USER_ID])
     assert not [user for user in users if user in page]
     assert sorted(file.name for file in folder.iterdir()) == ["evaluation.json", "report.html"]
+
+
+def instances(folder: Path, dataset: Path, count: int, **hyperparameters: str) -> list[Path]:
+    """Root folders of the instances of one training job, which call one another by loopback addresses."""
+    hosts = [f"127.0.0.{number + 1}" for number in range(count)]
+    roots = [training_root(folder / host, dataset, **hyperparameters) for host in hosts]
+    for root, host in zip(roots, hosts, strict=True):
+        (root / "input/config/resourceconfig.json").write_text(json.dumps({"hosts": hosts, "current_host": host}))
+    return roots
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
+def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, dataset: Path) -> None:
+    (alone,) = instances(tmp_path / "alone", dataset, 1, epochs="2", units="8", batch_size="512")
+    pair = instances(tmp_path / "pair", dataset, 2, epochs="2", units="8", batch_size="256")
+    port = free_port()
+    processes = [start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in [alone, *pair]]
+    for process in processes:
+        code, _, err = finish(process)
+        assert code == 0, err
+
+    with np.load(alone / "model/weights.npz") as one, np.load(pair[0] / "model/weights.npz") as two:
+        for name in one.files:
+            np.testing.assert_allclose(two[name], one[name], atol=2e-4, err_msg=name)
+    assert not (pair[1] / "model").exists()
+    assert not (pair[1] / "checkpoints").exists()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
+def test_a_lost_instance_ends_the_job_with_a_reason(tmp_path: Path, dataset: Path) -> None:
+    roots = instances(tmp_path, dataset, 2, epochs="1000", patience="1000", units="8")
+    port = free_port()
+    first, second = (start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in roots)
+    assert first.stdout
+    for line in first.stdout:
+        if line.startswith("epoch=1/"):
+            break
+    second.kill()
+    second.communicate()
+    code, _, _ = finish(first)
+    assert code == 1
+    assert "Instance 2 of the training job is gone" in (roots[0] / "output/failure").read_text()
+    assert not list(roots[0].glob("model/*"))

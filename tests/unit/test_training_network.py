@@ -6,19 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from made_visits import made_dataset
 
 from training import network, trainer
 from training.hyperparameters import Hyperparameters
+from training.packed_gru import PackedGru
 from visitcast import features
 from visitcast.forecasting import inference
 from visitcast.forecasting.rows import Rows, assemble
 from visitcast.histogram_features import HOUR_COLUMNS
 from visitcast.protocol import Split, split
 
-SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=512, seed=3)
+SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +52,48 @@ def test_numpy_and_keras_give_the_same_logits() -> None:
     weights = dict(
         zip(network.weight_names(model), (variable.numpy() for variable in model.trainable_variables), strict=True)
     )
-    visit, target, log_prior = (rng.normal(size=(3, 11, width)).astype(np.float32) for width in (5, width, 24))
+    visit, target, log_prior = (rng.normal(size=(11, 3, size)).astype(np.float32) for size in (5, width, 24))
     masks = network.dropout_masks(rng, 3, network.mask_widths(5, 6), dropout=0.0)
 
-    expected = model([visit, target, log_prior, *masks])
-    state = inference.gru(weights, visit)
+    expected = model([visit, np.zeros((11, 3, 1), np.float32), target, log_prior, *masks])
+    state = inference.gru(weights, visit.swapaxes(0, 1)).swapaxes(0, 1)
     found = inference.heads(weights, state.reshape(33, 6), target.reshape(33, -1), log_prior.reshape(33, 24))
 
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.reshape(3, 11, 24), other.numpy(), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(one.reshape(11, 3, 24), other.numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_the_packed_gru_is_keras_gru_on_each_sequence_alone() -> None:
+    rng = np.random.default_rng(0)
+    visit = tf.constant(rng.normal(size=(9, 2, 5)), tf.float32)
+    lengths = [[4, 5], [2, 7]]  # of the sequences of each lane
+    fresh = np.zeros((9, 2, 1), np.float32)
+    for lane, first in enumerate(lengths):
+        fresh[[0, first[0]], lane] = 1
+    packed, plain = PackedGru(6, name="packed"), keras.layers.GRU(6, return_sequences=True)
+    packed(visit, fresh)
+    plain(visit)
+    values = [rng.normal(0, 0.5, weight.shape) for weight in plain.get_weights()]
+    packed.set_weights(values)
+    plain.set_weights(values)
+
+    with tf.GradientTape() as tape:
+        tape.watch(visit)
+        found = packed(visit, fresh)
+        loss = tf.reduce_sum(found**2)
+    found_gradients = tape.gradient(loss, [visit, *packed.trainable_variables])
+    with tf.GradientTape() as tape:
+        tape.watch(visit)
+        alone = [
+            [plain(part[None])[0] for part in tf.split(visit[:, lane], sizes)] for lane, sizes in enumerate(lengths)
+        ]
+        expected = tf.stack([tf.concat(parts, 0) for parts in alone], axis=1)
+        loss = tf.reduce_sum(expected**2)
+    expected_gradients = tape.gradient(loss, [visit, *plain.trainable_variables])
+
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    for one, other in zip(found_gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_keeps_the_mean() -> None:
@@ -74,7 +110,7 @@ def test_a_later_visit_never_changes_an_earlier_forecast(made: tuple[Rows, Split
         visit = rows.visit.copy()
         visit[row] += 5
         after, _ = inference.logits(fitted.weights, replace(rows, visit=visit), wanted)
-        changed = wanted[np.abs(after - before).max(axis=1) > 1e-4]
+        changed = wanted[np.abs(after - before).max(axis=1) > 1e-6]
         end = rows.offsets[np.searchsorted(rows.offsets, row, side="right")]
         assert np.all((changed > row) & (changed < end))
         assert row == end - 1 or row + 1 in changed

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from visitcast.forecasting.sequences import CONTEXT, LENGTHS, STRIDE, Batch, batches, cut
+from training.packing import LANE, Lanes, batches, pack
+from visitcast.forecasting.sequences import CONTEXT, STRIDE, cut
 
 histories = st.lists(st.integers(0, 300), min_size=1, max_size=8)
 
@@ -18,49 +19,49 @@ def made(lengths: list[int], seed: int) -> tuple[NDArray[np.int64], NDArray[np.b
     return offsets, wanted
 
 
-def all_batches(lengths: list[int], seed: int, shuffle: bool) -> tuple[NDArray[np.bool_], list[Batch]]:
+def packed(lengths: list[int], seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], Lanes]:
     offsets, wanted = made(lengths, seed)
-    rng = np.random.default_rng(seed) if shuffle else None
-    return wanted, list(batches(cut(offsets, wanted), wanted, 512, rng))
+    return offsets, wanted, pack(cut(offsets, wanted), wanted)
 
 
 @settings(deadline=None)  # Other work on the machine is no failure.
-@given(histories, st.integers(0, 1000), st.booleans())
-def test_every_wanted_row_counts_exactly_once(lengths: list[int], seed: int, shuffle: bool) -> None:
-    wanted, found = all_batches(lengths, seed, shuffle)
+@given(histories, st.integers(0, 1000), st.integers(1, 5))
+def test_every_wanted_row_counts_exactly_once_in_an_epoch(lengths: list[int], seed: int, size: int) -> None:
+    _, wanted, lanes = packed(lengths, seed)
+    found = list(batches(lanes, size * LANE, np.random.default_rng(seed)))
     rows = np.concatenate([np.empty(0, dtype=np.int64), *(batch.rows[batch.wanted] for batch in found)])
     np.testing.assert_array_equal(np.sort(rows), np.flatnonzero(wanted))
+    assert {batch.rows.shape for batch in found} <= {(size, LANE)}
 
 
 @settings(deadline=None)
 @given(histories, st.integers(0, 1000))
 def test_context_depends_on_the_position_alone(lengths: list[int], seed: int) -> None:
-    offsets, _ = made(lengths, seed)
-    _, found = all_batches(lengths, seed, shuffle=False)
-    for batch in found:
-        for rows, wanted in zip(batch.rows, batch.wanted, strict=True):
-            for row in rows[wanted]:
-                user = np.searchsorted(offsets, row, side="right") - 1
-                first = offsets[user] + 1
-                piece = first + (row - first) // STRIDE * STRIDE
-                assert rows[0] == max(first, piece - CONTEXT)
-                steps = int(np.flatnonzero(rows == row)[0])
-                np.testing.assert_array_equal(rows[: steps + 1], np.arange(rows[0], row + 1))
+    offsets, _, lanes = packed(lengths, seed)
+    for lane, step in zip(*np.nonzero(lanes.wanted), strict=True):
+        row = lanes.rows[lane, step]
+        first = offsets[np.searchsorted(offsets, row, side="right") - 1] + 1
+        piece = first + (row - first) // STRIDE * STRIDE
+        starts = np.flatnonzero(lanes.fresh[lane, : step + 1])[-1]
+        assert lanes.rows[lane, starts] == max(first, piece - CONTEXT)
+        np.testing.assert_array_equal(lanes.rows[lane, starts : step + 1], np.arange(lanes.rows[lane, starts], row + 1))
 
 
-@settings(deadline=None)
-@given(histories, st.integers(0, 1000))
-def test_shapes_are_few(lengths: list[int], seed: int) -> None:
-    _, found = all_batches(lengths, seed, shuffle=True)
-    assert {batch.rows.shape for batch in found} <= {(512 // length, length) for length in LENGTHS}
+@given(st.lists(st.integers(5, 60), min_size=200, max_size=200))
+@settings(deadline=None, max_examples=20)
+def test_lanes_are_nearly_full(lengths: list[int]) -> None:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    wanted = np.ones(offsets[-1], dtype=bool)
+    wanted[offsets[:-1]] = False
+    pieces = cut(offsets, wanted)
+    assert len(pack(pieces, wanted).rows) <= np.ceil(pieces.length.sum() / LANE * 1.1)
 
 
 def test_the_order_follows_the_generator() -> None:
-    orders = []
-    for seed in (1, 1, 2):
-        offsets, wanted = made([40] * 30, seed=0)
-        found = batches(cut(offsets, wanted), wanted, 128, np.random.default_rng(seed))
-        orders.append([batch.rows.tolist() for batch in found])
+    _, _, lanes = packed([40] * 30, seed=0)
+    orders = [
+        [batch.rows.tolist() for batch in batches(lanes, LANE, np.random.default_rng(seed))] for seed in (1, 1, 2)
+    ]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
 

@@ -1,0 +1,139 @@
+"""Several instances of a training job: adding up numbers, losing one, and training as one instance would."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_visits import made_dataset
+
+from training import feed as feeding
+from training import group
+from training.hyperparameters import Hyperparameters
+from training.packing import pack
+from visitcast import features
+from visitcast.forecasting.rows import assemble
+from visitcast.forecasting.sequences import cut
+from visitcast.protocol import split
+
+HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+needs_loopback_addresses = pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOSTS[0], 0))
+        return int(probe.getsockname()[1])
+
+
+def resource_config(folder: Path, hosts: list[str], number: int) -> Path:
+    file = folder / f"resourceconfig-{number}.json"
+    file.write_text(json.dumps({"hosts": hosts[::-1], "current_host": hosts[number]}))
+    return file
+
+
+def together(folder: Path, hosts: list[str], work: Callable[[group.Group], Any]) -> list[Any]:
+    """Run each instance in a thread of its own; results or exceptions in the order of the hosts."""
+
+    def one(number: int) -> Any:
+        try:
+            with group.join(resource_config(folder, hosts, number)) as instances:
+                assert instances.rank == number
+                return work(instances)
+        except group.InstanceLostError as error:
+            return error
+
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        return list(pool.map(one, range(len(hosts))))
+
+
+@pytest.fixture(autouse=True)
+def _own_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(group.PORT_VARIABLE, str(free_port()))
+
+
+@needs_loopback_addresses
+@pytest.mark.parametrize("size", [2, 3])
+def test_all_get_the_same_sum_and_the_first_ones_values(tmp_path: Path, size: int) -> None:
+    def work(instances: group.Group) -> Any:
+        values = np.arange(100_000, dtype=np.float32) * (instances.rank + 1)
+        arrays = [np.full((2, 3), instances.rank), np.array([instances.rank + 0.5])]
+        return (
+            instances.sum(values),
+            instances.from_first({"rank": instances.rank}),
+            instances.arrays_from_first(arrays),
+        )
+
+    for total, value, (whole, half) in together(tmp_path, HOSTS[:size], work):
+        np.testing.assert_array_equal(total, np.arange(100_000, dtype=np.float32) * (3 if size == 2 else 6))
+        assert value == {"rank": 0}
+        np.testing.assert_array_equal(whole, np.zeros((2, 3)))
+        assert half == [0.5]
+
+
+@pytest.mark.parametrize("hosts", [pytest.param(None, id="no file"), pytest.param(["algo-1"], id="one host")])
+def test_an_instance_alone_needs_no_network(tmp_path: Path, hosts: list[str] | None) -> None:
+    file = resource_config(tmp_path, hosts, 0) if hosts else tmp_path / "missing.json"
+    with group.join(file) as instances:
+        assert instances.leads
+        assert instances.size == 1
+        np.testing.assert_array_equal(instances.sum(np.ones(3, np.float32)), np.ones(3))
+
+
+@needs_loopback_addresses
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_the_others_end_when_an_instance_is_lost(tmp_path: Path, lost: int) -> None:
+    def work(instances: group.Group) -> Any:
+        instances.sum(np.ones(3, np.float32))
+        if instances.rank == lost:
+            return None  # leaves the block: its connections close, as when the process dies
+        for _ in range(2):
+            instances.sum(np.ones(3, np.float32))
+        return "went on"
+
+    results = together(tmp_path, HOSTS, work)
+    for rank, result in enumerate(results):
+        if rank != lost:
+            assert isinstance(result, group.InstanceLostError)
+            assert "gone or silent" in str(result)
+
+
+@needs_loopback_addresses
+def test_an_instance_that_never_comes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "JOIN_SECONDS", 0.2)
+    with (
+        pytest.raises(group.InstanceLostError, match=r"127\.0\.0\.2 did not join"),
+        group.join(resource_config(tmp_path, HOSTS[:2], 0)),
+    ):
+        pass
+
+
+def test_two_instances_read_together_what_one_with_twice_the_batch_reads() -> None:
+    dataset = made_dataset(users=60, mean_days=60, seed=2)
+    parts = split(dataset)
+    rows = assemble(dataset, features.transform(features.fit(dataset, parts.validation_starts), dataset))
+    wanted = np.zeros(dataset.visit_days, dtype=bool)
+    wanted[parts.train] = True
+    lanes = pack(cut(rows.offsets, wanted), wanted)
+    one, two = Hyperparameters(batch_size=512), Hyperparameters(batch_size=256)
+
+    def read(settings: Hyperparameters, rank: int, size: int) -> list[dict[str, Any]]:
+        return list(feeding.feed(rows, lanes, settings, 1, group.Group(rank, size)).as_numpy_iterator())
+
+    whole, first, second = read(one, 0, 1), read(two, 0, 2), read(two, 1, 2)
+
+    assert len(whole) == len(first) == len(second) == feeding.steps_per_epoch(lanes, 512, group.Group()) > 1
+    for batch, left, right in zip(whole, first, second, strict=True):
+        for name, both in batch.items():
+            parts_of = zip(left[name], right[name], strict=True) if name == "masks" else [(left[name], right[name])]
+            for expected, (even, odd) in zip(both if name == "masks" else [both], parts_of, strict=True):
+                np.testing.assert_array_equal(expected[:, ::2], even)
+                np.testing.assert_array_equal(expected[:, 1::2], odd)
