@@ -94,14 +94,19 @@ def stack_roles(resources: Iterable[Mapping[str, Any]]) -> Iterator[Role]:
             continue
         name = resource["PhysicalResourceId"]
         policies: list[Any] = [
-            iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            _document(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"])
             for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
         ]
         for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
             version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
             document = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
-            policies.append(document["PolicyVersion"]["Document"])
+            policies.append(_document(document["PolicyVersion"]["Document"]))
         yield Role(resource["LogicalResourceId"], iam.get_role(RoleName=name)["Role"]["Arn"], policies)
+
+
+def _document(policy: Any) -> Any:
+    """Return a policy as a document; boto3 decodes those of AWS itself, a stand-in's may arrive as text."""
+    return json.loads(policy) if isinstance(policy, str) else policy
 
 
 def recorded_calls(record: Path, roles: Iterable[Role]) -> Iterator[Call]:
@@ -117,7 +122,14 @@ def calls_only_on_aws(resources: Sequence[Mapping[str, Any]], roles: Sequence[Ro
     """Yield the calls that only AWS makes; ``${LogicalId}`` in a resource is that resource's physical id."""
     region, account = boto3.session.Session().region_name, roles[0].arn.split(":")[4]
     values = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
-    values |= {"Region": region, "Account": account}
+    values |= {
+        "Region": region,
+        "Account": account,
+        "StackName": resources[0]["StackName"],
+        "KeyArn": f"arn:aws:kms:{region}:{account}:key/{values.get('Key', 'brought-along')}",
+        # A queue's physical id is its URL.
+        "MissedStartsQueueName": values["MissedStartsQueue"].rpartition("/")[2],
+    }
     for entry in json.loads(ONLY_ON_AWS.read_text(encoding="utf-8")):
         for role in roles:
             if not re.fullmatch(entry["role"], role.name):

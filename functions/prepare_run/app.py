@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from prepare_run.deployment import Deployment
 from prepare_run.execution_input import load_schema, validated
 from prepare_run.plan import plan_run
 
@@ -41,8 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         execution_input,
         execution_id=event["ExecutionId"],
         started_at=event["ExecutionStartTime"],
-        bucket=os.environ["BUCKET_NAME"],
-        endpoint_name=os.environ["ENDPOINT_NAME"],
+        deployment=Deployment.from_environment(),
     )
     logger.info("run prepared", extra={"run_id": run["RunId"], "names": run["Names"]})
     return run

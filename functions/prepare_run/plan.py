@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from prepare_run.deployment import Deployment
 from prepare_run.tuning import plan_tuning, tuning_job_name
 
 # SageMaker's limit is 63 characters; the state machine appends -<attempt>-<8 characters>.
@@ -31,7 +32,7 @@ def run_id(execution_id: str, started_at: str) -> str:
 
 
 def plan_run(
-    execution_input: dict[str, Any], *, execution_id: str, started_at: str, bucket: str, endpoint_name: str
+    execution_input: dict[str, Any], *, execution_id: str, started_at: str, deployment: Deployment
 ) -> dict[str, Any]:
     """Lay out one run.
 
@@ -43,10 +44,8 @@ def plan_run(
         ARN of the execution.
     started_at
         Its start time, ISO-8601 in UTC.
-    bucket
-        The application's bucket.
-    endpoint_name
-        The stack's endpoint, used when the input names none.
+    deployment
+        What the stack was deployed with.
 
     Returns
     -------
@@ -58,7 +57,7 @@ def plan_run(
     """
     run = run_id(execution_id, started_at)
     prefix = f"runs/{run}"
-    root = f"s3://{bucket}/{prefix}"
+    root = f"s3://{deployment.bucket}/{prefix}"
     hyperparameters = {name: _as_text(value) for name, value in execution_input["Hyperparameters"].items()}
     training_job = execution_input.get("TrainingJobName", f"visitcast-train-{run}")
     preprocessing_job = execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}")
@@ -76,7 +75,7 @@ def plan_run(
             ),
             "ModelName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
             "EndpointConfigName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
-            "EndpointName": execution_input.get("EndpointName", endpoint_name),
+            "EndpointName": execution_input.get("EndpointName", deployment.endpoint_name),
         },
         "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/{result}"),
         "Uris": {
@@ -84,11 +83,12 @@ def plan_run(
             "Tuning": f"{root}/tuning",
             "Models": f"{root}/models",
             "Folds": f"{root}/folds",
+            "Checkpoints": f"{root}/checkpoints/train",
             "Evaluation": f"{root}/evaluation",
         },
         "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json"},
         "SourceSql": {**execution_input["SourceSql"], "File": sql_file},
-        "CrossValidation": _folds(folds, training_job),
+        "CrossValidation": _folds(folds, training_job, f"{root}/checkpoints"),
         "Hyperparameters": {**hyperparameters, **FULL_SPLIT},
         "Tuning": plan_tuning(execution_input["Tuning"], {**hyperparameters, **FULL_SPLIT}),
         # What the search finds takes its place; without one nothing replaces the run's own values.
@@ -97,15 +97,18 @@ def plan_run(
         "Preprocessing": {
             **execution_input["Preprocessing"],
             "MaxInputBytes": str(execution_input["Preprocessing"]["MaxInputBytes"]),
+            "Cluster": deployment.cluster(execution_input["Preprocessing"]),
+            "CombineCluster": deployment.cluster(execution_input["Preprocessing"], 1),
         },
-        "Training": execution_input["Training"],
+        "Training": deployment.training(execution_input["Training"]),
         "Evaluation": {
             **execution_input["Evaluation"],
+            "Cluster": deployment.cluster(execution_input["Evaluation"], 1),
             "Arguments": evaluation_arguments(execution_input["Gate"]),
             # A processing input cannot be left out in JSONPath: without folds it is a file that is sure to exist.
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
-        "Endpoint": execution_input["Endpoint"],
+        "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
     }
 
 
@@ -126,11 +129,12 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
     ]
 
 
-def _folds(folds: int, training_job: str) -> dict[str, Any]:
+def _folds(folds: int, training_job: str, checkpoints: str) -> dict[str, Any]:
     def item(fold: int) -> dict[str, Any]:
         return {
             "TrainingJobName": _with_suffix(training_job, f"-f{fold}"),
             "Hyperparameters": {"fold": str(fold), "folds": str(folds)},
+            "CheckpointsUri": f"{checkpoints}/fold-{fold}",
         }
 
     return {"Folds": folds, "Items": [item(fold) for fold in range(1, folds + 1)]}

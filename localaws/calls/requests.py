@@ -105,12 +105,25 @@ def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
     if package := parameters.get("ModelPackageName"):
         named.append(package)
     for resource in named or [NAMELESS]:
-        yield Call(action, resource)
+        # What is changed or removed may be asked for by its tags.
+        tags = _sagemaker_tags(resource) if operation.startswith(("Delete", "Update", "Stop")) else {}
+        yield Call(action, resource, tags)
         if parameters.get("Tags"):
             yield Call("sagemaker:AddTags", resource)
     for name in ("RoleArn", "ExecutionRoleArn"):
         if name in parameters:
             yield Call("iam:PassRole", parameters[name], {"iam:PassedToService": "sagemaker.amazonaws.com"})
+
+
+def _sagemaker_tags(arn: str) -> dict[str, str]:
+    from moto.sagemaker.models import sagemaker_backends
+
+    _, _, _, region, account, *_ = arn.split(":")
+    try:
+        tags, _ = sagemaker_backends[account][region].list_tags(arn)
+    except Exception:  # noqa: BLE001 - what does not exist has no tags; the call itself will say so
+        return {}
+    return {f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags}
 
 
 def _athena(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
@@ -119,7 +132,7 @@ def _athena(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     work_group = parameters.get("WorkGroup")
     if query := parameters.get("QueryExecutionId"):
         _, _, _, region, account, *_ = arn.split(":")
-        execution = athena_backends[account][region].executions.get(query)
+        execution: Any = athena_backends[account][region].executions.get(query)
         work_group = execution.work_group if execution else None
     yield Call(f"athena:{operation}", f"{arn}workgroup/{work_group or 'primary'}")
 

@@ -11,6 +11,7 @@ from moto.cloudformation.exceptions import AlreadyExistsException, ValidationErr
 from moto.cloudformation.models import CloudFormationBackend, Stack
 from moto.cloudformation.utils import generate_stack_id
 
+from localaws.cloudformation import rules
 from localaws.cloudformation import template as templates
 from localaws.cloudformation.deployment import Deployment, Target
 from localaws.cloudformation.provider import Provider, known_types
@@ -189,12 +190,14 @@ class LocalCloudFormation(CloudFormationBackend):
             template = templates.expand(templates.parse(text), values)
             templates.require_known_types(template, known_types())
             templates.require_valid_parameters(template.get("Parameters", {}), values)
+            declared = template.get("Parameters", {})
+            defaults = {name: _as_text(item["Default"]) for name, item in declared.items() if "Default" in item}
+            given = {**defaults, **values}
+            rules.require(template.get("Rules", {}), given)
             templates.deployment_order(template["Resources"])
         except templates.TemplateError as error:
             raise ValidationError("", message=str(error)) from error
-        declared = template.get("Parameters", {})
-        defaults = {name: _as_text(item["Default"]) for name, item in declared.items() if "Default" in item}
-        return Target(template, {**defaults, **values})
+        return Target(template, given)
 
     def _new_stack(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moto.cloudformation.models import Event
@@ -64,6 +64,7 @@ class Deployment:
             self._bring_up(target)
         except DeploymentError as error:
             self._status("ROLLBACK_IN_PROGRESS", f"{error} Rollback requested by user.")
+            self._retain_only(("Retain",))
             failed = self._remove(list(reversed(self.deployed)))
             self._status("ROLLBACK_FAILED" if failed else "ROLLBACK_COMPLETE")
         else:
@@ -94,6 +95,14 @@ class Deployment:
             return False
         self._status("DELETE_COMPLETE")
         return True
+
+    def _retain_only(self, policies: tuple[str, ...]) -> None:
+        """Keep fewer resources: what RetainExceptOnCreate means when the creation of the stack is rolled back."""
+        definitions = self.target.template["Resources"]
+        self.deployed = {
+            logical_id: replace(current, retained=definitions[logical_id].get("DeletionPolicy") in policies)
+            for logical_id, current in self.deployed.items()
+        }
 
     def _restore(self, before: Target) -> None:
         for logical_id, old in self._superseded.items():

@@ -101,7 +101,8 @@ def require_valid_parameters(declared: Mapping[str, Any], values: Mapping[str, s
         if allowed and value not in allowed:
             raise TemplateError(f"Parameter '{name}' must be one of AllowedValues")
         if "AllowedPattern" in declaration and not re.fullmatch(declaration["AllowedPattern"], value):
-            raise TemplateError(f"Parameter '{name}' must match pattern {declaration['AllowedPattern']}")
+            wanted = declaration.get("ConstraintDescription", f"must match pattern {declaration['AllowedPattern']}")
+            raise TemplateError(f"Parameter '{name}' {wanted}")
         if declaration.get("Type") == "Number":
             _require_number(name, value, declaration)
 

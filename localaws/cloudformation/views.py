@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -53,6 +54,15 @@ def resource_status(original: Any) -> Any:
             self.timestamp = events[-1].timestamp
 
     return initialise
+
+
+def policy_as_json(original: Any) -> Any:
+    """Keep a role's inline policy as JSON text, however it came."""
+
+    def put_policy(self: Any, policy_name: str, policy_json: Any) -> None:
+        original(self, policy_name, policy_json if isinstance(policy_json, str) else json.dumps(policy_json))
+
+    return put_policy
 
 
 def template_text_from_url(original: Any) -> Any:

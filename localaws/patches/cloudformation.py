@@ -45,6 +45,11 @@ def patches(settings: Settings) -> list[Patch]:
             replaced_by(lambda self: setattr(self, "template_dict", parse(self.template))),
         ),
         Patch(
+            "moto.iam.models:Role.put_policy",
+            "Policies of a role in a template are kept as objects and shown as Python writes them, not as JSON.",
+            views.policy_as_json,
+        ),
+        Patch(
             f"{_RESPONSES}:StackResourceDTO.__init__",
             "Each resource is given the status of the stack.",
             views.resource_status,

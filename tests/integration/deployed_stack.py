@@ -243,8 +243,8 @@ def region_environment(home: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
-def deploy(build_folder: Path) -> dict[str, str]:
-    """`sam build` and `sam deploy --config-env local`; return the stack's outputs."""
+def deploy(build_folder: Path, stack_name: str = STACK_NAME, **parameters: str) -> dict[str, str]:
+    """`sam build` and `sam deploy --config-env local`, with some parameters changed; return the stack's outputs."""
     sam = [str(Path(sys.executable).parent / "sam")]
     environment = {
         **os.environ,
@@ -255,15 +255,17 @@ def deploy(build_folder: Path) -> dict[str, str]:
     # sam looks for its configuration beside the template, which is in the build folder here.
     config = ["--config-env", "local", "--config-file", str(ROOT / "samconfig.toml")]
     template = build_folder / "template.yaml"
+    changed = {"Environment": "local", "LogRetentionDays": "1", **parameters}
+    overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in changed.items())]
     for arguments in (
         ["build", *config, "--build-dir", str(build_folder)],
-        ["deploy", *config, "--template-file", str(template), "--stack-name", STACK_NAME],
+        ["deploy", *config, "--template-file", str(template), "--stack-name", stack_name, *overrides],
     ):
         done = subprocess.run(
             [*sam, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return stack_outputs(STACK_NAME)
+    return stack_outputs(stack_name)
 
 
 def stack_outputs(name: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -9,21 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prepare_run.deployment import Deployment
 from prepare_run.execution_input import InputRejected, load_schema, validated
 from prepare_run.plan import evaluation_arguments, plan_run, run_id
 
 SCHEMA = load_schema()
+DEPLOYMENT = Deployment(bucket="bucket", endpoint_name="visitcast-dev")
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-train-dev:one"
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
-def plan(execution_input: dict[str, Any], execution: str = EXECUTION) -> dict[str, Any]:
+def plan(
+    execution_input: dict[str, Any], execution: str = EXECUTION, deployment: Deployment = DEPLOYMENT
+) -> dict[str, Any]:
     return plan_run(
         validated(execution_input, SCHEMA),
         execution_id=execution,
         started_at="2026-11-23T09:15:00.123Z",
-        bucket="bucket",
-        endpoint_name="visitcast-dev",
+        deployment=deployment,
     )
 
 
@@ -183,3 +187,48 @@ def test_default_names_are_valid_for_any_execution(execution: str) -> None:
     assert all(SAGEMAKER_NAME.fullmatch(f"{names[key]}-30-0a1b2c3d") for key in names if key != "EndpointName")
     assert len(f"{names['TuningJobName']}-30-0a1b2c3d") <= 32  # SageMaker's limit for tuning jobs
     assert re.fullmatch(r"20261123-091500-[0-9a-f]{6}", run_id(execution, "2026-11-23T09:15:00Z"))
+
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "has_key"),
+    [
+        ("ml.m5.xlarge", True),
+        ("ml.c6i.2xlarge", True),
+        ("ml.p3.2xlarge", True),
+        ("ml.m5d.xlarge", False),
+        ("ml.r5dn.large", False),
+        ("ml.g4dn.xlarge", False),
+        ("ml.g5.xlarge", False),
+        ("ml.p4d.24xlarge", False),
+    ],
+)
+def test_only_volumes_without_a_disk_of_their_own_get_a_key(instance_type: str, has_key: bool) -> None:
+    deployment = dataclasses.replace(DEPLOYMENT, kms_key_arn=KEY)
+    run = plan({"Training": {"InstanceType": instance_type}}, deployment=deployment)
+    assert run["Training"]["Cluster"].get("VolumeKmsKeyId") == (KEY if has_key else None)
+
+
+def test_spot_training_has_checkpoints_and_a_longest_wait() -> None:
+    deployment = dataclasses.replace(DEPLOYMENT, use_spot=True)
+    run = plan({"Training": {"MaxRuntimeInSeconds": 600}, "CrossValidation": {"Folds": 2}}, deployment=deployment)
+    assert run["Training"]["UseSpot"] is True
+    assert run["Training"]["StoppingCondition"] == {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200}
+    places = [run["Uris"]["Checkpoints"], *(fold["CheckpointsUri"] for fold in run["CrossValidation"]["Items"])]
+    assert len(set(places)) == 3
+    assert all(run["RunId"] in place for place in places)
+
+
+def test_without_spot_there_is_no_longest_wait() -> None:
+    # SageMaker refuses MaxWaitTimeInSeconds without EnableManagedSpotTraining.
+    assert "MaxWaitTimeInSeconds" not in plan({})["Training"]["StoppingCondition"]
+
+
+@pytest.mark.parametrize(("instances", "routing"), [(1, "ALL_AT_ONCE"), (2, "CANARY")])
+def test_an_endpoints_update_is_taken_back_by_its_alarms(instances: int, routing: str) -> None:
+    deployment = dataclasses.replace(DEPLOYMENT, rollback_alarms=("errors", "latency"))
+    change = plan({"Endpoint": {"InstanceCount": instances}}, deployment=deployment)["Endpoint"]["DeploymentConfig"]
+    assert change["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == routing
+    assert [alarm["AlarmName"] for alarm in change["AutoRollbackConfiguration"]["Alarms"]] == ["errors", "latency"]

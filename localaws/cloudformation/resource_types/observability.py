@@ -42,7 +42,9 @@ def _delete_alarm(request: Request, physical_id: str) -> None:
 
 def _create_log_group(request: Request) -> Handled:
     tags = {tag["Key"]: tag["Value"] for tag in request.properties.get("Tags", [])}
-    request.call("logs", "create_log_group", logGroupName=request.name, **({"tags": tags} if tags else {}))
+    optional = {"tags": tags, "kmsKeyId": request.properties.get("KmsKeyId")}
+    given = {name: value for name, value in optional.items() if value}
+    request.call("logs", "create_log_group", logGroupName=request.name, **given)
     _set_retention(request, request.name)
     arn = f"arn:aws:logs:{request.region}:{request.account_id}:log-group:{request.name}:*"
     return Handled(request.name, {"Arn": arn})

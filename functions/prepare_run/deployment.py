@@ -1,0 +1,113 @@
+"""What the stack was deployed with, and what follows from it for jobs and endpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
+"""Instance families with a disk of their own. SageMaker refuses a volume key for them: hardware encrypts the disk.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
+"""
+
+SPOT_PATIENCE = 2
+"""Spot training may wait for capacity, and start again, up to this many times its longest run time."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the stack was deployed with.
+
+    Attributes
+    ----------
+    bucket
+        The application's bucket.
+    endpoint_name
+        Its endpoint, used when the execution input names none.
+    endpoint_mode
+        ``instance`` or ``none``.
+    kms_key_arn
+        Key of the jobs' volumes; empty for SageMaker's own.
+    use_spot
+        Whether training runs on spare capacity, which is cheaper and may be taken away.
+    rollback_alarms
+        Names of the alarms that roll an endpoint's update back.
+    """
+
+    bucket: str
+    endpoint_name: str
+    endpoint_mode: str = "instance"
+    kms_key_arn: str = ""
+    use_spot: bool = False
+    rollback_alarms: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> Deployment:
+        """Read the function's environment, which the template sets."""
+        return cls(
+            bucket=os.environ["BUCKET_NAME"],
+            endpoint_name=os.environ["ENDPOINT_NAME"],
+            endpoint_mode=os.environ["ENDPOINT_MODE"],
+            kms_key_arn=os.environ["KMS_KEY_ARN"],
+            use_spot=os.environ["SPOT_TRAINING"] == "yes",
+            rollback_alarms=tuple(os.environ["ROLLBACK_ALARMS"].split(",")),
+        )
+
+    def cluster(self, resources: dict[str, Any], instances: int | None = None) -> dict[str, Any]:
+        """Return a job's ResourceConfig or ClusterConfig.
+
+        Parameters
+        ----------
+        resources
+            ``InstanceType``, ``VolumeSizeInGB`` and, unless `instances` is given, ``InstanceCount``.
+
+        >>> job = {"InstanceType": "ml.g5.xlarge", "VolumeSizeInGB": 30}
+        >>> "VolumeKmsKeyId" in Deployment("b", "e", kms_key_arn="arn").cluster(job, 1)
+        False
+        """
+        cluster = {
+            "InstanceType": resources["InstanceType"],
+            "InstanceCount": instances or resources["InstanceCount"],
+            "VolumeSizeInGB": resources["VolumeSizeInGB"],
+        }
+        if self.kms_key_arn and not LOCAL_STORAGE.match(resources["InstanceType"]):
+            cluster["VolumeKmsKeyId"] = self.kms_key_arn
+        return cluster
+
+    def training(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of training jobs, with spare capacity if it was chosen."""
+        longest = settings["MaxRuntimeInSeconds"]
+        stopping = {"MaxRuntimeInSeconds": longest}
+        if self.use_spot:
+            stopping["MaxWaitTimeInSeconds"] = SPOT_PATIENCE * longest
+        return {
+            **settings,
+            "Cluster": self.cluster(settings),
+            "UseSpot": self.use_spot,
+            "StoppingCondition": stopping,
+        }
+
+    def endpoint(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of the endpoint, with how an update of it shifts traffic and what takes it back.
+
+        The new fleet stands beside the old; an alarm while both do brings the old one back. A canary needs a second
+        instance: it may hold at most half of the fleet.
+        """
+        routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
+        if settings["InstanceCount"] > 1:
+            size = {"Type": "CAPACITY_PERCENT", "Value": 50}
+            routing = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": 300}
+        change: dict[str, Any] = {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": routing,
+                "TerminationWaitInSeconds": 60,
+                "MaximumExecutionTimeoutInSeconds": 3600,
+            }
+        }
+        if self.rollback_alarms:
+            alarms = [{"AlarmName": name} for name in self.rollback_alarms]
+            change["AutoRollbackConfiguration"] = {"Alarms": alarms}
+        return {**settings, "Mode": self.endpoint_mode, "DeploymentConfig": change}

@@ -1,0 +1,1 @@
+"""Custom resource: what the state machine made goes when the stack does."""

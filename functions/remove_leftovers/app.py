@@ -1,0 +1,130 @@
+"""Custom resource: deleting the stack also removes what the state machine made, which CloudFormation does not know of.
+
+Endpoints, their configs and models carry the tag ``visitcast:stack``; those with this stack's name go. Bucket and key
+stay unless the stack was deployed with ``KeepData=no``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from custom_resource import respond
+
+TAG = "visitcast:stack"
+SECONDS_TO_ANSWER = 20
+"""Left of the function's time when it gives up, so that CloudFormation hears why."""
+
+logger = Logger(service="remove_leftovers")
+sagemaker = boto3.client("sagemaker")
+s3 = boto3.client("s3")
+kms = boto3.client("kms")
+
+
+class NotFinished(Exception):  # noqa: N818 (the name is what people read)
+    """There was more to remove than the function had time for."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Answer CloudFormation; only a request to delete does anything.
+
+    Parameters
+    ----------
+    event
+        CloudFormation's request; ``ResourceProperties`` hold ``StackName``, ``KeepData`` (yes or no), ``Bucket`` and
+        ``KeyId`` (the stack's own key, empty when it was brought along).
+    context
+        Lambda's context object.
+    """
+    physical_id = event.get("PhysicalResourceId", "visitcast-leftovers")
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SECONDS_TO_ANSWER
+    try:
+        if event["RequestType"] == "Delete":
+            remove(event["ResourceProperties"], deadline)
+    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+        logger.exception("leftovers not removed")
+        reason = f"Not everything was removed: {error}. Delete the stack again to go on where this ended."
+        respond(event, status="FAILED", physical_resource_id=physical_id, reason=reason)
+        return
+    respond(event, status="SUCCESS", physical_resource_id=physical_id)
+
+
+def remove(properties: dict[str, str], deadline: float) -> None:
+    """Remove what is left; doing it again removes the rest.
+
+    Raises
+    ------
+    NotFinished
+        Time is up.
+    """
+    stack = properties["StackName"]
+    remove_endpoints(stack, deadline)
+    for name, arn in listed("list_endpoint_configs", "EndpointConfigs", "EndpointConfig"):
+        if is_of(stack, arn):
+            sagemaker.delete_endpoint_config(EndpointConfigName=name)
+    for name, arn in listed("list_models", "Models", "Model"):
+        if is_of(stack, arn):
+            sagemaker.delete_model(ModelName=name)
+    if properties["KeepData"] == "no":
+        remove_bucket(properties["Bucket"], deadline)
+        if key := properties["KeyId"]:
+            # The shortest time that KMS allows; until then CancelKeyDeletion brings it back.
+            kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
+def remove_endpoints(stack: str, deadline: float) -> None:
+    """Delete a stack's endpoints and wait until they are gone: a config in use must not be deleted."""
+    names = [name for name, arn in listed("list_endpoints", "Endpoints", "Endpoint") if is_of(stack, arn)]
+    for name in names:
+        logger.info("endpoint goes", extra={"endpoint": name})
+        sagemaker.delete_endpoint(EndpointName=name)
+    while still := set(names) & {name for name, _ in listed("list_endpoints", "Endpoints", "Endpoint")}:
+        in_time(deadline, f"endpoints {sorted(still)} are still being deleted")
+        time.sleep(5)
+
+
+def listed(method: str, key: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield name and ARN of everything of a kind in this account and region."""
+    for page in sagemaker.get_paginator(method).paginate():  # type: ignore[call-overload]
+        for item in page[key]:
+            yield item[f"{kind}Name"], item[f"{kind}Arn"]
+
+
+def is_of(stack: str, arn: str) -> bool:
+    """Tell by its tags whether a resource was made by a stack's state machine."""
+    pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+    return {"Key": TAG, "Value": stack} in [tag for page in pages for tag in page["Tags"]]
+
+
+def remove_bucket(bucket: str, deadline: float) -> None:
+    """Delete every version of every object, then the bucket; one that is gone already is fine."""
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            if not found:
+                continue
+            objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})  # type: ignore[typeddict-item]
+            if errors := answer.get("Errors"):
+                raise RuntimeError(f"{errors[0]['Key']}: {errors[0]['Message']}")
+            in_time(deadline, f"bucket {bucket} is not empty yet")
+        s3.delete_bucket(Bucket=bucket)
+    except s3.exceptions.NoSuchBucket:
+        logger.info("bucket is gone already", extra={"bucket": bucket})
+
+
+def in_time(deadline: float, state: str) -> None:
+    """Stop while there is still time to say so.
+
+    Raises
+    ------
+    NotFinished
+        There is none left.
+    """
+    if time.monotonic() >= deadline:
+        raise NotFinished(state)

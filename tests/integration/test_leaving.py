@@ -1,0 +1,88 @@
+"""Deleting the stack leaves nothing that costs, and the data only where they were to stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from deployed_stack import ROOT, deploy, local_region, region_environment
+
+NAME = "visitcast-leaving"
+
+
+@pytest.fixture
+def region(tmp_path: Path) -> Iterator[Path]:
+    """A region of this test's own, since its stack goes."""
+    with pytest.MonkeyPatch.context() as patch, local_region(tmp_path / "home"):
+        for variable, value in region_environment(tmp_path / "home").items():
+            patch.setenv(variable, value)
+        yield tmp_path / "home"
+
+
+def sam(*arguments: str) -> None:
+    command = [str(Path(sys.executable).parent / "sam"), *arguments]
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def serve_a_model(name: str, stack_name: str) -> None:
+    """Make model, config and endpoint as the state machine does: with the stack's tag."""
+    sagemaker = boto3.client("sagemaker")
+    tags: Any = [{"Key": "visitcast:stack", "Value": stack_name}]
+    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-training:latest"
+    role = "arn:aws:iam::123456789012:role/any"
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer={"Image": image}, Tags=tags)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.t2.medium"}
+        ],
+        Tags=tags,
+    )
+
+
+@pytest.mark.parametrize("keep_data", ["yes", "no"])
+def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
+    outputs = deploy(tmp_path / "build", stack_name=NAME, KeepData=keep_data)
+    s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+    bucket = outputs["BucketName"]
+    for content in (b"old", b"new"):  # two versions of one object
+        s3.put_object(Bucket=bucket, Key="events/dt=2026-11-01/a.parquet", Body=content)
+    serve_a_model("visitcast-mine", NAME)
+    serve_a_model("visitcast-theirs", "another-stack")
+
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
+    key = next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::KMS::Key")
+    # The roles are gone afterwards, so their policies are read before.
+    record = region / "calls.jsonl"
+    roles = [r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "RemoveLeftoversFunctionRole"]
+    policies_before = boto3.client("iam").list_role_policies(RoleName=roles[0])["PolicyNames"]
+    assert policies_before
+
+    sam("delete", "--stack-name", NAME, "--region", os.environ["AWS_REGION"], "--no-prompts")
+
+    assert [m["ModelName"] for m in sagemaker.list_models()["Models"]] == ["visitcast-theirs"]
+    assert [c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs()["EndpointConfigs"]] == [
+        "visitcast-theirs"
+    ]
+    buckets = [found["Name"] for found in s3.list_buckets()["Buckets"]]
+    state = boto3.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
+    assert (bucket in buckets, state) == ((True, "Enabled") if keep_data == "yes" else (False, "PendingDeletion"))
+    left = {
+        "functions": boto3.client("lambda").list_functions()["Functions"],
+        "roles": boto3.client("iam").list_roles()["Roles"],
+        "alarms": boto3.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "log groups": boto3.client("logs").describe_log_groups()["logGroups"],
+        "state machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
+    }
+    assert left == {name: [] for name in left}
+    actions = {json.loads(line)["action"] for line in record.read_text().splitlines()}
+    assert {"sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig"} <= actions

@@ -1,0 +1,80 @@
+"""Combinations of parameters that the template refuses before anything is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.cloudformation import rules
+from localaws.cloudformation.template import TemplateError, parse, require_valid_parameters
+
+TEMPLATE = parse((Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8"))
+DEFAULTS = {name: str(item["Default"]) for name, item in TEMPLATE["Parameters"].items()}
+PROD = {"Environment": "prod", "ImageTag": "2026-11-23"}
+
+
+def judge(parameters: dict[str, str]) -> None:
+    require_valid_parameters(TEMPLATE["Parameters"], DEFAULTS | parameters)
+    rules.require(TEMPLATE["Rules"], DEFAULTS | parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({}, id="defaults"),
+        pytest.param(PROD, id="prod"),
+        pytest.param({"KmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}, id="own key"),
+        pytest.param({"KmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}, id="own multi-region key"),
+        pytest.param({"ScheduleState": "ENABLED", "AlarmEmail": "a@example.com"}, id="schedule"),
+    ],
+)
+def test_good_parameters(parameters: dict[str, str]) -> None:
+    judge(parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remedy"),
+    [
+        pytest.param(
+            {"KmsKeyId": "arn:aws:kms:eu-central-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"},
+            "id of a key in this account",
+            id="foreign key's ARN",
+        ),
+        pytest.param({"KmsKeyId": "alias/mine"}, "not an ARN or an alias", id="key alias"),
+        pytest.param({"PreprocessingImageUri": "a/b:c"}, "give both", id="one image of two"),
+        pytest.param(PROD | {"ImageTag": "latest"}, "Give the tag of a build", id="latest in prod"),
+        pytest.param(PROD | {"KeepData": "no"}, "KeepData=yes", id="prod without its data"),
+        pytest.param({"ScheduleState": "ENABLED"}, "Give AlarmEmail", id="schedule that nobody hears"),
+        pytest.param({"AlarmEmail": "me"}, "e-mail address", id="no e-mail address"),
+        pytest.param({"ScheduleExpression": "0 3 * * 1"}, r"cron\(0 3", id="crontab instead of cron()"),
+        pytest.param({"ScheduleTimeZone": "Berlin time"}, "Europe/Berlin", id="time zone with a space"),
+        pytest.param({"AthenaScanLimitBytes": "1"}, "between", id="scan limit below Athena's minimum"),
+        pytest.param({"MaxDaysWithoutSuccess": "30"}, "between", id="longer than CloudWatch looks back"),
+        pytest.param({"EndpointMode": "gpu"}, "AllowedValues", id="unknown endpoint mode"),
+    ],
+)
+def test_bad_parameters_are_refused_with_a_remedy(parameters: dict[str, str], remedy: str) -> None:
+    with pytest.raises(TemplateError, match=remedy):
+        judge(parameters)
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        ({"Fn::Contains": [["a", "b"], {"Ref": "One"}]}, True),
+        ({"Fn::Contains": [{"Ref": "Many"}, "c"]}, False),
+        ({"Fn::EachMemberIn": [{"Ref": "Many"}, ["a", "b", "c"]]}, True),
+        ({"Fn::EachMemberEquals": [{"Ref": "Many"}, "a"]}, False),
+        ({"Fn::Or": [{"Fn::Equals": [{"Ref": "One"}, "z"]}, {"Fn::Not": [{"Fn::Equals": ["a", "b"]}]}]}, True),
+        ({"Fn::And": [{"Fn::Equals": [{"Ref": "One"}, "a"]}, {"Fn::Equals": ["a", "b"]}]}, False),
+    ],
+)
+def test_functions_of_rules(expression: dict[str, Any], holds: bool) -> None:
+    section = {"Rule": {"Assertions": [{"Assert": expression, "AssertDescription": "no"}]}}
+    if holds:
+        rules.require(section, {"One": "a", "Many": "a,b"})
+    else:
+        with pytest.raises(TemplateError, match="no"):
+            rules.require(section, {"One": "a", "Many": "a,b"})
