@@ -86,7 +86,7 @@ def local_hours(
 
 def unknown_zones(time_zone: NDArray[Any]) -> list[str]:
     """List the names that the zone data do not know, sorted."""
-    return sorted({str(name) for name in time_zone if name} - _all_zones())
+    return sorted({name for name in time_zone if isinstance(name, str) and name} - _all_zones())
 
 
 def _known(time_zone: NDArray[Any]) -> NDArray[np.str_]:
