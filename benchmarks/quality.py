@@ -1,0 +1,157 @@
+"""Forecast quality on events that the user brings: the model beside its baselines and LightGBM, on the same test rows.
+
+Protocol of :mod:`visitcast.protocol`; every difference is of one run, with an interval by user bootstrap.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.pipeline import ROOT, Figure
+from demo.events import read_events
+from localaws.athena import sql
+from visitcast import features
+from visitcast.baselines import global_histogram, tuned_histogram
+from visitcast.bootstrap import bootstrap_by_user
+from visitcast.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
+from visitcast.forecasting import forecaster
+from visitcast.histograms import decayed_histograms
+from visitcast.metrics import log_losses, score_probabilities
+from visitcast.protocol import Split, eligible_rows, split
+
+SMALL_ROWS = 5_000
+SEED = 7
+
+Values = dict[str, NDArray[np.float64]]
+"""A value per test row of each metric that is a mean over rows."""
+
+
+def measure(events: Path) -> list[Figure]:
+    """Train on a file of events and compare, on all of it and on ``SMALL_ROWS`` rows of whole users."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    dataset = visit_days(events)
+    figures = compare(dataset, "quality", with_lightgbm=True)
+    return figures + compare(some_users(dataset, SMALL_ROWS), f"quality, {SMALL_ROWS} rows", with_lightgbm=False)
+
+
+def visit_days(events: Path) -> Dataset:
+    """Turn events into visit days with the application's own SQL."""
+    with duckdb.connect() as connection:
+        sql.prepare(connection)
+        connection.register("events", read_events(events))
+        query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
+        return from_frame(connection.sql(query).to_df())
+
+
+def some_users(dataset: Dataset, rows: int) -> Dataset:
+    """Choose users at random until they have about so many eligible rows."""
+    order = np.random.default_rng(SEED).permutation(dataset.users)
+    eligible = np.bincount(user_of_row(dataset)[eligible_rows(dataset)], minlength=dataset.users)
+    count = int(np.searchsorted(np.cumsum(eligible[order]), rows)) + 1
+    return select_users(dataset, np.sort(order[:count]))
+
+
+def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
+    """Fit the model and its peers, and give the paired differences on the test rows."""
+    from training import tensorflow_threads, train
+    from training.hyperparameters import Hyperparameters
+
+    tensorflow_threads.bound()
+    parts = split(dataset)
+    pipeline = features.fit(dataset, parts.validation_starts)
+    counts = decayed_histograms(dataset)
+    started = time.perf_counter()
+    with TemporaryDirectory() as checkpoints:
+        fitted, _ = train.fit(dataset, parts, pipeline, Hyperparameters(), Path(checkpoints))
+    seconds = time.perf_counter() - started
+    answer = forecaster.forecast(fitted, dataset, parts.test, counts)
+    model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
+
+    histogram = tuned_histogram.fit(dataset, parts, counts)
+    tuned = per_row(
+        dataset,
+        parts,
+        tuned_histogram.predict(histogram, dataset.visit_date[parts.test], counts[parts.test]),
+        tuned_histogram.visit_hours(histogram, counts[parts.test]).argmax(axis=1),
+    )
+    everyone = global_histogram.predict(global_histogram.fit(dataset, parts), parts.test)
+    scores = score_probabilities(
+        answer.first_visit_hour,
+        dataset.first_visit_hour[parts.test],
+        dataset.hourly_visits[parts.test],
+        best_hour=answer.best_hour,
+    )
+    users = user_of_row(dataset)[parts.test]
+    figures = [
+        Figure(subject, "test rows", len(parts.test), ""),
+        Figure(subject, "fit", seconds, "s"),
+        Figure(subject, "log loss", _number(scores["log_loss"]), "nats"),
+        Figure(subject, "calibration error (ECE)", _number(scores["ece"]), "", "<= 0.010"),
+        *differences(subject, "tuned histogram", model, tuned, users, TUNED_TARGETS),
+        *differences(
+            subject,
+            "global histogram",
+            {"log loss": model["log loss"]},
+            per_row(dataset, parts, everyone, everyone.argmax(axis=1)),
+            users,
+            {"log loss": "<= -0.245"},
+        ),
+    ]
+    if with_lightgbm:
+        from benchmarks import lightgbm_peer
+
+        peer = lightgbm_peer.forecast(dataset, parts, features.transform(pipeline, dataset, counts))
+        figures += differences(
+            subject,
+            "LightGBM",
+            {"log loss": model["log loss"]},
+            per_row(dataset, parts, peer, peer.argmax(axis=1)),
+            users,
+            {"log loss": "<= 0"},
+        )
+    return figures
+
+
+TUNED_TARGETS = {"log loss": "<= -0.042, stretch -0.055", "best-hour hits": ">= 0.009", "MAE": "<= -0.11"}
+
+
+def per_row(dataset: Dataset, parts: Split, probabilities: NDArray[Any], best_hour: NDArray[np.int64]) -> Values:
+    """Give the log loss (nats), the hits of the best hour (0 or 1) and the error of the median (hours) of each row."""
+    hour = dataset.first_visit_hour[parts.test].astype(np.int64)
+    median = (np.cumsum(probabilities, axis=1) >= 0.5 * probabilities.sum(axis=1, keepdims=True)).argmax(axis=1)
+    hits = hour_flags(dataset.hourly_visits[parts.test])[np.arange(len(hour)), best_hour]
+    return {
+        "log loss": log_losses(probabilities, hour),
+        "best-hour hits": hits.astype(np.float64),
+        "MAE": np.abs(median - hour).astype(np.float64),
+    }
+
+
+def differences(
+    subject: str, peer: str, model: Values, other: Values, users: NDArray[np.int64], targets: Mapping[str, str]
+) -> list[Figure]:
+    """Mean difference to a peer and the ends of its 95% interval, for each metric of the model."""
+    figures = []
+    for name, values in model.items():
+        interval = bootstrap_by_user(values - other[name], users)
+        unit = {"log loss": "nats", "best-hour hits": "", "MAE": "h"}[name]
+        text = f"{name} - {peer}'s"
+        figures += [
+            Figure(subject, text, interval.mean, unit, targets.get(name, "")),
+            Figure(subject, f"{text}, 2.5%", interval.low, unit),
+            Figure(subject, f"{text}, 97.5%", interval.high, unit),
+        ]
+    return figures
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,172 @@
+"""Training speed: our step beside the article's code shape, and beside what the machine's matrix products allow.
+
+Both train on the same made visit days (speed does not depend on what they say), with the same features and the same
+width of the GRU, one after the other in one process with the same threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.pipeline import Figure
+from visitcast import features, schema
+from visitcast.dataset import Dataset
+from visitcast.forecasting.rows import Rows, assemble
+from visitcast.forecasting.sequences import CONTEXT, cut
+from visitcast.histogram_features import HOUR_BLOCKS
+from visitcast.protocol import eligible_rows
+from visitcast.schema import HOURS
+
+USERS = 1500
+QUICK_USERS = 60
+WINDOW = CONTEXT
+"""Visits of a copied window."""
+ARTICLE_BATCH = 256
+ARTICLE_ROWS = 8 * ARTICLE_BATCH
+SGEMM_SIZE = 2048
+REPEATS = 5
+PARTS_OF_A_STEP = 3
+"""A product that both its inputs need a gradient of costs two more of its size on the way back."""
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Measure all; `quick` takes few users, for a check and not for figures."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from training import tensorflow_threads
+    from training.hyperparameters import Hyperparameters
+
+    tensorflow_threads.bound()
+    dataset = made_visit_days(QUICK_USERS if quick else USERS)
+    rows = assemble(dataset, features.transform(features.fit(dataset, int(dataset.visit_date.max())), dataset))
+    labelled = eligible_rows(dataset)
+    settings = Hyperparameters()
+
+    ours = our_rate(rows, labelled, settings)
+    article = article_rate(rows, labelled[: ARTICLE_BATCH if quick else ARTICLE_ROWS], settings.units)
+    sgemm = sgemm_rate(256 if quick else SGEMM_SIZE)
+    limit = sgemm / gemm_operations(rows.visit.shape[1], rows.target.shape[1], settings.units)
+    subject = "training"
+    return [
+        Figure(subject, "labelled visits, this step", ours, "1/s"),
+        Figure(subject, "labelled visits, copied windows, Keras fit", article, "1/s"),
+        Figure(subject, "this step over copied windows", ours / article, "x", ">= 100"),
+        Figure(subject, "matrix products (sgemm)", sgemm / 1e9, "GFLOP/s"),
+        Figure(subject, "labelled visits, limit by sgemm", limit, "1/s"),
+        Figure(subject, "this step, share of the limit", 100 * ours / limit, "%", ">= 30"),
+    ]
+
+
+def made_visit_days(users: int, seed: int = 0) -> Dataset:
+    """Visit days at random; most users have few of them, some hundreds."""
+    rng = np.random.default_rng(seed)
+    lengths = np.minimum(5 + rng.pareto(1.0, users) * 10, 2000).astype(np.int64)
+    days = int(lengths.sum())
+    first, last = np.sort(rng.integers(0, HOURS, (2, days)), axis=0).astype(np.int8)
+    views = rng.integers(0, 9, (days, len(schema.PAGE_VIEWS_BY_TYPE)), dtype=np.int32)
+    gaps = rng.integers(1, 8, days)
+    ends = np.cumsum(lengths)
+    dates = np.cumsum(gaps) - np.repeat(np.cumsum(gaps)[ends - lengths], lengths)
+    return Dataset(
+        user_ids=np.array([f"user-{number:06d}" for number in range(users)]),
+        offsets=np.concatenate([[0], ends]),
+        visit_date=(15_000 + dates).astype(np.int32),
+        first_visit_hour=first,
+        last_visit_hour=last,
+        hourly_visits=(1 << first.astype(np.int32)) | (1 << last.astype(np.int32)),
+        total_time_spent_s=rng.integers(0, 5000, days, dtype=np.int32),
+        total_page_views=views.sum(axis=1, dtype=np.int32),
+        page_views_by_type=views,
+        platform=rng.integers(0, len(schema.PLATFORMS), days).astype(np.int8),
+        utc_offset_minutes=np.zeros(days, dtype=np.int16),
+    )
+
+
+def our_rate(rows: Rows, labelled: NDArray[np.int64], settings: Any) -> float:
+    """Labelled visits per second over a whole epoch, input included, compilation not."""
+    from training.feed import feed
+    from training.gradient_step import GradientStep
+    from training.group import Group
+    from training.packing import pack
+
+    wanted = np.zeros(len(rows.first_hour), dtype=bool)
+    wanted[labelled] = True
+    lanes = pack(cut(rows.offsets, wanted), wanted)
+    step = GradientStep(rows.visit.shape[1], rows.target.shape[1], settings, Group())
+    step.take(next(iter(feed(rows, lanes, settings, 1, Group()))), settings.learning_rate)
+
+    def epoch() -> None:
+        for batch in feed(rows, lanes, settings, 2, Group()):
+            step.take(batch, settings.learning_rate)
+
+    return len(labelled) / best_seconds(epoch, repeats=2)
+
+
+def article_rate(rows: Rows, labelled: NDArray[np.int64], units: int) -> float:
+    """Labelled visits per second of ``fit`` on a copied window of ``WINDOW`` visits for every label."""
+    import keras
+
+    from training.network import HIDDEN_UNITS
+
+    visits = keras.Input((WINDOW, rows.visit.shape[1]))
+    target = keras.Input((rows.target.shape[1],))
+    state = keras.layers.GRU(units)(visits)
+    hidden = keras.layers.Dense(HIDDEN_UNITS, activation="relu")(keras.layers.Concatenate()([state, target]))
+    model = keras.Model([visits, target], keras.layers.Dense(HOURS, activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    inputs = [
+        rows.visit[np.maximum(labelled[:, None] - WINDOW + np.arange(WINDOW), 0)],
+        rows.target[labelled],
+    ]
+    hours = rows.first_hour[labelled].astype(np.int32)
+
+    def fit() -> None:
+        model.fit(inputs, hours, batch_size=ARTICLE_BATCH, epochs=1, verbose=0)
+
+    fit()  # traces the step
+    return len(labelled) / best_seconds(fit, repeats=2)
+
+
+def sgemm_rate(size: int) -> float:
+    """Operations per second of TensorFlow's product of two square float32 matrices, with the threads of training."""
+    import tensorflow as tf
+
+    matrix = tf.random.stateless_normal((size, size), seed=(0, 0))
+    tf.matmul(matrix, matrix).numpy()
+    return float(2 * size**3 / best_seconds(lambda: tf.matmul(matrix, matrix).numpy(), REPEATS))
+
+
+def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
+    """Operations of the matrix products for one labelled visit: forward, and backward where a gradient is needed.
+
+    Context and padding count nothing: what is spent on them lowers the share. Convolutions count as the products that
+    they are. The network's inputs need no gradient.
+    """
+    from training.hour_head import FILTERS
+    from training.network import HIDDEN_UNITS
+    from visitcast.forecasting.hour_head import REACH_FIRST, REACH_SECOND
+
+    first, second = 2 * REACH_FIRST + 1, 2 * REACH_SECOND + 1
+    on_inputs = 3 * units * visit_width + HIDDEN_UNITS * target_width + HOURS * first * HOUR_BLOCKS * FILTERS
+    on_activations = (
+        3 * units * units
+        + HIDDEN_UNITS * units
+        + HIDDEN_UNITS * (2 * HOURS + FILTERS)
+        + HOURS * (second * FILTERS * FILTERS + 2 * FILTERS)
+    )
+    return 2.0 * ((PARTS_OF_A_STEP - 1) * on_inputs + PARTS_OF_A_STEP * on_activations)
+
+
+def best_seconds(work: Callable[[], Any], repeats: int) -> float:
+    """Shortest time of some runs: what else the machine does only ever adds."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
