@@ -78,7 +78,9 @@ def test_without_a_zone_the_offset_holds(offset, utc):
 
 def test_an_unknown_zone_counts_as_none_and_is_named():
     assert one("Mars/Olympus", date(2026, 11, 24), 9, 60) == one(None, date(2026, 11, 24), 9, 60)
-    assert unknown_zones(np.array(["Mars/Olympus", "Europe/Berlin", None, "", float("nan")], dtype=object)) == ["Mars/Olympus"]
+    assert unknown_zones(np.array(["Mars/Olympus", "Europe/Berlin", None, "", float("nan")], dtype=object)) == [
+        "Mars/Olympus"
+    ]
 
 
 def first_instant_by_search(zone, day, hour):
