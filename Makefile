@@ -90,8 +90,9 @@ format: $(READY) ## let ruff format and mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: graph
-graph: $(READY) ## draw the state machine: docs/images/train.svg and Mermaid in docs/
+graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in docs/
 	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
+	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
 
 .PHONY: bench
 bench: $(READY) ## measure what the documentation claims; EVENTS=file for the real-data figures
