@@ -69,7 +69,7 @@ images: ## build the images and push them; REGISTRY=<account>.dkr.ecr.<region>.a
 
 .PHONY: test
 test: lint ## everything: lint, types, unit tests, the real state machine in the local region
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --ignore=tests/containers $(PYTEST_ARGS)
 
 .PHONY: test-containers
 test-containers: $(READY) ## build the images and run them without a network, as SageMaker does; needs docker or podman
