@@ -65,6 +65,16 @@ def policy_as_json(original: Any) -> Any:
     return put_policy
 
 
+def key_policy_as_json(original: Any) -> Any:
+    """Keep a key's policy as JSON text, however it came."""
+
+    def create_key(self: Any, policy: Any, *arguments: Any, **options: Any) -> Any:
+        text = policy if policy is None or isinstance(policy, str) else json.dumps(policy)
+        return original(self, text, *arguments, **options)
+
+    return create_key
+
+
 def template_text_from_url(original: Any) -> Any:
     """Understand a TemplateURL at the region's own address; moto knows it only by the name ``localhost``."""
 

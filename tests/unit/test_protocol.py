@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import made_dataset
 
+from prepare_run.execution_input import load_schema
 from visitcast.dataset import position_in_history
 from visitcast.errors import InputError
 from visitcast.protocol import MAX_FOLDS, MINIMUM_HISTORY, eligible_rows, require_enough_rows, split
@@ -91,3 +92,8 @@ def test_nobody_with_history():
 def test_too_few_rows_are_counted_for_people():
     with pytest.raises(InputError, match=r"train \d+ \(at least 100\)"):
         require_enough_rows(split(made_dataset(users=5, mean_days=10)))
+
+
+def test_the_execution_input_allows_as_many_folds_as_the_protocol() -> None:
+    folds = load_schema()["properties"]["CrossValidation"]["properties"]["Folds"]
+    assert folds["maximum"] == MAX_FOLDS

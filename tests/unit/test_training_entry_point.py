@@ -18,6 +18,8 @@ from made_visits import AS_OF, made_frame, write_csv
 import training
 from visitcast import schema
 from visitcast.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
+from visitcast.errors import InputError
+from visitcast.forecasting import bundle
 
 CONTAINERS = Path(training.__file__).parents[1]
 VISITS = made_frame(users=60, mean_days=25, seed=5)
@@ -65,6 +67,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     assert "final_validation_log_loss=" in out
     assert "final_test_" not in out  # the protocol's test rows are for the evaluation alone
     return root
+
+
+@pytest.mark.parametrize("entry", ["schema_version", "model_version"])
+def test_a_model_of_another_version_is_refused(tmp_path: Path, trained: Path, entry: str) -> None:
+    folder = shutil.copytree(trained / "model", tmp_path / "model")
+    content = json.loads((folder / bundle.MODEL_FILE).read_text())
+    (folder / bundle.MODEL_FILE).write_text(json.dumps(content | {entry: content[entry] - 1}))
+    with pytest.raises(InputError, match="another version"):
+        bundle.load(folder)
 
 
 def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dataset: Path) -> None:

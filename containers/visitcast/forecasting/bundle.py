@@ -35,6 +35,9 @@ WEIGHTS_FILE: Final = "weights.npz"
 ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
+MODEL_VERSION: Final = 2
+"""Of the bundle's files, the network's layers and its features; to be raised when older models become unreadable."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -74,6 +77,7 @@ def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
     _write_json(folder / ENCODING_FILE, encoding.to_json(bundle.encoding))
     content = {
         "schema_version": SCHEMA_VERSION,
+        "model_version": MODEL_VERSION,
         "first_hour_temperature": bundle.first_hour_temperature,
         "visited_temperature": bundle.visited_temperature,
         "mixture": asdict(bundle.mixture),
@@ -93,42 +97,36 @@ def load(folder: Path) -> Bundle:
     Raises
     ------
     InputError
-        A file is missing, or the bundle has another schema version.
+        A file is missing, or the bundle has another version.
     """
-    missing = [name for name in (MODEL_FILE, WEIGHTS_FILE, TRANSFORMER_FILE) if not (folder / name).is_file()]
+    missing = [
+        name for name in (MODEL_FILE, WEIGHTS_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
+    ]
     if missing:
         raise InputError(
             "This folder holds no model.", f"{folder} lacks {', '.join(missing)}.", "Use the output of a training job."
         )
     content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-    version = content.get("schema_version")
-    if version != SCHEMA_VERSION:
+    found = content.get("schema_version"), content.get("model_version")
+    if found != (SCHEMA_VERSION, MODEL_VERSION):
         raise InputError(
-            "The model has another schema version than this image.",
-            f"{folder / MODEL_FILE} says {version}, this image reads {SCHEMA_VERSION}.",
-            "Train the model again with this image, or serve it with the image that made it.",
+            "The model has another version than this image.",
+            f"Its schema and model versions are {found[0]} and {found[1]}, this image reads "
+            f"{SCHEMA_VERSION} and {MODEL_VERSION}.",
+            "Train again with this image. A model in production needs the image that made it: give the run another "
+            "EndpointName, or delete the endpoint.",
         )
     with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as archive:
         weights = {name: archive[name] for name in archive.files}
     return Bundle(
         weights=weights,
-        encoding=_read_encoding(folder),
+        encoding=encoding.from_json(json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
         first_hour_temperature=content["first_hour_temperature"],
         visited_temperature=content["visited_temperature"],
         metadata=content["metadata"],
     )
-
-
-def _read_encoding(folder: Path) -> Encoding:
-    file = folder / ENCODING_FILE
-    if file.is_file():
-        return encoding.from_json(json.loads(file.read_text(encoding="utf-8")))
-    # A model of the first release, such as the one in production that the next one is compared with.
-    from visitcast import features
-
-    return features.export(read_pipeline(folder))
 
 
 def read_pipeline(folder: Path) -> FeaturePipeline:
@@ -160,7 +158,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)  # None before Python 3.11.4
+                tar.extractall(folder)  # noqa: S202 - filtered by the line above
         except (OSError, tarfile.TarError) as error:
             raise InputError(
                 "The model archive cannot be read.", f"{archive}: {error}.", "Check that the training job succeeded."
