@@ -69,26 +69,26 @@ def copy(stack: Stack, source: str, destination: str) -> tuple[Any, bool]:
 
 def test_a_large_object_is_copied_in_parts(stack: Stack, small_parts: None) -> None:
     body = b'"user_id"\n' + b'"0123456789abcdef"\n' * (12 * MIB // 19)
-    destination = f"s3://{stack.bucket}/copies/large.csv"
+    destination = f"s3://{stack.bucket}/runs/copies/large.csv"
     answer, failed = copy(stack, put(stack, "athena-results/large.csv", body), destination)
     assert not failed, answer
     assert answer == {"Uri": destination, "SizeInBytes": len(body)}
     # S3 marks an object of n parts with -n at the end of its ETag.
-    assert stack.keys("copies/large.csv")["copies/large.csv"].strip('"').endswith("-3")
+    assert stack.keys("runs/copies/large.csv")["runs/copies/large.csv"].strip('"').endswith("-3")
     assert hashlib.sha256(stack.read(destination)).digest() == hashlib.sha256(body).digest()
 
 
 def test_a_small_object_is_copied_whole(stack: Stack) -> None:
-    destination = f"s3://{stack.bucket}/copies/small.csv"
+    destination = f"s3://{stack.bucket}/runs/copies/small.csv"
     answer, failed = copy(stack, put(stack, "athena-results/small.csv", b'"user_id"\n"a"\n'), destination)
     assert not failed, answer
     assert stack.read(destination) == b'"user_id"\n"a"\n'
-    assert "-" not in stack.keys("copies/small.csv")["copies/small.csv"]
+    assert "-" not in stack.keys("runs/copies/small.csv")["runs/copies/small.csv"]
 
 
 @pytest.mark.parametrize("body", [pytest.param(b"", id="empty"), pytest.param(b'"user_id"\n', id="header only")])
 def test_a_result_without_rows_replaces_nothing(stack: Stack, body: bytes) -> None:
-    destination = put(stack, "copies/kept.csv", b'"user_id"\n"kept"\n')
+    destination = put(stack, "runs/copies/kept.csv", b'"user_id"\n"kept"\n')
     answer, failed = copy(stack, put(stack, "athena-results/empty.csv", body), destination)
     assert failed
     assert answer["errorType"] == "EmptyResult"
@@ -96,7 +96,7 @@ def test_a_result_without_rows_replaces_nothing(stack: Stack, body: bytes) -> No
 
 
 def test_a_source_that_is_gone_replaces_nothing(stack: Stack) -> None:
-    destination = put(stack, "copies/kept.csv", b'"user_id"\n"kept"\n')
+    destination = put(stack, "runs/copies/kept.csv", b'"user_id"\n"kept"\n')
     answer, failed = copy(stack, f"s3://{stack.bucket}/athena-results/gone.csv", destination)
     assert failed, answer
     assert stack.read(destination) == b'"user_id"\n"kept"\n'
