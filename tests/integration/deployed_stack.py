@@ -82,10 +82,10 @@ class Stack:
     def bucket(self) -> str:
         return self.outputs["BucketName"]
 
-    def start(self, execution_input: Any) -> str:
-        """Start the training workflow; return the execution's ARN."""
+    def start(self, execution_input: Any, machine: str = "TrainStateMachineArn") -> str:
+        """Start the state machine that an output names; return the execution's ARN."""
         response = self.step_functions.start_execution(
-            stateMachineArn=self.outputs["TrainStateMachineArn"], input=json.dumps(execution_input)
+            stateMachineArn=self.outputs[machine], input=json.dumps(execution_input)
         )
         arn: str = response["executionArn"]
         return arn
@@ -109,6 +109,26 @@ class Stack:
     def run(self, execution_input: Any) -> Execution:
         """Run the training workflow to its end."""
         return self.finish(self.start(execution_input))
+
+    def run_forecast(self, execution_input: Any) -> Execution:
+        """Run the forecast workflow to its end."""
+        return self.finish(self.start(execution_input, "ForecastStateMachineArn"))
+
+    def query(self, sql: str) -> list[dict[str, str]]:
+        """Ask Athena in the stack's database; every value comes as text."""
+        athena = boto3.client("athena")
+        started = athena.start_query_execution(
+            QueryString=sql,
+            QueryExecutionContext={"Database": self.outputs["DatabaseName"]},
+            WorkGroup=self.outputs["WorkGroupName"],
+        )["QueryExecutionId"]
+        found = wait_for(
+            lambda: athena.get_query_execution(QueryExecutionId=started)["QueryExecution"],
+            lambda query: query["Status"]["State"] not in ("QUEUED", "RUNNING"),
+        )
+        assert found["Status"]["State"] == "SUCCEEDED", found["Status"]
+        text = self.read(found["ResultConfiguration"]["OutputLocation"]).decode()
+        return list(csv.DictReader(io.StringIO(text)))
 
     def history(self, arn: str) -> list[dict[str, Any]]:
         pages = self.step_functions.get_paginator("get_execution_history").paginate(executionArn=arn)
