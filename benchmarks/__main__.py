@@ -1,4 +1,4 @@
-"""Measure what the documentation claims; print one table and write ``build/bench/results.json``.
+"""Measure what the documentation claims; print tables and write ``build/bench/results.json``.
 
 ``python -m benchmarks [--events FILE] [--clone] [--only NAME ...] [--quick]``: the whole demo on simulated events and,
 where a file is given, on real ones, and with ``--clone`` from a fresh clone to its end; preprocessing by size.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 # The library that the images share is not installed: the containers' folder is put on the path, as in the images.
 sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
@@ -35,10 +35,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
     options = parser.parse_args()
 
-    figures = []
+    figures: list[Figure] = []
     for name in options.only or BENCHMARKS:
-        figures += BENCHMARKS[name](options)
-    report(figures)
+        measured = BENCHMARKS[name](options)
+        figures += measured
+        show(name, measured)
+        write(figures)  # at once: the next one may take long, or fail
+    print(f"written to {RESULTS}")
     return 0
 
 
@@ -63,25 +66,21 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
 """By name, in the order in which they run."""
 
 
-def report(figures: list[Figure]) -> None:
-    """Print the figures and write them, whole or not at all."""
-    table = Table(title=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
-    for column, justify in (
-        ("what", "left"),
-        ("figure", "left"),
-        ("value", "right"),
-        ("unit", "left"),
-        ("target", "left"),
-    ):
-        table.add_column(column, justify="right" if justify == "right" else "left")
+def show(name: str, figures: list[Figure]) -> None:
+    """Print the figures of one benchmark."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    table = Table("what", "figure", Column("value", justify="right"), "unit", "target", title=f"{name}: {machine}")
     for figure in figures:
         table.add_row(figure.subject, figure.name, f"{figure.value:,.4g}", figure.unit, figure.target)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def write(figures: list[Figure]) -> None:
+    """Write all figures so far, whole or not at all."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     written = RESULTS.with_suffix(".part")
     written.write_text(json.dumps([figure._asdict() for figure in figures], indent=2) + "\n", encoding="utf-8")
     written.replace(RESULTS)
-    print(f"written to {RESULTS}")
 
 
 if __name__ == "__main__":

@@ -90,12 +90,21 @@ def extract_model(store: s3files.Store, uri: str, folder: Path) -> None:
         try:
             store.download(uri, path)
             with tarfile.open(path, "r:gz") as archive:
+                _require_inside(archive, folder)
                 archive.extraction_filter = getattr(tarfile, "data_filter", None)  # None before Python 3.11.4
-                archive.extractall(folder)  # noqa: S202 - filtered by the line above
+                archive.extractall(folder)  # noqa: S202 - checked by the lines above
         except s3files.ObjectNotFoundError as error:
             raise JobError(f"ClientError: Could not find model data at {uri}.") from error
         except (tarfile.TarError, OSError, EOFError) as error:
             raise JobError(f"ClientError: Failed to extract model data archive from {uri}: {error}") from error
+
+
+def _require_inside(archive: tarfile.TarFile, folder: Path) -> None:
+    for member in archive.getmembers():
+        if not (folder / member.name).resolve().is_relative_to(folder.resolve()) or not (
+            member.isfile() or member.isdir()
+        ):
+            raise tarfile.TarError(f"{member.name} is no file inside the archive's folder")
 
 
 class ChangedFiles:

@@ -35,7 +35,7 @@ def test_the_shipped_state_machines_are_clean() -> None:
         pytest.param(broken("Train", TimeoutSecondsPath=None), "task 'Train' has no time limit", id="no limit"),
         pytest.param(broken("Train", Next="Tran"), "state 'Tran' does not exist", id="unknown target"),
         pytest.param(
-            broken("Save model", Next="Model rejected"), "state 'Create endpoint config' cannot be", id="orphan"
+            broken("Preprocess", Next="Model rejected"), "state 'Is the dataset in parts?' cannot be", id="orphan"
         ),
         pytest.param(
             broken("Model rejected", CausePath=None), "fail state 'Model rejected' gives no cause", id="no cause"

@@ -200,6 +200,7 @@ def consumer(monkeypatch):
         monkeypatch.setattr(app.seen, "client", boto3.client("dynamodb"))
         assert isinstance(app.seen, DynamoDBPersistenceLayer)
         yield app, sent
+        boto3.client("dynamodb").delete_table(TableName="sent")  # within another mock, moto keeps it
 
 
 def records(*messages):

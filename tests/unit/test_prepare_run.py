@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prepare_run.deployment import Deployment
 from prepare_run.execution_input import InputRejected, load_schema, validated
 from prepare_run.plan import evaluation_arguments, plan_run, run_id
+from visitcast.protocol import MAX_FOLDS
 
 SCHEMA = load_schema()
 DEPLOYMENT = Deployment(bucket="bucket", endpoint_name="visitcast-dev")
@@ -171,7 +172,7 @@ def test_the_gate_becomes_arguments() -> None:
 names = st.from_regex(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*", fullmatch=True).filter(lambda name: len(name) <= 50)
 
 
-@given(name=names, folds=st.integers(1, 10))
+@given(name=names, folds=st.integers(1, MAX_FOLDS))
 def test_any_accepted_name_leaves_room_for_the_suffix_of_a_retry(name: str, folds: int) -> None:
     run = plan({"TrainingJobName": name, "ModelName": name, "CrossValidation": {"Folds": folds}})
     bases = [run["Names"]["TrainingJobName"], run["Names"]["ModelName"]]
