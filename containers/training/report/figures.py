@@ -172,5 +172,5 @@ def _uri(page: figure.Figure) -> str:
     buffer = io.BytesIO()
     # Ids from a fixed salt and no date: the same evaluation draws the same bytes.
     with mpl.rc_context({"svg.hashsalt": "visitcast"}):
-        page.savefig(buffer, format="svg", metadata={"Date": None})
+        page.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.15, metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
