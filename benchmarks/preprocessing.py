@@ -34,7 +34,7 @@ QUICK_SIZES = (100_000, 1_000_000)
 ORACLE_VISIT_DAYS = 20_000
 QUICK_ORACLE_VISIT_DAYS = 2_000
 EVENTS_PER_FILE = 1_000_000
-FOLDER = ROOT / "build" / "bench" / "preprocessing"
+FOLDER = Path("build/bench/preprocessing").absolute()
 SAMPLE_SECONDS = 0.02
 
 

@@ -29,7 +29,7 @@ from visitcast.forecasting.bundle import Bundle
 from visitcast.forecasting.forecaster import forecast_last
 
 SUBJECT = "serving"
-FOLDER = ROOT / "build" / "bench" / "serving"
+FOLDER = Path("build/bench/serving").absolute()
 UNITS = 96
 VISIT_DAYS: Final = 40
 """Of the users that are asked for; a regular visitor's two months."""
