@@ -160,6 +160,28 @@ def _sns(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     yield Call(f"sns:{operation}", parameters.get("TopicArn", NAMELESS))
 
 
+def _sqs(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    queue = str(parameters.get("QueueUrl", "")).rpartition("/")[2]
+    # A batch needs the permission of the single call; there is no action of its own.
+    yield Call(f"sqs:{operation.removesuffix('Batch')}", f"{arn}{queue}" if queue else NAMELESS)
+
+
+def _glue(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    database = parameters.get("DatabaseName")
+    table = parameters.get("TableName") or parameters.get("Name")
+    # Glue asks for the catalog and the database of a table too.
+    resources = ["catalog"]
+    resources += [f"database/{database}"] if database else []
+    resources += [f"table/{database}/{table}"] if database and table else []
+    for resource in resources:
+        yield Call(f"glue:{operation}", f"{arn}{resource}")
+
+
+def _dynamodb(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    table = parameters.get("TableName")
+    yield Call(f"dynamodb:{operation}", f"{arn}table/{table}" if table else NAMELESS)
+
+
 def _codebuild(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     names = [parameters["projectName"]] if "projectName" in parameters else []
     names += [build.partition(":")[0] for build in parameters.get("ids", [])]
@@ -179,6 +201,9 @@ RESOURCES: dict[str, Callable[[str, str, Parameters], Iterator[Call]]] = {
     "logs": _logs,
     "cloudwatch": _cloudwatch,
     "sns": _sns,
+    "sqs": _sqs,
+    "glue": _glue,
+    "dynamodb": _dynamodb,
     "codebuild": _codebuild,
     "ecr": _ecr,
 }
