@@ -9,6 +9,8 @@ READY  := $(VENV)/.ready
 REGION := build/localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# The certificates that the system trusts, as pip does: an index behind a company proxy is not known to uv itself.
+export UV_SYSTEM_CERTS := true
 
 .PHONY: help
 help: ## list the commands
