@@ -11,7 +11,8 @@ from typing import Any
 
 from prepare_run.plan import run_id
 
-UNLOADED = {"recent_histories": "Histories", "known_users": "Known"}
+HISTORIES = "recent_histories"
+UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
 """Queries that write Parquet, and where; the others leave a small CSV where Athena puts results."""
 QUERIES = (*UNLOADED, "outcomes", "responses")
 PLACES = (
@@ -143,19 +144,26 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
     }
     values = {
         "database": database,
-        "visits": (folder / "visits.sql").read_text(encoding="utf-8").strip(),
+        "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
         **{name: when.isoformat() for name, when in starts.items()},
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
+    # The training's own query, on the visits of the window.
+    recent = Template(_text(folder / "forecast" / "recent_visits.sql")).substitute(values)
+    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=recent)}
     return {
-        query["Name"]: Template((folder / "forecast" / f"{query['Name']}.sql").read_text(encoding="utf-8")).substitute(
-            values, destination=query["DestinationUri"]
-        )
+        query["Name"]: Template(
+            texts.get(query["Name"]) or _text(folder / "forecast" / f"{query['Name']}.sql")
+        ).substitute(values, destination=query["DestinationUri"])
         for query in run["Queries"]
     }
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _instant(text: str) -> datetime:

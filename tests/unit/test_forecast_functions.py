@@ -95,7 +95,7 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert set(queries) == set(QUERIES)
     for sql in queries.values():
         assert "${" not in sql
-        body = sql[sql.index("(") + 1 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
+        body = sql[sql.index("UNLOAD (") + 8 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
         sqlglot.parse_one(body, dialect="athena")
     histories = queries["recent_histories"]
     assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
