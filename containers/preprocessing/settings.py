@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from visitcast.errors import InputError
+from visitcast.instants import read_instant
 
 AS_OF: Final = "VISITCAST_AS_OF"
 MAX_INPUT_BYTES: Final = "VISITCAST_MAX_INPUT_BYTES"
@@ -41,26 +42,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     InputError
         A variable cannot be read.
     """
+    as_of = environment.get(AS_OF, "")
     return Settings(
-        as_of=_instant(environment.get(AS_OF, "")),
+        as_of=read_instant(AS_OF, as_of) if as_of else datetime.now(UTC),
         max_input_bytes=_positive_integer(environment.get(MAX_INPUT_BYTES, "")),
     )
-
-
-def _instant(text: str) -> datetime:
-    if not text:
-        return datetime.now(UTC)
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise InputError(
-            f"{AS_OF} is not an instant.",
-            f"It is {text!r}.",
-            "Use ISO-8601 with a time zone, such as 2026-11-23T04:00:00Z.",
-        )
-    return instant.astimezone(UTC)
 
 
 def _positive_integer(text: str) -> int:

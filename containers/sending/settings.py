@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sending.arms import ControlGroup
@@ -13,6 +13,7 @@ from sending.drift import Limits
 from sending.send_times import day_number
 from sending.send_window import SendRules
 from visitcast.errors import InputError
+from visitcast.instants import read_instant
 
 FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
 AS_OF: Final = "VISITCAST_AS_OF"
@@ -67,16 +68,7 @@ def as_of(environment: Mapping[str, str]) -> datetime:
     InputError
         It is not set or no instant.
     """
-    text = environment.get(AS_OF, "")
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise InputError(
-            f"{AS_OF} is not an instant.", f"It is {text!r}.", "Use ISO-8601 with a zone, such as 2026-11-23T04:00:00Z."
-        )
-    return instant.astimezone(UTC)
+    return read_instant(AS_OF, environment.get(AS_OF, ""))
 
 
 def campaign(environment: Mapping[str, str]) -> Campaign:
