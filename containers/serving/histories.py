@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from serving.errors import RequestError
 from serving.json_requests import VISIT_COLUMNS, Locate, User, locate_in_json
 from visitcast import schema
-from visitcast.dataset import Dataset, platform_codes
+from visitcast.dataset import Dataset, of_columns, platform_codes
 
 _INTEGERS = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
 _integers_of = itemgetter(*_INTEGERS)
-_DTYPES = {column.name: column.dtype for column in VISIT_COLUMNS}
 
 
 def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
@@ -73,24 +72,15 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     repeated[order[1:]] = (np.diff(all_users[order]) == 0) & (np.diff(dates[order]) == 0)
     refuse(repeated[: len(visits)], schema.VISIT_DATE, "A user's day must appear once.")
 
-    def column(name: str) -> NDArray[Any]:
-        values = np.concatenate([columns[name], np.zeros(len(users), dtype=columns[name].dtype)])
-        return values[order].astype(_DTYPES[name])
-
     columns[schema.PLATFORM] = _platforms([visit[schema.PLATFORM] for visit in visits])
-    return Dataset(
-        user_ids=np.array([user["user_id"] for user in users], dtype=np.str_),
-        offsets=np.concatenate([[0], np.cumsum(lengths + 1)]).astype(np.int64),
-        visit_date=dates[order].astype(np.int32),
-        first_visit_hour=column(schema.FIRST_VISIT_HOUR),
-        last_visit_hour=column(schema.LAST_VISIT_HOUR),
-        hourly_visits=column(schema.HOURLY_VISITS),
-        total_time_spent_s=column(schema.TOTAL_TIME_SPENT_S),
-        total_page_views=column(schema.TOTAL_PAGE_VIEWS),
-        page_views_by_type=np.stack([column(name) for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
-        platform=column(schema.PLATFORM),
-        utc_offset_minutes=column(schema.UTC_OFFSET_MINUTES),
-    )
+    known = {schema.VISIT_DATE: targets}  # of the day to forecast; the rest is 0
+
+    def column(name: str) -> NDArray[Any]:
+        of_targets = known.get(name, np.zeros(len(users), dtype=columns[name].dtype))
+        return np.concatenate([columns[name], of_targets])[order]
+
+    ids = np.array([user["user_id"] for user in users], dtype=np.str_)
+    return of_columns(ids, np.concatenate([[0], np.cumsum(lengths + 1)]), column)
 
 
 def _days(dates: list[Any]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -158,21 +158,40 @@ def _from_columns(user_ids: NDArray[np.str_], user: NDArray[np.int64], columns: 
     key = (user << 32) + date
     order = slice(None) if np.all(key[1:] > key[:-1]) else np.argsort(key, kind="stable")
 
-    def sorted_(name: str) -> NDArray[Any]:
-        return columns[name][order].astype(_DTYPES[name])
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))])
+    return of_columns(user_ids, offsets, lambda name: columns[name][order])
+
+
+def of_columns(
+    user_ids: NDArray[np.str_], offsets: NDArray[np.int64], column: Callable[[str], NDArray[Any]]
+) -> Dataset:
+    """Build a dataset from columns in its order, each given by name, and give every column its type.
+
+    Parameters
+    ----------
+    user_ids : str array [U]
+        Users.
+    offsets : int64 array [U + 1]
+        Where each user's rows begin.
+    column : callable
+        Values [N] of a column of ``schema.VISITS``; platforms as codes, dates as days since 1970-01-01.
+    """
+
+    def typed(name: str) -> NDArray[Any]:
+        return column(name).astype(_DTYPES[name])
 
     return Dataset(
         user_ids=user_ids,
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))]).astype(np.int64),
-        visit_date=sorted_(schema.VISIT_DATE),
-        first_visit_hour=sorted_(schema.FIRST_VISIT_HOUR),
-        last_visit_hour=sorted_(schema.LAST_VISIT_HOUR),
-        hourly_visits=sorted_(schema.HOURLY_VISITS),
-        total_time_spent_s=sorted_(schema.TOTAL_TIME_SPENT_S),
-        total_page_views=sorted_(schema.TOTAL_PAGE_VIEWS),
-        page_views_by_type=np.stack([sorted_(name) for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
-        platform=sorted_(schema.PLATFORM),
-        utc_offset_minutes=sorted_(schema.UTC_OFFSET_MINUTES),
+        offsets=offsets.astype(np.int64),
+        visit_date=typed(schema.VISIT_DATE),
+        first_visit_hour=typed(schema.FIRST_VISIT_HOUR),
+        last_visit_hour=typed(schema.LAST_VISIT_HOUR),
+        hourly_visits=typed(schema.HOURLY_VISITS),
+        total_time_spent_s=typed(schema.TOTAL_TIME_SPENT_S),
+        total_page_views=typed(schema.TOTAL_PAGE_VIEWS),
+        page_views_by_type=np.stack([typed(name) for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
+        platform=typed(schema.PLATFORM),
+        utc_offset_minutes=typed(schema.UTC_OFFSET_MINUTES),
     )
 
 
