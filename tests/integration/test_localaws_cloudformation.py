@@ -3,96 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region, serving
-
-CUSTOM = """
-import json, urllib.request
-
-def handler(event, context):
-    print(json.dumps(event))
-    properties = event["ResourceProperties"]
-    if properties.get("Answer") == "none":
-        return
-    answer = {"Status": "SUCCESS", "PhysicalResourceId": properties.get("Id", "fixed")}
-    answer["Data"] = {"Echo": properties["Text"]}
-    if properties.get("Answer") == "failure" and event["RequestType"] != "Delete":
-        answer = {"Status": "FAILED", "Reason": "told to fail", "PhysicalResourceId": "fixed"}
-    answer |= {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT")
-    urllib.request.urlopen(request)
-"""
+from localaws_region import ROLE, Region
+from stacks import PASS, deploy, function, outputs, reasons, region_with_artifacts, stack_name
 
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with serving(tmp_path_factory.mktemp("region")) as found:
-        found.client("s3").create_bucket(
-            Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+    with region_with_artifacts(tmp_path_factory.mktemp("region")) as found:
         yield found
 
 
 @pytest.fixture
 def name(region: Region, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of a stack that is deleted after the test."""
-    stack = "".join(character for character in request.node.name.title() if character.isalnum())[:60]
-    yield stack
-    region.client("cloudformation").delete_stack(StackName=stack)
-
-
-def deploy(region: Region, name: str, resources: Mapping[str, Any], **sections: Any) -> dict[str, Any]:
-    """Create or update a stack by a change set, as sam and the AWS command line do; return its description."""
-    client = region.client("cloudformation")
-    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in sections.pop("values", {}).items()]
-    exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])
-    client.create_change_set(
-        StackName=name,
-        ChangeSetName="change",
-        ChangeSetType="UPDATE" if exists else "CREATE",
-        TemplateBody=json.dumps({"Resources": resources, **sections}),
-        Parameters=parameters,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    client.execute_change_set(ChangeSetName="change", StackName=name)
-    stack: dict[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
-    return stack
-
-
-def outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
-
-
-def reasons(region: Region, name: str) -> dict[str, str]:
-    events = region.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
-    return {e["LogicalResourceId"]: e["ResourceStatusReason"] for e in events if e["ResourceStatus"].endswith("FAILED")}
-
-
-def function(code: str = CUSTOM, **properties: Any) -> dict[str, Any]:
-    defaults = {"Runtime": "python3.13", "Handler": "index.handler", "Role": ROLE, "Timeout": "20"}
-    return {"Type": "AWS::Lambda::Function", "Properties": {**defaults, "Code": {"ZipFile": code}, **properties}}
-
-
-def custom(**properties: Any) -> dict[str, Any]:
-    return {"Type": "Custom::Echo", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Asked", "Arn"]}, **properties}}
-
-
-def asked(region: Region, name: str) -> list[dict[str, Any]]:
-    """Return the requests that a custom resource's function got, in order."""
-    groups = region.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name[:24]}-Asked")["logGroups"]
-    events = [
-        event
-        for group in groups
-        for event in region.client("logs").filter_log_events(logGroupName=group["logGroupName"])["events"]
-    ]
-    events.sort(key=lambda event: event["timestamp"])
-    return [json.loads(event["message"]) for event in events if event["message"].startswith('{"RequestType"')]
-
-
-PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "${Word}", "End": True}}}
+    with stack_name(region, request.node.name) as stack:
+        yield stack
 
 
 def test_what_depends_on_something_is_created_after_it(region: Region, name: str) -> None:
@@ -188,66 +116,6 @@ def test_a_change_set_without_changes_says_so(region: Region, name: str) -> None
     described = client.describe_change_set(StackName=name, ChangeSetName="same")
     assert described["Status"] == "FAILED"
     assert "didn't contain changes" in described["StatusReason"]
-
-
-def test_a_custom_resource_asks_its_function_at_creation_update_and_deletion(region: Region, name: str) -> None:
-    def resources(text: str) -> dict[str, Any]:
-        return {"Asked": function(), "Echo": custom(Text=text, Number=1, Flag=True)}
-
-    section = {"Outputs": {"Echo": {"Value": {"Fn::GetAtt": ["Echo", "Echo"]}}, "Id": {"Value": {"Ref": "Echo"}}}}
-    assert outputs(deploy(region, name, resources("one"), **section)) == {"Echo": "one", "Id": "fixed"}
-    assert outputs(deploy(region, name, resources("two"), **section)) == {"Echo": "two", "Id": "fixed"}
-    region.client("cloudformation").delete_stack(StackName=name)
-    created, updated, deleted = asked(region, name)
-    assert created["ResourceProperties"] | {"ServiceToken": ""} == {
-        "ServiceToken": "",
-        "Text": "one",
-        "Number": "1",
-        "Flag": "true",
-    }
-    assert updated["OldResourceProperties"]["Text"] == "one"
-    assert (deleted["RequestType"], deleted["PhysicalResourceId"]) == ("Delete", "fixed")
-
-
-def test_another_physical_id_after_an_update_makes_the_old_one_due(region: Region, name: str) -> None:
-    for physical_id in ("old", "new"):
-        deploy(region, name, {"Asked": function(), "Echo": custom(Text="t", Id=physical_id)})
-    requests = asked(region, name)
-    assert [(request["RequestType"], request.get("PhysicalResourceId")) for request in requests] == [
-        ("Create", None),
-        ("Update", "old"),
-        ("Delete", "old"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [("failure", "told to fail"), ("none", "did not receive a response")],
-    ids=["FAILED", "silent"],
-)
-def test_a_failed_custom_resource_rolls_an_update_back(region: Region, name: str, answer: str, reason: str) -> None:
-    def resources(text: str, **more: Any) -> dict[str, Any]:
-        machine = {
-            "Type": "AWS::StepFunctions::StateMachine",
-            "Properties": {"RoleArn": ROLE, "Definition": PASS, "DefinitionSubstitutions": {"Word": text}},
-        }
-        return {"Asked": function(), "Machine": machine, "Echo": {**custom(Text=text, **more), "DependsOn": "Machine"}}
-
-    section = {"Outputs": {"Machine": {"Value": {"Ref": "Machine"}}}}
-    deploy(region, name, resources("before"), **section)
-    added = {"Added": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"added-{answer}"}}}
-    stack = deploy(region, name, {**added, **resources("after", Answer=answer)}, **section)
-    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert reason in reasons(region, name)["Echo"]
-    machine = region.client("stepfunctions").describe_state_machine(stateMachineArn=outputs(stack)["Machine"])
-    assert json.loads(machine["definition"])["States"]["A"]["Result"] == "before"
-    assert not [t for t in region.client("sns").list_topics()["Topics"] if t["TopicArn"].endswith(f"added-{answer}")]
-
-
-def test_a_failed_creation_asks_the_function_to_delete_what_it_began(region: Region, name: str) -> None:
-    stack = deploy(region, name, {"Asked": function(), "Echo": custom(Text="t", Answer="failure")})
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert [request["RequestType"] for request in asked(region, name)] == ["Create", "Delete"]
 
 
 def test_an_update_changes_code_and_definition_in_place_and_replaces_what_it_must(region: Region, name: str) -> None:

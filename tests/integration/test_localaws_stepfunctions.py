@@ -1,94 +1,21 @@
-"""Step Functions of the region, through the front door: the interpreter's mended parts, and jobs that really run."""
+"""Step Functions of the region, through the front door: the interpreter's mended parts and the API."""
 
 from __future__ import annotations
 
 import json
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region, serving
-
-IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/job:latest"
+from localaws_region import ROLE, Region
+from state_machines import ask, machine, output, processing, region_with_data, wait_for_job
 
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with serving(tmp_path_factory.mktemp("region")) as found:
-        found.client("s3").create_bucket(
-            Bucket="data", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        found.create_function("ask", {"app.py": ASK})
+    with region_with_data(tmp_path_factory.mktemp("region")) as found:
         yield found
-
-
-ASK = """
-import time
-class Flaky(Exception):
-    pass
-def handler(event, context):
-    if event.get("raise"):
-        raise Flaky(event["raise"])
-    if event.get("sleep"):
-        time.sleep(event["sleep"])
-    return event
-"""
-
-
-def machine(state: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """A state machine of one state, and those it may go on to."""
-    first = {"End": True, **state} if "Next" not in state and state["Type"] not in ("Fail", "Choice") else dict(state)
-    return {"StartAt": "First", "States": {"First": first, **more}}
-
-
-def ask(event: Any, **options: Any) -> dict[str, Any]:
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": {"FunctionName": "ask", "Payload": event},
-        **options,
-    }
-
-
-def processing(
-    script: str, *, name: str = "States.Format('job-{}', $$.Execution.Name)", **options: Any
-) -> dict[str, Any]:
-    """A processing job that runs a Python text."""
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync",
-        "Parameters": {
-            "ProcessingJobName.$": name,
-            "RoleArn": ROLE,
-            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": [script]},
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
-            },
-        },
-        **options,
-    }
-
-
-def output(description: Mapping[str, Any]) -> Any:
-    assert description["status"] == "SUCCEEDED", (description.get("error"), description.get("cause"))
-    return json.loads(description["output"])
-
-
-def job_status(region: Region, name: str) -> str:
-    return str(region.client("sagemaker").describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"])
-
-
-def wait_for_job(region: Region, name: str, status: str) -> None:
-    """Wait until a job has a status; the test's own time limit ends a wait in vain."""
-    while True:
-        try:
-            if job_status(region, name) == status:
-                return
-        except region.client("sagemaker").exceptions.ClientError:
-            pass
-        time.sleep(0.05)
 
 
 # -- the context object and intrinsic functions
@@ -239,104 +166,7 @@ def test_a_machine_that_takes_too_long_is_timed_out(region: Region) -> None:
     wait_for_job(region, "job-slow", "Stopped")
 
 
-# -- jobs
-
-
-def test_sync_waits_for_the_job_and_returns_its_description(region: Region) -> None:
-    execution = region.start(machine(processing("print('done')")), name="fine")
-    result = output(region.finished(execution))
-    assert result["ProcessingJobStatus"] == "Completed"
-    assert isinstance(result["CreationTime"], int)
-    types = [event["type"] for event in region.history(execution)]
-    assert types.index("TaskScheduled") < types.index("TaskSubmitted") < types.index("TaskSucceeded")
-
-
-def test_a_job_that_fails_is_a_task_failed_with_the_description_as_cause(region: Region) -> None:
-    failed = region.run(machine(processing("raise SystemExit('exploded')")))
-    assert failed["error"] == "States.TaskFailed"
-    cause = json.loads(failed["cause"])
-    assert cause["ProcessingJobStatus"] == "Failed"
-    assert "exploded" in json.dumps(cause)
-
-
-def test_a_name_that_is_taken_is_an_error_of_sagemaker(region: Region) -> None:
-    state = processing("pass", name="States.Format('taken')")
-    output(region.run(machine(state)))
-    assert region.run(machine(state))["error"].startswith("SageMaker.")
-
-
-@pytest.mark.parametrize(
-    ("code", "name"),
-    [
-        ("ResourceLimitExceeded", "SageMaker.ResourceLimitExceededException"),
-        ("AccessDeniedException", "SageMaker.AmazonSageMakerException"),
-        ("ThrottlingException", "SageMaker.AmazonSageMakerException"),
-    ],
-)
-def test_an_error_of_the_api_can_be_retried_by_its_name(region: Region, code: str, name: str) -> None:
-    fault = {"service": "sagemaker", "operation": "CreateProcessingJob", "error": code, "message": "not now"}
-    order = urllib.request.Request(f"{region.endpoint_url}/_localaws/faults", json.dumps(fault).encode())
-    urllib.request.urlopen(order).close()
-    caught = region.run(machine(processing("pass")))
-    assert caught["error"] == name
-    assert "not now" in caught["cause"]
-    urllib.request.urlopen(order).close()
-    retry = [{"ErrorEquals": [name], "IntervalSeconds": 30, "MaxAttempts": 1}]
-    job = "States.Format('retried-{}-{}', $$.State.RetryCount, $$.Execution.Name)"
-    assert (
-        output(region.run(machine(processing("pass", name=job, Retry=retry))))["ProcessingJobName"][:10] == "retried-1-"
-    )
-
-
-def test_abort_stops_the_job(region: Region) -> None:
-    execution = region.start(machine(processing("import time; time.sleep(60)")), name="aborted")
-    wait_for_job(region, "job-aborted", "InProgress")
-    region.client("stepfunctions").stop_execution(executionArn=execution)
-    assert region.finished(execution)["status"] == "ABORTED"
-    wait_for_job(region, "job-aborted", "Stopped")
-    types = [event["type"] for event in region.history(execution)]
-    assert "TaskSucceeded" not in types
-
-
-def test_a_timeout_stops_the_job_and_can_be_caught(region: Region) -> None:
-    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "Caught"}]
-    state = processing("import time; time.sleep(60)", TimeoutSeconds=3, Catch=catch)
-    execution = region.start(machine(state, Caught={"Type": "Pass", "End": True}), name="late")
-    assert region.finished(execution)["status"] == "SUCCEEDED"
-    wait_for_job(region, "job-late", "Stopped")
-
-
-def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
-    state = processing("", name="$.name", End=True)
-    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array($.script)"}
-    inner = {"StartAt": "Inner", "States": {"Inner": state}}
-    items = [
-        {"name": "sibling-fails", "script": "import time; time.sleep(1); raise SystemExit(4)"},
-        {"name": "sibling-sleeps", "script": "import time; time.sleep(60)"},
-    ]
-    failed = region.run(machine({"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner}), {"items": items})
-    assert failed["error"] == "States.TaskFailed"
-    wait_for_job(region, "sibling-sleeps", "Stopped")
-    assert job_status(region, "sibling-fails") == "Failed"
-
-
-def test_sync_of_athena_returns_the_query_and_fails_with_its_reason(region: Region) -> None:
-    region.client("athena").create_work_group(
-        Name="group", Configuration={"ResultConfiguration": {"OutputLocation": "s3://data/results/"}}
-    )
-
-    def query(text: str) -> dict[str, Any]:
-        resource = "arn:aws:states:::athena:startQueryExecution.sync"
-        return machine(
-            {"Type": "Task", "Resource": resource, "Parameters": {"QueryString": text, "WorkGroup": "group"}}
-        )
-
-    execution = output(region.run(query("SELECT 7 / 2 AS half")))["QueryExecution"]
-    bucket, _, key = execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
-    assert region.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == b'"half"\n"3"\n'
-    failed = region.run(query("SELECT nothing"))
-    assert failed["error"] == "States.TaskFailed"
-    assert "COLUMN_NOT_FOUND" in json.loads(failed["cause"])["Status"]["StateChangeReason"]
+# -- the API
 
 
 @pytest.mark.parametrize("resource", ["sagemaker:createModel.sync", "sagemaker:deleteEverything", "athena:dropAll"])
@@ -345,9 +175,6 @@ def test_an_integration_that_aws_does_not_have_is_refused_at_creation(region: Re
     client = region.client("stepfunctions")
     with pytest.raises(client.exceptions.InvalidDefinition, match="not recognized"):
         client.create_state_machine(name="bad", definition=json.dumps(definition), roleArn=ROLE)
-
-
-# -- the API
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""Step Functions of the region with jobs and queries that really run: .sync, errors, and what stops a job."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from localaws_region import Region
+from state_machines import IMAGE, job_status, machine, output, processing, region_with_data, wait_for_job
+
+
+@pytest.fixture(scope="module")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    with region_with_data(tmp_path_factory.mktemp("region")) as found:
+        yield found
+
+
+def test_sync_waits_for_the_job_and_returns_its_description(region: Region) -> None:
+    execution = region.start(machine(processing("print('done')")), name="fine")
+    result = output(region.finished(execution))
+    assert result["ProcessingJobStatus"] == "Completed"
+    assert isinstance(result["CreationTime"], int)
+    types = [event["type"] for event in region.history(execution)]
+    assert types.index("TaskScheduled") < types.index("TaskSubmitted") < types.index("TaskSucceeded")
+
+
+def test_a_job_that_fails_is_a_task_failed_with_the_description_as_cause(region: Region) -> None:
+    failed = region.run(machine(processing("raise SystemExit('exploded')")))
+    assert failed["error"] == "States.TaskFailed"
+    cause = json.loads(failed["cause"])
+    assert cause["ProcessingJobStatus"] == "Failed"
+    assert "exploded" in json.dumps(cause)
+
+
+def test_a_name_that_is_taken_is_an_error_of_sagemaker(region: Region) -> None:
+    state = processing("pass", name="States.Format('taken')")
+    output(region.run(machine(state)))
+    assert region.run(machine(state))["error"].startswith("SageMaker.")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("ResourceLimitExceeded", "SageMaker.ResourceLimitExceededException"),
+        ("AccessDeniedException", "SageMaker.AmazonSageMakerException"),
+        ("ThrottlingException", "SageMaker.AmazonSageMakerException"),
+    ],
+)
+def test_an_error_of_the_api_can_be_retried_by_its_name(region: Region, code: str, name: str) -> None:
+    fault = {"service": "sagemaker", "operation": "CreateProcessingJob", "error": code, "message": "not now"}
+    order = urllib.request.Request(f"{region.endpoint_url}/_localaws/faults", json.dumps(fault).encode())
+    urllib.request.urlopen(order).close()
+    caught = region.run(machine(processing("pass")))
+    assert caught["error"] == name
+    assert "not now" in caught["cause"]
+    urllib.request.urlopen(order).close()
+    retry = [{"ErrorEquals": [name], "IntervalSeconds": 30, "MaxAttempts": 1}]
+    job = "States.Format('retried-{}-{}', $$.State.RetryCount, $$.Execution.Name)"
+    assert (
+        output(region.run(machine(processing("pass", name=job, Retry=retry))))["ProcessingJobName"][:10] == "retried-1-"
+    )
+
+
+def test_abort_stops_the_job(region: Region) -> None:
+    execution = region.start(machine(processing("import time; time.sleep(60)")), name="aborted")
+    wait_for_job(region, "job-aborted", "InProgress")
+    region.client("stepfunctions").stop_execution(executionArn=execution)
+    assert region.finished(execution)["status"] == "ABORTED"
+    wait_for_job(region, "job-aborted", "Stopped")
+    types = [event["type"] for event in region.history(execution)]
+    assert "TaskSucceeded" not in types
+
+
+def test_a_timeout_stops_the_job_and_can_be_caught(region: Region) -> None:
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "Caught"}]
+    state = processing("import time; time.sleep(60)", TimeoutSeconds=3, Catch=catch)
+    execution = region.start(machine(state, Caught={"Type": "Pass", "End": True}), name="late")
+    assert region.finished(execution)["status"] == "SUCCEEDED"
+    wait_for_job(region, "job-late", "Stopped")
+
+
+def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
+    state = processing("", name="$.name", End=True)
+    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array($.script)"}
+    inner = {"StartAt": "Inner", "States": {"Inner": state}}
+    items = [
+        {"name": "sibling-fails", "script": "import time; time.sleep(1); raise SystemExit(4)"},
+        {"name": "sibling-sleeps", "script": "import time; time.sleep(60)"},
+    ]
+    failed = region.run(machine({"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner}), {"items": items})
+    assert failed["error"] == "States.TaskFailed"
+    wait_for_job(region, "sibling-sleeps", "Stopped")
+    assert job_status(region, "sibling-fails") == "Failed"
+
+
+def test_sync_of_athena_returns_the_query_and_fails_with_its_reason(region: Region) -> None:
+    region.client("athena").create_work_group(
+        Name="group", Configuration={"ResultConfiguration": {"OutputLocation": "s3://data/results/"}}
+    )
+
+    def query(text: str) -> dict[str, Any]:
+        resource = "arn:aws:states:::athena:startQueryExecution.sync"
+        return machine(
+            {"Type": "Task", "Resource": resource, "Parameters": {"QueryString": text, "WorkGroup": "group"}}
+        )
+
+    execution = output(region.run(query("SELECT 7 / 2 AS half")))["QueryExecution"]
+    bucket, _, key = execution["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
+    assert region.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == b'"half"\n"3"\n'
+    failed = region.run(query("SELECT nothing"))
+    assert failed["error"] == "States.TaskFailed"
+    assert "COLUMN_NOT_FOUND" in json.loads(failed["cause"])["Status"]["StateChangeReason"]
