@@ -1,0 +1,161 @@
+"""What the serving image answers, over HTTP."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from forecast_requests import (
+    VISITS,
+    all_users,
+    as_csv,
+    as_lines,
+    assert_forecast,
+    changed,
+    longest,
+)
+from served_model import CSV, JSON, JSON_LINES, Server, running, user_request
+
+from visitcast import schema
+
+
+def test_ping(server: Server) -> None:
+    assert server.ask("GET", "/ping").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/invocation"])
+def test_there_is_nothing_else(server: Server, path: str) -> None:
+    assert server.ask("GET", path).status == 404
+
+
+def test_the_endpoint_answers_what_the_evaluation_would_have_scored(
+    server: Server, expected: dict[str, dict[str, Any]]
+) -> None:
+    users = all_users()
+    reply = server.post({"users": users})
+    assert (reply.status, reply.media_type) == (200, JSON), reply.body
+    assert reply.json["model"] == {
+        "name": "visitcast",
+        "schema_version": schema.SCHEMA_VERSION,
+        "trained_at": "2026-11-23T12:00:00+00:00",
+    }
+    assert [forecast["user_id"] for forecast in reply.json["forecasts"]] == [user["user_id"] for user in users]
+    for user, forecast in zip(users, reply.json["forecasts"], strict=True):
+        assert_forecast(forecast, expected[user["user_id"]])
+        assert forecast["date"] == user["date"]
+        assert forecast["source"] == ("model" if len(user["visits"]) >= 3 else "prior")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "write"), [pytest.param(JSON_LINES, as_lines, id="lines"), pytest.param(CSV, as_csv, id="csv")]
+)
+def test_lines_and_csv_give_the_forecasts_that_json_gives(server: Server, content_type: str, write: Any) -> None:
+    users = all_users()
+    of_json = server.post({"users": users}).json
+    lines = server.post(write(users), content_type, Accept=JSON_LINES)
+    assert (lines.status, lines.media_type) == (200, JSON_LINES), lines.body
+    for line, forecast in zip(lines.body.splitlines(), of_json["forecasts"], strict=True):
+        assert json.loads(line) == {**forecast, "model": of_json["model"]}
+
+    table = server.post(write(users), content_type, Accept=CSV)
+    assert (table.status, table.media_type) == (200, CSV), table.body
+    rows = list(csv.DictReader(io.StringIO(table.body.decode())))
+    for row, forecast in zip(rows, of_json["forecasts"], strict=True):
+        assert row["user_id"] == forecast["user_id"]
+        assert [float(row[f"visit_hour_{hour}"]) for hour in range(24)] == forecast["visit_hour"]
+        assert [float(row[f"first_visit_hour_{hour}"]) for hour in range(24)] == forecast["first_visit_hour"]
+        assert int(row["best_hour"]) == forecast["best_hour"]
+        assert row["model_trained_at"] == of_json["model"]["trained_at"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        pytest.param("", JSON_LINES, id="none"),
+        pytest.param("*/*", JSON_LINES, id="any"),
+        pytest.param("application/x-ndjson", JSON_LINES, id="other name"),
+        pytest.param("image/png, text/csv;q=0.5, application/json;q=0.9", JSON, id="by preference"),
+        pytest.param("application/json;q=0, */*", JSON_LINES, id="not wanted"),
+    ],
+)
+def test_accept_chooses_the_format_of_the_answer(server: Server, accept: str, media_type: str) -> None:
+    reply = server.post(as_lines([longest()]), JSON_LINES, Accept=accept)
+    assert (reply.status, reply.media_type) == (200, media_type)
+
+
+def test_an_answer_that_cannot_be_given_as_wanted_is_refused(server: Server) -> None:
+    assert server.post(changed(), Accept="image/png").status == 406
+
+
+def test_a_new_user_gets_the_prior(server: Server) -> None:
+    reply = server.post({"users": [user_request(VISITS.head(0), "new")]})
+    (forecast,) = reply.json["forecasts"]
+    assert forecast["source"] == "prior"
+    assert sum(forecast["first_visit_hour"]) == pytest.approx(1, abs=2e-5)
+
+
+def test_the_order_of_visits_does_not_matter(server: Server) -> None:
+    user = longest()
+    shuffled = {
+        **user,
+        "visits": [user["visits"][i] for i in np.random.default_rng(0).permutation(len(user["visits"]))],
+    }
+    assert server.post({"users": [shuffled]}).body == server.post({"users": [user]}).body
+
+
+def test_a_user_may_ask_twice(server: Server) -> None:
+    user = longest()
+    later = {**user, "date": "2027-01-01"}
+    reply = server.post({"users": [user, later, user]})
+    first, second, third = reply.json["forecasts"]
+    assert first == third
+    assert second["date"] == "2027-01-01"
+    assert second["first_visit_hour"] != first["first_visit_hour"]
+
+
+def test_numbers_may_come_as_text(server: Server) -> None:
+    user = longest()
+    text = {**user, "visits": [{name: str(value) for name, value in visit.items()} for visit in user["visits"]]}
+    assert server.post({"users": [text]}).body == server.post({"users": [user]}).body
+
+
+def test_10000_users_in_one_call(server: Server, expected: dict[str, dict[str, Any]]) -> None:
+    """And whoever looks after the server's health meanwhile gets an answer."""
+    users = [{**user, "visits": user["visits"][-1:]} for user in all_users()]
+    many = [{**users[number % len(users)], "user_id": f"{number}"} for number in range(10_000)]
+    for user in many[10:]:
+        user["visits"] = []
+    pings: list[int] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            pings.append(server.ask("GET", "/ping").status)
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        reply = server.post(json.dumps({"users": many}, separators=(",", ":")).encode())
+        done.set()
+        watching.result()
+    assert reply.status == 200, reply.body[:500]
+    assert len(reply.json["forecasts"]) == 10_000
+    assert pings
+    assert set(pings) == {200}
+
+
+def test_a_batch_transform_may_send_more(root: Path) -> None:
+    users = [{"user_id": f"{number:0100}", "date": "2026-11-24", "visits": []} for number in range(10_001)]
+    with running(root, SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB="1") as batch:
+        assert batch.post(as_lines(users), JSON_LINES).status == 413
+        assert batch.post(as_lines(users)[:1000], JSON_LINES).status == 400
+    with running(root, SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB="7") as batch:
+        reply = batch.post(as_lines(users), JSON_LINES)
+        assert reply.status == 200
+        assert len(reply.body.splitlines()) == 10_001

@@ -1,0 +1,159 @@
+"""What the serving image refuses, over HTTP, and that nobody else is harmed by it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from forecast_requests import (
+    LONGEST,
+    VISIT_COLUMNS,
+    VISITS,
+    as_csv,
+    as_lines,
+    assert_forecast,
+    changed,
+    longest,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from served_model import CSV, JSON, JSON_LINES, Server, user_request
+
+from visitcast import schema
+
+REFUSED = [
+    pytest.param(b"", "body", id="empty"),
+    pytest.param(b"{", "body", id="no JSON"),
+    pytest.param(b"[]", "body", id="a list"),
+    pytest.param(b"\xff\xfe", "body", id="not UTF-8"),
+    pytest.param(b"[" * 100_000, "body", id="deep nesting"),
+    pytest.param(b'{"users":' + b'{"users":' * 100_000, "body", id="deep nesting of objects"),
+    pytest.param(b'{"users": []}', "users", id="no users"),
+    pytest.param(b'{"users": NaN}', "users", id="NaN for users"),
+    pytest.param(json.dumps({"users": [longest()], "user": 1}).encode(), "user", id="unknown key"),
+    pytest.param(changed(date="tomorrow"), "users[0].date", id="no date"),
+    pytest.param(changed(date=20_000), "users[0].date", id="a number for a date"),
+    pytest.param(changed(date="2026-11-31"), "users[0].date", id="no such day"),
+    pytest.param(changed(date="2001-01-01"), "users[0].date", id="date before the last visit"),
+    pytest.param(changed(user_id=""), "users[0].user_id", id="empty user"),
+    pytest.param(changed(user_id="u" * 257), "users[0].user_id", id="long user"),
+    pytest.param(changed(visits="none"), "users[0].visits", id="no list of visits"),
+    pytest.param(changed(shoe_size=1), "users[0].shoe_size", id="unknown key of a user"),
+    pytest.param(changed(visits=[{"shoe_size": 1}]), "users[0].visits[0]", id="unknown key of a visit"),
+    pytest.param(changed(first_visit_hour=24), "users[0].visits[0].first_visit_hour", id="hour out of range"),
+    pytest.param(changed(total_page_views="many"), "users[0].visits[0].total_page_views", id="wrong type"),
+    pytest.param(changed(total_page_views=float("nan")), "users[0].visits[0].total_page_views", id="NaN"),
+    pytest.param(changed(total_page_views=float("inf")), "users[0].visits[0].total_page_views", id="infinity"),
+    pytest.param(changed(total_page_views=1e400), "users[0].visits[0].total_page_views", id="beyond a float"),
+    pytest.param(changed(total_page_views=10**30), "users[0].visits[0].total_page_views", id="beyond 64 bits"),
+    pytest.param(changed(total_page_views=9_999_999), "users[0].visits[0].total_page_views", id="wrong sum"),
+    pytest.param(changed(hourly_visits=1.5), "users[0].visits[0].hourly_visits", id="fraction"),
+    pytest.param(changed(platform=None), "users[0].visits[0].platform", id="null"),
+    pytest.param(changed(platform=" "), "users[0].visits[0].platform", id="blank"),
+    pytest.param(
+        changed(hourly_visits=1, first_visit_hour=5, last_visit_hour=5), "users[0].visits[0].hourly_visits", id="mask"
+    ),
+    pytest.param(
+        changed(visit_date=longest()["visits"][1]["visit_date"]), "users[0].visits[1].visit_date", id="a day twice"
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), REFUSED)
+def test_a_bad_request_is_refused_by_field(server: Server, body: bytes, field: str) -> None:
+    reply = server.post(body)
+    assert reply.status == 400, reply.body
+    assert reply.json["error"]["field"] == field or reply.json["error"]["field"].startswith(f"{field}.")
+    assert reply.json["error"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "field"),
+    [
+        pytest.param(JSON_LINES, b"\n\n", "body", id="no line"),
+        pytest.param(JSON_LINES, as_lines([longest()]) + b"{", "line 2: body", id="broken line"),
+        pytest.param(JSON_LINES, as_lines([longest(), longest(date="2001-01-01")]), "line 2: date", id="early date"),
+        pytest.param(
+            JSON_LINES,
+            b"\n" + as_lines([longest(first_visit_hour=-1)]),
+            "line 2: visits[0].first_visit_hour",
+            id="value of a line",
+        ),
+        pytest.param(CSV, b"", "line 1", id="no header"),
+        pytest.param(CSV, b"user_id,date\na,2026-11-24\n", "line 1", id="other columns"),
+        pytest.param(CSV, as_csv([longest()])[:-20], "line", id="cut off"),
+        pytest.param(CSV, as_csv([longest(), longest(user_id="b", platform="")]), "line", id="missing value"),
+        pytest.param(CSV, as_csv([longest(hourly_visits="x")]), "line 2: hourly_visits", id="value of a row"),
+        pytest.param(CSV, as_csv([longest(total_page_views=77)]), "line 2: total_page_views", id="wrong sum"),
+        pytest.param(CSV, as_csv([longest(date="1999-12-31")]), "line 2: date", id="early date in CSV"),
+        pytest.param(CSV, b"\xff", "body", id="not UTF-8"),
+    ],
+)
+def test_a_bad_line_is_refused_by_number(server: Server, content_type: str, body: bytes, field: str) -> None:
+    reply = server.post(body, content_type)
+    assert reply.status == 400, reply.body
+    assert reply.json["error"]["field"].startswith(field)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "application/x-npy", "json"])
+def test_another_media_type_is_refused(server: Server, content_type: str) -> None:
+    reply = server.post(changed(), content_type)
+    assert reply.status == 415
+    assert reply.json["error"]["field"] == "Content-Type"
+
+
+def test_a_body_beyond_sagemakers_limit_is_refused(server: Server) -> None:
+    assert server.post(b" " * (6 * 1024 * 1024 + 1)).status == 413
+    assert server.post(b" " * (6 * 1024 * 1024)).status == 400
+
+
+def test_too_many_users_are_refused(server: Server) -> None:
+    users = [{"user_id": "a", "date": "2026-11-24", "visits": []}] * 10_001
+    assert server.post({"users": users}).status == 413
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["users", "user_id", "date", "visits"]), inner),
+    max_leaves=20,
+)
+VISIT_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("2026-11-01")
+ALMOST_RIGHT = st.fixed_dictionaries(
+    {
+        "users": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "user_id": st.text(max_size=3) | st.just("a"),
+                    "date": st.dates().map(str) | st.just("2026-11-24"),
+                    "visits": st.lists(
+                        st.dictionaries(st.sampled_from(VISIT_COLUMNS), VISIT_VALUES).map(
+                            lambda change: {**longest()["visits"][0], **change}
+                        ),
+                        max_size=4,
+                    ),
+                }
+            ),
+            max_size=3,
+        )
+    }
+)
+
+
+@given(
+    body=(ANY_JSON | ALMOST_RIGHT).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=50),
+    content_type=st.sampled_from([JSON, JSON, JSON, JSON_LINES, CSV, "text/plain"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_whatever_comes_is_answered_or_refused_and_harms_nobody(
+    server: Server, expected: dict[str, dict[str, Any]], body: bytes, content_type: str
+) -> None:
+    user = user_request(VISITS[VISITS[schema.USER_ID] == LONGEST], LONGEST)
+    with ThreadPoolExecutor(2) as pool:
+        bad, good = pool.submit(server.post, body, content_type), pool.submit(server.post, {"users": [user]})
+    assert bad.result().status in (200, 400, 413, 415)
+    if bad.result().status != 200:
+        assert set(bad.result().json["error"]) == {"field", "reason"}
+    assert good.result().status == 200
+    assert_forecast(good.result().json["forecasts"][0], expected[LONGEST])
