@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import free_port, needs_loopback_addresses
 from made_visits import AS_OF, made_frame, write_csv
 
 import training
@@ -187,17 +187,11 @@ def instances(folder: Path, dataset: Path, count: int, **hyperparameters: str) -
     return roots
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
+@needs_loopback_addresses
 def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, dataset: Path) -> None:
     (alone,) = instances(tmp_path / "alone", dataset, 1, epochs="2", units="8", batch_size="512")
     pair = instances(tmp_path / "pair", dataset, 2, epochs="2", units="8", batch_size="256")
-    port = free_port()
+    port = str(free_port())
     processes = [start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in [alone, *pair]]
     for process in processes:
         code, _, err = finish(process)
@@ -210,10 +204,10 @@ def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, 
     assert not (pair[1] / "checkpoints").exists()
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
+@needs_loopback_addresses
 def test_a_lost_instance_ends_the_job_with_a_reason(tmp_path: Path, dataset: Path) -> None:
     roots = instances(tmp_path, dataset, 2, epochs="1000", patience="1000", units="8")
-    port = free_port()
+    port = str(free_port())
     first, second = (start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in roots)
     assert first.stdout
     for line in first.stdout:

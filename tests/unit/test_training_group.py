@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loopback import free_port, needs_loopback_addresses
 from made_visits import made_dataset
 
 from training import feed as feeding
@@ -24,14 +23,6 @@ from visitcast.forecasting.sequences import cut
 from visitcast.protocol import split
 
 HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-
-needs_loopback_addresses = pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOSTS[0], 0))
-        return int(probe.getsockname()[1])
 
 
 def resource_config(folder: Path, hosts: list[str], number: int) -> Path:
