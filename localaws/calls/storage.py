@@ -42,7 +42,9 @@ def of_request(method: str, path: str, query: str, headers: Mapping[str, str]) -
     bucket, _, key = path.strip("/").partition("/")
     words = parse_qs(query, keep_blank_values=True)
     if not key:
-        yield from calls(_bucket_action(method, words), bucket)
+        action = _bucket_action(method, words)
+        context = {"s3:prefix": words.get("prefix", [""])[0]} if action == "s3:ListBucket" and method == "GET" else {}
+        yield Call(action, f"arn:aws:s3:::{bucket}", context)
     elif source := headers.get("HTTP_X_AMZ_COPY_SOURCE"):
         source_bucket, _, source_key = unquote(source.partition("?")[0]).strip("/").partition("/")
         yield from calls("s3:GetObject", source_bucket, source_key)

@@ -53,31 +53,45 @@ def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) 
     source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
     inputs, outputs = folder / "transform-input", folder / "transform-output"
     transfer.download(workplace.store, source, inputs)
+    files = sorted(path for path in inputs.rglob("*") if path.is_file())
+    instances = int(job.request["TransformResources"].get("InstanceCount") or 1)
+    # Whole objects are shared out; an instance without one would start its model for nothing.
+    shares = [share for host in range(instances) if (share := files[host::instances])]
+
+    def work(host: int) -> bool:
+        targets = {path: outputs / f"{path.relative_to(inputs)}.out" for path in shares[host]}
+        return _run_instance(job, workplace, folder / f"container-{host + 1}", model, f"algo-{host + 1}", targets)
+
+    with ThreadPoolExecutor(max(1, len(shares))) as pool:
+        if not all(list(pool.map(work, range(len(shares))))):
+            return "Stopped"
+    outputs.mkdir(exist_ok=True)
+    transfer.upload(workplace.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
+    return "Completed"
+
+
+def _run_instance(
+    job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
+) -> bool:
+    """Serve the model on one instance and send its files through; False when the job was stopped meanwhile."""
     mebibytes = job.request.get("MaxPayloadInMB")
     environment = {
         "SAGEMAKER_BATCH": "true",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(PAYLOAD_MEBIBYTES if mebibytes is None else mebibytes),
         **(job.request.get("Environment") or {}),
     }
-    stream = f"{job.name}/algo-1"
-    server = ModelServer(
-        workplace, "transform", job.name, model, folder / "container", TRANSFORM.log_group, stream, environment
-    )
+    stream = f"{job.name}/{host}"
+    server = ModelServer(workplace, "transform", job.name, model, folder, TRANSFORM.log_group, stream, environment)
     try:
         try:
             server.wait_until_healthy(HEALTH_CHECK_SECONDS, job.stop_requested)
         except JobError as error:
             if job.stop_requested.is_set():
-                return "Stopped"
+                return False
             raise JobError(f"AlgorithmError: Model server did not become healthy: {error}") from error
-        for path in sorted(path for path in inputs.rglob("*") if path.is_file()):
-            if not _transform(job, server, path, outputs / f"{path.relative_to(inputs)}.out"):
-                return "Stopped"
+        return all(_transform(job, server, source, target) for source, target in targets.items())
     finally:
         server.stop()
-    outputs.mkdir(exist_ok=True)
-    transfer.upload(workplace.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
-    return "Completed"
 
 
 def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> bool:

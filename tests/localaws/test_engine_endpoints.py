@@ -271,6 +271,22 @@ def test_batch_transform_sends_every_line_through_the_model(region: Region) -> N
     assert region.processes(job["TransformJobName"]) == []
 
 
+def test_batch_transform_shares_its_files_among_instances(region: Region) -> None:
+    bodies = {"a": "1\n2\n", "b": "3\n", "c": "4\n"}
+    for name, body in bodies.items():
+        region.put(f"transform-in/deep/{name}.csv", body)
+    job = transform(region, TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    assert job["TransformJobStatus"] == "Completed", job
+    for name, body in bodies.items():
+        lines = region.get(f"{job['TransformOutput']['S3OutputPath']}/deep/{name}.csv.out").splitlines()
+        assert "".join(json.loads(line)["body"] for line in lines) == body
+    streams = region.client("logs").describe_log_streams(
+        logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix=job["TransformJobName"]
+    )["logStreams"]
+    assert [stream["logStreamName"].rpartition("/")[2] for stream in streams] == ["algo-1", "algo-2"]
+    assert region.processes(job["TransformJobName"]) == []
+
+
 def test_batch_transform_fails_with_the_containers_answer(region: Region) -> None:
     region.put("transform-in/deep/a.csv", "status 500 x\n")
     job = transform(region)
