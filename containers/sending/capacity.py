@@ -51,6 +51,29 @@ class Assignment:
         return 0.0 if self.bound <= 0 else max(0.0, 1 - self.value / self.bound)
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """Who may be sent when, and what the buckets take; `spread` says what the arrays hold.
+
+    ``worth`` is the value where a push is possible, and -inf elsewhere.
+    """
+
+    worth: Floats
+    bucket: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    capacity: NDArray[np.int64]
+
+    def net(self, prices: Floats) -> Floats:
+        """Return what is left of the worth after the price of the bucket [users, hours]."""
+        return self.worth - prices[self.bucket][self.clock]
+
+    def room(self, hour: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what each bucket can still take; negative where it is too full."""
+        sent = hour != UNSENT
+        load = np.bincount(self.bucket[self.clock[sent], hour[sent]], minlength=len(self.capacity))
+        return self.capacity - load
+
+
 def spread(
     value: NDArray[Any],
     bucket: NDArray[np.int64],
@@ -81,8 +104,9 @@ def spread(
     """
     users = len(value)
     worth = np.where(possible, value, -np.inf).astype(np.float64)
-    if _fits(worth, bucket, clock, capacity):
-        hour = _first_choice(worth)
+    problem = _Problem(worth, bucket, clock, capacity)
+    hour = _first_choice(worth)
+    if (problem.room(hour) >= 0).all():
         total = _total(worth, hour)
         return Assignment(hour, total, total)
     if users <= sample_users:
@@ -90,18 +114,13 @@ def spread(
     else:
         rows = np.sort(np.random.default_rng(seed).choice(users, sample_users, replace=False))
         _, prices = _solve(worth[rows], bucket[clock[rows]], (capacity * (sample_users / users)).astype(np.float64))
-        hour = _at_prices(worth, bucket, clock, prices)
-        hour = _repaired(worth, bucket, clock, capacity, prices, hour)
-    return Assignment(hour, _total(worth, hour), _bound(worth, bucket, clock, capacity, prices))
+        hour = _repaired(problem, prices, _at_prices(problem, prices))
+    return Assignment(hour, _total(worth, hour), _bound(problem, prices))
 
 
 def _first_choice(worth: Floats) -> NDArray[np.int64]:
     best = worth.argmax(axis=1)
     return np.where(np.isfinite(_pick(worth, best)), best, UNSENT)
-
-
-def _fits(worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64]) -> bool:
-    return bool((_load(_first_choice(worth), bucket, clock, len(capacity)) <= capacity).all())
 
 
 def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -126,33 +145,25 @@ def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[
     return assigned, np.maximum(-solved.ineqlin.marginals[len(worth) :], 0.0)
 
 
-def _at_prices(worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], prices: Floats) -> NDArray[np.int64]:
-    net = worth - prices[bucket][clock]
+def _at_prices(problem: _Problem, prices: Floats) -> NDArray[np.int64]:
+    net = problem.net(prices)
     best = net.argmax(axis=1)
     # Not sending is worth 0: at a price above the value it is the better choice.
     return np.where(_pick(net, best) >= 0, best, UNSENT)
 
 
-def _bound(
-    worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64], prices: Floats
-) -> float:
+def _bound(problem: _Problem, prices: Floats) -> float:
     """Value of the dual: what users gain at these prices, plus what the capacity is worth."""
-    net = (worth - prices[bucket][clock]).max(axis=1)
-    return float(np.maximum(net, 0.0).sum() + prices @ capacity)
+    net = problem.net(prices).max(axis=1)
+    return float(np.maximum(net, 0.0).sum() + prices @ problem.capacity)
 
 
-def _repaired(
-    worth: Floats,
-    bucket: NDArray[np.int64],
-    clock: NDArray[np.int64],
-    capacity: NDArray[np.int64],
-    prices: Floats,
-    hour: NDArray[np.int64],
-) -> NDArray[np.int64]:
+def _repaired(problem: _Problem, prices: Floats, hour: NDArray[np.int64]) -> NDArray[np.int64]:
     """Move users out of buckets that are too full, and into better ones that have room, at the smallest loss."""
-    hour = _emptied(worth, bucket, clock, capacity, prices, hour)
+    worth, bucket, clock = problem.worth, problem.bucket, problem.clock
+    hour = _emptied(problem, prices, hour)
     for _ in range(_ROUNDS):
-        room = capacity - _load(hour, bucket, clock, len(capacity))
+        room = problem.room(hour)
         better = np.where((room > 0)[bucket][clock], worth, -np.inf)
         target = better.argmax(axis=1)
         gain = _pick(better, target) - np.where(hour == UNSENT, 0.0, _pick(worth, np.maximum(hour, 0)))
@@ -164,17 +175,10 @@ def _repaired(
     return hour
 
 
-def _emptied(
-    worth: Floats,
-    bucket: NDArray[np.int64],
-    clock: NDArray[np.int64],
-    capacity: NDArray[np.int64],
-    prices: Floats,
-    hour: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    net = worth - prices[bucket][clock]
+def _emptied(problem: _Problem, prices: Floats, hour: NDArray[np.int64]) -> NDArray[np.int64]:
+    bucket, clock, net = problem.bucket, problem.clock, problem.net(prices)
     for _ in range(_ROUNDS):
-        room = capacity - _load(hour, bucket, clock, len(capacity))
+        room = problem.room(hour)
         if (room >= 0).all():
             return hour
         crowded = np.flatnonzero((hour != UNSENT) & (room < 0)[bucket[clock, np.maximum(hour, 0)]])
@@ -190,15 +194,14 @@ def _emptied(
         unsent = leaving[target[leaving] == UNSENT]
         hour[crowded[arriving]] = target[arriving]
         hour[crowded[unsent]] = UNSENT
-    return _cut(worth, bucket, clock, capacity, hour)
+    return _cut(problem, hour)
 
 
-def _cut(
-    worth: Floats, bucket: NDArray[np.int64], clock: NDArray[np.int64], capacity: NDArray[np.int64], hour: NDArray[Any]
-) -> NDArray[np.int64]:
+def _cut(problem: _Problem, hour: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keep in each bucket the users with the highest value: the capacity holds, whatever came before."""
     sent = np.flatnonzero(hour != UNSENT)
-    kept = _best_within(sent, worth[sent, hour[sent]], bucket[clock[sent], hour[sent]], capacity)
+    bucket = problem.bucket[problem.clock[sent], hour[sent]]
+    kept = _best_within(sent, problem.worth[sent, hour[sent]], bucket, problem.capacity)
     result = np.full(len(hour), UNSENT, dtype=np.int64)
     result[kept] = hour[kept]
     return result
@@ -212,11 +215,6 @@ def _best_within(
     sorted_group = group[order]
     rank = np.arange(len(order)) - np.searchsorted(sorted_group, sorted_group)
     return items[order[rank < np.maximum(room, 0)[sorted_group]]]
-
-
-def _load(hour: NDArray[np.int64], bucket: NDArray[np.int64], clock: NDArray[np.int64], buckets: int) -> NDArray[Any]:
-    sent = hour != UNSENT
-    return np.bincount(bucket[clock[sent], hour[sent]], minlength=buckets)
 
 
 def _total(worth: Floats, hour: NDArray[np.int64]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from container_engine import Engine
 from made_visits import AS_OF, made_frame, write_csv
+from training_folder import training_folder
 
 from visitcast.dataset import ROW_ARRAYS, from_frame, read
 
@@ -26,13 +27,6 @@ def dataset(engine: Engine, preprocessing_image: str, tmp_path_factory: pytest.T
     code, printed = engine.run(preprocessing_image, ml=ml, VISITCAST_AS_OF=AS_OF.isoformat())
     assert code == 0, printed
     return ml / "processing/output/dataset"
-
-
-def training_folder(ml: Path, dataset: Path, **hyperparameters: str) -> Path:
-    shutil.copytree(dataset, ml / "input/data/dataset")
-    (ml / "input/config").mkdir(parents=True)
-    (ml / "input/config/hyperparameters.json").write_text(json.dumps(hyperparameters))
-    return ml
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from loopback import free_port, needs_loopback_addresses
 from made_visits import AS_OF, made_frame, write_csv
+from training_folder import training_folder
 
 import training
 from visitcast import schema
@@ -50,17 +51,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "processing/output/dataset"
 
 
-def training_root(root: Path, dataset: Path, **hyperparameters: str) -> Path:
-    shutil.copytree(dataset, root / "input/data/dataset")
-    (root / "input/config").mkdir(parents=True)
-    (root / "input/config/hyperparameters.json").write_text(json.dumps(hyperparameters))
-    return root
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """Root folder of a finished training job."""
-    root = training_root(tmp_path_factory.mktemp("training"), dataset, epochs="2", units="8")
+    root = training_folder(tmp_path_factory.mktemp("training"), dataset, epochs="2", units="8")
     code, out, err = finish(start("training", "train", root=root))
     assert code == 0, err
     assert "epoch=1/2 train_loss=" in out
@@ -79,7 +73,7 @@ def test_a_model_of_another_version_is_refused(tmp_path: Path, trained: Path, en
 
 
 def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dataset: Path) -> None:
-    root = training_root(tmp_path, dataset, shoe_size="42")
+    root = training_folder(tmp_path, dataset, shoe_size="42")
     code, _, _ = finish(start("training", "train", root=root))
     assert code == 1
     failure = (root / "output/failure").read_text()
@@ -91,7 +85,7 @@ def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dat
 @pytest.fixture(scope="module")
 def fold(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """Root folder of the only fold's training job."""
-    root = training_root(tmp_path_factory.mktemp("fold"), dataset, epochs="1", units="8", fold="1", folds="1")
+    root = training_folder(tmp_path_factory.mktemp("fold"), dataset, epochs="1", units="8", fold="1", folds="1")
     code, out, err = finish(start("training", "train", root=root))
     assert code == 0, err
     for metric in ("log_loss", "mae_hours", "rmse_hours", "best_hour_hit_rate"):
@@ -181,7 +175,7 @@ def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Pa
 def instances(folder: Path, dataset: Path, count: int, **hyperparameters: str) -> list[Path]:
     """Root folders of the instances of one training job, which call one another by loopback addresses."""
     hosts = [f"127.0.0.{number + 1}" for number in range(count)]
-    roots = [training_root(folder / host, dataset, **hyperparameters) for host in hosts]
+    roots = [training_folder(folder / host, dataset, **hyperparameters) for host in hosts]
     for root, host in zip(roots, hosts, strict=True):
         (root / "input/config/resourceconfig.json").write_text(json.dumps({"hosts": hosts, "current_host": host}))
     return roots
