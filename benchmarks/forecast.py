@@ -30,7 +30,7 @@ _CAMPAIGN: dict[str, Any] = {
     "MinimumGapHours": 12,
     "LargestHourShare": 0.08,
     "Control": {"Salt": "bench", "GlobalBestHourShare": 0.05, "RandomHourShare": 0.05},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05},
+    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
 }
 
 
@@ -67,6 +67,8 @@ def measured(subject: str, job: str, opt_ml: Path) -> list[Figure]:
         "VISITCAST_FORECAST_DATE": str(_DATE),
         "VISITCAST_AS_OF": "2026-11-23T12:00:00Z",
         "VISITCAST_CAMPAIGN": json.dumps(_CAMPAIGN),
+        "VISITCAST_USERS_PER_FILE": "5000",
+        "VISITCAST_ENVIRONMENT": "bench",
     }
     start = time.monotonic()
     process = psutil.Popen([sys.executable, "-m", "sending", job], env=environment, stdout=subprocess.DEVNULL)

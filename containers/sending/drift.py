@@ -23,6 +23,8 @@ Profile = dict[str, list[int]]
 HISTORY_DAYS: Final = (0, 1, 3, 6, 11, 21, 41, 81)
 ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15, 31, 61)
 CONFIDENCE_BINS: Final = 20
+LIMITS_PASSED: Final = "drift_limits_passed"
+"""Metric behind the alarm."""
 _SMOOTHING: Final = 0.5
 
 
@@ -122,6 +124,25 @@ def psi(before: Sequence[float], now: Sequence[float]) -> float:
     p, q = (np.asarray(counts, dtype=np.float64) + _SMOOTHING for counts in (before, now))
     p, q = p / p.sum(), q / q.sum()
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def metrics(verdict: Verdict, environment: str) -> list[dict[str, Any]]:
+    """Put a verdict into the form of CloudWatch's ``MetricData``; what is not known is left out.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What :func:`judge` gave.
+    environment : str
+        Value of the dimension ``Environment``.
+    """
+    values: dict[str, float] = {LIMITS_PASSED: len(verdict.reasons)}
+    if verdict.psi:
+        values["drift_largest_psi"] = max(verdict.psi.values())
+    if verdict.realised is not None:
+        values |= {f"realised_{name}": verdict.realised[name] for name in (LOG_LOSS, BEST_HOUR_HIT_RATE)}
+    dimensions = [{"Name": "Environment", "Value": environment}]
+    return [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in values.items()]
 
 
 def judge(

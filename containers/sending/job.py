@@ -31,7 +31,7 @@ from sending.requests import (
     write_users,
 )
 from sending.send_times import unknown_zones
-from sending.settings import as_of, campaign, forecast_date
+from sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 from visitcast import paths, schema
 from visitcast.contract import progress, whole_folder
 from visitcast.dataset import platform_codes
@@ -61,7 +61,7 @@ def requests() -> None:
     progress(0.05, "writing requests")
     blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
     with whole_folder(paths.forecast_output("requests")) as folder:
-        collected = write_requests(blocks, date, folder)
+        collected = write_requests(blocks, date, folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
     users = user_table(collected, audience)
     with whole_folder(paths.forecast_output("users")) as folder:
@@ -98,7 +98,9 @@ def plan() -> None:
         _write_parts(plans, sends.table)
         files = write_messages(messages, sends.table, str(np.datetime64(date, "D")))
         _write_json(report / "profile.json", profile)
-        _write_json(report / "report.json", summary(users, forecasts, sends, verdict, files))
+        found = summary(users, forecasts, sends, verdict, files)
+        found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
+        _write_json(report / "report.json", found)
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
 
 

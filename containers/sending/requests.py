@@ -26,8 +26,6 @@ from visitcast.errors import InputError
 from visitcast.protocol import MINIMUM_HISTORY
 from visitcast.schema import HOURS
 
-USERS_PER_FILE: Final = 5_000
-"""Some 30 MB a file at 30 visit days a user: small enough to share among instances, large enough to keep them busy."""
 HISTORY_DAYS: Final = "history_days"
 SOURCE: Final = "source"
 FIRST_SHARES: Final = "first_visit_hour"
@@ -56,7 +54,7 @@ class Collected:
     habits: Habits | None = None
 
 
-def write_requests(blocks: Iterator[Dataset], date: int, folder: Path) -> Collected:
+def write_requests(blocks: Iterator[Dataset], date: int, folder: Path, users_per_file: int) -> Collected:
     """Write the request lines of all users with enough visit days, and keep what the user list needs.
 
     Parameters
@@ -66,7 +64,9 @@ def write_requests(blocks: Iterator[Dataset], date: int, folder: Path) -> Collec
     date : int
         Date to forecast, days since 1970-01-01.
     folder : Path
-        Gets ``requests-00000.jsonl`` and so on.
+        Gets ``requests-00000.jsonl`` and so on; none when nobody has enough visit days.
+    users_per_file : int
+        Lines in each file but the last.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def write_requests(blocks: Iterator[Dataset], date: int, folder: Path) -> Collec
         A visit is not before the date.
     """
     collected = Collected([], [], [], [], [], [])
-    files = _Files(folder)
+    files = _Files(folder, users_per_file)
     for block in blocks:
         if block.visit_date.max() >= date:
             raise InputError(
@@ -115,17 +115,18 @@ def request_lines(dataset: Dataset, date: int) -> list[str]:
 
 
 class _Files:
-    """Cuts lines into files of ``USERS_PER_FILE``."""
+    """Cuts lines into files of a given length."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lines_per_file: int) -> None:
         self._folder = folder
+        self._lines_per_file = lines_per_file
         self._waiting: list[str] = []
         self._written = 0
 
     def write(self, lines: Sequence[str]) -> None:
         self._waiting += lines
-        while len(self._waiting) >= USERS_PER_FILE:
-            self._flush(USERS_PER_FILE)
+        while len(self._waiting) >= self._lines_per_file:
+            self._flush(self._lines_per_file)
 
     def close(self) -> None:
         if self._waiting:

@@ -18,6 +18,8 @@ from visitcast.instants import read_instant
 FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
 AS_OF: Final = "VISITCAST_AS_OF"
 CAMPAIGN: Final = "VISITCAST_CAMPAIGN"
+USERS_PER_FILE: Final = "VISITCAST_USERS_PER_FILE"
+ENVIRONMENT: Final = "VISITCAST_ENVIRONMENT"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ def as_of(environment: Mapping[str, str]) -> datetime:
     return read_instant(AS_OF, environment.get(AS_OF, ""))
 
 
+def users_per_file(environment: Mapping[str, str]) -> int:
+    """Request lines in a file: few enough to share among instances, enough to keep one busy.
+
+    The execution input's 5,000 are some 30 MB at 30 visit days a user.
+
+    Raises
+    ------
+    InputError
+        It is not set or no positive number.
+    """
+    text = environment.get(USERS_PER_FILE, "")
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{USERS_PER_FILE} is no positive number.", f"It is {text!r}.", "Use a number such as 5000.")
+    return int(text)
+
+
+def environment_name(environment: Mapping[str, str]) -> str:
+    """Name of the deployment, by which its metrics are told apart.
+
+    Raises
+    ------
+    InputError
+        It is not set: metrics without it would be those of another deployment.
+    """
+    if not (name := environment.get(ENVIRONMENT, "")):
+        raise InputError(f"{ENVIRONMENT} is not set.", "It names the metrics.", "Set it to the stack's Environment.")
+    return name
+
+
 def campaign(environment: Mapping[str, str]) -> Campaign:
     """Read the campaign, a JSON object as ``Campaign`` in the execution input with every default filled in.
 
@@ -100,6 +131,7 @@ def campaign(environment: Mapping[str, str]) -> Campaign:
                 psi=content["Drift"]["Psi"],
                 log_loss_increase=content["Drift"]["LogLossIncreaseNats"],
                 hit_rate_decrease=content["Drift"]["HitRateDecrease"],
+                minimum_rows=content["Drift"]["MinimumRows"],
             ),
         )
     except (ValueError, KeyError, TypeError) as error:

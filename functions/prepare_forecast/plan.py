@@ -96,7 +96,11 @@ def plan_forecast(
             "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
         "Uris": uris,
-        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
+        "Keys": {
+            "Report": f"{prefix}/report/report.json",
+            "Messages": f"{prefix}/messages",
+            "Requests": f"{prefix}/requests/",
+        },
         "Queries": [
             {
                 "Name": name,
@@ -106,10 +110,9 @@ def plan_forecast(
             for name in QUERIES
         ],
         "Campaign": json.dumps(execution_input["Campaign"]),
-        **{
-            name: execution_input[name]
-            for name in ("OnDrift", "HandOver", "Lift", "SourceSql", "Requests", "Transform", "Plan")
-        },
+        # The environment of a processing job holds strings only.
+        "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},
+        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "SourceSql", "Transform", "Plan")},
     }
 
 

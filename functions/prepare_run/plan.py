@@ -86,7 +86,7 @@ def plan_run(
             "Checkpoints": f"{root}/checkpoints/train",
             "Evaluation": f"{root}/evaluation",
         },
-        "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json"},
+        "Keys": {"Evaluation": f"{prefix}/evaluation/evaluation.json", "Input": f"{prefix}/input/{result}"},
         "SourceSql": {**execution_input["SourceSql"], "File": sql_file},
         "CrossValidation": _folds(folds, training_job, f"{root}/checkpoints"),
         "Hyperparameters": {**hyperparameters, **FULL_SPLIT},

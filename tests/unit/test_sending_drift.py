@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sending.drift import Limits, judge, profile, psi
+from sending.drift import Limits, judge, metrics, profile, psi
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5)
 EVALUATED = {"log_loss": 2.4, "best_hour_hit_rate": 0.5}
@@ -56,7 +56,12 @@ def test_a_shift_is_named(changed, names):
 
 
 def test_the_first_run_has_nothing_to_compare_with():
-    assert judge(made_profile(1), None, None, EVALUATED, Limits()).alarm is False
+    verdict = judge(made_profile(1), None, None, EVALUATED, Limits())
+    assert verdict.alarm is False
+    # CloudWatch refuses a metric without a number: what is not known is not sent.
+    assert metrics(verdict, "dev") == [
+        {"MetricName": "drift_limits_passed", "Value": 0, "Dimensions": [{"Name": "Environment", "Value": "dev"}]}
+    ]
 
 
 @pytest.mark.parametrize(

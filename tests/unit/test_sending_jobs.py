@@ -24,7 +24,7 @@ CAMPAIGN = {
     "MinimumGapHours": 20,
     "LargestHourShare": 1.0,
     "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05},
+    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
 }
 
 
@@ -34,6 +34,8 @@ def opt_ml(tmp_path, monkeypatch):
     monkeypatch.setenv("VISITCAST_FORECAST_DATE", DATE.isoformat())
     monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
     monkeypatch.setenv("VISITCAST_CAMPAIGN", json.dumps(CAMPAIGN))
+    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "5000")
+    monkeypatch.setenv("VISITCAST_ENVIRONMENT", "test")
     for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes"):
         (tmp_path / "processing" / "input" / name).mkdir(parents=True)
     return tmp_path / "processing"
@@ -110,6 +112,41 @@ def test_a_line_is_the_endpoints_request(opt_ml):
     assert line["date"] == "2026-11-24"
     expected = frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("records")
     assert line["visits"] == expected
+
+
+def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
+    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "7")
+    _, lines, users = run_requests(opt_ml)
+    files = sorted((opt_ml / "output/requests").iterdir())
+    assert len(lines) == (users.source == "model").sum() > 7
+    assert [len(file.read_text().splitlines()) for file in files[:-1]] == [7] * (len(files) - 1)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "many"])
+def test_a_file_of_no_users_is_refused(opt_ml, monkeypatch, text):
+    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", text)
+    with pytest.raises(InputError, match="no positive number"):
+        run_requests(opt_ml)
+
+
+def test_where_nobody_has_enough_history_everyone_gets_the_prior(opt_ml):
+    frame = made_frame(30, 6.0)
+    write_histories(opt_ml / "input", frame.groupby("user_id").tail(2))
+    write_audience(
+        opt_ml / "input", [{"user_id": "new", "platform": "ios", "utc_offset_minutes": 330, "time_zone": ""}]
+    )
+    main(["requests"])
+    assert list((opt_ml / "output/requests").iterdir()) == []
+    users = pq.read_table(opt_ml / "output/users/users.parquet")
+    pq.write_table(users, opt_ml / "input/users/users.parquet")
+    (opt_ml / "input/answers/about.txt").write_text("no transform ran")
+    main(["plan"])
+    report = json.loads((opt_ml / "output/report/report.json").read_text())
+    assert report["sources"] == {"mixed": 30, "prior": 1}
+    forecasts = pq.read_table(opt_ml / "output/forecasts").to_pandas()
+    assert len(forecasts) == 31
+    assert np.abs(np.stack(forecasts.first_visit_hour).sum(axis=1) - 1).max() < 1e-5
+    assert report["sends"]["planned"] == 31
 
 
 def test_a_visit_on_the_day_to_forecast_is_refused(opt_ml, monkeypatch):
@@ -223,6 +260,10 @@ def test_drift_is_reported(opt_ml):
     report = run_plan(opt_ml, lines)[0]
     assert report["drift"]["alarm"]
     assert [reason.split(" ")[0] for reason in report["drift"]["reasons"]] == ["input:", "realised"]
+    found = {metric["MetricName"]: metric["Value"] for metric in report["metrics"]}
+    assert found["drift_limits_passed"] == 2
+    assert found["drift_largest_psi"] == max(report["drift"]["psi"].values())
+    assert (found["realised_log_loss"], found["realised_best_hour_hit_rate"]) == (2.9, 0.51)
 
 
 def test_an_unknown_job_is_named():

@@ -47,6 +47,7 @@ def test_good_parameters(parameters: dict[str, str]) -> None:
         pytest.param(PROD | {"ImageTag": "latest"}, "Give the tag of a build", id="latest in prod"),
         pytest.param(PROD | {"KeepData": "no"}, "KeepData=yes", id="prod without its data"),
         pytest.param({"ScheduleState": "ENABLED"}, "Give AlarmEmail", id="schedule that nobody hears"),
+        pytest.param({"ForecastScheduleState": "ENABLED"}, "Give AlarmEmail", id="forecasts that nobody misses"),
         pytest.param({"AlarmEmail": "me"}, "e-mail address", id="no e-mail address"),
         pytest.param({"ScheduleExpression": "0 3 * * 1"}, r"cron\(0 3", id="crontab instead of cron()"),
         pytest.param({"ScheduleTimeZone": "Berlin time"}, "Europe/Berlin", id="time zone with a space"),
