@@ -1,10 +1,11 @@
 """Faults on demand: what an operator orders with POST /_localaws/faults happens to the calls and jobs that follow.
 
-Three kinds of fault, each as one JSON object:
+Four kinds of fault, each as one JSON object:
 
 - ``{"service", "operation", "error", "message", "status"}`` answers matching API calls with that AWS error.
 - ``{"image", "argv"}`` runs that command in place of the image's own: a real process with a real exit code.
 - ``{"service": "athena", "hold": true}`` keeps a query running until it is stopped or the faults are cleared.
+- ``{"interrupt": "text"}`` takes the instances of a managed spot training job away as soon as its log says so.
 
 All take ``times`` (how often, 1), ``after`` (how many matches to let pass first, 0) and ``match`` (a text that the
 request, the name of the job or endpoint, its arguments, or the query must contain).
@@ -29,7 +30,12 @@ from localaws import processes
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
-_KEYS = {"service", "operation", "error", "message", "status", "image", "argv", "hold", "match", "times", "after"}
+_KEYS = {
+    *("service", "operation", "error", "message", "status"),
+    *("image", "argv"),
+    *("hold", "interrupt"),
+    *("match", "times", "after"),
+}
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Fault:
     image: str = ""
     argv: tuple[str, ...] = ()
     hold: bool = False
+    interrupt: str = ""
     match: str = ""
     times: int = 1
     after: int = 0
@@ -73,10 +80,12 @@ class Fault:
             bool(fault.service and fault.operation and fault.error),
             bool(fault.image and fault.argv),
             bool(fault.service and fault.hold),
+            bool(fault.interrupt),
         ]
         if sum(kinds) != 1:
             raise ValueError(
-                "A fault has either 'service', 'operation' and 'error', or 'image' and 'argv', or 'service' and 'hold'."
+                "A fault has either 'service', 'operation' and 'error', or 'image' and 'argv', "
+                "or 'service' and 'hold', or 'interrupt'."
             )
         return fault
 
@@ -137,6 +146,10 @@ class Faults:
         with self._lock:
             self._held.append(fault)
         return fault.released
+
+    def take_interruption(self, name: str, line: str) -> bool:
+        """Tell whether a training job of this name loses its instances now that its log has this line."""
+        return self._take(lambda fault: bool(fault.interrupt) and fault.interrupt in line, name) is not None
 
     def _take(self, applies: Callable[[Fault], bool], text: str) -> Fault | None:
         with self._lock:

@@ -99,8 +99,19 @@ class LocalSageMakerResponse(SageMakerResponse):
 
     def update_endpoint(self) -> ActionResult:
         """Answer UpdateEndpoint."""
-        endpoint = self._backend.update_endpoint(self._get_param("EndpointName"), self._get_param("EndpointConfigName"))
+        endpoint = self._backend.update_endpoint(
+            self._get_param("EndpointName"),
+            self._get_param("EndpointConfigName"),
+            _plain(self._get_param("DeploymentConfig")),
+        )
         return ActionResult({"EndpointArn": endpoint.arn})
+
+    def create_model(self) -> ActionResult:
+        """Answer CreateModel; moto forgets the network isolation."""
+        answer = super().create_model()
+        model = self._backend.describe_model(self._get_param("ModelName"))
+        model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
+        return answer
 
     def _create(self, kind: Kind) -> ActionResult:
         job = self._backend.create_job(kind, _plain(self._get_params()))

@@ -12,10 +12,10 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
 
-from localaws.sagemaker import jobs, processing, training, transform, tuning
+from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
-from localaws.sagemaker.validation import MODEL_NAME, check_name, find_image
+from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
 
@@ -153,6 +153,7 @@ class LocalSageMakerBackend(SageMakerModelBackend):
         if len(containers or []) > 1:
             raise ValidationError("The local region serves models of one container. Use PrimaryContainer.")
         find_image(definition.get("Image", ""), self.settings.images)
+        check_vpc(vpc_config)
         url = definition.get("ModelDataUrl")
         if url and not self._exists(url):
             raise ValidationError(f"Could not find model data at {url}.")
@@ -184,14 +185,14 @@ class LocalSageMakerBackend(SageMakerModelBackend):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or a model does not exist.
+            The name is taken or not allowed, a model does not exist, or serverless inference lacks what is asked for.
         """
         check_name(endpoint_config_name, "EndpointConfigName")
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
-        for variant in production_variants:
-            self.describe_model(variant["ModelName"])
+        models = [self.describe_model(variant["ModelName"]) for variant in production_variants]
+        serverless.check_config(production_variants, models, data_capture_config)
         config = LocalEndpointConfig(  # type: ignore[abstract]
             account_id=self.account_id,
             region_name=self.region_name,
@@ -249,13 +250,16 @@ class LocalSageMakerBackend(SageMakerModelBackend):
         host.deploy(endpoint_config_name, config.production_variants, models)
         return endpoint
 
-    def update_endpoint(self, endpoint_name: str, endpoint_config_name: str) -> FakeEndpoint:
+    def update_endpoint(
+        self, endpoint_name: str, endpoint_config_name: str, deployment_config: Mapping[str, Any] | None = None
+    ) -> FakeEndpoint:
         """Replace an endpoint's configuration, in the background; it answers all the while.
 
         Raises
         ------
         ValidationError
-            The endpoint or the configuration does not exist, or the endpoint is not in service.
+            The endpoint or the configuration does not exist, the endpoint is not in service, or it would have to become
+            serverless.
         """
         endpoint = self._endpoint(endpoint_name)
         config = self._config(endpoint_config_name)
@@ -263,7 +267,9 @@ class LocalSageMakerBackend(SageMakerModelBackend):
             # "DeleteEndpoint is the only operation that can be performed on a failed endpoint" (API reference).
             raise ValidationError(f'Cannot update endpoint "{endpoint.arn}" because it is in status Failed.')
         self._refuse_in_progress(endpoint)
-        self.hosts[endpoint_name].deploy(endpoint_config_name, config.production_variants, self._containers(config))
+        host = self.hosts[endpoint_name]
+        serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
+        host.deploy(endpoint_config_name, config.production_variants, self._containers(config))
         return endpoint
 
     def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ POLL_SECONDS = 0.05
 MESSAGE_LIMIT = 1024
 """Characters of a failure text that SageMaker reports."""
 
-Outcome = Literal["Completed", "Stopped", "MaxRuntimeExceeded"]
+Outcome = Literal["Completed", "Stopped", "MaxRuntimeExceeded", "Interrupted"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def run(
     *,
     on_line: Callable[[str], None] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    interrupted: threading.Event | None = None,
 ) -> Outcome:
     """Run the process of every instance to its end.
 
@@ -127,6 +129,8 @@ def run(
         Called with every line of the logs.
     meanwhile
         Called about once a second while they run.
+    interrupted
+        Set when the instances shall be taken away.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def run(
             log_path = workplace.log_path(cluster.folder, host)
             tails.append(workplace.follow(log_path, job.kind.log_group, f"{job.name}/{host}", on_line))
             running.append(_start(job, workplace, launch, root, log_path))
-        outcome = _wait(job, running, meanwhile)
+        outcome = _wait(job, running, meanwhile, interrupted or threading.Event())
     finally:
         for process in running:
             processes.stop(process, container.STOP_GRACE_SECONDS)
@@ -171,8 +175,13 @@ def _start(job: Job, workplace: Workplace, launch: Launch, root: Path, log_path:
         raise AlgorithmError(f"The command of image {launch.image.name} did not start: {error}", 127) from error
 
 
-def _wait(job: Job, running: Sequence[subprocess.Popen[bytes]], meanwhile: Callable[[], None]) -> Outcome:
-    """Wait until all have ended, one has failed, the job shall stop, or its time is up."""
+def _wait(
+    job: Job,
+    running: Sequence[subprocess.Popen[bytes]],
+    meanwhile: Callable[[], None],
+    interrupted: threading.Event,
+) -> Outcome:
+    """Wait until all have ended, one has failed, the job shall stop, its time is up, or its instances are taken."""
     end = time.monotonic() + job.time_limit_seconds
     next_call = time.monotonic() + 1
     while any(process.poll() is None for process in running):
@@ -180,6 +189,8 @@ def _wait(job: Job, running: Sequence[subprocess.Popen[bytes]], meanwhile: Calla
             break
         if job.stop_requested.wait(POLL_SECONDS):
             return "Stopped"
+        if interrupted.is_set():
+            return "Interrupted"
         now = time.monotonic()
         if now >= end:
             return "MaxRuntimeExceeded"

@@ -87,6 +87,11 @@ class EndpointHost:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
 
+    @property
+    def is_serverless(self) -> bool:
+        """Whether the endpoint has no instances."""
+        return any("CurrentServerlessConfig" in variant for variant in self.endpoint.production_variants)
+
     def deploy(self, config_name: str, variants: Sequence[Mapping[str, Any]], models: Mapping[str, Any]) -> None:
         """Bring a configuration into service, in the background.
 

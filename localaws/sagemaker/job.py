@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 FINAL = ("Completed", "Failed", "Stopped")
+SPOT_SHARE = 0.3
+"""SageMaker tells the price of spare capacity as seconds that are not billed. The share is billed here."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ class Job:
                 described["SecondaryStatusTransitions"] = [dict(transition) for transition in self.transitions]
                 if self.started is not None:
                     until = self.ended or datetime.now(UTC)
-                    described["TrainingTimeInSeconds"] = max(1, round((until - self.started).total_seconds()))
+                    seconds = max(1, round((until - self.started).total_seconds()))
+                    described["TrainingTimeInSeconds"] = seconds
+                    share = SPOT_SHARE if self.request.get("EnableManagedSpotTraining") else 1
+                    described["BillableTimeInSeconds"] = max(1, round(share * seconds))
         return {key: value for key, value in described.items() if value is not None}
 
     def summary(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class LogTail:
     Parameters
     ----------
     path
-        The file; it need not exist yet.
+        The file; it need not exist yet. What it holds already is not read.
     account_id, region, group, stream
         Where in CloudWatch Logs the lines go.
     on_line
@@ -54,7 +54,7 @@ class LogTail:
             ]
         )
         self._ended = threading.Event()
-        self._position = 0
+        self._position = path.stat().st_size if path.exists() else 0
         with contextlib.suppress(ResourceAlreadyExistsException):
             self._backend.create_log_group(group, {})
         with contextlib.suppress(ResourceAlreadyExistsException):

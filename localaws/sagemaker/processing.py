@@ -11,7 +11,7 @@ from localaws.sagemaker import cluster, container, transfer
 from localaws.sagemaker.cluster import MESSAGE_LIMIT, Cluster, Launch, Outcome, write_json
 from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import find_image
+from localaws.sagemaker.validation import check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 
 
@@ -24,6 +24,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         The image is unknown, a path is not below /opt/ml/processing, or an input is not in S3.
     """
     find_image(request["AppSpecification"].get("ImageUri", ""), workplace.settings.images)
+    check_vpc((request.get("NetworkConfig") or {}).get("VpcConfig"))
     for entry in request.get("ProcessingInputs") or []:
         if "S3Input" not in entry:
             raise ValidationError(f"Input {entry.get('InputName')}: the local region reads S3Input only.")

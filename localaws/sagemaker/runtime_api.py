@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
+from localaws.sagemaker import serverless
 from localaws.sagemaker.backend import LocalSageMakerBackend
 from localaws.sagemaker.endpoints import UnknownVariantError
 from localaws.sagemaker.errors import JobError
@@ -37,8 +38,9 @@ class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
         backend = cast(LocalSageMakerBackend, sagemaker_backends[self.current_account][self.region])
         host = backend.hosts.get(name)
         headers = {own: value for own, theirs in _PASSED_ON.items() if (value := self.headers.get(theirs))}
-        if len(self.body) > PAYLOAD_LIMIT_BYTES:
-            return _error(413, "ValidationError", f"Request body is larger than {PAYLOAD_LIMIT_BYTES} bytes.")
+        limit = serverless.PAYLOAD_LIMIT_BYTES if host is not None and host.is_serverless else PAYLOAD_LIMIT_BYTES
+        if len(self.body) > limit:
+            return _error(413, "ValidationError", f"Request body is larger than {limit} bytes.")
         unknown = f"Endpoint {name} of account {self.current_account} not found."
         if host is None:
             return _error(400, "ValidationError", unknown)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
+from localaws import faults
 from localaws.sagemaker import cluster, container, transfer
 from localaws.sagemaker.cluster import Cluster, Launch, Outcome, write_json
 from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import find_image
+from localaws.sagemaker.validation import check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 
 HYPERPARAMETER_LIMIT = 2500
@@ -29,11 +31,13 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         The image is unknown, a hyperparameter too long, or an input mode is asked for that needs AWS.
     """
     find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), workplace.settings.images)
+    check_vpc(request.get("VpcConfig"))
     for name, value in (request.get("HyperParameters") or {}).items():
         if len(str(value)) > HYPERPARAMETER_LIMIT:
             raise ValidationError(
                 f"Hyperparameter {name} has {len(value)} characters; {HYPERPARAMETER_LIMIT} are allowed."
             )
+    _check_spot(request)
     modes = [request["AlgorithmSpecification"].get("TrainingInputMode")]
     modes += [channel.get("InputMode") for channel in request.get("InputDataConfig") or []]
     if "Pipe" in modes:
@@ -44,6 +48,19 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
 
 
+def _check_spot(request: dict[str, Any]) -> None:
+    """Refuse a longest wait that does not go with spare capacity."""
+    condition = request.get("StoppingCondition") or {}
+    wait, limit = condition.get("MaxWaitTimeInSeconds"), condition.get("MaxRuntimeInSeconds") or 86_400
+    if request.get("EnableManagedSpotTraining"):
+        if wait is None or wait < limit:
+            raise ValidationError(
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds."
+            )
+    elif wait is not None:
+        raise ValidationError("MaxWaitTimeInSeconds is allowed with EnableManagedSpotTraining only.")
+
+
 def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
     """Run a training job to its end.
 
@@ -52,9 +69,23 @@ def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
     JobError
         With the FailureReason.
     """
-    request = job.request
-    specification = request["AlgorithmSpecification"]
-    instances = Cluster.of(folder, int((request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
+    while True:
+        instances = Cluster.of(folder, int((job.request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
+        outcome = _train(job, workplace, instances)
+        if outcome != "Interrupted":
+            break
+        # Other instances take over: of what the job wrote they find the checkpoints, which are in S3.
+        job.enter("Interrupted", "The spot instances were reclaimed. The job starts again when there is capacity.")
+        container.remove(folder)
+        job.enter("Starting", "Preparing the instances")
+    job.enter("Uploading", "Uploading generated training model")
+    _collect(job, workplace, instances)
+    return outcome
+
+
+def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
+    """Run the containers once, from the download to their end."""
+    specification = job.request["AlgorithmSpecification"]
     job.enter("Downloading", "Downloading input data")
     for number, root in enumerate(instances.roots):
         _prepare(job, workplace, instances, number, root)
@@ -69,19 +100,25 @@ def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
         environment={
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
-            **(request.get("Environment") or {}),
+            **(job.request.get("Environment") or {}),
         },
     )
     metrics = _Metrics(job)
+    interrupted = threading.Event()
+
+    def read(line: str) -> None:
+        metrics.read(line)
+        if job.request.get("EnableManagedSpotTraining") and faults.active.take_interruption(job.name, line):
+            interrupted.set()
+
     try:
-        outcome = cluster.run(job, workplace, instances, launch, on_line=metrics.read, meanwhile=checkpoints)
+        return cluster.run(
+            job, workplace, instances, launch, on_line=read, meanwhile=checkpoints, interrupted=interrupted
+        )
     except AlgorithmError as error:
         raise AlgorithmError(f"AlgorithmError: {error}, exit code: {error.exit_code}", error.exit_code) from error
     finally:
         checkpoints()
-    job.enter("Uploading", "Uploading generated training model")
-    _collect(job, workplace, instances)
-    return outcome
 
 
 def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, root: Path) -> None:

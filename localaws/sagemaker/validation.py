@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
@@ -12,6 +13,9 @@ from localaws.settings import Image
 JOB_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 MODEL_NAME = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
 NAME_LIMIT = 63
+SUBNET = r"subnet-[0-9a-f]{8,17}"
+SECURITY_GROUP = r"sg-[0-9a-f]{8,17}"
+MOST_SUBNETS, MOST_GROUPS = 16, 5
 
 
 def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit: int = NAME_LIMIT) -> str:
@@ -45,6 +49,25 @@ def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit
             f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
         )
     return value
+
+
+def check_vpc(config: Mapping[str, Any] | None) -> None:
+    """Refuse a VpcConfig with ids that are none. Whether they exist is not asked: no job here has a network.
+
+    Raises
+    ------
+    ValidationError
+        An id has another form, or there are too few or too many.
+    """
+    if not config:
+        return
+    for member, pattern, most in (("Subnets", SUBNET, MOST_SUBNETS), ("SecurityGroupIds", SECURITY_GROUP, MOST_GROUPS)):
+        ids = config.get(member) or []
+        if not 1 <= len(ids) <= most:
+            raise ValidationError(f"VpcConfig.{member} holds {len(ids)} ids; 1 to {most} are allowed.")
+        for value in ids:
+            if not re.fullmatch(pattern, value):
+                raise ValidationError(f"VpcConfig.{member}: '{value}' does not exist.")
 
 
 def find_image(uri: str, images: Mapping[str, Image]) -> Image:

@@ -180,6 +180,79 @@ sys.exit(1 if epoch == 1 else 0)
     assert region.get(f"{uri}/epoch.txt") == b"2"
 
 
+SPOT = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200},
+}
+
+
+def test_a_spot_interruption_starts_the_job_again_with_its_checkpoints(region: Region) -> None:
+    code = """
+import signal, time
+checkpoint, model = ml / "checkpoints" / "epoch.txt", ml / "model" / "epochs.txt"
+signal.signal(signal.SIGTERM, lambda *_: (print("told to stop"), sys.exit(143)))
+first = int(checkpoint.read_text()) + 1 if checkpoint.exists() else 1
+for epoch in range(first, 4):
+    checkpoint.write_text(str(epoch))
+    model.write_text(f"{model.read_text() if model.exists() else ''}{epoch} ")
+    print(f"epoch={epoch} loss=0.{epoch}")
+    if epoch == 2 and first == 1:
+        time.sleep(600)
+"""
+    uri = f"s3://{region.bucket}/checkpoints/{uuid.uuid4().hex}"
+    region.order(interrupt="epoch=2 ", match="interrupted-")
+    name = start(region, code, f"interrupted-{uuid.uuid4().hex[:8]}", CheckpointConfig={"S3Uri": uri}, **SPOT)
+    job = end_of(region, name)
+    assert job["TrainingJobStatus"] == "Completed", job
+    once = ["Starting", "Downloading", "Training"]
+    stages = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
+    assert stages == [*once, "Interrupted", *once, "Uploading", "Completed"]
+    # The new instances find the checkpoints and nothing else: the model holds what they wrote.
+    assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"epochs.txt": "3 "}
+    lines = [line.split()[0] for line in region.log(GROUP, f"{name}/algo-1")]
+    assert lines == ["epoch=1", "epoch=2", "told", "epoch=3"]
+    assert job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
+
+
+def test_jobs_on_instances_of_their_own_are_not_interrupted(region: Region) -> None:
+    region.order(interrupt="epoch=1", match="not-spot-")
+    job = end_of(region, start(region, "print('epoch=1')", f"not-spot-{uuid.uuid4().hex[:8]}"))
+    region.lift()
+    assert "Interrupted" not in [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        pytest.param(
+            {"EnableManagedSpotTraining": True, "StoppingCondition": {"MaxRuntimeInSeconds": 600}},
+            "MaxWaitTimeInSeconds",
+            id="spot without a longest wait",
+        ),
+        pytest.param({"StoppingCondition": SPOT["StoppingCondition"]}, "MaxWaitTimeInSeconds", id="wait without spot"),
+        pytest.param(
+            {"VpcConfig": {"Subnets": ["subnet-0a1b2c3d"], "SecurityGroupIds": ["default"]}},
+            "SecurityGroupIds: 'default' does not exist",
+            id="name of a security group",
+        ),
+        pytest.param(
+            {"VpcConfig": {"Subnets": ["subnet-0a1b2c3d"] * 17, "SecurityGroupIds": ["sg-0a1b2c3d"]}},
+            "17",
+            id="too many subnets",
+        ),
+    ],
+)
+def test_what_create_refuses(region: Region, request_: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError, match=message):
+        start(region, "", **request_)
+
+
+def test_subnets_are_kept(region: Region) -> None:
+    vpc = {"Subnets": ["subnet-0a1b2c3d", "subnet-4e5f6a7b"], "SecurityGroupIds": ["sg-0a1b2c3d"]}
+    assert end_of(region, start(region, "", VpcConfig=vpc))["VpcConfig"] == vpc
+
+
 def test_several_instances_share_the_input_by_key(region: Region) -> None:
     for number in range(5):
         region.put(f"shards/part-{number}", str(number))
