@@ -48,13 +48,17 @@ def check(name: str, machine: dict[str, Any]) -> Iterator[str]:
     used, given = set(SUBSTITUTION.findall(text)), set(machine.get("DefinitionSubstitutions", {}))
     yield from (f"{uri}: ${{{missing}}} is used but {name} does not define it" for missing in sorted(used - given))
     yield from (f"{uri}: {name} defines {unused} but nothing uses it" for unused in sorted(given - used))
-    definition = json.loads(SUBSTITUTION.sub(lambda match: sample_value(match.group(1)), text))
+    values = machine.get("DefinitionSubstitutions", {})
+    definition = json.loads(SUBSTITUTION.sub(lambda match: sample_value(match.group(1), values), text))
     yield from (f"{uri}: {finding}" for finding in cfn_lint(definition))
     yield from (f"{uri}: {finding}" for finding in check_states(definition))
 
 
-def sample_value(substitution: str) -> str:
+def sample_value(substitution: str, values: dict[str, Any]) -> str:
     """Stand in for a value that only a deployment knows."""
+    match values.get(substitution):
+        case {"Fn::If": [_, str(text), str()]}:  # a parameter that may be left out; here it is not
+            return text
     if substitution == "AwsPartition":
         return "aws"
     return f"arn:aws:service:eu-central-1:123456789012:{substitution}" if substitution.endswith("Arn") else substitution

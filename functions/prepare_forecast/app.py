@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from prepare_forecast.plan import UNLOADED, contradictions, plan_forecast, render_queries
 from prepare_run.execution_input import load_schema, validated
+from prepare_run.network import Network
 
 logger = Logger(service="prepare_forecast")
 s3 = boto3.client("s3")
@@ -50,6 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         started_at=event["ExecutionStartTime"],
         bucket=bucket,
         endpoint_name=os.environ["ENDPOINT_NAME"],
+        network=Network.from_environment(),
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], sql_folder())
     for name, sql in queries.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from prepare_run.network import Network
 from prepare_run.plan import run_id
 
 HISTORIES = "recent_histories"
@@ -55,7 +56,13 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
 
 
 def plan_forecast(
-    execution_input: dict[str, Any], *, execution_id: str, started_at: str, bucket: str, endpoint_name: str
+    execution_input: dict[str, Any],
+    *,
+    execution_id: str,
+    started_at: str,
+    bucket: str,
+    endpoint_name: str,
+    network: Network,
 ) -> dict[str, Any]:
     """Lay out one run.
 
@@ -71,6 +78,8 @@ def plan_forecast(
         The application's bucket.
     endpoint_name
         The stack's endpoint, whose model forecasts when the input names no other.
+    network
+        Of the processing jobs.
 
     Returns
     -------
@@ -96,6 +105,7 @@ def plan_forecast(
             "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
         "Uris": uris,
+        "NetworkConfig": network.processing_config(),
         "Keys": {
             "Report": f"{prefix}/report/report.json",
             "Messages": f"{prefix}/messages",

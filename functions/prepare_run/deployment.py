@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from prepare_run.network import Network
 
 LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
 """Instance families with a disk of their own. SageMaker refuses a volume key for them: hardware encrypts the disk.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
 """
+
+VARIANT = "AllTraffic"
+"""Name of the endpoint's only variant; alarms and dashboard look for it, and an update may not change it."""
 
 SPOT_PATIENCE = 2
 """Spot training may wait for capacity, and start again, up to this many times its longest run time."""
@@ -28,18 +33,28 @@ class Deployment:
     endpoint_name
         Its endpoint, used when the execution input names none.
     endpoint_mode
-        ``instance`` or ``none``.
+        ``instance``, ``serverless`` or ``none``.
+    serverless_memory_mb, serverless_max_concurrency
+        Of a serverless endpoint.
+    isolates_models
+        Whether the containers of models have no network. A serverless endpoint takes no such model.
     kms_key_arn
         Key of the jobs' volumes; empty for SageMaker's own.
     use_spot
         Whether training runs on spare capacity, which is cheaper and may be taken away.
     rollback_alarms
         Names of the alarms that roll an endpoint's update back.
+    network
+        Subnets and security groups of jobs and models.
     """
 
     bucket: str
     endpoint_name: str
     endpoint_mode: str = "instance"
+    serverless_memory_mb: int = 2048
+    serverless_max_concurrency: int = 5
+    isolates_models: bool = True
+    network: Network = field(default_factory=Network)
     kms_key_arn: str = ""
     use_spot: bool = False
     rollback_alarms: tuple[str, ...] = ()
@@ -51,6 +66,10 @@ class Deployment:
             bucket=os.environ["BUCKET_NAME"],
             endpoint_name=os.environ["ENDPOINT_NAME"],
             endpoint_mode=os.environ["ENDPOINT_MODE"],
+            serverless_memory_mb=int(os.environ["SERVERLESS_MEMORY_MB"]),
+            serverless_max_concurrency=int(os.environ["SERVERLESS_MAX_CONCURRENCY"]),
+            isolates_models=os.environ["MODEL_NETWORK_ISOLATION"] == "yes",
+            network=Network.from_environment(),
             kms_key_arn=os.environ["KMS_KEY_ARN"],
             use_spot=os.environ["SPOT_TRAINING"] == "yes",
             rollback_alarms=tuple(os.environ["ROLLBACK_ALARMS"].split(",")),
@@ -110,4 +129,28 @@ class Deployment:
         if self.rollback_alarms:
             alarms = [{"AlarmName": name} for name in self.rollback_alarms]
             change["AutoRollbackConfiguration"] = {"Alarms": alarms}
-        return {**settings, "Mode": self.endpoint_mode, "DeploymentConfig": change}
+        return {
+            **settings,
+            "Mode": self.endpoint_mode,
+            "IsIsolated": self.isolates_models,
+            "Variant": self.variant(settings),
+            "DeploymentConfig": change,
+        }
+
+    def variant(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the endpoint's production variant, but for the model's name.
+
+        >>> Deployment("b", "e", endpoint_mode="serverless").variant({})["ServerlessConfig"]
+        {'MemorySizeInMB': 2048, 'MaxConcurrency': 5}
+        """
+        if self.endpoint_mode == "serverless":
+            serverless = {
+                "MemorySizeInMB": self.serverless_memory_mb,
+                "MaxConcurrency": self.serverless_max_concurrency,
+            }
+            return {"VariantName": VARIANT, "ServerlessConfig": serverless}
+        return {
+            "VariantName": VARIANT,
+            "InitialInstanceCount": settings["InstanceCount"],
+            "InstanceType": settings["InstanceType"],
+        }

@@ -109,6 +109,8 @@ def plan_run(
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
         "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
+        "NetworkConfig": deployment.network.processing_config(),
+        "VpcConfig": deployment.network.vpc_config(),
     }
 
 

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render_queries
 from prepare_run.execution_input import InputRejected, load_schema, validated
+from prepare_run.network import Network
 from send_message import MessageRejected, read_message
 from sending.job import message
 
@@ -48,6 +49,7 @@ def planned(**given):
         started_at="2026-11-23T04:00:00.123Z",
         bucket="a-bucket",
         endpoint_name="visitcast-dev",
+        network=Network(),
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from prepare_run.deployment import Deployment
 from prepare_run.execution_input import InputRejected, load_schema, validated
+from prepare_run.network import Network
 from prepare_run.plan import evaluation_arguments, plan_run, run_id
 from visitcast.protocol import MAX_FOLDS
 
@@ -225,6 +226,25 @@ def test_spot_training_has_checkpoints_and_a_longest_wait() -> None:
 def test_without_spot_there_is_no_longest_wait() -> None:
     # SageMaker refuses MaxWaitTimeInSeconds without EnableManagedSpotTraining.
     assert "MaxWaitTimeInSeconds" not in plan({})["Training"]["StoppingCondition"]
+
+
+def test_jobs_and_models_get_the_subnets_that_the_stack_was_given() -> None:
+    network = Network(subnets=("subnet-0a1b2c3d", "subnet-4e5f6a7b"), security_groups=("sg-0a1b2c3d",))
+    run = plan({}, deployment=dataclasses.replace(DEPLOYMENT, network=network))
+    vpc = {"Subnets": ["subnet-0a1b2c3d", "subnet-4e5f6a7b"], "SecurityGroupIds": ["sg-0a1b2c3d"]}
+    assert run["VpcConfig"] == vpc
+    assert run["NetworkConfig"] == {"EnableNetworkIsolation": True, "VpcConfig": vpc}
+    assert plan({})["NetworkConfig"] == {"EnableNetworkIsolation": True}
+
+
+def test_a_serverless_endpoint_has_memory_instead_of_instances() -> None:
+    deployment = dataclasses.replace(DEPLOYMENT, endpoint_mode="serverless", isolates_models=False)
+    endpoint = plan({}, deployment=deployment)["Endpoint"]
+    serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    assert endpoint["Variant"] == {"VariantName": "AllTraffic", "ServerlessConfig": serverless}
+    assert endpoint["IsIsolated"] is False
+    with_instances = plan({"Endpoint": {"InstanceCount": 2}})["Endpoint"]["Variant"]
+    assert with_instances == {"VariantName": "AllTraffic", "InitialInstanceCount": 2, "InstanceType": "ml.t2.medium"}
 
 
 @pytest.mark.parametrize(("instances", "routing"), [(1, "ALL_AT_ONCE"), (2, "CANARY")])

@@ -13,6 +13,7 @@ from localaws.cloudformation.template import TemplateError, parse, require_valid
 TEMPLATE = parse((Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8"))
 DEFAULTS = {name: str(item["Default"]) for name, item in TEMPLATE["Parameters"].items()}
 PROD = {"Environment": "prod", "ImageTag": "2026-11-23"}
+VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 
 
 def judge(parameters: dict[str, str]) -> None:
@@ -28,6 +29,8 @@ def judge(parameters: dict[str, str]) -> None:
         pytest.param({"KmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}, id="own key"),
         pytest.param({"KmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}, id="own multi-region key"),
         pytest.param({"ScheduleState": "ENABLED", "AlarmEmail": "a@example.com"}, id="schedule"),
+        pytest.param(VPC, id="VPC"),
+        pytest.param({"EndpointMode": "serverless", "ModelNetworkIsolation": "no"}, id="serverless"),
     ],
 )
 def test_good_parameters(parameters: dict[str, str]) -> None:
@@ -54,6 +57,19 @@ def test_good_parameters(parameters: dict[str, str]) -> None:
         pytest.param({"AthenaScanLimitBytes": "1"}, "between", id="scan limit below Athena's minimum"),
         pytest.param({"MaxDaysWithoutSuccess": "30"}, "between", id="longer than CloudWatch looks back"),
         pytest.param({"EndpointMode": "gpu"}, "AllowedValues", id="unknown endpoint mode"),
+        pytest.param({"EndpointMode": "serverless"}, "ModelNetworkIsolation=no", id="serverless, but isolated"),
+        pytest.param(
+            {"EndpointMode": "serverless", "ModelNetworkIsolation": "no"} | VPC,
+            "Leave SubnetIds and SecurityGroupIds empty",
+            id="serverless in a VPC",
+        ),
+        pytest.param({"ServerlessMemoryMB": "2000"}, "AllowedValues", id="memory between SageMaker's sizes"),
+        pytest.param({"ServerlessMaxConcurrency": "201"}, "between", id="more concurrency than SageMaker has"),
+        pytest.param({"SubnetIds": "subnet-0a1b2c3d"}, "two to sixteen ids of subnets", id="one subnet"),
+        pytest.param({"SubnetIds": "vpc-0a1b2c3d,vpc-4e5f6a7b"}, "ids of subnets", id="VPCs instead of subnets"),
+        pytest.param({"SecurityGroupIds": "default"}, "ids of security groups", id="a security group's name"),
+        pytest.param(VPC | {"SecurityGroupIds": ""}, "Give a security group", id="subnets without security group"),
+        pytest.param(VPC | {"SubnetIds": ""}, "Give two subnets", id="security group without subnets"),
     ],
 )
 def test_bad_parameters_are_refused_with_a_remedy(parameters: dict[str, str], remedy: str) -> None:
