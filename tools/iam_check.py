@@ -127,6 +127,7 @@ def calls_only_on_aws(resources: Sequence[Mapping[str, Any]], roles: Sequence[Ro
         "Account": account,
         "StackName": resources[0]["StackName"],
         "KeyArn": f"arn:aws:kms:{region}:{account}:key/{values.get('Key', 'brought-along')}",
+        "ModelPackageGroupName": values["ModelPackageGroup"].rpartition("/")[2],
         # A queue's physical id is its URL.
         "MissedStartsQueueName": values["MissedStartsQueue"].rpartition("/")[2],
     }

@@ -23,7 +23,7 @@ from visitcast.dataset import Dataset, read, user_of_row
 from visitcast.errors import InputError
 from visitcast.forecasting import bundle, forecaster
 from visitcast.histograms import decayed_histograms
-from visitcast.manifest import Manifest, read_manifest
+from visitcast.manifest import Manifest, manifest_digest, read_manifest
 from visitcast.metrics import Outcomes, probability_outcomes
 from visitcast.protocol import Split, split
 from visitcast.schema import SCHEMA_VERSION
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production)
     assessment = assess(contest, group_rows(dataset, parts), cross_validation, limits)
     evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **assessment}
+    evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
     if production_config:
         evaluation["production"]["endpoint_config"] = production_config
 

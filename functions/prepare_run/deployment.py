@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from prepare_run.execution_input import InputRejected
 from prepare_run.network import Network
 
 LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
@@ -46,6 +47,8 @@ class Deployment:
         Names of the alarms that roll an endpoint's update back.
     network
         Subnets and security groups of jobs and models.
+    approval_mode
+        ``none``, ``on-request`` or ``always``: whether a person is asked before the endpoint changes.
     """
 
     bucket: str
@@ -58,6 +61,7 @@ class Deployment:
     kms_key_arn: str = ""
     use_spot: bool = False
     rollback_alarms: tuple[str, ...] = ()
+    approval_mode: str = "none"
 
     @classmethod
     def from_environment(cls) -> Deployment:
@@ -73,6 +77,7 @@ class Deployment:
             kms_key_arn=os.environ["KMS_KEY_ARN"],
             use_spot=os.environ["SPOT_TRAINING"] == "yes",
             rollback_alarms=tuple(os.environ["ROLLBACK_ALARMS"].split(",")),
+            approval_mode=os.environ["APPROVAL_MODE"],
         )
 
     def cluster(self, resources: dict[str, Any], instances: int | None = None) -> dict[str, Any]:
@@ -154,3 +159,25 @@ class Deployment:
             "InitialInstanceCount": settings["InstanceCount"],
             "InstanceType": settings["InstanceType"],
         }
+
+    def approval(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return whether this run needs a person's consent, and what a new model counts as in the registry until then.
+
+        Raises
+        ------
+        InputRejected
+            The input contradicts the stack's ``ApprovalMode``.
+        """
+        required = self.approval_mode == "always" if settings["Required"] is None else settings["Required"]
+        if required and self.approval_mode == "none":
+            raise InputRejected(
+                "Execution input rejected: Approval.Required is true, but this stack has nobody to ask. Leave it "
+                "out, or deploy with ApprovalMode=on-request and ApprovalEmail."
+            )
+        if not required and self.approval_mode == "always":
+            raise InputRejected(
+                "Execution input rejected: Approval.Required is false, but this stack asks for every model. Leave it "
+                "out, or deploy with ApprovalMode=on-request."
+            )
+        status = "PendingManualApproval" if required else "Approved"
+        return {**settings, "Required": required, "InitialStatus": status}

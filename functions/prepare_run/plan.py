@@ -108,6 +108,7 @@ def plan_run(
             # A processing input cannot be left out in JSONPath: without folds it is a file that is sure to exist.
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
+        "Approval": deployment.approval(execution_input["Approval"]),
         "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
         "NetworkConfig": deployment.network.processing_config(),
         "VpcConfig": deployment.network.vpc_config(),

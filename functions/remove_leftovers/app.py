@@ -1,7 +1,9 @@
 """Custom resource: deleting the stack also removes what the state machine made, which CloudFormation does not know of.
 
-Endpoints, their configs and models carry the tag ``visitcast:stack``; those with this stack's name go. Bucket and key
-stay unless the stack was deployed with ``KeepData=no``.
+Endpoints, their configs and models carry the tag ``visitcast:stack``; those with this stack's name go. So do the
+versions in the stack's model package group: a group with versions cannot be deleted, and one that stayed would stand in
+the way of the next stack, whose group has the same name. Bucket and key stay unless the stack was deployed with
+``KeepData=no``; the evaluations that the versions pointed to stay with them.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Parameters
     ----------
     event
-        CloudFormation's request; ``ResourceProperties`` hold ``StackName``, ``KeepData`` (yes or no), ``Bucket`` and
-        ``KeyId`` (the stack's own key, empty when it was brought along).
+        CloudFormation's request; ``ResourceProperties`` hold ``StackName``, ``ModelPackageGroup`` (its ARN),
+        ``KeepData`` (yes or no), ``Bucket`` and ``KeyId`` (the stack's own key, empty when it was brought along).
     context
         Lambda's context object.
     """
@@ -70,6 +72,7 @@ def remove(properties: dict[str, str], deadline: float) -> None:
     for name, arn in listed("list_models", "Models", "Model"):
         if is_of(stack, arn):
             sagemaker.delete_model(ModelName=name)
+    remove_model_versions(properties["ModelPackageGroup"], deadline)
     if properties["KeepData"] == "no":
         remove_bucket(properties["Bucket"], deadline)
         if key := properties["KeyId"]:
@@ -86,6 +89,14 @@ def remove_endpoints(stack: str, deadline: float) -> None:
     while still := set(names) & {name for name, _ in listed("list_endpoints", "Endpoints", "Endpoint")}:
         in_time(deadline, f"endpoints {sorted(still)} are still being deleted")
         time.sleep(5)
+
+
+def remove_model_versions(group: str, deadline: float) -> None:
+    """Delete every version in a model package group."""
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    for arn in [version["ModelPackageArn"] for page in pages for version in page["ModelPackageSummaryList"]]:
+        sagemaker.delete_model_package(ModelPackageName=arn)
+        in_time(deadline, f"model package group {group} is not empty yet")
 
 
 def listed(method: str, key: str, kind: str) -> Iterator[tuple[str, str]]:

@@ -102,8 +102,9 @@ def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
     named = [
         f"{arn}{kind}/{str(parameters[name]).lower()}" for name, kind in SAGEMAKER_NAMES.items() if name in parameters
     ]
-    if package := parameters.get("ModelPackageName"):
-        named.append(package)
+    named += [parameters[name] for name in ("ModelPackageName", "ModelPackageArn") if name in parameters]
+    if operation == "CreateModelPackage":  # the version that is made is asked for too, besides its group
+        named.append(f"{arn}model-package/{parameters.get('ModelPackageGroupName', '')}/*".lower())
     for resource in named or [NAMELESS]:
         # What is changed or removed may be asked for by its tags.
         tags = _sagemaker_tags(resource) if operation.startswith(("Delete", "Update", "Stop")) else {}

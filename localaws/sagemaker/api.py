@@ -1,4 +1,4 @@
-"""SageMaker's API for jobs and endpoints. Everything else stays moto's."""
+"""SageMaker's API for jobs, endpoints and the end of model packages. Everything else stays moto's."""
 
 from __future__ import annotations
 
@@ -112,6 +112,16 @@ class LocalSageMakerResponse(SageMakerResponse):
         model = self._backend.describe_model(self._get_param("ModelName"))
         model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
         return answer
+
+    def delete_model_package(self) -> ActionResult:
+        """Answer DeleteModelPackage."""
+        self._backend.delete_model_package(self._get_param("ModelPackageName"))
+        return EmptyResult()
+
+    def delete_model_package_group(self) -> ActionResult:
+        """Answer DeleteModelPackageGroup."""
+        self._backend.delete_model_package_group(self._get_param("ModelPackageGroupName"))
+        return EmptyResult()
 
     def _create(self, kind: Kind) -> ActionResult:
         job = self._backend.create_job(kind, _plain(self._get_params()))

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
-from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, SageMakerModelBackend
+from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
 from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
+from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
@@ -40,8 +41,8 @@ class LocalEndpointConfig(FakeEndpointConfig):
             )
 
 
-class LocalSageMakerBackend(SageMakerModelBackend):
-    """moto's SageMaker with jobs that run and endpoints that answer."""
+class LocalSageMakerBackend(ModelRegistry):
+    """moto's SageMaker with jobs that run, endpoints that answer and a registry that can be emptied."""
 
     settings: ClassVar[Settings]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deployed_stack import QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
+from deployed_stack import PARAMETERS, QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events
@@ -27,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch, local_region(home) as url:
         for variable, value in region_environment(home).items():
             patch.setenv(variable, value)
-        outputs = deploy(tmp_path_factory.mktemp("build"))
+        outputs = deploy(tmp_path_factory.mktemp("build"), **PARAMETERS)
         found = Stack(outputs, url, home)
         events = pa.concat_tables(block.events for block in simulate(WORLD))
         replace_events(found.s3, found.bucket, dict(partition_files(events)), lambda _: None)

@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STACK_NAME = "visitcast-test"
 TEXT_COLUMNS = {"user_id", "visit_date", "platform"}
 WITHIN_SECONDS = 300
+PARAMETERS = {"Revision": "4a1b2c3", "ApprovalMode": "on-request", "ApprovalEmail": "approver@example.com"}
+"""What the tests' stack is deployed with besides samconfig.toml."""
 
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate": {"MustBeat": []}}
 """Execution input for a run whose model's quality does not matter."""

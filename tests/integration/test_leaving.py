@@ -58,6 +58,9 @@ def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
         s3.put_object(Bucket=bucket, Key="events/dt=2026-11-01/a.parquet", Body=content)
     serve_a_model("visitcast-mine", NAME)
     serve_a_model("visitcast-theirs", "another-stack")
+    group = outputs["ModelPackageGroupName"]
+    for _ in range(2):
+        sagemaker.create_model_package(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
 
     resources = boto3.client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
     key = next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::KMS::Key")
@@ -81,8 +84,9 @@ def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
         "roles": boto3.client("iam").list_roles()["Roles"],
         "alarms": boto3.client("cloudwatch").describe_alarms()["MetricAlarms"],
         "log groups": boto3.client("logs").describe_log_groups()["logGroups"],
+        "registered models": sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"],
         "state machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
     }
     assert left == {name: [] for name in left}
     actions = {json.loads(line)["action"] for line in record.read_text().splitlines()}
-    assert {"sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig"} <= actions
+    assert {"sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModelPackage"} <= actions

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
 import re
+import tarfile
 
 import pytest
-from deployed_stack import QUICK, Execution, Production, Stack
+from deployed_stack import PARAMETERS, QUICK, Execution, Production, Stack
 
 HAPPY_PATH = """
 Prepare run; Run source SQL; Wait for source SQL; Get source SQL status; Is the source SQL complete?; Copy source file;
 Preprocess; Is cross-validation wanted?; Train; Find production endpoint; Evaluate; Read evaluation;
-Is the model good enough?; Save model; Create endpoint config; Does the endpoint exist?; Wait for endpoint;
-Get endpoint status; Is the endpoint in service?; Pipeline succeeded
+Is the model good enough?; Register model version; Save model; Create endpoint config; Does the endpoint exist?;
+Wait for endpoint; Get endpoint status; Is the endpoint in service?; Pipeline succeeded
 """
 
 
@@ -51,6 +55,38 @@ def test_evaluation_holds_every_baseline_and_the_gate(stack: Stack, production: 
     assert evaluation["gate"]["passed"]
     assert evaluation["production"] is None
     assert evaluation["data"]["test_rows"] > 0
+
+
+def test_the_accepted_model_is_in_the_registry_and_can_be_found_from_the_endpoint(
+    stack: Stack, production: Production
+) -> None:
+    execution = production.execution
+    run = execution.outputs_of("Prepare run")[0]["run"]
+    model_data = execution.outputs_of("Train")[0]["training"]["ModelDataUrl"]
+    # The execution's own endpoint config, which a later run of another test may have replaced.
+    config = execution.outputs_of("Create endpoint config")[0]["endpoint_config"]["EndpointConfigName"]
+    arn = stack.sagemaker.describe_endpoint_config(EndpointConfigName=config)["EndpointConfigArn"]
+    tags = {tag["Key"]: tag["Value"] for tag in stack.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+    version = stack.sagemaker.describe_model_package(ModelPackageName=tags["visitcast:model-package"])
+
+    assert version["ModelPackageGroupName"] == stack.outputs["ModelPackageGroupName"]
+    assert version["ModelApprovalStatus"] == "Approved"
+    (container,) = version["InferenceSpecification"]["Containers"]
+    assert container["ModelDataUrl"] == model_data
+    evaluation = stack.read_json(version["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])
+    lineage = version["CustomerMetadataProperties"]
+    manifest = stack.read(lineage["DatasetUri"] + "/manifest.json")
+    assert lineage["DatasetManifestSha256"] == hashlib.sha256(manifest).hexdigest()
+    assert float(lineage["TestLogLoss"]) == evaluation["model"]["log_loss"]
+    assert (lineage["RunId"], version["MetadataProperties"]["GeneratedBy"]) == (run["RunId"], execution.arn)
+
+    with tarfile.open(fileobj=io.BytesIO(stack.read(model_data))) as archive:
+        file = archive.extractfile("model.json") or archive.extractfile("./model.json")
+        assert file is not None
+        bundle = json.load(file)
+    assert bundle["metadata"]["revision"] == version["MetadataProperties"]["CommitId"] != ""
+    if "VISITCAST_TEST_STACK" not in os.environ:
+        assert bundle["metadata"]["revision"] == PARAMETERS["Revision"]
 
 
 def test_second_run_survives_quota_and_taken_names_and_updates_the_endpoint(

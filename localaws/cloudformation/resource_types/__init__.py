@@ -7,6 +7,19 @@ from localaws.cloudformation.resource_types import (
     analytics,
     configuration,
     functions,
+    machine_learning,
+    messaging,
+    observability,
+    policies,
+    scheduling,
+    state_machines,
+)
+
+MODULES = (
+    analytics,
+    configuration,
+    functions,
+    machine_learning,
     messaging,
     observability,
     policies,
@@ -15,7 +28,5 @@ from localaws.cloudformation.resource_types import (
 )
 
 RESOURCE_TYPES: dict[str, ResourceType] = {
-    resource_type.name: resource_type
-    for module in (analytics, configuration, functions, messaging, observability, policies, scheduling, state_machines)
-    for resource_type in module.TYPES
+    resource_type.name: resource_type for module in MODULES for resource_type in module.TYPES
 }

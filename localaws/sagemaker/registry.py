@@ -1,0 +1,141 @@
+"""The model registry: groups of model package versions, with what moto's own lacks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from moto.sagemaker.exceptions import AWSValidationException, ConflictException, ValidationError
+from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
+from moto.sagemaker.utils import arn_formatter
+
+from localaws.sagemaker.validation import check_name
+
+PROPERTY = re.compile(r"[\w .:/=+\-@]+")
+"""Keys (1 to 128 characters) and values (1 to 256) of CustomerMetadataProperties (API reference)."""
+DESCRIPTION = re.compile(r"[^\x00-\x1f\x7f]{0,1024}")
+"""ApprovalDescription and ModelPackageDescription: anything but control characters (API reference)."""
+
+
+class ModelRegistry(SageMakerModelBackend):
+    """moto's registry with deletion, with version numbers that are never given twice, and with the API's limits."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._last_versions: dict[str, int] = {}
+        self._by_client_token: dict[str, str] = {}
+
+    def create_model_package_group(
+        self,
+        model_package_group_name: str,
+        model_package_group_description: str,
+        tags: list[dict[str, str]] | None = None,
+    ) -> str:
+        """Create a group.
+
+        Raises
+        ------
+        ValidationError
+            The name is taken or not allowed.
+        """
+        check_name(model_package_group_name, "ModelPackageGroupName")
+        if model_package_group_name in self.model_package_groups:
+            raise ValidationError("Model Package Group already exists: " + self._group_arn(model_package_group_name))
+        arn: str = super().create_model_package_group(model_package_group_name, model_package_group_description, tags)
+        return arn
+
+    def delete_model_package_group(self, name: str) -> None:
+        """Delete an empty group.
+
+        Raises
+        ------
+        ConflictException
+            It has versions. Neither AWS nor CloudFormation removes them along with it.
+        """
+        group = self.describe_model_package_group(name.rpartition("/")[2])
+        if self._versions(group.model_package_group_name):
+            raise ConflictException(f"Model Package Group {group.arn} cannot be deleted because it contains versions.")
+        del self.model_package_groups[group.model_package_group_name]
+        self._last_versions.pop(group.model_package_group_name, None)
+
+    def create_model_package(self, **request: Any) -> str:  # type: ignore[override]
+        """Register a package; the same client token again returns the first one.
+
+        Raises
+        ------
+        AWSValidationException
+            A versioned package has tags, or a metadata property is longer than allowed.
+        """
+        token = request.get("client_token")
+        if token in self._by_client_token:
+            return self._by_client_token[token]
+        group = request.get("model_package_group_name")
+        if group and request.get("tags"):
+            raise AWSValidationException("Tags are not supported for versioned Model Packages; tag the group.")
+        _check_texts(request.get("model_package_description"), request.get("customer_metadata_properties"))
+        arn: str = super().create_model_package(**request)
+        if group:
+            arn = self._number(arn, group)
+        if token:
+            self._by_client_token[token] = arn
+        return arn
+
+    def _number(self, arn: str, group: str) -> str:
+        """Give the newest package of a group the next number; moto counts those that are left."""
+        package: ModelPackage = self.model_packages.pop(arn)
+        self._last_versions[group] = self._last_versions.get(group, 0) + 1
+        package.model_package_version = self._last_versions[group]
+        package.arn = f"{arn.rpartition('/')[0]}/{package.model_package_version}"
+        self.model_packages[package.arn] = package
+        self.model_package_name_mapping[package.arn] = package.arn
+        return package.arn
+
+    def update_model_package(
+        self,
+        model_package_arn: str,
+        model_approval_status: str | None,
+        approval_description: str | None,
+        customer_metadata_properties: dict[str, str] | None,
+        customer_metadata_properties_to_remove: list[str],
+        additional_inference_specifications_to_add: list[Any] | None,
+    ) -> str:
+        """Change what is given; moto clears what is not."""
+        package = self.describe_model_package(model_package_arn)
+        _check_texts(approval_description, customer_metadata_properties)
+        arn: str = super().update_model_package(
+            model_package_arn,
+            model_approval_status or package.model_approval_status,
+            package.approval_description if approval_description is None else approval_description,
+            {**(package.customer_metadata_properties or {}), **(customer_metadata_properties or {})},
+            customer_metadata_properties_to_remove,
+            additional_inference_specifications_to_add,
+        )
+        return arn
+
+    def delete_model_package(self, name: str) -> None:
+        """Delete a package, by its ARN or, without versions, its name."""
+        package = self.describe_model_package(name)
+        del self.model_packages[package.arn]
+        self.model_package_name_mapping = {
+            key: arn for key, arn in self.model_package_name_mapping.items() if arn != package.arn
+        }
+
+    def _versions(self, group: str) -> list[ModelPackage]:
+        return [found for found in self.model_packages.values() if found.model_package_group_name == group]
+
+    def _group_arn(self, name: str) -> str:
+        return str(arn_formatter("model-package-group", name, self.account_id, self.region_name))
+
+
+def _check_texts(description: str | None, properties: dict[str, str] | None) -> None:
+    if description is not None and not DESCRIPTION.fullmatch(description):
+        raise AWSValidationException(
+            f"1 validation error detected: Value '{description!r}' failed to satisfy constraint: Member must have "
+            "length less than or equal to 1024 and no control characters"
+        )
+    for key, value in (properties or {}).items():
+        if not (PROPERTY.fullmatch(key) and len(key) <= 128 and PROPERTY.fullmatch(value) and len(value) <= 256):
+            raise AWSValidationException(
+                f"1 validation error detected: Value '{{{key}={value}}}' at 'customerMetadataProperties' failed to "
+                "satisfy constraint: keys have 1 to 128, values 1 to 256 characters of [\\p{L}\\p{Z}\\p{N}_.:/=+-@]"
+            )
