@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SCAN   := build/scan
 REGION := build/localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -28,11 +29,17 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt
 .PHONY: setup
 setup: $(READY) ## make the project-local environment (.venv) from the hashed lock file
 
+$(SCAN)/.ready: requirements/scan.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCAN)
+	$(BIN)/uv pip sync --quiet --python $(SCAN)/bin/python --require-hashes requirements/scan.txt
+	@touch $@
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 .PHONY: lock
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/scan.in -o requirements/scan.txt
 	for d in functions containers/preprocessing containers/sending containers/serving containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
 
 # --- run -------------------------------------------------------------------------------------------------------------
@@ -77,14 +84,34 @@ test: lint ## everything: lint, types, unit tests, the real state machine in the
 test-containers: $(READY) ## build the images and run them without a network, as SageMaker does; needs docker or podman
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
 
-.PHONY: lint
-lint: $(READY) ## ruff, mypy, import rules, cfn-lint, the state machine, substitutions
+# The longest first.
+LINTS := lint-types lint-safety lint-template lint-weaknesses lint-machines lint-imports lint-code
+.PHONY: lint $(LINTS)
+lint: $(READY) $(SCAN)/.ready ## ruff, mypy, import rules, cfn-lint, the state machines, bandit, checkov
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(LINTS)
+
+lint-types:
+	$(BIN)/mypy
+lint-safety:
+	$(SCAN)/bin/checkov --config-file .checkov.yaml --file template.yaml containers/*/Dockerfile .github/workflows/*.yml
+lint-template:
+	$(BIN)/sam validate --lint --region eu-central-1
+lint-weaknesses:
+	$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive benchmarks containers demo functions localaws tools
+lint-machines:
+	$(BIN)/python tools/asl_lint.py
+lint-imports:
+	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
+lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
-	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python tools/asl_lint.py
+
+# Apart from lint: it asks a service on the internet, and its answer changes while the code does not.
+.PHONY: audit
+audit: $(SCAN)/.ready ## known vulnerabilities of the locked packages; asks osv.dev
+	@for lock in requirements/*.txt functions/requirements.txt containers/*/requirements.txt; do \
+		echo $$lock; $(SCAN)/bin/pip-audit --strict --progress-spinner off --vulnerability-service osv --disable-pip --require-hashes --requirement $$lock || exit; \
+	done
 
 .PHONY: format
 format: $(READY) ## let ruff format and mend

@@ -97,7 +97,7 @@ def _write(folder: Path, number: int, events: pa.Table) -> Made:
         if name != schema.USER_ID
     )
     visits = (ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")
-    query = f"SELECT {schema.USER_ID}, {lists} FROM ({visits}) GROUP BY {schema.USER_ID}"  # noqa: S608
+    query = f"SELECT {schema.USER_ID}, {lists} FROM ({visits}) GROUP BY {schema.USER_ID}"
     file = folder / f"{number:012d}"
     with duckdb.connect() as connection:
         sql.prepare(connection)

@@ -112,7 +112,7 @@ def running(name: str, body: bytes) -> Iterator[tuple[int, float, Any]]:
         text=True,
     )
     try:
-        assert process.stdout is not None
+        assert process.stdout is not None  # nosec B101 # Popen was asked for a pipe
         port = next(event["port"] for event in map(json.loads, process.stdout) if event["event"] == "listening")
         # A full pipe would stop the server.
         threading.Thread(target=process.stdout.read, daemon=True).start()

@@ -46,7 +46,7 @@ class JobLog:
         self._group = _GROUPS[kind]
         self._job = job
         self._stream = ""
-        self._token = ""
+        self._token = ""  # nosec B105 # of a page, not of a person
         self._latest: Progress | None = None
 
     def latest(self) -> Progress | None:

@@ -45,6 +45,6 @@ def respond(
         }
     ).encode()
     # An empty content type: the presigned address was signed without one.
-    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30):  # noqa: S310 (the address comes from CloudFormation)
+    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})
+    with urllib.request.urlopen(request, timeout=30):  # nosec B310 # the address comes from CloudFormation
         pass

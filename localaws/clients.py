@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from localaws.calls.identity import access_key_id
-from localaws.settings import Settings
+from localaws.settings import SECRET_ACCESS_KEY, Settings
 
 _clients: dict[tuple[str, str, str, str], Any] = {}
 _lock = threading.Lock()
@@ -33,7 +33,7 @@ def client(settings: Settings, service: str, region: str | None = None) -> Any:
                 region_name=region,
                 endpoint_url=settings.endpoint_url,
                 aws_access_key_id=access_key_id(),
-                aws_secret_access_key="localaws",  # noqa: S106 - the region checks none
+                aws_secret_access_key=SECRET_ACCESS_KEY,
                 config=Config(
                     retries={"total_max_attempts": 1},
                     connect_timeout=5,

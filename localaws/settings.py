@@ -16,6 +16,7 @@ from localaws.calls.identity import access_key_id
 
 DEFAULT_PORT = 4599
 DEFAULT_HOME = Path("build/localaws")
+SECRET_ACCESS_KEY = "localaws"  # nosec B105 # the region checks no signature
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 """Variables of the caller that jobs and handlers see as well. Everything else stays outside, as on AWS."""
 
@@ -80,7 +81,7 @@ class Settings:
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": access_key_id(),
-            "AWS_SECRET_ACCESS_KEY": "localaws",
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
         }

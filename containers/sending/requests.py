@@ -176,7 +176,7 @@ def user_table(collected: Collected, audience: pd.DataFrame) -> pa.Table:
 
 
 def _with_priors(users: pd.DataFrame, collected: Collected) -> pa.Table:
-    assert collected.habits is not None  # noqa: S101 - read_blocks gives at least one block
+    assert collected.habits is not None  # nosec B101 # read_blocks gives at least one block
     short = np.flatnonzero(users[HISTORY_DAYS].to_numpy() < MINIMUM_HISTORY)
     first_counts = np.zeros((len(short), HOURS), dtype=np.float32)
     visited_counts = np.zeros_like(first_counts)

@@ -31,7 +31,7 @@ def main() -> None:
     score(WARM_UP, Format.JSON, Format.JSON)
     logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
     # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
-    with socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT))) as listener:  # noqa: S104 - called from outside the container
+    with socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT))) as listener:  # nosec B104 # called from outside the container
         logs.event("listening", port=listener.getsockname()[1])
         config = uvicorn.Config(
             application(score, allowed),

@@ -27,13 +27,13 @@ def log(message: dict[str, Any]) -> None:
 
 def webhook(message: dict[str, Any]) -> None:
     """POST the push as JSON to the address in WEBHOOK_URL, with the key in the header Idempotency-Key."""
-    request = urllib.request.Request(  # noqa: S310 (the operator sets the address)
+    request = urllib.request.Request(
         os.environ["WEBHOOK_URL"],
         data=json.dumps(message).encode(),
         headers={"Content-Type": "application/json", "Idempotency-Key": message["idempotency_key"]},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10):  # nosec B310 # the operator sets the address
         pass
 
 

@@ -78,7 +78,7 @@ def write(connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[C
     values = ", ".join(as_text(name, column.type) for name, column in zip(names, columns, strict=True))
     # Header through PREFIX: two columns may have the same name, which DuckDB's own header would change.
     count = connection.execute(
-        f"COPY (SELECT {values} FROM ({query}) AS result({', '.join(names)})) TO {quote(str(path))} "  # noqa: S608
+        f"COPY (SELECT {values} FROM ({query}) AS result({', '.join(names)})) TO {quote(str(path))} "
         "(FORMAT CSV, HEADER false, FORCE_QUOTE *, NULLSTR '', DELIMITER ',', QUOTE '\"', ESCAPE '\"', "
         f"PREFIX {quote(header)}, SUFFIX '\n')"
     ).fetchone()

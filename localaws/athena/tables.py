@@ -203,7 +203,7 @@ def _parquet(
             value = f"decode({value})"
         columns.append(f"CAST({value} AS {wanted}) AS {_name(name)}")
     files = _files(connection, table, paths, number)
-    return f"SELECT {_with_partitions(table, columns)} FROM read_parquet({files})"  # noqa: S608
+    return f"SELECT {_with_partitions(table, columns)} FROM read_parquet({files})"
 
 
 def _csv(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
@@ -225,7 +225,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) 
         for name, of in table.columns.items()
     ]
     return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_csv({_files(connection, table, paths)}, header=false, "  # noqa: S608
+        f"SELECT {_with_partitions(table, columns)} FROM read_csv({_files(connection, table, paths)}, header=false, "
         f"skip={skip}, delim={quote(delimiter)}, {quoting}, escape='', nullstr={quote(null)}, columns={names}, "
         "null_padding=true, auto_detect=false)"
     )
@@ -235,7 +235,7 @@ def _json(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str])
     names = "{" + ", ".join(f"{quote(name)}: {quote(of)}" for name, of in table.columns.items()) + "}"
     columns = [_name(name) for name in table.columns]
     return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_json({_files(connection, table, paths)}, "  # noqa: S608
+        f"SELECT {_with_partitions(table, columns)} FROM read_json({_files(connection, table, paths)}, "
         f"format='newline_delimited', columns={names})"
     )
 

@@ -118,7 +118,7 @@ def write(
     layout = f"PARTITION_BY ({', '.join(map(_name, keys))})" if keys else "PER_THREAD_OUTPUT true"
     folder.parent.mkdir(parents=True, exist_ok=True)
     connection.execute(
-        f"COPY (SELECT {values} FROM ({query})) TO {quote(str(folder))} "  # noqa: S608
+        f"COPY (SELECT {values} FROM ({query})) TO {quote(str(folder))} "
         f"(FORMAT parquet, COMPRESSION {_CODECS[unload.compression]}, {layout})"
     )
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, Any]:
 
 def _parse_yaml(text: str) -> Any:
     from samtranslator.yaml_helper import yaml_parse
-    from yaml import YAMLError  # type: ignore[import-untyped]
+    from yaml import YAMLError
 
     try:
         # YAML reads an unquoted 2010-09-09 as a date; templates know none.

@@ -92,7 +92,7 @@ def extract_model(store: s3files.Store, uri: str, folder: Path) -> None:
             with tarfile.open(path, "r:gz") as archive:
                 _require_inside(archive, folder)
                 archive.extraction_filter = getattr(tarfile, "data_filter", None)  # None before Python 3.11.4
-                archive.extractall(folder)  # noqa: S202 - checked by the lines above
+                archive.extractall(folder)  # nosec B202 # checked by the lines above
         except s3files.ObjectNotFoundError as error:
             raise JobError(f"ClientError: Could not find model data at {uri}.") from error
         except (tarfile.TarError, OSError, EOFError) as error:

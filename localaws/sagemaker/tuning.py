@@ -58,7 +58,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         metric["Name"] for metric in metrics
     ]:
         raise ValidationError(f"Objective metric {objective} is not among the MetricDefinitions.")
-    tuned = draw(config.get("ParameterRanges") or {}, random.Random(0))  # noqa: S311 - only to look at
+    tuned = draw(config.get("ParameterRanges") or {}, random.Random(0))  # nosec B311 # only to look at
     static = definition.get("StaticHyperParameters") or {}
     if not tuned:
         raise ValidationError("At least one parameter range must be specified.")
@@ -81,7 +81,7 @@ def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTr
     config = job.request["HyperParameterTuningJobConfig"]
     limits = config["ResourceLimits"]
     wanted, parallel = int(limits["MaxNumberOfTrainingJobs"]), int(limits["MaxParallelTrainingJobs"])
-    generator = random.Random(str(config.get("RandomSeed", job.name)))  # noqa: S311 - a search, not a secret
+    generator = random.Random(str(config.get("RandomSeed", job.name)))  # nosec B311 # a search, not a secret
     trials: list[Job] = []
     while not job.stop_requested.is_set():
         while len(trials) < wanted and len(_running(trials)) < parallel and not _is_hopeless(trials):

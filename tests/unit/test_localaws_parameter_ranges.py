@@ -14,7 +14,7 @@ from localaws.sagemaker.parameter_ranges import draw, names
 
 
 def seeded(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - a search, not a secret
+    return random.Random(seed)
 
 
 def one(kind: str, low: object, high: object, scaling: str = "Auto") -> dict[str, Any]:

@@ -159,7 +159,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as tar:
                 tar.extraction_filter = getattr(tarfile, "data_filter", None)  # None before Python 3.11.4
-                tar.extractall(folder)  # noqa: S202 - filtered by the line above
+                tar.extractall(folder)  # nosec B202 # filtered by the line above
         except (OSError, tarfile.TarError) as error:
             raise InputError(
                 "The model archive cannot be read.", f"{archive}: {error}.", "Check that the training job succeeded."
