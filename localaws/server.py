@@ -18,7 +18,7 @@ from localaws.region_file import RegionFile
 from localaws.services import Services
 from localaws.settings import Settings
 
-WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena")
+WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena", "builds")
 """Folders below the home that end with the region, as its state does."""
 
 

@@ -22,6 +22,7 @@ class Services:
         self._steps = {
             "awslambda": self._functions,
             "athena": self._athena,
+            "codebuild": self._codebuild,
             "sagemaker": self._sagemaker,
             "sagemakerruntime": self._sagemaker,
             "stepfunctions": self._stepfunctions,
@@ -52,6 +53,11 @@ class Services:
         from localaws.patches import apply_all, lambda_runtime
 
         apply_all(lambda_runtime.patches(self._settings))
+
+    def _codebuild(self) -> None:
+        from localaws.patches import apply_all, codebuild
+
+        apply_all(codebuild.patches(self._settings))
 
     def _stepfunctions(self) -> None:
         from localaws.patches import apply_all, stepfunctions

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -87,10 +88,11 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
     with _lock:
         _responses[request_id] = {}
     try:
-        # AWS does not wait for the function's end, but up to an hour for its answer. Here no answer by its end is none.
-        invocation = request.call(
-            "lambda", "invoke", FunctionName=request.properties["ServiceToken"], Payload=json.dumps(event).encode()
-        )
+        # AWS does not look at the function's end, but waits up to an hour for its answer. Here there is none to wait
+        # for once the function has ended, and with it every asynchronous invocation by which it went on.
+        function = request.properties["ServiceToken"]
+        invocation = request.call("lambda", "invoke", FunctionName=function, Payload=json.dumps(event).encode())
+        _wait_for_later_invocations(request, function, request_id)
     finally:
         with _lock:
             answer = _responses.pop(request_id)
@@ -110,6 +112,15 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
     if not isinstance(answered_id, str) or not answered_id:
         raise ResourceError("Invalid PhysicalResourceId: the function's answer has none.")
     return Handled(answered_id, answer.get("Data") or {})
+
+
+def _wait_for_later_invocations(request: Request, function: str, request_id: str) -> None:
+    from moto.awslambda.utils import get_backend
+
+    backend: Any = get_backend(request.account_id, request.region)
+    end = time.monotonic() + int(request.properties.get("ServiceTimeout", 3600))
+    while not _responses[request_id] and backend.works_asynchronously(function) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _as_text(value: Any) -> Any:

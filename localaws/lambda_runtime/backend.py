@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import threading
-import time
+from collections import Counter
 from collections.abc import MutableMapping
-from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
+from localaws import log_streams
 from localaws.calls import acting_as
-from localaws.clients import client
 from localaws.lambda_runtime import sandbox
 from localaws.settings import Settings
 
@@ -33,6 +31,8 @@ class LocalLambda(LambdaSimpleBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._log_groups: dict[str, str] = {}
+        self._asynchronous: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def create_function(self, spec: dict[str, Any]) -> Any:
         """Create a function; where it logs is one of the things that moto drops."""
@@ -65,7 +65,8 @@ class LocalLambda(LambdaSimpleBackend):
         if kind == "DryRun":
             return b""
         if kind == "Event":
-            threading.Thread(target=self._run, args=(function, event), daemon=True).start()
+            self._count(function.name, 1)
+            threading.Thread(target=self._run_later, args=(function, event), daemon=True).start()
             return b""
         outcome = self._run(function, event)
         response_headers["x-amz-executed-version"] = function.version
@@ -73,6 +74,20 @@ class LocalLambda(LambdaSimpleBackend):
         if outcome.failed:
             response_headers["x-amz-function-error"] = "Unhandled"
         return outcome.payload
+
+    def works_asynchronously(self, function_name: str) -> bool:
+        """Tell whether asynchronous invocations of a function, given by name or ARN, have not ended."""
+        return self._asynchronous[self.get_function(function_name).function_name] > 0
+
+    def _count(self, name: str, change: int) -> None:
+        with self._counting:
+            self._asynchronous[name] += change
+
+    def _run_later(self, function: sandbox.Function, event: bytes) -> None:
+        try:
+            self._run(function, event)
+        finally:
+            self._count(function.name, -1)
 
     def _function(self, function_name: str, qualifier: str | None) -> sandbox.Function:
         function = self.get_function(function_name, qualifier)
@@ -96,21 +111,5 @@ class LocalLambda(LambdaSimpleBackend):
         log_stream = f"{today}/[{function.version}]{uuid4().hex}"
         with acting_as(function.role):
             outcome = sandbox.invoke(self.settings, function, event, log_stream)
-            self._keep_log(function.log_group, log_stream, outcome.log)
+            log_streams.keep(self.settings, self.region_name, function.log_group, log_stream, outcome.log)
         return outcome
-
-    def _keep_log(self, group: str, stream: str, text: str) -> None:
-        logs = client(self.settings, "logs", self.region_name)
-        try:
-            logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            with suppress(logs.exceptions.ResourceAlreadyExistsException):  # two first invocations at once
-                logs.create_log_group(logGroupName=group)
-            logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now, "message": line} for line in text.splitlines() if line]
-        # PutLogEvents takes at most 10,000 events and 1 MB in one call (API reference).
-        for start in range(0, len(events), 1000):
-            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events[start : start + 1000])

@@ -1,0 +1,101 @@
+"""AWS::ECR and AWS::CodeBuild: where images lie and what builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from localaws.cloudformation.resource import Handled, Request, ResourceType
+
+
+def _create_repository(request: Request) -> Handled:
+    answer = request.call(
+        "ecr",
+        "create_repository",
+        repositoryName=request.name,
+        **_lower(request.pick("ImageTagMutability", "ImageScanningConfiguration", "EncryptionConfiguration")),
+        **({"tags": request.properties["Tags"]} if "Tags" in request.properties else {}),
+    )["repository"]
+    _put_policies(request, request.name)
+    return Handled(request.name, {"Arn": answer["repositoryArn"], "RepositoryUri": answer["repositoryUri"]})
+
+
+def _update_repository(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
+    del old_properties
+    name = current.physical_id
+    mutability = request.properties.get("ImageTagMutability", "MUTABLE")
+    scanning = _lower(request.properties.get("ImageScanningConfiguration", {"ScanOnPush": False}))
+    request.call("ecr", "put_image_tag_mutability", repositoryName=name, imageTagMutability=mutability)
+    request.call("ecr", "put_image_scanning_configuration", repositoryName=name, imageScanningConfiguration=scanning)
+    _put_policies(request, name)
+    return current
+
+
+def _put_policies(request: Request, name: str) -> None:
+    if text := request.properties.get("LifecyclePolicy", {}).get("LifecyclePolicyText"):
+        request.call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=text)
+
+
+def _delete_repository(request: Request, physical_id: str) -> None:
+    request.call(
+        "ecr",
+        "delete_repository",
+        repositoryName=physical_id,
+        force=str(request.properties.get("EmptyOnDelete", "false")).lower(),
+    )
+
+
+PROJECT = (
+    "Description",
+    "Artifacts",
+    "Cache",
+    "Environment",
+    "LogsConfig",
+    "QueuedTimeoutInMinutes",
+    "ServiceRole",
+    "TimeoutInMinutes",
+    "VpcConfig",
+)
+
+
+def _create_project(request: Request) -> Handled:
+    source = dict(request.properties["Source"])
+    # The one name that is written differently in a template.
+    buildspec = {"buildspec": source.pop("BuildSpec")} if "BuildSpec" in source else {}
+    # moto asks for a location even where there is no source.
+    location = {"location": "none"} if source["Type"] == "NO_SOURCE" else {}
+    answer = request.call(
+        "codebuild",
+        "create_project",
+        name=request.name,
+        source={**location, **_lower(source), **buildspec},
+        **_lower(request.pick(*PROJECT)),
+    )
+    return Handled(request.name, {"Arn": answer["project"]["arn"]})
+
+
+def _delete_project(request: Request, physical_id: str) -> None:
+    request.call("codebuild", "delete_project", name=physical_id)
+
+
+def _lower(value: Any) -> Any:
+    """Write property names as these two APIs do, with a small first letter."""
+    if isinstance(value, dict):
+        return {name[:1].lower() + name[1:]: _lower(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_lower(item) for item in value]
+    return value
+
+
+TYPES = (
+    ResourceType(
+        "AWS::ECR::Repository",
+        _create_repository,
+        _delete_repository,
+        _update_repository,
+        "RepositoryName",
+        frozenset({"EncryptionConfiguration"}),
+    ),
+    # moto has no UpdateProject: a change makes the project anew under its name.
+    ResourceType("AWS::CodeBuild::Project", _create_project, _delete_project, name_property="Name"),
+)

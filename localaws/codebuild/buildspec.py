@@ -1,0 +1,93 @@
+"""A buildspec as one shell script, so that what a command exports holds for the next, as in CodeBuild's version 0.2.
+
+https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PHASES = ("install", "pre_build", "build", "post_build")
+
+
+class BuildspecError(ValueError):
+    """The buildspec cannot be read; the text is the message of the phase DOWNLOAD_SOURCE."""
+
+
+@dataclass(frozen=True)
+class Buildspec:
+    """The parts of a buildspec that the region knows: variables, and the commands of each phase."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read(given: str, source: Path) -> Buildspec:
+    """Read a project's buildspec: its text, the path of a file in the source, or nothing for ``buildspec.yml``.
+
+    Raises
+    ------
+    BuildspecError
+        It is missing, is not YAML, or has none of the known phases.
+    """
+    if "\n" not in given:
+        path = source / (given or "buildspec.yml")
+        if not path.is_file():
+            raise BuildspecError(f"YAML_FILE_ERROR Message: stat {path.relative_to(source)}: no such file or directory")
+        given = path.read_text(encoding="utf-8")
+    try:
+        document = yaml.safe_load(given)
+    except yaml.YAMLError as error:
+        raise BuildspecError(f"YAML_FILE_ERROR Message: {error}") from error
+    document = document if isinstance(document, dict) else {}
+    phases: Mapping[str, Any] = document.get("phases") or {}
+    commands = {name: tuple(map(str, (phases.get(name) or {}).get("commands", []))) for name in PHASES}
+    if not any(commands.values()):
+        raise BuildspecError(f"YAML_FILE_ERROR Message: no phase of {', '.join(PHASES)} has commands")
+    variables = {name: str(value) for name, value in (document.get("env") or {}).get("variables", {}).items()}
+    return Buildspec(variables, commands)
+
+
+def script(spec: Buildspec, outcome: Path) -> str:
+    """Return the shell script of a build.
+
+    A failed command ends its phase, and the build unless that phase is ``build``: then ``post_build`` still runs.
+
+    Parameters
+    ----------
+    outcome
+        File that gets a line for each phase that has begun, ``<phase>`` or ``<phase> <exit status> <command>``.
+    """
+    lines = [
+        "run() {",
+        "  printf '[Container] Running command %s\\n' \"$1\"",
+        '  eval "$1"',
+        "}",
+        f"outcome={shlex.quote(str(outcome))}",
+        "failed=0",
+    ]
+    for phase in PHASES:
+        if not spec.commands.get(phase):
+            continue
+        lines.append(f"printf '[Container] Entering phase %s\\n' {phase.upper()}")
+        attempts = [
+            f"  run {shlex.quote(command)} || {{ printf '%s %s %s\\n' {phase} $? {shlex.quote(one_line(command))}"
+            ' >> "$outcome"; failed=1; break; }'
+            for command in spec.commands[phase]
+        ]
+        lines += ["while :; do", *attempts, f'  echo {phase} >> "$outcome"; break', "done"]
+        if phase in ("install", "pre_build"):
+            lines.append('[ "$failed" = 0 ] || exit 1')
+    lines.append('exit "$failed"')
+    return "\n".join(lines) + "\n"
+
+
+def one_line(command: str) -> str:
+    """Return a command as one line of the outcome."""
+    return " ".join(command.split())
