@@ -49,12 +49,12 @@ demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: forecast
-forecast: $(READY) ## after `make up` and `make demo`: run the forecast workflow, show tomorrow's send plan; INPUT='{...}'
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)')
+forecast: $(READY) ## run the forecast workflow, show tomorrow's send plan; without a model that runs, the demo first; INPUT='{...}'
+	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: lift
-lift: $(READY) ## the lift of best-hour sends over the control group so far, with its interval
-	@$(BIN)/python -m demo.lift --home $(REGION)
+lift: $(READY) ## the lift of best-hour sends over the control arms so far; without a stack, an experiment whose lift is known
+	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it

@@ -1,11 +1,5 @@
 """``python -m demo``."""
 
-import sys
-from pathlib import Path
-
-# The library that the images share is not installed: the containers' folder is put on the path, as in the images.
-sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
-
 from demo.cli import main
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -14,17 +14,26 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from demo.errors import DemoError
 from demo.run import Options, run_demo
 from demo.simulator import World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 exactly when the execution succeeded."""
-    options = _options(_parser().parse_args(arguments))
-    signal.signal(signal.SIGTERM, _interrupt)  # so that what was started is also ended then
+    options = options_of(arguments)
+    return interruptible(lambda console: run_demo(options, console))
+
+
+def interruptible(work: Callable[[Console], int]) -> int:
+    """Do something that ends what it has started also when it is interrupted; return its exit status, 130 then."""
+    signal.signal(signal.SIGTERM, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
-        return run_demo(options, console)
+        return work(console)
+    except DemoError as error:
+        console.print(f"FAILED\n{error}", markup=False)
+        return 1
     except KeyboardInterrupt:
         console.print("Interrupted: everything that was started has been stopped.")
         return 130
@@ -57,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(parsed: argparse.Namespace) -> Options:
+def options_of(arguments: Sequence[str] | None) -> Options:
+    """Read the demo's options; ends the program where they are wrong."""
+    parsed = _parser().parse_args(arguments)
     return Options(
         events=parsed.events,
         world=World(users=parsed.users, days=parsed.days, end=parsed.end, seed=parsed.seed),

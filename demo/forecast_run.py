@@ -1,10 +1,12 @@
-"""``python -m demo.forecast_run``: run the forecast workflow in the local region and show tomorrow's send plan."""
+"""``python -m demo.forecast_run``: run the forecast workflow and show tomorrow's send plan.
+
+Where no model is in production, the demo makes one first. Options that are not listed here are the demo's.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,57 +16,34 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
+from demo.cli import interruptible, options_of
 from demo.errors import DemoError
+from demo.lift import show_lift
+from demo.production import ensure_production
 from demo.region import region
-from demo.stack import default_name
 
 _POLL_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the workflow once; return 0 exactly when it succeeded."""
-    parser = argparse.ArgumentParser(prog="python -m demo.forecast_run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo.forecast_run", description=__doc__, allow_abbrev=False)
     parser.add_argument("--home", type=Path, default=Path("build/localaws"), help="of the region (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("build/demo"), help="for logs (%(default)s)")
-    parser.add_argument("--stack-name", help="default: the one in samconfig.toml")
-    parser.add_argument("--input", default="{}", help="execution input, JSON (default: none)")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    try:
-        with region(options.home, options.output, keep=True):
-            outputs = stack_outputs(options.stack_name or default_name())
-            show_plan(console, run(outputs["ForecastStateMachineArn"], json.loads(options.input)))
-    except DemoError as error:
-        console.print(f"FAILED\n{error}")
-        return 1
-    return 0
+    parser.add_argument("--input", type=json.loads, default={}, help="execution input, JSON (default: none)")
+    own, others = parser.parse_known_args(arguments)
+    options = options_of([*others, "--home", str(own.home)])
+
+    def work(console: Console) -> int:
+        with region(options.home, options.output / "logs", keep=options.keep):
+            outputs = ensure_production(options, console)
+            show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], own.input))
+        return 0
+
+    return interruptible(work)
 
 
-def stack_outputs(name: str) -> dict[str, str]:
-    """Read the outputs of the deployed stack.
-
-    Raises
-    ------
-    DemoError
-        It is not deployed, or without the forecast workflow.
-    """
-    cloudformation = boto3.client("cloudformation")
-    try:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except cloudformation.exceptions.ClientError as error:
-        raise DemoError(
-            f"There is no stack {name} in this region.", str(error), "Run `make up`, then `make demo`, then again."
-        ) from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
-    if "ForecastStateMachineArn" not in outputs:
-        raise DemoError(
-            f"The stack {name} has no forecast workflow.", f"Its outputs: {', '.join(outputs)}.", "Deploy it again."
-        )
-    return outputs
-
-
-def run(state_machine_arn: str, execution_input: dict[str, Any]) -> dict[str, Any]:
-    """Run the workflow to its end and return its output.
+def run_forecast(state_machine_arn: str, execution_input: dict[str, Any]) -> dict[str, Any]:
+    """Run the workflow to its end and return its output; stop it if the caller is interrupted.
 
     Raises
     ------
@@ -72,14 +51,18 @@ def run(state_machine_arn: str, execution_input: dict[str, Any]) -> dict[str, An
         It failed; the cause is its own.
     """
     sfn = boto3.client("stepfunctions")
-    started = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))
-    while (found := sfn.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
-        time.sleep(_POLL_SECONDS)
+    arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
+    try:
+        while (found := sfn.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")
+        raise
     if found["status"] != "SUCCEEDED":
         raise DemoError(
             f"The forecast workflow ended as {found['status']}: {found.get('error', '')}",
             found.get("cause", ""),
-            f"The history of {started['executionArn']} holds every state.",
+            f"The history of {arn} holds every state.",
         )
     output: dict[str, Any] = json.loads(found["output"])
     return output
@@ -89,7 +72,7 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     """Print a few sends and the totals."""
     report = output["planned"]["report"]
     sends = report["sends"]
-    console.print(f"Send plan of {output['run']['ForecastDate']} (the users' local date)\n")
+    console.print(f"\nSend plan of {output['run']['ForecastDate']} (the users' local date)\n")
     table = Table(box=None)
     for name in ("user", "send at, UTC", "their clock", "chance", "arm", "source"):
         table.add_column(name)
@@ -115,25 +98,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     console.print(f"Without a send: {sends['barred']:,} barred by the rules, {sends['no_room']:,} for want of room")
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
-    show_lift(console, output)
-
-
-def show_lift(console: Console, output: dict[str, Any]) -> None:
-    """Print what is known of the lift."""
-    found = output["lift"]["Lifts"]
-    if not found:
-        console.print("Lift: no sends yet whose time is over.")
-    for lift in found:
-        against = f"Lift over {lift['control']}"
-        if lift["relative"] is None:
-            console.print(f"{against}: {lift['verdict']}. {lift['reason']}")
-        else:
-            console.print(
-                f"{against}: {lift['relative']:+.1%} (95 % interval {lift['relative_low']:+.1%} to "
-                f"{lift['relative_high']:+.1%}): {lift['verdict']}"
-            )
+    show_lift(console, output["lift"]["Lifts"])
 
 
 if __name__ == "__main__":
-    sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
     raise SystemExit(main())

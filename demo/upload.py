@@ -66,6 +66,12 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     return len(files)
 
 
+def put_files(s3: S3Client, bucket: str, files: Mapping[str, bytes]) -> None:
+    """Add files, such as those of a day that is over, to the events of the bucket."""
+    for key, content in files.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+
 def partition_files(events: pa.Table) -> Iterator[tuple[str, bytes]]:
     """Cut events into Parquet files by UTC date: pairs of key and content, in order of date.
 

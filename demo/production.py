@@ -1,0 +1,68 @@
+"""A deployed stack with a model in production: the one that is there, or one that the demo makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+
+from demo import stack
+from demo.errors import DemoError
+from demo.run import Options, run_demo
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def ensure_production(options: Options, console: Console) -> dict[str, str]:
+    """Return the outputs of the stack in this region; without one, or without its endpoint, run the demo first.
+
+    Raises
+    ------
+    DemoError
+        The demo did not bring a model into production.
+    """
+    name = options.stack_name or stack.default_name()
+    outputs = deployed(name)
+    if outputs is not None and _endpoint_exists(outputs["EndpointName"]):
+        return outputs
+    console.print("No model is in production here: first `make demo`.")
+    if run_demo(options, console) == 0 and (outputs := deployed(name)) is not None:
+        return outputs
+    raise DemoError(
+        "There is no model to forecast with.", "The demo did not succeed; it says why above.", "Mend that, start again."
+    )
+
+
+def deployed(name: str) -> dict[str, str] | None:
+    """Return the outputs of a stack; None where it is not deployed.
+
+    Raises
+    ------
+    DemoError
+        It is deployed, but without the forecast workflow.
+    """
+    cloudformation = boto3.client("cloudformation")
+    try:
+        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+    if "ForecastStateMachineArn" not in outputs:
+        raise DemoError(
+            f"The stack {name} has no forecast workflow.", f"Its outputs: {', '.join(outputs)}.", "Deploy it again."
+        )
+    return outputs
+
+
+def _endpoint_exists(name: str) -> bool:
+    try:
+        boto3.client("sagemaker").describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if "Could not find" in str(error):
+            return False
+        raise
+    return True
