@@ -1,4 +1,7 @@
-"""The forecast workflow's own steps, without Athena and the batch transform: time and memory by the number of users."""
+"""The forecast workflow's jobs, from recent histories to tables and messages: time and memory by the number of users.
+
+What runs is what the images run. The source SQL before them is measured with the preprocessing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.pipeline import Figure
+from benchmarks.random_model import write_model
+from benchmarks.transform import serving, transform
+from visitcast.dataset import select_users
+from visitcast.histories import read_blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = (100_000, 1_000_000)
 MEAN_DAYS = 20
 USERS_PER_FILE = 20_000
+UNITS = 96
 _DATE = np.datetime64("2026-11-24")
+_AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _CAMPAIGN: dict[str, Any] = {
     "Name": "daily",
     "SendWindow": {"From": 0, "Until": 24},
@@ -35,24 +45,59 @@ _CAMPAIGN: dict[str, Any] = {
 
 
 def run_forecast(sizes: tuple[int, ...] = USERS) -> list[Figure]:
-    """Run both processing jobs at each size; the answers between them are made up, but whole and of the right form."""
+    """Run the two processing jobs and the batch transform between them at each size, one after the other."""
     figures = []
     for users in sizes:
         with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
             opt_ml = Path(folder)
-            make_histories(opt_ml / "processing" / "input" / "histories", users)
+            given, output = opt_ml / "processing" / "input", opt_ml / "processing" / "output"
+            make_histories(given / "histories", users)
             for name in ("known", "audience", "reference", "outcomes", "answers"):
-                (opt_ml / "processing" / "input" / name).mkdir()
-            subject = f"forecast jobs, {users:,} users"
-            figures += measured(subject, "requests", opt_ml)
-            output, given = opt_ml / "processing" / "output", opt_ml / "processing" / "input"
+                (given / name).mkdir()
+            some = Path(sorted((given / "histories").iterdir())[0])
+            write_model(opt_ml / "model", select_users(next(read_blocks([some], _AS_OF)), slice(0, 200)), UNITS)
+            subject = f"forecast, {users:,} users"
+            steps = [measured_job(subject, "requests", opt_ml)]
             (output / "users").rename(given / "users")
-            make_answers(output / "requests", given / "answers")
-            figures += measured(subject, "plan", opt_ml)
+            steps.append(measured_transform(subject, opt_ml))
+            steps.append(measured_job(subject, "plan", opt_ml))
+            seconds, gigabytes = (sum(step[0].value for step in steps), max(step[1].value for step in steps))
+            figures += [figure for step in steps for figure in step]
+            figures += [
+                Figure(subject, "whole: time", seconds, "s"),
+                Figure(subject, "whole: peak memory", gigabytes, "GB"),
+                *(_size(subject, folder, users) for folder in (output / "requests", output / "forecasts")),
+            ]
     return figures
 
 
-def measured(subject: str, job: str, opt_ml: Path) -> list[Figure]:
+def _size(subject: str, folder: Path, users: int) -> Figure:
+    total = sum(file.stat().st_size for file in folder.iterdir())
+    return Figure(subject, f"{folder.name}: bytes a user", total / users, "B")
+
+
+def measured_transform(subject: str, opt_ml: Path) -> list[Figure]:
+    """Send the request files through the serving image's process, on one machine."""
+    requests = opt_ml / "processing" / "output" / "requests"
+    with serving(opt_ml) as (port, process):
+        start = time.monotonic()
+        transform(port, requests, opt_ml / "processing" / "input" / "answers")
+        seconds = time.monotonic() - start
+        peak = peak_bytes(process)
+    return [
+        Figure(subject, "transform: time", seconds, "s"),
+        Figure(subject, "transform: peak memory", peak / 1e9, "GB"),
+    ]
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    """Read the kernel's high-water mark of a process's memory."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def measured_job(subject: str, job: str, opt_ml: Path) -> list[Figure]:
     """Run a job as its image does; take time and peak memory.
 
     Raises
@@ -65,7 +110,7 @@ def measured(subject: str, job: str, opt_ml: Path) -> list[Figure]:
         "PYTHONPATH": str(ROOT / "containers"),
         "OPT_ML_DIR": str(opt_ml),
         "VISITCAST_FORECAST_DATE": str(_DATE),
-        "VISITCAST_AS_OF": "2026-11-23T12:00:00Z",
+        "VISITCAST_AS_OF": f"{_AS_OF:%Y-%m-%dT%H:%M:%SZ}",
         "VISITCAST_CAMPAIGN": json.dumps(_CAMPAIGN),
         "VISITCAST_USERS_PER_FILE": "5000",
         "VISITCAST_ENVIRONMENT": "bench",
@@ -120,23 +165,3 @@ def histories(rng: np.random.Generator, first: int, days: Any) -> pa.Table:
     }
     lists: dict[str, Any] = {name: pa.ListArray.from_arrays(offsets, values) for name, values in columns.items()}
     return pa.table({"user_id": pa.array([f"user-{first + n:08d}" for n in range(len(days))]), **lists})
-
-
-def make_answers(requests: Path, answers: Path) -> None:
-    """Answer every request line; the chances gather around each user's last first-visit hour."""
-    for file in sorted(requests.iterdir()):
-        with file.open(encoding="utf-8") as lines, (answers / f"{file.name}.out").open("w", encoding="utf-8") as out:
-            for line in lines:
-                user = line[12 : line.index('"', 12)]
-                hour = int(line.rsplit('"first_visit_hour":', 1)[1].split(",", 1)[0])
-                out.write(f'{{"user_id":"{user}","date":"{_DATE}",{_CURVES[hour]}}}\n')
-
-
-def _curve(hour: int) -> str:
-    away = np.abs((np.arange(24) - hour + 12) % 24 - 12)
-    chance = np.exp(-0.5 * (away / 2.0) ** 2) + 0.01
-    first = (chance / chance.sum()).round(6).tolist()
-    return f'"first_visit_hour":{json.dumps(first)},"visit_hour":{json.dumps((0.6 * chance).round(6).tolist())}'
-
-
-_CURVES = [_curve(hour) for hour in range(24)]

@@ -49,7 +49,7 @@ def measure_lift(
     DemoError
         The query or the function failed.
     """
-    location = _run_query(_sql(outputs["DatabaseName"], until, days, hours), outputs["WorkGroupName"])
+    location = _run_query(lift_sql(outputs["DatabaseName"], until, days, hours), outputs["WorkGroupName"])
     payload = {"OutputLocation": location, "ResponseHours": hours, "WantedRelativeLift": wanted}
     answer = boto3.client("lambda").invoke(
         FunctionName=outputs["MeasureLiftFunctionName"], Payload=json.dumps(payload).encode()
@@ -61,7 +61,8 @@ def measure_lift(
     return lifts
 
 
-def _sql(database: str, until: date, days: int, hours: int) -> str:
+def lift_sql(database: str, until: date, days: int, hours: int) -> str:
+    """Fill dates into the query that takes the sums of each arm."""
     starts = until - timedelta(days=days)
     return Template(_QUERY.read_text(encoding="utf-8")).substitute(
         database=database,

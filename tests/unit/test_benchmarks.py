@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
     ("name", "figures"),
     [
         pytest.param("preprocessing", {"largest difference", "visitcast against pandas"}, id="preprocessing"),
+        pytest.param(
+            "forecast", {"requests: time", "transform: time", "plan: peak memory", "whole: time"}, id="forecast"
+        ),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
     ],
 )
