@@ -95,6 +95,7 @@ def assemble(settings: Settings) -> Any:
     from localaws.calls.requests import CallRecorder
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
+    from localaws.lambda_runtime.function_urls import FunctionUrls
     from localaws.patches import apply_all, requests
 
     apply_all(requests.patches())
@@ -103,7 +104,7 @@ def assemble(settings: Settings) -> Any:
     application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
-        application,
+        FunctionUrls(application, services.invocation_of_url),
         {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
     )
 

@@ -146,6 +146,20 @@ def _delete_invoke_config(request: Request, physical_id: str) -> None:
     request.call("lambda", "delete_function_event_invoke_config", **request.pick("FunctionName"))
 
 
+def _create_url(request: Request) -> Handled:
+    answer = request.call(
+        "lambda",
+        "create_function_url_config",
+        FunctionName=request.properties["TargetFunctionArn"],
+        **request.pick("AuthType", "Cors", "InvokeMode"),
+    )
+    return Handled(answer["FunctionArn"], {"FunctionUrl": answer["FunctionUrl"], "FunctionArn": answer["FunctionArn"]})
+
+
+def _delete_url(request: Request, physical_id: str) -> None:
+    request.call("lambda", "delete_function_url_config", FunctionName=physical_id)
+
+
 TYPES = (
     ResourceType(
         "AWS::Lambda::Function",
@@ -163,6 +177,7 @@ TYPES = (
         _update_alias,
         replaced_by=frozenset({"FunctionName", "Name"}),
     ),
+    ResourceType("AWS::Lambda::Url", _create_url, _delete_url),
     ResourceType("AWS::Lambda::Permission", _create_permission, _delete_permission),
     ResourceType(
         "AWS::Lambda::EventInvokeConfig",
