@@ -10,7 +10,9 @@ import asl_lint
 import pytest
 
 TEXT = (asl_lint.ROOT / "statemachine/train.asl.json").read_text(encoding="utf-8")
-DEFINITION: dict[str, Any] = json.loads(asl_lint.SUBSTITUTION.sub(lambda m: asl_lint.sample_value(m.group(1)), TEXT))
+DEFINITION: dict[str, Any] = json.loads(
+    asl_lint.SUBSTITUTION.sub(lambda match: asl_lint.sample_value(match.group(1), {}), TEXT)
+)
 
 
 def broken(state: str, **changes: Any) -> dict[str, Any]:
