@@ -68,7 +68,7 @@ class Fleet:
             raise UnknownVariantError(target)
         weights = [variant.weight for variant in self.variants]
         # Not for secrets: traffic is split at random by weight, as SageMaker does.
-        return random.choices(self.variants, weights if any(weights) else None)[0]  # noqa: S311
+        return random.choices(self.variants, weights if any(weights) else None)[0]  # nosec B311 # spreads requests, keeps no secret
 
 
 class EndpointHost:
