@@ -17,11 +17,17 @@ Context = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Permission:
-    """One Allow of one action on one resource pattern, as written in a policy."""
+    """One action on one resource pattern, as written in a statement of a policy.
+
+    `place` is the pattern's position in the statement: what a permission is called in every deployment of a template,
+    while the pattern itself holds names that each deployment makes up.
+    """
 
     action: str
     resource: str
     condition: Mapping[str, Mapping[str, Any]]
+    statement: str = ""
+    place: int = 0
 
     def covers(self, action: str, resource: str, context: Context) -> bool:
         """Tell whether a call falls under this permission."""
@@ -74,8 +80,8 @@ def expand(statement: Mapping[str, Any]) -> Iterator[Permission]:
     if unsupported := {"NotAction", "NotResource"} & statement.keys():
         raise ValueError(f"{unsupported.pop()} is not supported: name the actions and resources that are meant.")
     for action in _listed(statement["Action"]):
-        for resource in _listed(statement["Resource"]):
-            yield Permission(action, resource, statement.get("Condition", {}))
+        for place, resource in enumerate(_listed(statement["Resource"])):
+            yield Permission(action, resource, statement.get("Condition", {}), statement.get("Sid", ""), place)
 
 
 def meets(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:

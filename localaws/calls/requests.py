@@ -57,7 +57,10 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
     """Return what a request needs; `service` is the one it is signed for."""
     path = unquote(environ.get("PATH_INFO", ""))
     if service == "s3":
-        return list(storage.of_request(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), environ))
+        words = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        if environ["REQUEST_METHOD"] == "POST" and "delete" in words:
+            return list(storage.of_batch_deletion(path, _body(environ)))
+        return list(storage.of_request(environ["REQUEST_METHOD"], path, words, environ))
     arn = f"arn:aws:{service}:{region}:{account}:"
     if service == "lambda" and path.endswith("/invocations"):
         function = path.split("/functions/")[1].removesuffix("/invocations")
@@ -72,14 +75,20 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
 
 def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
     """Return the operation and the parameters of a request in one of the protocols with a body."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
+    body = _body(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return target.rpartition(".")[2], json.loads(body or b"{}")
     if named := re.search(r"/operation/(\w+)$", environ.get("PATH_INFO", "")):  # RPC v2
         return named.group(1), _cbor(body)
     words = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
     return words.get("Action", ""), words
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    """Return the body of a request, which is left there for who answers it."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 def _cbor(body: bytes) -> Parameters:
@@ -190,6 +199,11 @@ def _codebuild(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
         yield Call(f"codebuild:{operation}", f"{arn}project/{name}" if names else NAMELESS)
 
 
+def _kms(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
+    key = str(parameters.get("KeyId", ""))
+    yield Call(f"kms:{operation}", (key if ":" in key else f"{arn}key/{key}") if key else NAMELESS)
+
+
 def _ecr(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     repository = parameters.get("repositoryName")
     yield Call(f"ecr:{operation}", f"{arn}repository/{repository}" if repository else NAMELESS)
@@ -207,5 +221,6 @@ RESOURCES: dict[str, Callable[[str, str, Parameters], Iterator[Call]]] = {
     "dynamodb": _dynamodb,
     "codebuild": _codebuild,
     "ecr": _ecr,
+    "kms": _kms,
 }
 """By service prefix: the calls that an operation with these parameters amounts to."""

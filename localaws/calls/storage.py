@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
+from xml.etree import ElementTree  # nosec B405 # see its use
 
 from localaws.calls.record import Call, active
 
@@ -29,18 +30,19 @@ def calls(action: str, bucket: str, key: str = "") -> Iterator[Call]:
         yield Call("kms:GenerateDataKey" if action in WRITES else "kms:Decrypt", kms_key, context)
 
 
-def of_request(method: str, path: str, query: str, headers: Mapping[str, str]) -> Iterator[Call]:
+def of_request(method: str, path: str, words: Mapping[str, list[str]], headers: Mapping[str, str]) -> Iterator[Call]:
     """Yield what a request to S3 needs.
 
     Parameters
     ----------
     path
         With the bucket in front.
+    words
+        The query, with the words that have no value.
     headers
         By their names in a WSGI environment, of which only the source of a copy matters.
     """
     bucket, _, key = path.strip("/").partition("/")
-    words = parse_qs(query, keep_blank_values=True)
     if not key:
         action = _bucket_action(method, words)
         context = {"s3:prefix": words.get("prefix", [""])[0]} if action == "s3:ListBucket" and method == "GET" else {}
@@ -58,6 +60,15 @@ def of_request(method: str, path: str, query: str, headers: Mapping[str, str]) -
             yield Call("kms:Decrypt", kms_key, {"kms:ViaService": f"s3.{kms_key.split(':')[3]}.amazonaws.com"})
 
 
+def of_batch_deletion(path: str, body: bytes) -> Iterator[Call]:
+    """Yield what DeleteObjects needs: on each object what deleting it alone would need."""
+    bucket = path.strip("/")
+    for item in ElementTree.fromstring(body).iter():  # nosec B314 # only programs of this machine reach the region
+        if item.tag.rpartition("}")[2] == "Object":
+            named = {part.tag.rpartition("}")[2]: part.text or "" for part in item}
+            yield from calls(f"s3:DeleteObject{'Version' if 'VersionId' in named else ''}", bucket, named["Key"])
+
+
 def _bucket_action(method: str, words: Mapping[str, Any]) -> str:
     if "location" in words:
         return "s3:GetBucketLocation"
@@ -65,8 +76,6 @@ def _bucket_action(method: str, words: Mapping[str, Any]) -> str:
         return "s3:ListBucketVersions"
     if "uploads" in words:
         return "s3:ListBucketMultipartUploads"
-    if method == "POST" and "delete" in words:
-        return "s3:DeleteObject"
     return "s3:ListBucket" if method in ("GET", "HEAD") else f"s3:{method.title()}Bucket"
 
 

@@ -9,7 +9,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deployed_stack import PARAMETERS, QUICK, Production, Stack, deploy, local_region, region_environment, stack_outputs
+from deployed_stack import (
+    PARAMETERS,
+    QUICK,
+    STACK_NAME,
+    Production,
+    Stack,
+    delete,
+    deploy,
+    local_region,
+    region_environment,
+    stack_outputs,
+)
+from iam_stack import read_stack
+from judged_roles import require_allowed
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events
@@ -19,7 +32,11 @@ WORLD = World(users=60, days=60, end=date(2026, 10, 31), seed=7)
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack with simulated events in its bucket."""
+    """The stack with simulated events in its bucket.
+
+    When all tests have run it is deleted, and all that its roles did is judged by their policies: in the runs of all
+    tests, with every fault, retry and abort, and in leaving.
+    """
     if name := os.environ.get("VISITCAST_TEST_STACK"):
         yield Stack(stack_outputs(name), os.environ.get("AWS_ENDPOINT_URL", ""), Path())
         return
@@ -32,6 +49,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         events = pa.concat_tables(block.events for block in simulate(WORLD))
         replace_events(found.s3, found.bucket, dict(partition_files(events)), lambda _: None)
         yield found
+        roles = read_stack(STACK_NAME)
+        delete(STACK_NAME)
+        require_allowed(roles, home, STACK_NAME)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -267,27 +267,59 @@ def region_environment(home: Path) -> dict[str, str]:
 
 def deploy(build_folder: Path, stack_name: str = STACK_NAME, **parameters: str) -> dict[str, str]:
     """`sam build` and `sam deploy --config-env local`, with some parameters changed; return the stack's outputs."""
-    sam = [str(Path(sys.executable).parent / "sam")]
+    build(build_folder)
+    changed = {"Environment": "local", "LogRetentionDays": "1", **parameters}
+    sam_deploy(build_folder, "local", changed, "--stack-name", stack_name)
+    return stack_outputs(stack_name)
+
+
+def build(folder: Path) -> None:
+    """`sam build` into a folder."""
+    sam("build", "--config-env", "local", "--build-dir", str(folder))
+
+
+def sam_deploy(
+    build_folder: Path, environment: str, parameters: Mapping[str, str], *arguments: str, succeeds: bool = True
+) -> str:
+    """`sam deploy` what was built, as an environment of samconfig.toml; return what it printed."""
+    # sam looks for its configuration beside the template, which is in the build folder here.
+    config = ["--config-env", environment, "--config-file", str(ROOT / "samconfig.toml")]
+    template = ["--template-file", str(build_folder / "template.yaml")]
+    overrides = [f'{name}="{value}"' for name, value in parameters.items()]  # sam ends a bare value at its first space
+    more = ["--no-confirm-changeset", *arguments, "--parameter-overrides", *overrides]
+    return sam("deploy", *config, *template, *more, succeeds=succeeds)
+
+
+def sam(*arguments: str, succeeds: bool = True) -> str:
+    """Run the real `sam`, which must succeed or must fail; return what it printed."""
+    tools = Path(sys.executable).parent
     environment = {
         **os.environ,
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.2",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
     }
-    # sam looks for its configuration beside the template, which is in the build folder here.
-    config = ["--config-env", "local", "--config-file", str(ROOT / "samconfig.toml")]
-    template = build_folder / "template.yaml"
-    changed = {"Environment": "local", "LogRetentionDays": "1", **parameters}
-    overrides = ["--parameter-overrides", *(f"{name}={value}" for name, value in changed.items())]
-    for arguments in (
-        ["build", *config, "--build-dir", str(build_folder)],
-        ["deploy", *config, "--template-file", str(template), "--stack-name", stack_name, *overrides],
-    ):
-        done = subprocess.run(
-            [*sam, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return stack_outputs(stack_name)
+    done = subprocess.run(
+        [str(tools / "sam"), *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert (done.returncode == 0) == succeeds, printed[-6000:]
+    return printed
+
+
+def delete(stack_name: str) -> None:
+    """Delete a stack and wait until it is gone."""
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.delete_stack(StackName=stack_name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": WITHIN_SECONDS}
+    )
 
 
 def stack_outputs(name: str) -> dict[str, str]:

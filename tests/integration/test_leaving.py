@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import ROOT, deploy, local_region, region_environment
+from deployed_stack import deploy, local_region, region_environment, sam
+from iam_stack import read_stack
+from judged_roles import require_allowed
 
 NAME = "visitcast-leaving"
+VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 
 
 @pytest.fixture
@@ -26,18 +26,11 @@ def region(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "home"
 
 
-def sam(*arguments: str) -> None:
-    command = [str(Path(sys.executable).parent / "sam"), *arguments]
-    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-
-
 def serve_a_model(name: str, stack_name: str) -> None:
     """Make model, config and endpoint as the state machine does: with the stack's tag."""
     sagemaker = boto3.client("sagemaker")
     tags: Any = [{"Key": "visitcast:stack", "Value": stack_name}]
-    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-training:latest"
+    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/training:latest"
     role = "arn:aws:iam::123456789012:role/any"
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer={"Image": image}, Tags=tags)
     sagemaker.create_endpoint_config(
@@ -49,9 +42,9 @@ def serve_a_model(name: str, stack_name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("keep_data", ["yes", "no"])
-def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
-    outputs = deploy(tmp_path / "build", stack_name=NAME, KeepData=keep_data)
+@pytest.mark.parametrize("parameters", [{"KeepData": "yes"}, {"KeepData": "no", **VPC}], ids=["keep", "nothing"])
+def test_nothing_is_left(region: Path, tmp_path: Path, parameters: dict[str, str]) -> None:
+    outputs = deploy(tmp_path / "build", stack_name=NAME, **parameters)
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     bucket = outputs["BucketName"]
     for content in (b"old", b"new"):  # two versions of one object
@@ -64,11 +57,7 @@ def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
 
     resources = boto3.client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
     key = next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::KMS::Key")
-    # The roles are gone afterwards, so their policies are read before.
-    record = region / "calls.jsonl"
-    roles = [r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "RemoveLeftoversFunctionRole"]
-    policies_before = boto3.client("iam").list_role_policies(RoleName=roles[0])["PolicyNames"]
-    assert policies_before
+    roles = read_stack(NAME)  # they are gone afterwards
 
     sam("delete", "--stack-name", NAME, "--region", os.environ["AWS_REGION"], "--no-prompts")
 
@@ -78,7 +67,9 @@ def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
     ]
     buckets = [found["Name"] for found in s3.list_buckets()["Buckets"]]
     state = boto3.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
-    assert (bucket in buckets, state) == ((True, "Enabled") if keep_data == "yes" else (False, "PendingDeletion"))
+    assert (bucket in buckets, state) == (
+        (True, "Enabled") if parameters["KeepData"] == "yes" else (False, "PendingDeletion")
+    )
     left = {
         "functions": boto3.client("lambda").list_functions()["Functions"],
         "roles": boto3.client("iam").list_roles()["Roles"],
@@ -88,5 +79,4 @@ def test_nothing_is_left(region: Path, tmp_path: Path, keep_data: str) -> None:
         "state machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
     }
     assert left == {name: [] for name in left}
-    actions = {json.loads(line)["action"] for line in record.read_text().splitlines()}
-    assert {"sagemaker:DeleteModel", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModelPackage"} <= actions
+    require_allowed(roles, region, f"{NAME}-{parameters['KeepData']}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from iam_check import Call, Role, compare
+from iam_check import compare
 from iam_policy import is_allowed, matches
+from iam_stack import Call, Role
 
 BUCKET = "arn:aws:s3:::b"
 READ = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": f"{BUCKET}/runs/*"}
@@ -70,4 +71,4 @@ def test_a_missing_and_a_superfluous_permission_are_both_found() -> None:
     ]
     verdict = compare([role], calls)
     assert [call.action for call in verdict.denied] == ["s3:PutObject"]
-    assert [permission.action for permission in verdict.unused["JobRole"]] == ["iam:PassRole"]
+    assert [proof.permission.action for proof in verdict.proofs if not proof.origins] == ["iam:PassRole"]
