@@ -68,10 +68,10 @@ def test_running_a_date_again_gives_the_same_table(stack: Stack, published: Exec
     ("fault", "end"),
     [
         pytest.param(
-            {"image": "visitcast-serving", "argv": ["false"]}, "Forecast failed", id="the model does not start"
+            {"image": "serving", "argv": ["false"]}, "Forecast failed", id="the model does not start"
         ),
         pytest.param(
-            {"image": "visitcast-sending", "argv": ["false"], "match": "plan"},
+            {"image": "sending", "argv": ["false"], "match": "plan"},
             "Forecasts not sound",
             id="no plan is made",
         ),

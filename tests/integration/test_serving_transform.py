@@ -18,7 +18,7 @@ from benchmarks.serving import histories, request_of
 from visitcast.dataset import with_target_days
 
 BUCKET = "transform"
-IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-serving:latest"
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/serving:latest"
 ROLE = "arn:aws:iam::123456789012:role/any"
 PATIENCE_SECONDS = 120
 USERS = 50

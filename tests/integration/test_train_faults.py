@@ -152,9 +152,9 @@ PYTHON = ["python", "-c"]
 @pytest.mark.parametrize(
     ("image", "argument", "end"),
     [
-        pytest.param("visitcast-preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("visitcast-training", "train", "Training failed", id="train"),
-        pytest.param("visitcast-training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
+        pytest.param("training", "train", "Training failed", id="train"),
+        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
 def test_job_that_exits_1(stack: Stack, image: str, argument: str, end: str) -> None:
@@ -165,8 +165,8 @@ def test_job_that_exits_1(stack: Stack, image: str, argument: str, end: str) -> 
 @pytest.mark.parametrize(
     ("image", "argument", "end"),
     [
-        pytest.param("visitcast-preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("visitcast-training", "train", "Training failed", id="train"),
+        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
+        pytest.param("training", "train", "Training failed", id="train"),
     ],
 )
 def test_job_that_is_killed(stack: Stack, image: str, argument: str, end: str) -> None:
@@ -177,9 +177,9 @@ def test_job_that_is_killed(stack: Stack, image: str, argument: str, end: str) -
 @pytest.mark.parametrize(
     ("image", "argument", "end"),
     [
-        pytest.param("visitcast-preprocessing", "", "Training failed", id="preprocess"),
-        pytest.param("visitcast-training", "train", "Evaluation failed", id="train"),
-        pytest.param("visitcast-training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocessing", "", "Training failed", id="preprocess"),
+        pytest.param("training", "train", "Evaluation failed", id="train"),
+        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
 def test_job_that_writes_nothing(stack: Stack, image: str, argument: str, end: str) -> None:
@@ -215,7 +215,7 @@ def test_denied_describe_endpoint_creates_nothing(stack: Stack, after: int) -> N
 
 
 def test_endpoint_that_cannot_be_created(stack: Stack) -> None:
-    stack.order_fault(image="visitcast-serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
+    stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK | {"EndpointName": "never-up"})
     ended_in(execution, "Endpoint failed", "Failed")
     stack.sagemaker.delete_endpoint(EndpointName="never-up")
@@ -223,7 +223,7 @@ def test_endpoint_that_cannot_be_created(stack: Stack) -> None:
 
 def test_update_that_rolls_back(stack: Stack, production: Production) -> None:
     config = production.config()
-    stack.order_fault(image="visitcast-serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
+    stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK)
     ended_in(execution, "Endpoint update rolled back", config)
     assert production.config() == config
@@ -241,7 +241,7 @@ def jobs_of(stack: Stack, name: str) -> list[str]:
 
 
 def test_abort_stops_the_job(stack: Stack) -> None:
-    stack.order_fault(image="visitcast-preprocessing", argv=SLEEPS)
+    stack.order_fault(image="preprocessing", argv=SLEEPS)
     arn = stack.start({"PreprocessingJobName": "aborted"})
     wait_for(stack.processes, lambda running: any("aborted" in p["name"] for p in running))
     stack.step_functions.stop_execution(executionArn=arn, error="Operator", cause="changed my mind")
@@ -252,7 +252,7 @@ def test_abort_stops_the_job(stack: Stack) -> None:
 
 
 def test_timeout_stops_the_job(stack: Stack) -> None:
-    stack.order_fault(image="visitcast-preprocessing", argv=SLEEPS)
+    stack.order_fault(image="preprocessing", argv=SLEEPS)
     execution = stack.run({"PreprocessingJobName": "too-slow", "Preprocessing": {"TimeoutSeconds": 2}})
     ended_in(execution, "Step timed out", "TimeoutSeconds")
     assert wait_for(lambda: jobs_of(stack, "too-slow"), lambda status: status == ["Stopped"])

@@ -76,7 +76,7 @@ def test_the_best_hyperparameters_train_the_model(stack: Stack, scaled: Executio
 
 
 def test_a_tuning_job_without_success_ends_the_run_by_name(stack: Stack, production: Production) -> None:
-    stack.order_fault(image="visitcast-training", match="tune-", argv=["python", "-c", "raise SystemExit(1)"], times=2)
+    stack.order_fault(image="training", match="tune-", argv=["python", "-c", "raise SystemExit(1)"], times=2)
     execution = stack.run(SCALED | {"SourceSql": {}, "Preprocessing": {}})
     assert (execution.status, execution.end_state) == ("FAILED", "Tuning failed")
     assert "No training job succeeded" in execution.cause

@@ -12,7 +12,12 @@ from localaws.cloudformation.template import TemplateError, parse, require_valid
 
 TEMPLATE = parse((Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8"))
 DEFAULTS = {name: str(item["Default"]) for name, item in TEMPLATE["Parameters"].items()}
-PROD = {"Environment": "prod", "ImageTag": "2026-11-23"}
+PROD = {"Environment": "prod"}
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+IMAGES = {
+    f"{image}ImageUri": f"{REGISTRY}/team/{image.lower()}:1"
+    for image in ("Preprocessing", "Training", "Serving", "Sending")
+}
 VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 
 
@@ -26,6 +31,10 @@ def judge(parameters: dict[str, str]) -> None:
     [
         pytest.param({}, id="defaults"),
         pytest.param(PROD, id="prod"),
+        pytest.param(IMAGES, id="own images"),
+        pytest.param(
+            IMAGES | {"SendingImageUri": f"{REGISTRY}/team/sending@sha256:{'0' * 64}"}, id="own image by its digest"
+        ),
         pytest.param({"KmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}, id="own key"),
         pytest.param({"KmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}, id="own multi-region key"),
         pytest.param({"ScheduleState": "ENABLED", "AlarmEmail": "a@example.com"}, id="schedule"),
@@ -46,8 +55,12 @@ def test_good_parameters(parameters: dict[str, str]) -> None:
             id="foreign key's ARN",
         ),
         pytest.param({"KmsKeyId": "alias/mine"}, "not an ARN or an alias", id="key alias"),
-        pytest.param({"PreprocessingImageUri": "a/b:c"}, "give both", id="one image of two"),
-        pytest.param(PROD | {"ImageTag": "latest"}, "Give the tag of a build", id="latest in prod"),
+        pytest.param({"ServingImageUri": IMAGES["ServingImageUri"]}, "give all four, or none", id="one image of four"),
+        pytest.param(IMAGES | {"SendingImageUri": "a/b:c"}, "of an ECR registry", id="image of another registry"),
+        pytest.param(
+            IMAGES | {"SendingImageUri": f"{REGISTRY}/team/sending"}, "with its tag or digest", id="image without a tag"
+        ),
+        pytest.param({"Environment": "a--b"}, "Environment", id="environment that no repository may be named after"),
         pytest.param(PROD | {"KeepData": "no"}, "KeepData=yes", id="prod without its data"),
         pytest.param({"ScheduleState": "ENABLED"}, "Give AlarmEmail", id="schedule that nobody hears"),
         pytest.param({"ForecastScheduleState": "ENABLED"}, "Give AlarmEmail", id="forecasts that nobody misses"),

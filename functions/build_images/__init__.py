@@ -1,0 +1,1 @@
+"""Custom resource that has the container images built in the account."""

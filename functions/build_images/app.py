@@ -1,0 +1,163 @@
+"""Custom resource: `sam deploy` alone leads to container images in the account.
+
+The function's bundle holds ``containers/``. Each image's tag is a digest of its content, so that only what the registry
+does not have yet is built, by CodeBuild, all images at once. A build may outlast the 15 minutes of a function: before
+they are over the function invokes itself and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from custom_resource import respond
+
+from build_images import builds, registry
+from build_images.sources import image_tag, source_archive
+
+GIVE_UP_SECONDS = 3480
+"""Two minutes before CloudFormation stops waiting (``ServiceTimeout``, at most an hour)."""
+HAND_OVER_SECONDS = 30
+"""Left of the function's time when it invokes itself."""
+PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 15.0
+
+logger = Logger(service="build_images")
+s3 = boto3.client("s3")
+functions = boto3.client("lambda")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Answer CloudFormation when every image is there.
+
+    Parameters
+    ----------
+    event
+        CloudFormation's request; of ``ResourceProperties``: ``Images`` (a repository's URI for each image to build, or
+        the URI of an image that is brought along), ``Project`` (CodeBuild's, empty when nothing is to be built),
+        ``Bucket`` and ``BaseImage``. The answer's data hold ``<Image>ImageUri``. When the function goes on in another
+        invocation the event has ``Progress`` as well.
+    context
+        Lambda's context object.
+    """
+    physical_id = event.get("PhysicalResourceId", "visitcast-images")
+    data: dict[str, str] = {}
+    try:
+        if event["RequestType"] != "Delete":  # the repositories go with the stack, and with them the images
+            progress = event.get("Progress") or begin(event)
+            if not work(event, progress, context):
+                go_on_later(event, progress, context)
+                return
+            data = {f"{image.title()}ImageUri": uri for image, uri in progress["uris"].items()}
+    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+        logger.exception("images not provided")
+        respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"Images not provided: {error}.")
+        return
+    respond(event, status="SUCCESS", physical_resource_id=physical_id, data=data)
+
+
+def begin(event: dict[str, Any]) -> dict[str, Any]:
+    """Find out what has to be built, and put its sources where CodeBuild takes them from.
+
+    Returns
+    -------
+    dict
+        ``uris`` of all images, which of them are still ``waiting`` to be built, running ``builds`` by image, the
+        ``source``, ``failures`` so far and the time to ``give_up``.
+    """
+    properties = event["ResourceProperties"]
+    images: dict[str, str] = properties["Images"]
+    progress: dict[str, Any] = {"uris": images, "waiting": [], "builds": {}, "failures": []}
+    progress["give_up"] = time.time() + GIVE_UP_SECONDS
+    if not properties["Project"]:
+        _, _, _, region, account, *_ = event["StackId"].split(":")
+        registry.require(images, account, region)
+        return progress
+    containers = containers_folder()
+    tags = {image: image_tag(containers, image, properties["BaseImage"]) for image in images}
+    progress["uris"] = {image: f"{repository}:{tags[image]}" for image, repository in images.items()}
+    progress["waiting"] = [image for image, uri in progress["uris"].items() if not registry.has(uri)]
+    if progress["waiting"]:
+        archive = source_archive(containers)
+        key = f"images/{hashlib.sha256(archive).hexdigest()[:16]}/source.zip"
+        s3.put_object(Bucket=properties["Bucket"], Key=key, Body=archive)
+        progress["source"] = f"{properties['Bucket']}/{key}"
+    logger.info("to be built", extra={"images": progress["waiting"], "tags": tags})
+    return progress
+
+
+def work(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext) -> bool:
+    """Start builds and wait for their end; tell whether all have ended before the function's own time is over.
+
+    Raises
+    ------
+    BuildFailed
+        Some failed; all others have ended too.
+    """
+    pause = PAUSE_SECONDS
+    while progress["waiting"] or progress["builds"]:
+        start_waiting(event, progress)
+        found = builds.look(list(progress["builds"].values()))
+        for image, build_id in list(progress["builds"].items()):
+            build = found[build_id]
+            if build["buildStatus"] == "IN_PROGRESS":
+                continue
+            del progress["builds"][image]
+            if build["buildStatus"] != "SUCCEEDED":
+                progress["failures"].append(builds.failure(image, build))
+                progress["waiting"] = []  # the deployment has failed: nothing more is started
+        if not progress["waiting"] and not progress["builds"]:
+            break
+        if time.time() > progress["give_up"]:
+            late = ", ".join([*progress["builds"], *progress["waiting"]])
+            raise builds.BuildFailed(
+                f"{late} not ready after {GIVE_UP_SECONDS / 60:.0f} minutes. Look at project "
+                f"{event['ResourceProperties']['Project']} in CodeBuild, then deploy again: what the registry has by "
+                "then is not built again"
+            )
+        if context.get_remaining_time_in_millis() < HAND_OVER_SECONDS * 1000:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+    if progress["failures"]:
+        raise builds.BuildFailed("; ".join(progress["failures"]))
+    return True
+
+
+def start_waiting(event: dict[str, Any], progress: dict[str, Any]) -> None:
+    """Start the builds of images that wait, as many as the account lets run."""
+    properties = event["ResourceProperties"]
+    while progress["waiting"]:
+        image = progress["waiting"][0]
+        variables = {"IMAGE": image, "IMAGE_URI": progress["uris"][image]}
+        if properties["BaseImage"]:
+            variables["BASE_IMAGE"] = properties["BaseImage"]
+        token = f"{event['RequestId']}-{image}"
+        build_id = builds.start(properties["Project"], variables, progress["source"], token)
+        if build_id is None:
+            return
+        progress["waiting"].remove(image)
+        progress["builds"][image] = build_id
+
+
+def go_on_later(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext) -> None:
+    """Let another invocation of this function go on."""
+    logger.info("goes on in another invocation", extra={"builds": progress["builds"]})
+    functions.invoke(
+        FunctionName=context.invoked_function_arn,
+        InvocationType="Event",
+        Payload=json.dumps({**event, "Progress": progress}).encode(),
+    )
+
+
+def containers_folder() -> Path:
+    """Find the sources of the images: beside the handlers in the bundle, at the top in a checkout."""
+    here = Path(__file__).parent
+    return next(p for p in (here.parent / "containers", here.parents[1] / "containers") if p.is_dir())
