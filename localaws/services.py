@@ -24,6 +24,7 @@ class Services:
             "awslambda": self._functions,
             "athena": self._athena,
             "codebuild": self._codebuild,
+            "scheduler": self._scheduler,
             "sagemaker": self._sagemaker,
             "sagemakerruntime": self._sagemaker,
             "stepfunctions": self._stepfunctions,
@@ -68,6 +69,11 @@ class Services:
         from localaws.patches import apply_all, codebuild
 
         apply_all(codebuild.patches(self._settings))
+
+    def _scheduler(self) -> None:
+        from localaws.patches import apply_all, scheduler
+
+        apply_all(scheduler.patches())
 
     def _stepfunctions(self) -> None:
         from localaws.patches import apply_all, stepfunctions

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from localaws.patches import Patch, cloudformation, codebuild, lambda_runtime, requests, stepfunctions
+from localaws.patches import Patch, cloudformation, codebuild, lambda_runtime, requests, scheduler, stepfunctions
 from localaws.settings import Settings
 
 SETTINGS = Settings(region="eu-central-1", account_id="123456789012", port=1, home=Path("unused"))
 PATCHES = [
     *requests.patches(),
+    *scheduler.patches(),
     *(patch for service in (cloudformation, codebuild, lambda_runtime, stepfunctions) for patch in service.patches(SETTINGS)),
 ]
 
