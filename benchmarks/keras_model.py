@@ -35,16 +35,14 @@ def build(weights: Weights, target_width: int) -> Any:
     length = keras.Input((1,), dtype="int64")
     target, log_prior = keras.Input((target_width,)), keras.Input((HOURS,))
     states = layers.GRU(weights["gru/recurrent_kernel"].shape[0], return_sequences=True, name="gru")(visit)
-    state = keras.ops.take_along_axis(states, (length - 1)[:, :, None], axis=1)
-    day = keras.ops.expand_dims(target, 1)
+    state = keras.ops.take_along_axis(states, (length - 1)[:, :, None], axis=1)[:, 0]
     hidden = layers.Dense(weights["hidden/bias"].shape[0], activation="relu", name="hidden")(
-        layers.Concatenate()([state, day])
+        layers.Concatenate()([state, target])
     )
-    scores = HourHead(name="hour_head")(hidden, day[..., HOUR_COLUMNS])
+    scores = HourHead(name="hour_head")(hidden, target[:, HOUR_COLUMNS])
     first_hour = layers.Dense(HOURS, name="first_hour")(hidden) + scores[..., 0]
     visited = layers.Dense(HOURS, name="visited")(hidden) + scores[..., 1]
-    outputs = [first_hour[:, 0] + log_prior, visited[:, 0]]
-    model = keras.Model([visit, length, target, log_prior], outputs)
+    model = keras.Model([visit, length, target, log_prior], [first_hour + log_prior, visited])
     for layer in model.layers:
         for variable in layer.trainable_variables:
             variable.assign(weights[f"{layer.name}/{variable.name}"])

@@ -64,6 +64,7 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
     """Fit the model and its peers, and give the paired differences on the test rows."""
     from training import tensorflow_threads, train
     from training.hyperparameters import Hyperparameters
+    from training.shards import Shards
 
     tensorflow_threads.bound()
     parts = split(dataset)
@@ -71,12 +72,13 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
     with TemporaryDirectory() as checkpoints:
-        fitted, _ = train.fit(dataset, parts, pipeline, Hyperparameters(), Path(checkpoints))
+        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
+        fitted, _ = train.fit(dataset, shards, parts, pipeline, Hyperparameters(), Path(checkpoints))
     seconds = time.perf_counter() - started
     answer = forecaster.forecast(fitted, dataset, parts.test, counts)
     model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
 
-    histogram = tuned_histogram.fit(dataset, parts, counts)
+    histogram = tuned_histogram.fit(dataset, parts, counts[parts.validation])
     tuned = per_row(
         dataset,
         parts,

@@ -13,7 +13,7 @@ from visitcast.baselines import tuned_histogram
 from visitcast.dataset import Dataset
 from visitcast.forecasting import bundle
 from visitcast.forecasting.mixture import HISTORY_STARTS, Mixture
-from visitcast.histograms import decayed_histograms
+from visitcast.histograms import histograms_before
 from visitcast.protocol import split
 
 
@@ -36,7 +36,7 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle
     fitted = bundle.Bundle(
         weights=dict(zip(network.weight_names(model), arrays, strict=True)),
         encoding=features.export(pipeline),
-        histogram=tuned_histogram.fit(dataset, parts, decayed_histograms(dataset)),
+        histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),
         first_hour_temperature=1.1,
         visited_temperature=0.9,

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.pipeline import Figure
 from visitcast import features, schema
 from visitcast.dataset import Dataset
-from visitcast.forecasting.rows import Rows, assemble
-from visitcast.forecasting.sequences import CONTEXT, cut
+from visitcast.forecasting.sequences import CONTEXT
 from visitcast.histogram_features import HOUR_BLOCKS
 from visitcast.protocol import eligible_rows
 from visitcast.schema import HOURS
@@ -40,17 +39,19 @@ def measure(quick: bool = False) -> list[Figure]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from training import tensorflow_threads
     from training.hyperparameters import Hyperparameters
+    from training.shards import Shards
 
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
-    rows = assemble(dataset, features.transform(features.fit(dataset, int(dataset.visit_date.max())), dataset))
-    labelled = eligible_rows(dataset)
+    after = int(dataset.visit_date.max()) + 1
+    shards = Shards([lambda: dataset], features.fit(dataset, after), after)
     settings = Hyperparameters()
 
-    ours = our_rate(rows, labelled, settings)
-    article = article_rate(rows, labelled[: ARTICLE_BATCH if quick else ARTICLE_ROWS], settings.units)
+    ours = our_rate(shards, settings)
+    labelled = eligible_rows(dataset)[: ARTICLE_BATCH if quick else ARTICLE_ROWS]
+    article = article_rate(shards.open(0), labelled, settings.units)
     sgemm = sgemm_rate(256 if quick else SGEMM_SIZE)
-    limit = sgemm / gemm_operations(rows.visit.shape[1], rows.target.shape[1], settings.units)
+    limit = sgemm / gemm_operations(shards.visit_width, shards.target_width, settings.units)
     subject = "training"
     return [
         Figure(subject, "labelled visits, this step", ours, "1/s"),
@@ -87,27 +88,24 @@ def made_visit_days(users: int, seed: int = 0) -> Dataset:
     )
 
 
-def our_rate(rows: Rows, labelled: NDArray[np.int64], settings: Any) -> float:
+def our_rate(shards: Any, settings: Any) -> float:
     """Labelled visits per second over a whole epoch, input included, compilation not."""
     from training.feed import feed
     from training.gradient_step import GradientStep
     from training.group import Group
-    from training.packing import pack
 
-    wanted = np.zeros(len(rows.first_hour), dtype=bool)
-    wanted[labelled] = True
-    lanes = pack(cut(rows.offsets, wanted), wanted)
-    step = GradientStep(rows.visit.shape[1], rows.target.shape[1], settings, Group())
-    step.take(next(iter(feed(rows, lanes, settings, 1, Group()))), settings.learning_rate)
+    step = GradientStep(shards.visit_width, shards.target_width, settings, Group())
+    for batch in feed(shards, settings, 1, Group()).take(2):
+        step.take(batch, settings.learning_rate)
 
     def epoch() -> None:
-        for batch in feed(rows, lanes, settings, 2, Group()):
+        for batch in feed(shards, settings, 2, Group()):
             step.take(batch, settings.learning_rate)
 
-    return len(labelled) / best_seconds(epoch, repeats=2)
+    return float(shards.labelled) / best_seconds(epoch, repeats=2)
 
 
-def article_rate(rows: Rows, labelled: NDArray[np.int64], units: int) -> float:
+def article_rate(rows: Any, labelled: NDArray[np.int64], units: int) -> float:
     """Labelled visits per second of ``fit`` on a copied window of ``WINDOW`` visits for every label."""
     import keras
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.hyperparameters import Hyperparameters
-from visitcast.forecasting.rows import Rows
 
 FILE = "checkpoint.npz"
 
@@ -42,17 +41,24 @@ class Checkpoint:
     epochs: list[dict[str, Any]]
 
 
-def fingerprint(
-    hyperparameters: Hyperparameters, rows: Rows, train: NDArray[np.int64], validation: NDArray[np.int64]
-) -> str:
-    """Digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow."""
+def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation: NDArray[np.int64]) -> str:
+    """Digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow.
+
+    Parameters
+    ----------
+    hyperparameters : Hyperparameters
+        Settings.
+    training_rows : str
+        ``Shards.digest``.
+    validation : int64 array [V]
+        Validation rows.
+    """
     settings = {
         name: value for name, value in hyperparameters.as_dict().items() if name not in ("epochs", "max_seconds")
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for array in (rows.offsets, rows.first_hour, rows.hourly_visits, train, validation):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(f"{rows.visit.shape} {rows.target.shape}".encode())
+    digest.update(training_rows.encode())
+    digest.update(np.ascontiguousarray(validation).tobytes())
     return digest.hexdigest()
 
 

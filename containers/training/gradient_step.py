@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import network
+from training.feed import batch_signature
 from training.group import Group
 from training.hyperparameters import Hyperparameters
 from visitcast.forecasting.inference import Weights
@@ -46,29 +47,36 @@ class GradientStep:
         )
         self.optimizer.build(self.model.trainable_variables)
         self.average = [tf.Variable(variable.numpy()) for variable in self.model.trainable_variables]
-        self._compiled_gradient = tf.function(self._gradient, jit_compile=True)
+        # Not by XLA, which on a CPU is slower at the hour head's convolutions; it compiles the GRU's loop.
+        signature = batch_signature(visit_width, target_width, hyperparameters)
+        self._compiled_gradient = tf.function(self._gradient, input_signature=[signature])
         self._compiled_update = tf.function(self._update, jit_compile=True)
 
     def take(self, batch: dict[str, Any], learning_rate: float) -> float:
         """Take one step with a batch of :func:`training.feed.feed`; returns the mean loss (nats) of its wanted rows."""
         self.optimizer.learning_rate.assign(learning_rate)
-        sums = self._compiled_gradient(batch)
+        sums = self.sums(batch)
         if self.group.size > 1:
             sums = tf.constant(self.group.sum(sums.numpy()))
         return float(self._compiled_update(sums))
 
+    def sums(self, batch: dict[str, Any]) -> Any:
+        """Give sums over a batch's wanted rows as one float32 vector: gradient, loss, rows."""
+        if len(batch["wanted"]) == 0:  # oneDNN's convolution of no rows has the shape of its input
+            return tf.zeros(sum(int(np.prod(variable.shape)) for variable in self.model.trainable_variables) + 2)
+        return self._compiled_gradient(batch)
+
     def _gradient(self, batch: dict[str, Any]) -> Any:
-        """Give sums over the wanted rows as one vector: gradient, loss, rows."""
         variables = self.model.trainable_variables
         flags = tf.cast(tf.bitwise.right_shift(batch["hourly_visits"][..., None], tf.range(HOURS)) & 1, tf.float32)
-        inputs = [batch[name] for name in ("visit", "fresh", "target", "log_prior")]
+        inputs = [batch[name] for name in ("visit", "fresh", "wanted", "lane", "target", "log_prior")]
         with tf.GradientTape() as tape:
             first, visited = self.model([*inputs, *batch["masks"]])
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["first_hour"], first)
             losses += VISITED_WEIGHT * tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(flags, visited), axis=-1)
-            loss = tf.reduce_sum(losses * batch["wanted"])
+            loss = tf.reduce_sum(losses)
         gradient = [tf.reshape(part, (-1,)) for part in tape.gradient(loss, variables)]
-        return tf.concat([*gradient, [loss, tf.reduce_sum(batch["wanted"])]], axis=0)
+        return tf.concat([*gradient, [loss, tf.cast(tf.size(losses), tf.float32)]], axis=0)
 
     def _update(self, sums: Any) -> Any:
         variables = self.model.trainable_variables

@@ -24,7 +24,7 @@ class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """
 
     def build(self, hidden_shape: tuple[int, ...], blocks_shape: tuple[int, ...]) -> None:
-        """Make the weights for hidden [B, T, units] and blocks [B, T, blocks * 24]."""
+        """Make the weights for hidden [rows, units] and blocks [rows, blocks * 24]."""
         blocks = blocks_shape[-1] // HOURS
         taps, again = 2 * REACH_FIRST + 1, 2 * REACH_SECOND + 1
         self.around = self.add_weight(name="around", shape=(taps, blocks, FILTERS))
@@ -35,16 +35,14 @@ class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         self.scores = self.add_weight(name="scores", shape=(FILTERS, 2), initializer="zeros")
 
     def call(self, hidden: Any, blocks: Any) -> Any:
-        """Score the hours: float32 [B, T, 24, 2], for the first visit and for any visit."""
+        """Score the hours: float32 [rows, 24, 2], for the first visit and for any visit."""
         ops = keras.ops
-        steps = ops.shape(blocks)[:2]
         # [rows, 24, blocks]: the hours are the convolution's axis.
         hours = ops.transpose(ops.reshape(blocks, (-1, blocks.shape[-1] // HOURS, HOURS)), (0, 2, 1))
-        context = ops.reshape(ops.matmul(hidden, self.context), (-1, 1, FILTERS))
+        context = ops.expand_dims(ops.matmul(hidden, self.context), 1)
         near = ops.relu(ops.conv(_round_the_clock(hours, REACH_FIRST), self.around) + context + self.hour_bias)
         again = ops.conv(_round_the_clock(near, REACH_SECOND), self.again)
-        scores = ops.matmul(ops.relu(again + self.again_bias), self.scores)
-        return ops.reshape(scores, (*steps, HOURS, 2))
+        return ops.matmul(ops.relu(again + self.again_bias), self.scores)
 
 
 def _round_the_clock(hours: Any, reach: int) -> Any:

@@ -16,8 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
+import tensorflow as tf
 
 from training.hour_head import HourHead
 from training.packed_gru import PackedGru
@@ -46,24 +45,29 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     -------
     keras.Model
         Inputs, T steps of B lanes: visit [T, B, F] (of the visit before each target), fresh [T, B, 1] (1 where a
-        sequence begins, else 0), target [T, B, G], log_prior [T, B, 24] and the masks [1, B, width] of
-        :func:`mask_widths`. Outputs: logits of the first-visit hour and of the visited hours, both [T, B, 24].
+        sequence begins, else 0), wanted [W] (places among the T * B steps, of those to forecast) and their lane [W],
+        target [W, G], log_prior [W, 24] and the masks [1, B, width] of :func:`mask_widths`. Outputs: logits of the
+        first-visit hour and of the visited hours, both [W, 24].
     """
     layers = keras.layers
     visit = keras.Input((None, visit_width), name="visit")
     fresh = keras.Input((None, 1), name="fresh")
-    target = keras.Input((None, target_width), name="target")
-    log_prior = keras.Input((None, HOURS), name="log_prior")
+    wanted, lane = keras.Input((), dtype="int32", name="wanted"), keras.Input((), dtype="int32", name="lane")
+    target = keras.Input((target_width,), name="target")
+    log_prior = keras.Input((HOURS,), name="log_prior")
     masks = [keras.Input((None, width)) for width in mask_widths(visit_width, units)]
 
-    state = PackedGru(units, name="gru")(visit * masks[0], fresh)
-    joined = layers.Concatenate()([state * masks[1], target])
-    hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * masks[2]
-    scores = HourHead(name="hour_head")(hidden, target[..., HOUR_COLUMNS])
+    # Steps that only warm the state up go no further: behind the GRU lies most of the work.
+    states = PackedGru(units, name="gru")(visit * masks[0], fresh) * masks[1]
+    state = keras.ops.take(keras.ops.reshape(states, (-1, units)), wanted, axis=0)
+    joined = layers.Concatenate()([state, target])
+    hidden_mask = keras.ops.take(masks[2][0], lane, axis=0)
+    hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * hidden_mask
+    scores = HourHead(name="hour_head")(hidden, target[:, HOUR_COLUMNS])
     correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
     visited = layers.Dense(HOURS, name="visited")(hidden)
     logits = [correction + log_prior + scores[..., 0], visited + scores[..., 1]]
-    return keras.Model([visit, fresh, target, log_prior, *masks], logits, name="visit_hours")
+    return keras.Model([visit, fresh, wanted, lane, target, log_prior, *masks], logits, name="visit_hours")
 
 
 def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
@@ -71,15 +75,23 @@ def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
     return visit_width, units, HIDDEN_UNITS
 
 
-def dropout_masks(
-    rng: np.random.Generator, lanes: int, widths: tuple[int, ...], dropout: float
-) -> list[NDArray[np.float32]]:
-    """Draw inverted dropout masks, float32 [1, lanes, width] each: 0, or ``1 / (1 - dropout)``."""
+def dropout_masks(seed: Any, lanes: int, widths: tuple[int, ...], dropout: float) -> Any:
+    """Draw inverted dropout masks, float32 [1, lanes, width] each: 0, or ``1 / (1 - dropout)``.
+
+    Parameters
+    ----------
+    seed : int32 tensor [2]
+        The same seed gives the same masks.
+    lanes : int
+        Each lane has masks of its own, which hold for all its steps.
+    widths : tuple of int
+        As :func:`mask_widths` gives them.
+    dropout : float
+        Share of zeros.
+    """
     keep = 1 - dropout
-    return [
-        (rng.random((1, lanes, width), dtype=np.float32) < keep).astype(np.float32) / np.float32(keep)
-        for width in widths
-    ]
+    drawn = tf.random.stateless_uniform((1, lanes, sum(widths)), seed)
+    return tf.split(tf.cast(drawn < keep, tf.float32) / keep, widths, axis=2)
 
 
 def weight_names(model: Any) -> list[str]:

@@ -46,8 +46,14 @@ class PackedGru(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
 
     def call(self, visit: Any, fresh: Any) -> Any:
         """Give the states [T, B, units] after visits [T, B, F]; ``fresh`` [T, B, 1] is 1 where a sequence begins."""
-        inputs = tf.matmul(visit, self.kernel) + self.bias[0]
-        return _recur(inputs, 1 - fresh, tf.convert_to_tensor(self.recurrent_kernel), self.bias[1])
+        weights = (tf.convert_to_tensor(weight) for weight in (self.kernel, self.recurrent_kernel, self.bias))
+        return _states(visit, fresh, *weights)
+
+
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def _states(visit: Any, fresh: Any, kernel: Any, recurrent_kernel: Any, bias: Any) -> Any:
+    # XLA fuses a step's small operations, which are most of the loop's time.
+    return _recur(tf.matmul(visit, kernel) + bias[0], 1 - fresh, recurrent_kernel, bias[1])
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

@@ -18,13 +18,14 @@ import tensorflow as tf
 
 from training import calibration, folds, group, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
+from training.shards import Shards, readers
+from training.validation import validation_of
 from visitcast import features, paths
 from visitcast.baselines import score_baselines, tuned_histogram
 from visitcast.contract import progress, whole_folder
 from visitcast.dataset import Dataset, hour_flags, position_in_history, read
 from visitcast.forecasting import bundle, forecaster, inference, mixture
-from visitcast.forecasting.rows import assemble
-from visitcast.histograms import decayed_histograms
+from visitcast.histograms import decayed_histograms, histograms_before
 from visitcast.manifest import read_manifest
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
 from visitcast.protocol import Split, require_enough_rows, split
@@ -52,11 +53,13 @@ def train(instances: group.Group) -> None:
     # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
     pipeline = features.fit(dataset, parts.validation_starts) if hyperparameters.fold else bundle.read_pipeline(folder)
 
+    shards = Shards(readers(folder), pipeline, parts.validation_starts)
     if not instances.leads:
-        follow(dataset, parts, pipeline, hyperparameters, instances)
+        trainer.fit(shards, None, hyperparameters, paths.checkpoints(), instances)
+        progress(1.0, "the first instance writes the model")
         return
     with whole_folder(paths.model()) as model_folder:
-        fitted, epochs = fit(dataset, parts, pipeline, hyperparameters, paths.checkpoints(), instances)
+        fitted, epochs = fit(dataset, shards, parts, pipeline, hyperparameters, paths.checkpoints(), instances)
         fitted.metadata["dataset"] = asdict(manifest)
         fitted.metadata["learning_curve"] = [asdict(epoch) for epoch in epochs]  # for the evaluation's report
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -73,21 +76,9 @@ def read_hyperparameters(file: Path) -> Hyperparameters:
     return parse(json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
 
 
-def follow(
-    dataset: Dataset,
-    parts: Split,
-    pipeline: features.FeaturePipeline,
-    hyperparameters: Hyperparameters,
-    instances: group.Group,
-) -> None:
-    """Take part in the gradient steps of an instance that is not the first, and write nothing."""
-    rows = assemble(dataset, features.transform(pipeline, dataset))
-    trainer.fit(rows, parts.train, parts.validation, hyperparameters, paths.checkpoints(), instances)
-    progress(1.0, "the first instance writes the model")
-
-
 def fit(
     dataset: Dataset,
+    shards: Shards,
     parts: Split,
     pipeline: features.FeaturePipeline,
     hyperparameters: Hyperparameters,
@@ -100,6 +91,8 @@ def fit(
     ----------
     dataset : Dataset
         Visit days.
+    shards : Shards
+        The same, as the network reads them.
     parts : Split
         Training and validation rows.
     pipeline : FeaturePipeline
@@ -112,18 +105,17 @@ def fit(
         Instances that train together. Default: this one alone.
     """
     started = time.monotonic()
-    counts = decayed_histograms(dataset)
+    validation, encoding = parts.validation, features.export(pipeline)
     progress(0.0, "tuning the histogram")
+    counts = histograms_before(dataset, validation)
     histogram = tuned_histogram.fit(dataset, parts, counts)
-    rows = assemble(dataset, features.transform(pipeline, dataset, counts))
-    validation = parts.validation
-    histogram_first = tuned_histogram.predict(histogram, dataset.visit_date[validation], counts[validation])
-    histogram_visited = tuned_histogram.visit_hours(histogram, counts[validation])
-    del counts  # 768 bytes a visit day that the network does not need
+    histogram_first = tuned_histogram.predict(histogram, dataset.visit_date[validation], counts)
+    histogram_visited = tuned_histogram.visit_hours(histogram, counts)
+    judge = validation_of(encoding, dataset, validation, counts)
 
-    network = trainer.fit(rows, parts.train, validation, hyperparameters, checkpoints, instances)
+    network = trainer.fit(shards, judge, hyperparameters, checkpoints, instances)
 
-    logits = inference.logits(network.weights, rows, validation)
+    logits = judge.logits(network.weights)
     hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
     history = position_in_history(dataset)[validation]
     temperatures = (
@@ -150,7 +142,7 @@ def fit(
         "labelled_visits_per_second": round(network.labelled_visits_per_second),
         "seconds": round(time.monotonic() - started, 1),
     }
-    fitted = bundle.Bundle(network.weights, features.export(pipeline), histogram, weights, *temperatures, metadata)
+    fitted = bundle.Bundle(network.weights, encoding, histogram, weights, *temperatures, metadata)
     return fitted, network.epochs
 
 

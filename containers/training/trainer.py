@@ -10,19 +10,16 @@ from typing import Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from training import checkpoint
 from training.feed import feed, steps_per_epoch
 from training.gradient_step import GradientStep
 from training.group import Group
 from training.hyperparameters import Hyperparameters
-from training.packing import pack
+from training.shards import Shards
+from training.validation import Validation
 from visitcast.contract import progress
 from visitcast.forecasting import inference
-from visitcast.forecasting.rows import Rows
-from visitcast.forecasting.sequences import cut
-from visitcast.metrics import log_losses
 
 WARM_UP_STEPS: Final = 50
 SMALLEST_GAIN: Final = 1e-4
@@ -59,9 +56,8 @@ class Fit:
 
 
 def fit(
-    rows: Rows,
-    train: NDArray[np.int64],
-    validation: NDArray[np.int64],
+    shards: Shards,
+    validation: Validation | None,
     hyperparameters: Hyperparameters,
     checkpoints: Path,
     group: Group | None = None,
@@ -70,24 +66,25 @@ def fit(
 
     Parameters
     ----------
-    rows : Rows
-        Visit days.
-    train, validation : int64 arrays
-        Row numbers.
+    shards : Shards
+        Training rows.
+    validation : Validation or None
+        Validation rows; only the first instance needs them.
     hyperparameters : Hyperparameters
         Settings; the batch is that of one instance.
     checkpoints : Path
-        Folder of checkpoints; training resumes from the latest that fits these settings and rows.
+        Folder of checkpoints; training resumes from the latest that fits these settings and data.
     group : Group, optional
-        Instances that train together, all with the same rows and settings. The first validates, decides and writes
+        Instances that train together, all with the same data and settings. The first validates, decides and writes
         checkpoints; the result of the others is of no use. Default: this instance alone.
     """
     group = group or Group()
     keras.utils.set_random_seed(hyperparameters.seed)
-    step = GradientStep(rows.visit.shape[1], rows.target.shape[1], hyperparameters, group)
+    step = GradientStep(shards.visit_width, shards.target_width, hyperparameters, group)
     best: inference.Weights = step.averaged_weights()
     epochs: list[Epoch] = []
-    fingerprint = checkpoint.fingerprint(hyperparameters, rows, train, validation)
+    rows = validation.rows if validation else np.empty(0, dtype=np.int64)
+    fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, rows)
     saved = checkpoint.load(checkpoints, fingerprint) if group.leads else None
     if saved is not None:
         step.restore(saved.state)
@@ -95,25 +92,21 @@ def fit(
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
     step.restore(group.arrays_from_first(step.state()))
 
-    wanted = np.zeros(len(rows.first_hour), dtype=bool)
-    wanted[train] = True
-    lanes = pack(cut(rows.offsets, wanted), wanted)
-    steps = steps_per_epoch(lanes, hyperparameters.batch_size, group)
+    steps = steps_per_epoch(shards, hyperparameters.batch_size, group)
     step_seconds, started = 0.0, time.monotonic()
     done = group.from_first(len(epochs))
     while not group.from_first(finished(epochs, hyperparameters, time.monotonic() - started)):
         epoch_started = time.monotonic()
         losses, rate = [], 0.0
-        for place, batch in enumerate(feed(rows, lanes, hyperparameters, done + 1, group)):
+        for place, batch in enumerate(feed(shards, hyperparameters, done + 1, group)):
             rate = hyperparameters.learning_rate * rate_factor(done * steps + place, hyperparameters.epochs * steps)
             losses.append(step.take(batch, rate))
         done += 1
         step_seconds += time.monotonic() - epoch_started
-        if not group.leads:
+        if validation is None:
             continue
         weights = step.averaged_weights()
-        first_hour, _ = inference.logits(weights, rows, validation)
-        loss = float(log_losses(inference.softmax(first_hour), rows.first_hour[validation]).mean())
+        loss = validation.log_loss(weights)
         if loss <= min((epoch.validation_log_loss for epoch in epochs), default=np.inf):
             best = weights
         epochs.append(Epoch(done, float(np.mean(losses)), loss, rate, time.monotonic() - epoch_started))
@@ -121,7 +114,7 @@ def fit(
         checkpoint.save(
             checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, [asdict(epoch) for epoch in epochs])
         )
-    seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * len(train)
+    seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * shards.labelled
     return Fit(best, epochs, seen / step_seconds if step_seconds else 0.0)
 
 

@@ -285,7 +285,7 @@ def read(folder: Path) -> Dataset:
     whole: dict[str, NDArray[Any]] = {}
     users = 0
     for shard in shards:
-        part = _read_shard(folder, shard)
+        part = read_shard(folder, shard)
         starts = first_row[users : users + part.users] - part.offsets[:-1]
         rows = np.repeat(starts, np.diff(part.offsets)) + np.arange(part.visit_days)
         for name in ROW_ARRAYS:
@@ -297,7 +297,14 @@ def read(folder: Path) -> Dataset:
     return Dataset(user_ids=user_ids[order], offsets=offsets, **whole)
 
 
-def _read_shard(folder: Path, shard: Shard) -> Dataset:
+def read_shard(folder: Path, shard: Shard) -> Dataset:
+    """Read one shard of a dataset's folder.
+
+    Raises
+    ------
+    InputError
+        The shard is missing, or not as long as the manifest says.
+    """
     part = Dataset(**_read_arrays(folder, shard, ("user_ids", "offsets", *ROW_ARRAYS)))
     if (part.users, part.visit_days) != (shard.users, shard.visit_days):
         raise InputError(

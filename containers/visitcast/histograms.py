@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.dataset import Dataset, days_since_last_visit, hour_flags
+from visitcast.dataset import Dataset, days_since_last_visit, hour_flags, select_users
 from visitcast.schema import HOURS
 
 
@@ -48,6 +48,7 @@ _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEK
 
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
 _NEGLIGIBLE_WEIGHT: Final = 1e-7
+_ROWS_OF_A_BLOCK: Final = 100_000
 
 # Factor per visit day. The calendar channel decays by the gap in days instead, the channels of a day type or a weekday
 # (one for each of them, kept beside) only on a day of their kind.
@@ -121,6 +122,32 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
         now[:, _VISITED] += visited[rows, None]
         by_day_type[day_type] = now[:, same_type]
         by_weekday[same_day] = now[:, _SAME_WEEKDAY]
+    return out
+
+
+def histograms_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Histograms before some rows, float32 [rows, len(Channel), 24]: ``decayed_histograms(dataset)[rows]``.
+
+    Users are taken block by block, so that memory holds what is asked for and one block.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days.
+    rows : int64 array [rows]
+        Rows, ascending.
+    """
+    out = np.empty((len(rows), len(Channel), HOURS), dtype=np.float32)
+    first_user = 0
+    while first_user < dataset.users:
+        first_row = dataset.offsets[first_user]
+        room = np.searchsorted(dataset.offsets, first_row + _ROWS_OF_A_BLOCK, side="right") - 1
+        stop_user = max(int(room), first_user + 1)
+        here = slice(*np.searchsorted(rows, dataset.offsets[[first_user, stop_user]]))
+        if here.start < here.stop:
+            block = select_users(dataset, slice(first_user, stop_user))
+            out[here] = decayed_histograms(block)[rows[here] - first_row]
+        first_user = stop_user
     return out
 
 

@@ -57,12 +57,14 @@ def test_fitting_does_not_look_at_test_rows():
     other = type(DATASET)(**{**vars(DATASET), "first_visit_hour": blind})
     # Histograms of training and validation rows use earlier days only, hence none of the test part.
     histograms = decayed_histograms(other)
-    assert tuned_histogram.fit(other, SPLIT, histograms) == tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS)
+    assert tuned_histogram.fit(other, SPLIT, histograms[SPLIT.validation]) == tuned_histogram.fit(
+        DATASET, SPLIT, HISTOGRAMS[SPLIT.validation]
+    )
     assert np.array_equal(global_histogram.fit(other, SPLIT), global_histogram.fit(DATASET, SPLIT))
 
 
 def test_tuning_never_ends_behind_its_start():
-    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS)
+    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS[SPLIT.validation])
     start = tuned_histogram.Parameters(prior=fitted.prior, visit_prior=fitted.visit_prior)
     rows = SPLIT.validation
     hours, dates, counts = DATASET.first_visit_hour[rows], DATASET.visit_date[rows], HISTOGRAMS[rows]
@@ -73,7 +75,7 @@ def test_tuning_never_ends_behind_its_start():
 
 
 def test_tuned_forecasts_are_probabilities():
-    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS)
+    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS[SPLIT.validation])
     forecast = tuned_histogram.predict(fitted, DATASET.visit_date, HISTOGRAMS)
     visits = tuned_histogram.visit_hours(fitted, HISTOGRAMS)
     np.testing.assert_allclose(forecast.sum(axis=1), 1, rtol=1e-4)
@@ -82,7 +84,7 @@ def test_tuned_forecasts_are_probabilities():
 
 
 def test_tuned_parameters_survive_json_and_serve_one_user():
-    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS)
+    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS[SPLIT.validation])
     shipped = tuned_histogram.from_json(json.loads(json.dumps(tuned_histogram.to_json(fitted))))
     assert shipped == fitted
     user = 7
@@ -94,7 +96,7 @@ def test_tuned_parameters_survive_json_and_serve_one_user():
 
 
 def test_someone_new_gets_the_prior_of_the_day():
-    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS)
+    fitted = tuned_histogram.fit(DATASET, SPLIT, HISTOGRAMS[SPLIT.validation])
     nobody = np.zeros((2, *HISTOGRAMS.shape[1:]), dtype=np.float32)
     monday_and_sunday = np.array(["2026-11-23", "2026-11-22"], dtype="datetime64[D]").astype(np.int32)
     np.testing.assert_allclose(tuned_histogram.predict(fitted, monday_and_sunday, nobody), fitted.prior, rtol=1e-5)

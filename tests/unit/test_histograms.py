@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
 
+from visitcast import histograms
 from visitcast.dataset import hour_flags, with_target_days
 from visitcast.histograms import (
     VISITED_CHANNELS,
     Channel,
     circular_kernel,
     decayed_histograms,
+    histograms_before,
     is_weekend,
     last_histograms,
     shares,
@@ -137,3 +139,12 @@ def test_no_rows():
 def test_the_last_rows_alone_have_the_histograms_of_the_scan(dataset):
     expected = decayed_histograms(dataset)[dataset.offsets[1:] - 1]
     np.testing.assert_allclose(last_histograms(dataset), expected, rtol=2e-5, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(datasets(), st.data(), st.sampled_from([1, 20, 10_000]))
+def test_histograms_of_some_rows_are_those_of_all(dataset, data, rows_of_a_block):
+    rows = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=dataset.visit_days, max_size=dataset.visit_days)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(histograms, "_ROWS_OF_A_BLOCK", rows_of_a_block)
+        np.testing.assert_array_equal(histograms_before(dataset, rows), decayed_histograms(dataset)[rows])

@@ -15,11 +15,11 @@ from made_visits import made_dataset
 
 from training import feed as feeding
 from training import group
+from training.gradient_step import GradientStep
 from training.hyperparameters import Hyperparameters
-from training.packing import pack
+from training.shards import Shards
 from visitcast import features
-from visitcast.forecasting.rows import assemble
-from visitcast.forecasting.sequences import cut
+from visitcast.dataset import select_users
 from visitcast.protocol import split
 
 HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
@@ -110,21 +110,38 @@ def test_an_instance_that_never_comes_is_named(tmp_path: Path, monkeypatch: pyte
 def test_two_instances_read_together_what_one_with_twice_the_batch_reads() -> None:
     dataset = made_dataset(users=60, mean_days=60, seed=2)
     parts = split(dataset)
-    rows = assemble(dataset, features.transform(features.fit(dataset, parts.validation_starts), dataset))
-    wanted = np.zeros(dataset.visit_days, dtype=bool)
-    wanted[parts.train] = True
-    lanes = pack(cut(rows.offsets, wanted), wanted)
+    pipeline = features.fit(dataset, parts.validation_starts)
+    halves = [lambda: select_users(dataset, slice(0, 30)), lambda: select_users(dataset, slice(30, 60))]
+    shards = Shards(halves, pipeline, parts.validation_starts)
+    assert shards.labelled == len(parts.train)
     one, two = Hyperparameters(batch_size=512), Hyperparameters(batch_size=256)
 
     def read(settings: Hyperparameters, rank: int, size: int) -> list[dict[str, Any]]:
-        return list(feeding.feed(rows, lanes, settings, 1, group.Group(rank, size)).as_numpy_iterator())
+        return list(feeding.feed(shards, settings, 1, group.Group(rank, size)).as_numpy_iterator())
 
     whole, first, second = read(one, 0, 1), read(two, 0, 2), read(two, 1, 2)
 
-    assert len(whole) == len(first) == len(second) == feeding.steps_per_epoch(lanes, 512, group.Group()) > 1
-    for batch, left, right in zip(whole, first, second, strict=True):
-        for name, both in batch.items():
-            parts_of = zip(left[name], right[name], strict=True) if name == "masks" else [(left[name], right[name])]
-            for expected, (even, odd) in zip(both if name == "masks" else [both], parts_of, strict=True):
-                np.testing.assert_array_equal(expected[:, ::2], even)
-                np.testing.assert_array_equal(expected[:, 1::2], odd)
+    assert len(whole) == len(first) == len(second) == feeding.steps_per_epoch(shards, 512, group.Group()) > 2
+    for batch, *halves_of_it in zip(whole, first, second, strict=True):
+        for rank, half in enumerate(halves_of_it):
+            for name in ("visit", "fresh"):
+                np.testing.assert_array_equal(batch[name][:, rank::2], half[name])
+            for mask, its in zip(batch["masks"], half["masks"], strict=True):
+                np.testing.assert_array_equal(mask[:, rank::2], its)
+            here = batch["lane"] % 2 == rank
+            np.testing.assert_array_equal(batch["lane"][here] // 2, half["lane"])
+            for name in ("target", "log_prior", "first_hour", "hourly_visits"):
+                np.testing.assert_array_equal(batch[name][here], half[name])
+
+
+def test_an_instance_without_a_lane_in_a_batch_adds_nothing() -> None:
+    dataset = made_dataset(users=60, mean_days=60, seed=2)
+    after = int(dataset.visit_date.max()) + 1
+    shards = Shards([lambda: dataset], features.fit(dataset, after), after)
+    settings = Hyperparameters(batch_size=128, units=8)
+    size = shards.lanes[0] - 1  # so many instances that the last batch of all is one lane
+    batch, last = feeding.feed(shards, settings, 1, group.Group(rank=1, size=size))
+    assert len(last["wanted"]) == 0
+
+    step = GradientStep(shards.visit_width, shards.target_width, settings, group.Group())
+    np.testing.assert_array_equal(step.sums(last), np.zeros_like(step.sums(batch)))

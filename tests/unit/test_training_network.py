@@ -15,26 +15,30 @@ from made_visits import made_dataset
 from training import network, trainer
 from training.hyperparameters import Hyperparameters
 from training.packed_gru import PackedGru
+from training.shards import Shards
+from training.validation import validation_of
 from visitcast import features
+from visitcast.dataset import select_users
 from visitcast.forecasting import inference
-from visitcast.forecasting.rows import Rows, assemble
 from visitcast.histogram_features import HOUR_COLUMNS
-from visitcast.protocol import Split, split
+from visitcast.histograms import histograms_before
+from visitcast.protocol import split
 
 SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
 
 
-@pytest.fixture(scope="module")
-def made() -> tuple[Rows, Split]:
-    dataset = made_dataset(users=25, mean_days=20, seed=1)
-    parts = split(dataset)
-    return assemble(dataset, features.transform(features.fit(dataset, parts.validation_starts), dataset)), parts
+DATASET = made_dataset(users=25, mean_days=20, seed=1)
+PARTS = split(DATASET)
+PIPELINE = features.fit(DATASET, PARTS.validation_starts)
+SHARDS = [lambda: select_users(DATASET, slice(0, 10)), lambda: select_users(DATASET, slice(10, 25))]
 
 
 @pytest.fixture(scope="module")
-def fit(made: tuple[Rows, Split]) -> Callable[[Hyperparameters, Path], trainer.Fit]:
-    rows, parts = made
-    return lambda settings, folder: trainer.fit(rows, parts.train, parts.validation, settings, folder)
+def fit() -> Callable[[Hyperparameters, Path], trainer.Fit]:
+    shards = Shards(SHARDS, PIPELINE, PARTS.validation_starts)
+    counts = histograms_before(DATASET, PARTS.validation)
+    validation = validation_of(features.export(PIPELINE), DATASET, PARTS.validation, counts)
+    return lambda settings, folder: trainer.fit(shards, validation, settings, folder)
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +56,36 @@ def test_numpy_and_keras_give_the_same_logits() -> None:
     weights = dict(
         zip(network.weight_names(model), (variable.numpy() for variable in model.trainable_variables), strict=True)
     )
-    visit, target, log_prior = (rng.normal(size=(11, 3, size)).astype(np.float32) for size in (5, width, 24))
-    masks = network.dropout_masks(rng, 3, network.mask_widths(5, 6), dropout=0.0)
+    visit = rng.normal(size=(11, 3, 5)).astype(np.float32)
+    wanted = np.array([0, 1, 5, 12, 31, 32], dtype=np.int32)
+    target, log_prior = (rng.normal(size=(len(wanted), size)).astype(np.float32) for size in (width, 24))
+    masks = [np.ones((1, 3, size), np.float32) for size in network.mask_widths(5, 6)]
 
-    expected = model([visit, np.zeros((11, 3, 1), np.float32), target, log_prior, *masks])
-    state = inference.gru(weights, visit.swapaxes(0, 1)).swapaxes(0, 1)
-    found = inference.heads(weights, state.reshape(33, 6), target.reshape(33, -1), log_prior.reshape(33, 24))
+    expected = model([visit, np.zeros((11, 3, 1), np.float32), wanted, wanted % 3, target, log_prior, *masks])
+    state = inference.gru(weights, visit.swapaxes(0, 1)).swapaxes(0, 1).reshape(33, 6)
+    found = inference.heads(weights, state[wanted], target, log_prior)
 
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one.reshape(11, 3, 24), other.numpy(), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_a_lane_has_one_mask_behind_the_gru() -> None:
+    rng = np.random.default_rng(0)
+    width = 3 - HOUR_COLUMNS.start
+    model = network.build(visit_width=5, target_width=width, units=6)
+    model.set_weights([rng.normal(0, 0.2, weight.shape) for weight in model.get_weights()])
+    masks = [np.ones((1, 2, size), np.float32) for size in network.mask_widths(5, 6)]
+    masks[2][0, 1] = 0  # nothing hidden gets through in the second lane
+    visit, wanted = rng.normal(size=(4, 2, 5)).astype(np.float32), np.arange(8, dtype=np.int32)
+    inputs = [visit, np.zeros((4, 2, 1), np.float32), wanted, wanted % 2]
+
+    def forecast(hidden: float) -> np.ndarray:
+        target = np.zeros((8, width), np.float32)
+        target[:, 0] = hidden
+        return np.asarray(model([*inputs, target, np.zeros((8, 24), np.float32), *masks])[0])
+
+    changed = np.abs(forecast(3.0) - forecast(-3.0)).max(axis=1) > 1e-3
+    np.testing.assert_array_equal(changed, wanted % 2 == 0)
 
 
 def test_the_packed_gru_is_keras_gru_on_each_sequence_alone() -> None:
@@ -97,21 +122,22 @@ def test_the_packed_gru_is_keras_gru_on_each_sequence_alone() -> None:
 
 
 def test_dropout_keeps_the_mean() -> None:
-    (mask,) = network.dropout_masks(np.random.default_rng(0), 1000, (100,), dropout=0.25)
-    assert mask.mean() == pytest.approx(1, abs=0.01)
-    assert (mask == 0).mean() == pytest.approx(0.25, abs=0.01)
+    (mask,) = network.dropout_masks((0, 0), 1000, (100,), dropout=0.25)
+    assert np.mean(mask) == pytest.approx(1, abs=0.01)
+    assert np.mean(mask == 0) == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_later_visit_never_changes_an_earlier_forecast(made: tuple[Rows, Split], fitted: trainer.Fit) -> None:
-    rows, _ = made
-    wanted = np.setdiff1d(np.arange(len(rows.first_hour)), rows.offsets[:-1])
-    before, _ = inference.logits(fitted.weights, rows, wanted)
+def test_a_later_visit_never_changes_an_earlier_forecast(fitted: trainer.Fit) -> None:
+    offsets = DATASET.offsets
+    wanted = np.setdiff1d(np.arange(DATASET.visit_days), offsets[:-1])
+    known = validation_of(features.export(PIPELINE), DATASET, wanted, histograms_before(DATASET, wanted))
+    before, _ = known.logits(fitted.weights)
     for row in np.random.default_rng(0).choice(wanted, 10):
-        visit = rows.visit.copy()
+        visit = known.read_visits(np.arange(DATASET.visit_days))
         visit[row] += 5
-        after, _ = inference.logits(fitted.weights, replace(rows, visit=visit), wanted)
+        after, _ = replace(known, read_visits=visit.__getitem__).logits(fitted.weights)
         changed = wanted[np.abs(after - before).max(axis=1) > 1e-6]
-        end = rows.offsets[np.searchsorted(rows.offsets, row, side="right")]
+        end = offsets[np.searchsorted(offsets, row, side="right")]
         assert np.all((changed > row) & (changed < end))
         assert row == end - 1 or row + 1 in changed
 

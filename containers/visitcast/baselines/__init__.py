@@ -39,7 +39,7 @@ def baseline_outcomes(dataset: Dataset, split: Split, histograms: NDArray[np.flo
     first_hour, mask = dataset.first_visit_hour[split.test], dataset.hourly_visits[split.test]
     shares = global_histogram.fit(dataset, split)
     user = user_histogram.fit(dataset, split, histograms)
-    tuned = tuned_histogram.fit(dataset, split, histograms)
+    tuned = tuned_histogram.fit(dataset, split, histograms[split.validation])
     return {
         GLOBAL_HISTOGRAM: probability_outcomes(global_histogram.predict(shares, split.test), first_hour, mask),
         LAST_HOUR: point_outcomes(last_hour.predict(dataset, split.test), first_hour, mask),

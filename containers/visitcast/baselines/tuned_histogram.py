@@ -84,11 +84,11 @@ def fit(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> Para
         Visit days.
     split : Split
         Training and validation rows; test rows are not looked at.
-    histograms : float32 array [N, len(Channel), 24]
-        ``decayed_histograms(dataset)``.
+    histograms : float32 array [V, len(Channel), 24]
+        Decayed histograms before each of the V validation rows.
     """
     rows = split.validation
-    dates, counts = dataset.visit_date[rows], histograms[rows]
+    dates, counts = dataset.visit_date[rows], histograms
     first_hour, flags = dataset.first_visit_hour[rows], hour_flags(dataset.hourly_visits[rows])
 
     def loss(parameters: Parameters) -> float:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.forecasting.hour_head import hour_scores
-from visitcast.forecasting.rows import Rows
 from visitcast.forecasting.sequences import Pieces, cut
 from visitcast.histogram_features import HOUR_COLUMNS
 
@@ -28,27 +27,6 @@ Weights = dict[str, NDArray[np.float32]]
 Float = NDArray[np.float32]
 ReadVisits = Callable[[NDArray[np.int64]], Float]
 """Gives the history features [rows, F] of rows."""
-
-
-def logits(weights: Weights, rows: Rows, wanted_rows: NDArray[np.int64]) -> tuple[Float, Float]:
-    """Forecast some rows.
-
-    Parameters
-    ----------
-    weights : dict
-        Arrays of the network.
-    rows : Rows
-        Visit days.
-    wanted_rows : int64 array [rows]
-        Rows to forecast, none of them a user's first.
-
-    Returns
-    -------
-    first_hour, visited : float32 arrays [rows, 24]
-        Logits, in the order of ``wanted_rows``.
-    """
-    state = states(weights, lambda numbers: rows.visit[numbers], rows.offsets, wanted_rows)
-    return heads(weights, state, rows.target[wanted_rows], rows.log_prior[wanted_rows])
 
 
 def states(
