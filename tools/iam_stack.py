@@ -105,6 +105,7 @@ def calls_only_on_aws(stack: Deployed) -> Iterator[Call]:
         "ModelPackageGroupName": values["ModelPackageGroup"].rpartition("/")[2],
         # A queue's physical id is its URL.
         "MissedStartsQueueName": values["MissedStartsQueue"].rpartition("/")[2],
+        "PushQueueName": values["PushQueue"].rpartition("/")[2],
     }
     for entry in json.loads(ONLY_ON_AWS.read_text(encoding="utf-8")):
         if entry.get("if", "Bucket") not in values:  # a resource that a parameter's choice has left out

@@ -108,8 +108,9 @@ def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
     if operation.startswith("List"):
         yield Call(action, NAMELESS)
         return
+    asked_for = {"CreateTransformJob": ["TransformJobName"]}.get(operation, SAGEMAKER_NAMES)  # its model is only named
     named = [
-        f"{arn}{kind}/{str(parameters[name]).lower()}" for name, kind in SAGEMAKER_NAMES.items() if name in parameters
+        f"{arn}{SAGEMAKER_NAMES[name]}/{str(parameters[name]).lower()}" for name in asked_for if name in parameters
     ]
     named += [parameters[name] for name in ("ModelPackageName", "ModelPackageArn") if name in parameters]
     if operation == "CreateModelPackage":  # the version that is made is asked for too, besides its group
