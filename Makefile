@@ -124,8 +124,10 @@ graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in doc
 	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
 
 .PHONY: roles
-roles: $(READY) ## after tests/integration: put what proves each role's permissions into docs/security.md
-	$(BIN)/python tools/roles_table.py $(wildcard build/roles/*.json)
+roles: $(READY) ## run the integration tests and put what proves each role's permissions into docs/security.md
+	rm -rf build/roles
+	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python tools/roles_table.py build/roles/*.json
 
 .PHONY: bench
 bench: $(READY) ## measure what the documentation claims; EVENTS=file for the real-data figures

@@ -2,7 +2,8 @@
 
     python tools/roles_table.py build/roles/*.json
 
-The files are written by the integration tests when they have judged a stack (`tests/integration/judged_roles.py`).
+The files are written by the integration tests when they have judged a stack (`tests/integration/judged_roles.py`);
+`make roles` runs both.
 Fails, and changes nothing, while there is a permission that no call in any of the files needs.
 """
 
