@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from sending import drift
 from sending.answers import Forecasts, gather
 from sending.audience import LAST_VISIT_DATE, TIME_ZONE, read_audience
-from sending.plan import ARM, CHANCE, SEND_AT_LOCAL, SEND_AT_UTC, Plan, plan_sends
+from sending.plan import ARM, CHANCE, IDEMPOTENCY_KEY, SEND_AT_LOCAL, SEND_AT_UTC, SEND_HOUR, Plan, plan_sends
 from sending.priors import MODEL
 from sending.requests import (
     FIRST_SHARES,
@@ -79,9 +79,10 @@ def plan() -> None:
         The forecasts are not sound, or the settings cannot be used. Nothing is written then.
     """
     date, planned = forecast_date(os.environ), campaign(os.environ)
+    day = str(np.datetime64(date, "D"))
     progress(0.0, "reading the answers")
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
-    forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), str(np.datetime64(date, "D")))
+    forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
     progress(0.4, "comparing with the last run")
     profile = profile_of(users, forecasts, date)
     verdict = drift.judge(profile, _json("reference", "profile.json"), _realised(), _evaluated(), planned.limits)
@@ -96,9 +97,9 @@ def plan() -> None:
         )
         _write_parts(tables, forecast_table(users, forecasts))
         _write_parts(plans, sends.table)
-        files = write_messages(messages, sends.table, str(np.datetime64(date, "D")))
+        files = write_messages(messages, sends.table, day)
         _write_json(report / "profile.json", profile)
-        found = summary(users, forecasts, sends, verdict, files)
+        found = summary(users, forecasts, sends, verdict, files, day)
         found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
         _write_json(report / "report.json", found)
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
@@ -140,28 +141,39 @@ def write_messages(folder: Path, sends: pa.Table, date: str) -> list[str]:
     """Write one JSON line per send, in the order of sending; return the names of the files."""
     names = []
     for start in range(0, sends.num_rows, MESSAGES_PER_FILE):
-        part = sends.slice(start, MESSAGES_PER_FILE).to_pylist()
         name = f"messages-{start // MESSAGES_PER_FILE:05d}.jsonl"
-        lines = (json.dumps(message(row, date), separators=(",", ":")) for row in part)
+        lines = message_lines(sends.slice(start, MESSAGES_PER_FILE), date)
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
         names.append(name)
     return names
 
 
-def message(send: dict[str, Any], date: str) -> dict[str, Any]:
-    """Turn a row of the send plan into the message that is handed over."""
-    return {
-        **send,
-        "version": MESSAGE_VERSION,
-        "forecast_date": date,
-        CHANCE: round(send[CHANCE], 6),
-        SEND_AT_UTC: f"{send[SEND_AT_UTC]:%Y-%m-%dT%H:%M:%S}Z",
-        SEND_AT_LOCAL: f"{send[SEND_AT_LOCAL]:%Y-%m-%dT%H:%M:%S}",
-    }
+def message_lines(sends: pa.Table, date: str) -> list[str]:
+    """Turn rows of the send plan into the messages that are handed over, as JSON."""
+    utc, local = (
+        np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]")) for name in (SEND_AT_UTC, SEND_AT_LOCAL)
+    )
+    # A dictionary for each of millions of sends would take most of the job's time.
+    columns = [
+        map(json.dumps, sends[schema.USER_ID].to_pylist()),
+        sends[ARM].to_pylist(),
+        sends[SEND_HOUR].to_pylist(),
+        utc.tolist(),
+        local.tolist(),
+        sends[CHANCE].to_numpy().astype(np.float64).round(6).tolist(),
+        sends[SOURCE].to_pylist(),
+        sends[IDEMPOTENCY_KEY].to_pylist(),
+    ]
+    return [
+        f'{{"{schema.USER_ID}":{user},"{ARM}":"{arm}","{SEND_HOUR}":{hour},"{SEND_AT_UTC}":"{at}Z",'
+        f'"{SEND_AT_LOCAL}":"{wall}","{CHANCE}":{chance},"{SOURCE}":"{source}","{IDEMPOTENCY_KEY}":"{key}",'
+        f'"version":{MESSAGE_VERSION},"forecast_date":"{date}"}}'
+        for user, arm, hour, at, wall, chance, source, key in zip(*columns, strict=True)
+    ]
 
 
 def summary(
-    users: pa.Table, forecasts: Forecasts, sends: Plan, verdict: drift.Verdict, files: list[str]
+    users: pa.Table, forecasts: Forecasts, sends: Plan, verdict: drift.Verdict, files: list[str], date: str
 ) -> dict[str, Any]:
     """Sum up the run for the state machine and for people; small, whatever the number of users."""
     per_hour = pd.Series(sends.table[SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
@@ -183,14 +195,13 @@ def summary(
         },
         "drift": asdict(verdict),
         "message_files": files,
-        "examples": [message(row, "") | {"forecast_date": None} for row in _spread_out(sends.table)],
+        "examples": [json.loads(line) for line in message_lines(_spread_out(sends.table), date)],
     }
 
 
-def _spread_out(sends: pa.Table) -> list[dict[str, Any]]:
+def _spread_out(sends: pa.Table) -> pa.Table:
     rows = np.unique(np.linspace(0, sends.num_rows - 1, min(_SHOWN_SENDS, sends.num_rows)).astype(np.int64))
-    shown: list[dict[str, Any]] = sends.take(pa.array(rows, pa.int64())).to_pylist()
-    return shown
+    return sends.take(pa.array(rows, pa.int64()))
 
 
 def _counts(column: Any) -> dict[str, int]:

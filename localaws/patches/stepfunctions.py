@@ -78,6 +78,11 @@ def patches(settings: Settings) -> list[Patch]:
             interpreter.with_json_result,
         ),
         Patch(
+            f"{_TASK}.service.state_task_service_sfn:StateTaskServiceSfn._eval_service_task",
+            "StateMachineArn of states:startExecution reaches boto3 as it is, which knows stateMachineArn alone.",
+            interpreter.with_names_of_integration,
+        ),
+        Patch(
             f"{_AWS_SDK}:_SERVICE_ERROR_NAMES",
             "Error names begin with the service in lower case.",
             interpreter.with_error_prefixes,

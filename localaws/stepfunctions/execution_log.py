@@ -30,7 +30,7 @@ class ExecutionLog:
         self.execution_arn = arn
         self.configuration = SimpleNamespace(include_execution_data=with_data)
         self._level = level
-        self._logs = client(settings, "logs", region)
+        self._settings, self._region = settings, region
         machine, _, execution = arn.rpartition(":")
         self._where = {
             "logGroupName": group,
@@ -50,10 +50,12 @@ class ExecutionLog:
             self._queue.put(None)
 
     def _send(self) -> None:
+        # Made in this thread, which acts for nobody: AWS delivers logs itself, not in the name of whoever starts a run.
+        logs = client(self._settings, "logs", self._region)
         with suppress(ClientError):  # the group may have been deleted: as on AWS, that stops no execution
-            self._logs.create_log_stream(**self._where)
+            logs.create_log_stream(**self._where)
             while (event := self._queue.get()) is not None:
-                self._logs.put_log_events(**self._where, logEvents=[event])
+                logs.put_log_events(**self._where, logEvents=[event])
 
 
 def with_log(settings: Settings) -> Callable[[Any], Callable[[Any], None]]:

@@ -11,7 +11,7 @@ from typing import Any
 from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.settings import Settings
-from localaws.stepfunctions.json_values import iso_times
+from localaws.stepfunctions.json_values import epoch_milliseconds, iso_times
 
 AWS_SDK_PREFIXES = {
     "athena": "Athena",
@@ -106,6 +106,18 @@ def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
     def evaluate(self: Any, env: Any, *arguments: Any, **options: Any) -> None:
         original(self, env, *arguments, **options)
         env.stack.append(iso_times(env.stack.pop()))
+
+    return evaluate
+
+
+def with_names_of_integration(original: Callable[..., None]) -> Callable[..., None]:
+    """Translate the names of ``states:startExecution``, such as ``StateMachineArn``, into boto3's, and back."""
+
+    def evaluate(self: Any, env: Any, normalised_parameters: dict[str, Any], **options: Any) -> None:
+        parameters = {name[:1].lower() + name[1:]: value for name, value in normalised_parameters.items()}
+        original(self, env=env, normalised_parameters=parameters, **options)
+        answer = epoch_milliseconds(env.stack.pop())
+        env.stack.append({name[:1].upper() + name[1:]: value for name, value in answer.items()})
 
     return evaluate
 

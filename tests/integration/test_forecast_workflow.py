@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import boto3
+import forecast_scale
 import pytest
-from deployed_stack import Execution, Production, Stack
+from deployed_stack import STACK_NAME, Execution, Production, Stack, requested
 
+from demo import forecast_run, lift_run
 from visitcast.schema import HOURS
 
 DATE = "2026-11-01"
@@ -62,6 +66,57 @@ def test_running_a_date_again_gives_the_same_table(stack: Stack, published: Exec
     again = stack.run_forecast(INPUT)
     assert again.status == "SUCCEEDED", again.cause
     assert (table(stack, "visit_forecasts", FORECAST), table(stack, "send_plans", "user_id, send_at_utc")) == before
+
+
+def test_the_history_is_no_longer_than_reckoned_on_paper(published: Execution) -> None:
+    looks = published.states.count("Get query status")
+    files = len(published.output["planned"]["report"]["message_files"])
+    most = forecast_scale.EVENTS_OF_A_RUN
+    most += looks * forecast_scale.EVENTS_PER_POLL + files * forecast_scale.EVENTS_PER_FILE
+    assert most - 100 < len(published.events) <= most
+
+
+def test_two_transform_instances_give_the_table_of_one(stack: Stack, published: Execution) -> None:
+    before = table(stack, "visit_forecasts", FORECAST)
+    two = {"Requests": {"UsersPerFile": 10}, "Transform": {"InstanceCount": 2}}
+    execution = stack.run_forecast(INPUT | two)
+    assert execution.status == "SUCCEEDED", execution.cause
+    (job,) = requested(execution, "createTransformJob")
+    assert job["TransformResources"]["InstanceCount"] == 2
+    streams = boto3.client("logs").describe_log_streams(
+        logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix=job["TransformJobName"]
+    )["logStreams"]
+    assert len(streams) == 2
+    assert table(stack, "visit_forecasts", FORECAST) == before
+
+
+def test_without_enough_history_for_the_model_everyone_gets_the_prior(stack: Stack, published: Execution) -> None:
+    execution = stack.run_forecast({"ForecastDate": "2026-10-20", "AsOf": "2026-10-20T00:00:00Z", "WindowDays": 2})
+    assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
+    assert "Forecast" not in execution.states
+    report = execution.output["planned"]["report"]
+    assert report["sources"].keys() == {"mixed"}
+    assert report["users"] > 10
+    rows = stack.query("SELECT user_id, source FROM visit_forecasts WHERE dt = '2026-10-20'")
+    assert len(rows) == report["users"]
+
+
+def test_the_demo_shows_the_plan_and_the_lift_of_a_running_stack(
+    stack: Stack, published: Execution, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--home", str(stack.home), "--output", str(tmp_path), "--stack-name", STACK_NAME]
+    assert forecast_run.main([*where, "--input", json.dumps(INPUT)]) == 0
+    printed = capsys.readouterr().out
+    report = published.output["planned"]["report"]
+    assert f"Send plan of {DATE}" in printed
+    assert f"{report['users']} users forecast" in printed
+    assert f"{report['sends']['planned']} sends planned" in printed
+    assert all(send["user_id"] in printed for send in report["examples"])
+    assert lift_run.main([*where, "--until", DATE]) == 0
+    printed = capsys.readouterr().out
+    for arm in report["sends"]["by_arm"].keys() - {"best_hour"}:
+        assert f"Lift over {arm}: sample too small" in printed
+    assert stack.processes()  # the endpoint: the region that was running still runs
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,20 @@ def test_the_result_of_an_aws_sdk_call_is_plain_json(region: Region) -> None:
     assert result["time"].endswith("Z")
 
 
+def test_an_execution_starts_another(region: Region) -> None:
+    first = region.start(machine({"Type": "Pass"}))
+    other = region.client("stepfunctions").describe_execution(executionArn=first)["stateMachineArn"]
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution",
+        "Parameters": {"StateMachineArn": other, "Name": "the-other", "Input": {"a.$": "$.a"}},
+    }
+    answer = output(region.run(machine(state), {"a": 1}))
+    assert answer["ExecutionArn"].endswith(":the-other")
+    assert isinstance(answer["StartDate"], int)
+    assert output(region.finished(answer["ExecutionArn"])) == {"a": 1}
+
+
 @pytest.mark.parametrize("kind", ["Map", "Parallel"])
 def test_a_states_error_leaves_a_map_or_parallel_under_its_own_name(region: Region, kind: str) -> None:
     inner = {"StartAt": "Inner", "States": {"Inner": processing("raise SystemExit(3)") | {"End": True}}}

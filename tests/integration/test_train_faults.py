@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("unharmed")
 
 
 @contextmanager
-def published_sql(stack: Stack, sql: str) -> Iterator[None]:
+def published_sql(stack: Stack, sql: str, file: str = "visits.sql") -> Iterator[None]:
     """Put another SQL text where the state machine reads it."""
-    key = next(key for key in stack.keys("sql/") if key.endswith("/visits.sql"))
+    key = next(key for key in stack.keys("sql/") if key.endswith(f"/{file}"))
     original = stack.read(f"s3://{stack.bucket}/{key}")
     stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=sql.encode())
     try:
@@ -82,6 +82,14 @@ def test_empty_result(stack: Stack) -> None:
     with published_sql(stack, f"SELECT * FROM ({VISITS_SQL}) AS visits WHERE false"):
         execution = stack.run({})
     ended_in(execution, "Source SQL returned no visits", "no rows")
+
+
+def test_empty_unload(stack: Stack) -> None:
+    unload = (ROOT / "sql/histories.sql").read_text(encoding="utf-8").replace("${visits}", f"{VISITS_SQL} LIMIT 0")
+    with published_sql(stack, unload, "histories.sql"):
+        execution = stack.run({"SourceSql": {"Format": "parquet"}})
+    ended_in(execution, "Source SQL returned no visits", "no rows")
+    assert "Preprocess" not in execution.states
 
 
 def test_cancelled_query(stack: Stack) -> None:

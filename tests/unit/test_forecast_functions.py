@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import boto3
+import pyarrow as pa
 import pytest
 import sqlglot
 from jsonschema import Draft202012Validator
@@ -16,7 +17,7 @@ from prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render
 from prepare_run.execution_input import InputRejected, load_schema, validated
 from prepare_run.network import Network
 from send_message import MessageRejected, read_message
-from sending.job import message
+from sending.job import message_lines
 
 SCHEMA = load_schema("forecast.input.schema.json")
 SQL = Path(__file__).resolve().parents[2] / "sql"
@@ -109,19 +110,20 @@ def test_queries_are_whole_sql_with_the_runs_dates():
 
 
 def test_what_the_job_writes_is_what_the_queue_takes():
-    from datetime import datetime
-
-    send = {
-        "user_id": 'ü "quoted"',
-        "arm": "random_hour",
-        "send_hour": 0,
-        "send_at_utc": datetime(2026, 11, 24, 0, 15),
-        "send_at_local": datetime(2026, 11, 24, 6, 0),
-        "chance": 1 / 3,
-        "source": "prior",
-        "idempotency_key": "ab" * 16,
-    }
-    assert read_message(json.dumps(message(send, "2026-11-24")))["user_id"] == send["user_id"]
+    sends = pa.table(
+        {
+            "user_id": ['ü "quoted"'],
+            "arm": ["random_hour"],
+            "send_hour": pa.array([0], pa.int8()),
+            "send_at_utc": pa.array([datetime(2026, 11, 24, 0, 15)], pa.timestamp("ms")),
+            "send_at_local": pa.array([datetime(2026, 11, 24, 6, 0)], pa.timestamp("ms")),
+            "chance": pa.array([1 / 3], pa.float32()),
+            "source": ["prior"],
+            "idempotency_key": ["ab" * 16],
+        }
+    )
+    (line,) = message_lines(sends, "2026-11-24")
+    assert read_message(line)["user_id"] == 'ü "quoted"'
 
 
 @pytest.mark.parametrize(

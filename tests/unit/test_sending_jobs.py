@@ -271,16 +271,33 @@ def test_an_unknown_job_is_named():
         main(["publish"])
 
 
-def test_messages_say_when(opt_ml):
-    send = {
-        "user_id": "u",
+def test_messages_say_when():
+    sends = pa.table(
+        {
+            "user_id": ['quo"ted \\ ü', "u"],
+            "arm": ["best_hour", "random_hour"],
+            "send_hour": pa.array([18, 0], pa.int8()),
+            "send_at_utc": pa.array([datetime(2026, 11, 24, 17), datetime(2026, 11, 23, 18, 15)], pa.timestamp("ms")),
+            "send_at_local": pa.array([datetime(2026, 11, 24, 18), datetime(2026, 11, 24)], pa.timestamp("ms")),
+            "chance": pa.array([0.5, 1e-7], pa.float32()),
+            "source": ["model", "prior"],
+            "idempotency_key": ["0" * 32, "1" * 32],
+        }
+    )
+    first, second = (json.loads(line) for line in job.message_lines(sends, "2026-11-24"))
+    assert first == {
+        "user_id": 'quo"ted \\ ü',
         "arm": "best_hour",
         "send_hour": 18,
-        "send_at_utc": datetime(2026, 11, 24, 17),
-        "send_at_local": datetime(2026, 11, 24, 18),
+        "send_at_utc": "2026-11-24T17:00:00Z",
+        "send_at_local": "2026-11-24T18:00:00",
         "chance": 0.5,
         "source": "model",
         "idempotency_key": "0" * 32,
+        "version": 1,
+        "forecast_date": "2026-11-24",
     }
-    assert job.message(send, "2026-11-24")["send_at_utc"] == "2026-11-24T17:00:00Z"
+    assert (second["send_at_utc"], second["send_at_local"]) == ("2026-11-23T18:15:00Z", "2026-11-24T00:00:00")
+    assert second["chance"] == 0
+    assert job.message_lines(sends.slice(0, 0), "2026-11-24") == []
     assert day_number(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days

@@ -1,0 +1,161 @@
+"""What the forecast workflow makes of the days after its sends: drift, outcomes, lift."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pytest
+from deployed_stack import Execution, Production, Stack
+
+from demo.lift import lift_sql, measure_lift
+from demo.upload import partition_files
+from visitcast import schema
+
+DATE = date(2026, 11, 12)
+"""No other test forecasts this date."""
+JUDGED = DATE + timedelta(days=3)
+"""A run for this date judges the forecasts of DATE, the last one that is over everywhere."""
+
+
+def run(stack: Stack, day: date, **changes: Any) -> Execution:
+    return stack.run_forecast({"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z", "HandOver": False} | changes)
+
+
+@pytest.fixture(scope="module")
+def published(stack: Stack, production: Production) -> Execution:
+    assert production.execution.status == "SUCCEEDED", production.execution.cause
+    execution = run(stack, DATE)
+    assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
+    return execution
+
+
+@contextmanager
+def added(stack: Stack, files: dict[str, bytes]) -> Iterator[None]:
+    """Put objects into the bucket for a while."""
+    for key, body in files.items():
+        stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=body)
+    try:
+        yield
+    finally:
+        for key in files:
+            stack.s3.delete_object(Bucket=stack.bucket, Key=key)
+
+
+def visits(rows: list[dict[str, str]], times: list[datetime]) -> dict[str, bytes]:
+    """Make files of events, one event for each row's user."""
+    events = pa.table(
+        {
+            schema.USER_ID: pa.array([row["user_id"] for row in rows]),
+            schema.EVENT_TIME: pa.array(times, pa.timestamp("ms", tz="UTC")),
+            schema.UTC_OFFSET_MINUTES: pa.array([int(row["utc_offset_minutes"]) for row in rows], pa.int16()),
+            schema.PAGE_TYPE: pa.array([1] * len(rows), pa.int8()),
+            schema.PLATFORM: pa.array(["web"] * len(rows)),
+        }
+    )
+    return dict(partition_files(events))
+
+
+def shifted_profile(stack: Stack, published: Execution, day: date) -> dict[str, bytes]:
+    """Make the profile of a day before, on which everyone had another platform."""
+    profile = stack.read_json(f"{published.output['run']['Uris']['Report']}/profile.json")
+    name = "input: platform"
+    profile[name] = [0, 0, 0, sum(profile[name])]
+    return {f"forecasts/profiles/dt={day - timedelta(days=1)}.json": json.dumps(profile).encode()}
+
+
+def metric(name: str) -> float:
+    """Return the largest value of a metric in the last minutes."""
+    now = datetime.now(UTC)
+    points = boto3.client("cloudwatch").get_metric_statistics(
+        Namespace="visitcast",
+        MetricName=name,
+        Dimensions=[{"Name": "Environment", "Value": "local"}],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=5),
+        Period=600,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    return max(float(point["Maximum"]) for point in points)
+
+
+def test_drifted_forecasts_are_not_published_where_the_input_says_so(stack: Stack, published: Execution) -> None:
+    day = DATE + timedelta(days=8)
+    with added(stack, shifted_profile(stack, published, day)):
+        execution = run(stack, day, OnDrift="stop")
+    assert (execution.status, execution.end_state) == ("FAILED", "Forecasts drifted")
+    assert "platform has shifted" in execution.cause
+    assert "Publish metrics" in execution.states  # so that the alarm rings all the same
+    assert stack.query(f"SELECT user_id FROM visit_forecasts WHERE dt = '{day}'") == []
+    assert f"forecasts/profiles/dt={day}.json" not in stack.keys("forecasts/profiles/")
+
+
+def test_a_day_later_outcomes_are_judged_and_drift_starts_the_training(stack: Stack, published: Execution) -> None:
+    rows = stack.query(
+        "SELECT user_id, utc_offset_minutes, source, best_hour, element_at(first_visit_hour, 4) AS chance "
+        f"FROM visit_forecasts WHERE dt = '{DATE}'"
+    )
+    three = datetime(DATE.year, DATE.month, DATE.day, 3, 30, tzinfo=UTC)
+    times = [three - timedelta(minutes=int(row["utc_offset_minutes"])) for row in rows]
+    with added(stack, visits(rows, times) | shifted_profile(stack, published, JUDGED)):
+        execution = run(stack, JUDGED, OnDrift="train", Campaign={"Drift": {"MinimumRows": 5}})
+    assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
+
+    drift = execution.output["planned"]["report"]["drift"]
+    by_model = [row for row in rows if row["source"] == "model"]
+    assert len(by_model) > 5
+    assert drift["realised"]["rows"] == len(by_model)
+    losses = [-math.log(float(row["chance"])) for row in by_model]
+    assert drift["realised"]["log_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    hits = [int(row["best_hour"]) == 3 for row in by_model]
+    assert drift["realised"]["best_hour_hit_rate"] == pytest.approx(sum(hits) / len(hits))
+    assert any("input: platform has shifted" in reason for reason in drift["reasons"])
+    assert any("realised log loss" in reason for reason in drift["reasons"])
+
+    assert metric("drift_limits_passed") >= len(drift["reasons"])
+    assert metric("drift_largest_psi") >= max(drift["psi"].values()) - 1e-6
+    assert metric("realised_log_loss") == pytest.approx(drift["realised"]["log_loss"], rel=1e-6)
+
+    training = execution.output["training"]["ExecutionArn"]
+    assert ":execution:visitcast-train-local:drift-" in training
+    stack.step_functions.stop_execution(executionArn=training)
+    assert stack.finish(training).status == "ABORTED"
+
+
+def test_the_alarm_watches_the_metric_that_the_workflow_publishes(stack: Stack, published: Execution) -> None:
+    cloudwatch = boto3.client("cloudwatch")
+    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+    (alarm,) = [alarm for alarm in alarms if alarm.get("MetricName") == "drift_limits_passed"]
+    assert alarm["AlarmActions"] == [stack.outputs["AlarmTopicArn"]]
+    known = cloudwatch.list_metrics(Namespace=alarm["Namespace"], MetricName=alarm["MetricName"])["Metrics"]
+    assert alarm["Dimensions"] in [metric["Dimensions"] for metric in known]
+
+
+def test_lift_counts_the_visits_after_each_send(stack: Stack, published: Execution) -> None:
+    sends = stack.query(
+        "SELECT plan.user_id, plan.arm, plan.send_at_utc, forecast.utc_offset_minutes FROM send_plans AS plan "
+        "JOIN visit_forecasts AS forecast ON forecast.user_id = plan.user_id AND forecast.dt = plan.dt "
+        f"WHERE plan.dt = '{DATE}' ORDER BY plan.user_id"
+    )
+    assert sends
+    answered, late = sends[::3], sends[1::3]  # the others stay away
+    at = {row["user_id"]: datetime.fromisoformat(row["send_at_utc"]).replace(tzinfo=UTC) for row in sends}
+    times = [at[row["user_id"]] + timedelta(minutes=30) for row in answered]
+    too_late = [at[row["user_id"]] + timedelta(hours=2) for row in late]
+    with added(stack, visits(answered + late, times + too_late)):
+        sums = {row["arm"]: row for row in stack.query(lift_sql(stack.outputs["DatabaseName"], DATE, 0, 2))}
+        lifts = measure_lift(stack.outputs, DATE, days=0)
+    for arm in {row["arm"] for row in sends}:
+        users = [row["user_id"] for row in sends if row["arm"] == arm]
+        responses = len({row["user_id"] for row in answered}.intersection(users))
+        assert int(sums[arm]["users"]) == int(sums[arm]["sends"]) == int(sums[arm]["sends_squared"]) == len(users)
+        assert int(sums[arm]["responses"]) == int(sums[arm]["sends_times_responses"]) == responses
+    # Sixty users are no sample, and the report says so instead of giving a figure.
+    assert {lift["verdict"] for lift in lifts} == {"sample too small"}
+    assert all(lift["relative"] is None and lift["reason"] for lift in lifts)

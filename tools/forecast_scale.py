@@ -1,0 +1,223 @@
+"""What the forecast workflow takes for a million to a hundred million users, reckoned from measured costs per user.
+
+    python tools/forecast_scale.py [--write docs/forecasts.md]
+
+``forecast_costs.json`` holds what ``python -m benchmarks --only forecast`` measured; the rest are service limits and
+constants of the code, each named where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+COSTS: Final = Path(__file__).with_name("forecast_costs.json")
+START_MARK, END_MARK = "<!-- scale:begin -->", "<!-- scale:end -->"
+MILLION: Final = 1_000_000
+SIZES: Final = (MILLION, 10 * MILLION, 100 * MILLION)
+
+MESSAGES_PER_FILE: Final = 20_000
+THREADS, BATCH = 16, 10
+"""As in containers/sending/job.py and functions/hand_over/app.py; a test compares them."""
+HISTORY_EVENTS: Final = 25_000
+"""Of a Standard execution. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+PAYLOAD_BYTES: Final = 262_144
+"""Of a state's input or output; the same page."""
+EVENTS_OF_A_RUN: Final = 400
+"""Without the hand-over: tests/integration/test_forecast_workflow.py holds a real run against it."""
+EVENTS_PER_POLL: Final = 9
+"""Wait, Task and Choice of the loop around a query: two, five and two events."""
+POLLS: Final = 4 * 1800 // 30
+"""Four queries of half an hour at most (Athena's DML timeout), looked at every 30 s."""
+EVENTS_PER_FILE: Final = 7
+"""Iteration started and ended, and the five events of a task, for each file of messages."""
+BYTES_PER_FILE_NAME: Final = 24
+PARALLEL_HAND_OVERS: Final = 10
+"""MaxConcurrency of the map."""
+TRANSFORM_CORES: Final = 4
+PLAN_GB: Final = 32
+"""Cores and memory of the default instances, ml.m5.xlarge and ml.m5.2xlarge."""
+WANTED_HOURS: Final = 1.0
+"""For the transform."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured; ``*_gb`` is what a job takes anyway, and what a million users add."""
+
+    request_bytes_per_user: float
+    requests_seconds_per_million: float
+    requests_gb: tuple[float, float]
+    transform_users_per_second_and_core: float
+    plan_seconds_per_million: float
+    plan_gb: tuple[float, float]
+    forecast_bytes_per_user: float
+    bytes_per_event: float
+    events_per_user_and_window: float
+    seconds_per_sqs_batch: float
+
+
+def read_costs(file: Path = COSTS) -> Costs:
+    """Read the measured costs."""
+    given: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    del given["note"]
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return Costs(**values)
+
+
+def gigabytes(memory: tuple[float, float], users: int) -> float:
+    """Memory of a job."""
+    base, per_million = memory
+    return base + per_million * users / MILLION
+
+
+def files(users: int) -> int:
+    """Files of messages, when everyone is sent to."""
+    return math.ceil(users / MESSAGES_PER_FILE)
+
+
+def history_events(users: int) -> int:
+    """Events of an execution that hands over one message for each user, with every query as slow as may be."""
+    return EVENTS_OF_A_RUN + POLLS * EVENTS_PER_POLL + EVENTS_PER_FILE * files(users)
+
+
+def payload_bytes(users: int) -> int:
+    """Largest input of a state: the report's list of files, and the results of the hand-over beside it."""
+    return 2 * BYTES_PER_FILE_NAME * files(users)
+
+
+def executions_needed(users: int, costs: Costs) -> int:
+    """Count the executions that the users must be split into, so that memory, history and payload suffice."""
+    count = 1
+    while True:
+        part = math.ceil(users / count)
+        if (
+            gigabytes(costs.plan_gb, part) <= PLAN_GB
+            and history_events(part) <= HISTORY_EVENTS
+            and payload_bytes(part) <= PAYLOAD_BYTES
+        ):
+            return count
+        count += 1
+
+
+def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
+    """List what is reckoned: its name, how, and its value for a number of users."""
+    scanned = costs.bytes_per_event * costs.events_per_user_and_window
+    speed = costs.transform_users_per_second_and_core * TRANSFORM_CORES
+    rate = PARALLEL_HAND_OVERS * THREADS * BATCH / costs.seconds_per_sqs_batch
+    requests_gb, plan_gb = costs.requests_gb, costs.plan_gb
+    return [
+        (
+            "a query of events reads",
+            f"{costs.events_per_user_and_window:g} events x {costs.bytes_per_event:g} B a user in the window (assumed)",
+            lambda users: _bytes(users * scanned),
+        ),
+        (
+            "requests: time on one instance",
+            f"{costs.requests_seconds_per_million:g} s a million",
+            lambda users: _time(users / MILLION * costs.requests_seconds_per_million),
+        ),
+        (
+            "requests: memory",
+            f"{requests_gb[0]:g} GB + {requests_gb[1]:g} GB a million",
+            lambda users: f"{gigabytes(requests_gb, users):.1f} GB",
+        ),
+        (
+            "requests: disk, and what the transform reads",
+            f"{costs.request_bytes_per_user:,.0f} B a user",
+            lambda users: _bytes(users * costs.request_bytes_per_user),
+        ),
+        (
+            "transform: time on one instance",
+            f"{costs.transform_users_per_second_and_core:,.0f} users a second and core x {TRANSFORM_CORES} cores",
+            lambda users: _time(users / speed),
+        ),
+        (
+            f"transform: instances for {WANTED_HOURS:g} h",
+            "the same",
+            lambda users: str(math.ceil(users / speed / 3600 / WANTED_HOURS)),
+        ),
+        (
+            "plan: time on one instance",
+            f"{costs.plan_seconds_per_million:g} s a million",
+            lambda users: _time(users / MILLION * costs.plan_seconds_per_million),
+        ),
+        (
+            "plan: memory",
+            f"{plan_gb[0]:g} GB + {plan_gb[1]:g} GB a million",
+            lambda users: f"{gigabytes(plan_gb, users):.1f} GB",
+        ),
+        (
+            "`visit_forecasts`, a day",
+            f"{costs.forecast_bytes_per_user:g} B a user",
+            lambda users: _bytes(users * costs.forecast_bytes_per_user),
+        ),
+        (
+            "hand-over: files, one Lambda each",
+            f"{MESSAGES_PER_FILE:,} messages a file",
+            lambda users: f"{files(users):,}",
+        ),
+        (
+            "hand-over: time",
+            f"{PARALLEL_HAND_OVERS} Lambdas x {THREADS} threads x {BATCH} messages in "
+            f"{costs.seconds_per_sqs_batch:g} s (assumed)",
+            lambda users: _time(users / rate),
+        ),
+        (
+            f"events in the history, of {HISTORY_EVENTS:,}",
+            f"{EVENTS_OF_A_RUN} + {POLLS} looks at queries x {EVENTS_PER_POLL} + {EVENTS_PER_FILE} a file",
+            lambda users: f"{history_events(users):,}",
+        ),
+        (
+            f"payload of a state, of {PAYLOAD_BYTES:,} B",
+            f"a name and a result of {BYTES_PER_FILE_NAME} B for each file",
+            lambda users: f"{payload_bytes(users):,} B",
+        ),
+        (
+            "executions needed",
+            f"so that the plan's {PLAN_GB} GB, history and payload suffice",
+            lambda users: str(executions_needed(users, costs)),
+        ),
+    ]
+
+
+def table(costs: Costs) -> Iterator[str]:
+    """Yield the lines of the Markdown table."""
+    yield "| | reckoned with | " + " | ".join(f"{users // MILLION} million" for users in SIZES) + " |"
+    yield "| --- | --- |" + " ---: |" * len(SIZES)
+    for what, how, value in lines(costs):
+        yield f"| {what} | {how} | {' | '.join(value(users) for users in SIZES)} |"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _bytes(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def main() -> None:
+    """Print the table, or put it into a document between its marks."""
+    parser = argparse.ArgumentParser(description="Reckon what the forecast workflow takes by the number of users.")
+    parser.add_argument("--write", type=Path, help="a Markdown file with the marks scale:begin and scale:end")
+    arguments = parser.parse_args()
+    text = "\n".join(table(read_costs()))
+    if arguments.write is None:
+        print(text)
+        return
+    document = arguments.write.read_text(encoding="utf-8")
+    pattern = re.compile(f"{START_MARK}.*{END_MARK}", re.DOTALL)
+    arguments.write.write_text(pattern.sub(f"{START_MARK}\n{text}\n{END_MARK}", document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
