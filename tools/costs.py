@@ -56,7 +56,12 @@ WORKLOADS = (
 )
 SERVERLESS_GB = 2
 """ServerlessMemoryMB of the template."""
-ALARMS = 7
+ALARMS = len(
+    re.findall("^    Type: AWS::CloudWatch::Alarm$", (ROOT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+)
+IMAGES = len(list(ROOT.glob("containers/*/Dockerfile")))
+BUILD_MINUTES = 6
+"""Of one image: most of it is the download of packages."""
 
 
 def run_cost(workload: Workload, types: Mapping[str, str], prices: Prices, *, spot: bool = False) -> float:
@@ -80,6 +85,11 @@ def endpoint_month(instance_type: str, prices: Prices) -> float:
 def standing_month(prices: Prices) -> float:
     """Return what the stack costs in a month in which nothing runs: key, alarms, dashboard."""
     return float(prices["kms_key_month"] + ALARMS * prices["alarm_month"] + prices["dashboard_month"])
+
+
+def image_builds(prices: Prices) -> float:
+    """Return what building all images costs; they are built anew only when containers/ has changed."""
+    return float(IMAGES * BUILD_MINUTES * prices["codebuild_medium_minute"])
 
 
 def million_on_serverless(workload: Workload, prices: Prices) -> float:
@@ -111,6 +121,8 @@ def table(prices: Prices) -> Iterator[str]:
     yield ""
     yield "| what | reckoned with | dollars |"
     yield "| --- | --- | ---: |"
+    builds = f"{IMAGES} builds of {BUILD_MINUTES} minutes"
+    yield f"| the images, once and after each change of containers/ | {builds} | {image_builds(prices):.2f} |"
     for workload in WORKLOADS:
         minutes = (
             f"{workload.preprocess_minutes:g} + {workload.train_minutes:g} + {workload.evaluate_minutes:g} minutes"
