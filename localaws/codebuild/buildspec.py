@@ -65,26 +65,35 @@ def script(spec: Buildspec, outcome: Path) -> str:
         File that gets a line for each phase that has begun, ``<phase>`` or ``<phase> <exit status> <command>``.
     """
     lines = [
-        "run() {",
-        "  printf '[Container] Running command %s\\n' \"$1\"",
-        '  eval "$1"',
+        f"_outcome={shlex.quote(str(outcome))}",
+        "_failed=0",
+        "_run() {",
+        "  _phase=$1 _command=$3",
+        "  printf '[Container] Running command %s\\n' \"$2\"",
+        '  eval "$2"',
+        "  _keep $?",
         "}",
-        f"outcome={shlex.quote(str(outcome))}",
-        "failed=0",
+        "_keep() {",
+        "  _ran=$_command _command=",
+        '  [ "$1" = 0 ] && return',
+        "  _failed=1",
+        '  printf \'%s %s %s\\n\' "$_phase" "$1" "$_ran" >> "$_outcome"',
+        "  return 1",
+        "}",
+        # A command may leave the shell.
+        'trap \'_status=$?; [ -z "$_command" ] || _keep "$_status"\' EXIT',
     ]
     for phase in PHASES:
         if not spec.commands.get(phase):
             continue
-        lines.append(f"printf '[Container] Entering phase %s\\n' {phase.upper()}")
         attempts = [
-            f"  run {shlex.quote(command)} || {{ printf '%s %s %s\\n' {phase} $? {shlex.quote(one_line(command))}"
-            ' >> "$outcome"; failed=1; break; }'
-            for command in spec.commands[phase]
+            f"_run {phase} {shlex.quote(command)} {shlex.quote(one_line(command))}" for command in spec.commands[phase]
         ]
-        lines += ["while :; do", *attempts, f'  echo {phase} >> "$outcome"; break', "done"]
+        lines.append(f"printf '[Container] Entering phase %s\\n' {phase.upper()}")
+        lines.append(" && ".join([*attempts, f'echo {phase} >> "$_outcome"']))
         if phase in ("install", "pre_build"):
-            lines.append('[ "$failed" = 0 ] || exit 1')
-    lines.append('exit "$failed"')
+            lines.append('[ "$_failed" = 0 ] || exit 1')
+    lines.append('exit "$_failed"')
     return "\n".join(lines) + "\n"
 
 

@@ -106,10 +106,16 @@ def test_a_push_puts_the_tag_into_the_registry_once(region: Region) -> None:
             id="before the build",
         ),
         pytest.param(
-            {"build": ["false", "echo unreached"], "post_build": ["echo afterwards"]},
+            {"build": ["false", "echo unreached"], "post_build": ["true", "echo afterwards"]},
             {"BUILD": "FAILED", "POST_BUILD": "SUCCEEDED"},
             "Error while executing command: false. Reason: exit status 1",
             id="in the build",
+        ),
+        pytest.param(
+            {"build": ["exit 4"]},
+            {"BUILD": "FAILED"},
+            "Error while executing command: exit 4. Reason: exit status 4",
+            id="by leaving the shell",
         ),
         pytest.param(
             {"build": ["docker build --tag a --file nowhere ."]},
