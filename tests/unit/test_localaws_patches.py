@@ -13,7 +13,11 @@ SETTINGS = Settings(region="eu-central-1", account_id="123456789012", port=1, ho
 PATCHES = [
     *requests.patches(),
     *scheduler.patches(),
-    *(patch for service in (cloudformation, codebuild, lambda_runtime, stepfunctions) for patch in service.patches(SETTINGS)),
+    *(
+        patch
+        for service in (cloudformation, codebuild, lambda_runtime, stepfunctions)
+        for patch in service.patches(SETTINGS)
+    ),
 ]
 
 
