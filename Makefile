@@ -64,15 +64,14 @@ up: $(READY) ## start the local region and keep it
 down: $(READY) ## stop the local region and everything in it
 	@$(BIN)/python -m localaws down --home $(REGION)
 
-CONTAINER ?= docker
-TAG       ?= latest
+CONTAINER   ?= docker
+ENVIRONMENT ?= dev
+# Without it a tag may name an index of image and attestation, where SageMaker wants an image.
+export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 .PHONY: images
-images: ## build the images and push them; REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com, CONTAINER=docker or podman
-	@test -n "$(REGISTRY)" || { echo "Say where the images go: make images REGISTRY=<account>.dkr.ecr.<region>.amazonaws.com"; exit 2; }
-	for image in preprocessing sending serving training; do \
-		$(CONTAINER) build --file containers/$$image/Dockerfile --tag $(REGISTRY)/visitcast-$$image:$(TAG) containers && \
-		$(CONTAINER) push $(REGISTRY)/visitcast-$$image:$(TAG) || exit; \
-	done
+images: $(READY) ## with Docker: build and push what a deployment would build; ENVIRONMENT=dev, REGISTRY=..., CONTAINER=podman
+	@PYTHONPATH=functions $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
+		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
 
 # --- check -----------------------------------------------------------------------------------------------------------
 

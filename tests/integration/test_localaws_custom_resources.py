@@ -27,6 +27,17 @@ def handler(event, context):
     urllib.request.urlopen(request)
 """
 
+LATER = CUSTOM.replace(
+    "    print(json.dumps(event))\n",
+    """
+    if "Later" not in event:
+        import boto3
+        later = json.dumps({**event, "Later": True}).encode()
+        boto3.client("lambda").invoke(FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=later)
+        return
+""",
+)
+
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
@@ -73,6 +84,15 @@ def test_a_custom_resource_asks_its_function_at_creation_update_and_deletion(reg
     }
     assert updated["OldResourceProperties"]["Text"] == "one"
     assert (deleted["RequestType"], deleted["PhysicalResourceId"]) == ("Delete", "fixed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [pytest.param("", "CREATE_COMPLETE", id="yes"), pytest.param("none", "ROLLBACK_COMPLETE", id="no")],
+)
+def test_a_function_may_answer_by_an_invocation_of_itself(region: Region, name: str, answer: str, status: str) -> None:
+    resources = {"Asked": function(LATER), "Echo": custom(Text="later", Answer=answer)}
+    assert deploy(region, name, resources)["StackStatus"] == status, reasons(region, name)
 
 
 def test_another_physical_id_after_an_update_makes_the_old_one_due(region: Region, name: str) -> None:
