@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -9,14 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.commands import finish, run, started
 from demo.errors import DemoError
 
 if TYPE_CHECKING:
-    import subprocess
-
     from mypy_boto3_cloudformation.client import CloudFormationClient
 
 ENVIRONMENT = "local"
@@ -51,13 +50,31 @@ def built(process: subprocess.Popen[bytes], logs: Path) -> None:
 def deploy(name: str | None, logs: Path) -> None:
     """Run ``sam deploy``; raises `DemoError` with the end of its output if it failed."""
     options = ["--stack-name", name] if name else []
+    if revision := _git_revision():
+        # Given here, the overrides replace those of samconfig.toml: they are given again.
+        options += ["--parameter-overrides", *_settings("deploy")["parameter_overrides"], f"Revision={revision}"]
     run([_SAM, "deploy", "--config-env", ENVIRONMENT, *options], logs / "sam-deploy.log")
 
 
 def default_name() -> str:
     """Return the stack's name in samconfig.toml."""
+    return str(_settings("global")["stack_name"])
+
+
+def _settings(command: str) -> dict[str, Any]:
     with Path("samconfig.toml").open("rb") as file:
-        return str(tomllib.load(file)[ENVIRONMENT]["global"]["parameters"]["stack_name"])
+        found: dict[str, Any] = tomllib.load(file)[ENVIRONMENT][command]["parameters"]
+    return found
+
+
+def _git_revision() -> str:
+    """Return the revision of the checkout, with ``+changes`` where files differ from it; empty outside of one."""
+    described = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    try:
+        done = subprocess.run(described, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):  # no git here, or no repository
+        return ""
+    return done.stdout.strip()
 
 
 def describe(cloudformation: CloudFormationClient, name: str) -> Stack:

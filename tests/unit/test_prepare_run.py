@@ -253,3 +253,30 @@ def test_an_endpoints_update_is_taken_back_by_its_alarms(instances: int, routing
     change = plan({"Endpoint": {"InstanceCount": instances}}, deployment=deployment)["Endpoint"]["DeploymentConfig"]
     assert change["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == routing
     assert [alarm["AlarmName"] for alarm in change["AutoRollbackConfiguration"]["Alarms"]] == ["errors", "latency"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "required", "status"),
+    [
+        pytest.param("none", None, False, "Approved", id="none"),
+        pytest.param("on-request", None, False, "Approved", id="on request, not requested"),
+        pytest.param("on-request", True, True, "PendingManualApproval", id="on request"),
+        pytest.param("always", None, True, "PendingManualApproval", id="always"),
+    ],
+)
+def test_who_asks_for_approval(mode: str, asked: bool | None, required: bool, status: str) -> None:
+    deployment = dataclasses.replace(DEPLOYMENT, approval_mode=mode)
+    approval = plan({"Approval": {"Required": asked}}, deployment=deployment)["Approval"]
+    assert (approval["Required"], approval["InitialStatus"], approval["TimeoutSeconds"]) == (required, status, 86400)
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "remedy"),
+    [
+        pytest.param("none", True, "deploy with ApprovalMode=on-request and ApprovalEmail", id="nobody to ask"),
+        pytest.param("always", False, "asks for every model", id="cannot be talked out of it"),
+    ],
+)
+def test_an_input_that_contradicts_the_stack_about_approval(mode: str, asked: bool, remedy: str) -> None:
+    with pytest.raises(InputRejected, match=remedy):
+        plan({"Approval": {"Required": asked}}, deployment=dataclasses.replace(DEPLOYMENT, approval_mode=mode))
