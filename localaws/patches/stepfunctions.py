@@ -23,7 +23,7 @@ _RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
 
 def patches(settings: Settings) -> list[Patch]:
     """List the patches."""
-    from localaws.stepfunctions import execution_log, responses
+    from localaws.stepfunctions import execution_log, mock_cases, responses
     from localaws.stepfunctions.backend import LocalStepFunctions
 
     return [
@@ -69,8 +69,8 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution_worker:ExecutionWorker._get_evaluation_environment",
-            "$$.Execution.RedriveCount is missing.",
-            interpreter.with_redrive_count,
+            "$$.Execution.RedriveCount is missing; executions cannot be given mocked responses.",
+            lambda original: mock_cases.with_mock_case(interpreter.with_redrive_count(original)),
         ),
         Patch(
             f"{_AWS_SDK}:StateTaskServiceAwsSdk._eval_service_task",

@@ -13,6 +13,8 @@ from moto.stepfunctions.exceptions import InvalidToken, StateMachineDoesNotExist
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
+from localaws.stepfunctions import mock_cases
+
 
 class StateMachineAlreadyExists(AWSError):  # noqa: N818 - AWS's name
     """A state machine of this name has another definition."""
@@ -73,7 +75,13 @@ class LocalStepFunctions(StepFunctionsParserBackend):
         """Start an execution; AWS makes up a name where the caller gives none."""
         if name:
             self._validate_name(name)
-        return super().start_execution(state_machine_arn, name or str(uuid4()), execution_input or "{}", *arguments)
+        name = name or str(uuid4())
+        state_machine_arn, _, case = state_machine_arn.partition("#")
+        if case:
+            machine = self.describe_state_machine(state_machine_arn).name
+            arn = f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:execution:{machine}:{name}"
+            mock_cases.active[arn] = mock_cases.load(machine, case)
+        return super().start_execution(state_machine_arn, name, execution_input or "{}", *arguments)
 
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
         """Abort: the status changes at once, the running task is stopped in the background."""

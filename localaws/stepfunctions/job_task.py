@@ -152,12 +152,13 @@ class JobTask(StateTaskServiceCallback):
                 event_type=HistoryEventType.TaskSubmitted,
                 event_details={"taskSubmittedEventDetails": details},
             )
-            self._eval_integration_pattern(
-                env=env,
-                resource_runtime_part=resource_runtime_part,
-                normalised_parameters=normalised_parameters,
-                state_credentials=state_credentials,
-            )
+            if not env.is_mocked_mode():
+                self._eval_integration_pattern(
+                    env=env,
+                    resource_runtime_part=resource_runtime_part,
+                    normalised_parameters=normalised_parameters,
+                    state_credentials=state_credentials,
+                )
             if not env.is_running():
                 return  # a stopped task has not succeeded
         # Not the direct base class: that one would wait for the job again.

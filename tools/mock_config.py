@@ -1,0 +1,292 @@
+"""What Step Functions Local needs to run the training workflow: mocked responses, and a definition of no deployment.
+
+    python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
+    python tools/mock_config.py definition > build/train.asl.json
+
+The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definition has
+sample values for what only a deployment knows. A test runs every case and compares the file with what this prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from asl_lint import ROOT, SUBSTITUTION, sample_value, state_machines
+
+sys.path.insert(0, str(ROOT / "functions"))
+
+from prepare_run.deployment import Deployment
+from prepare_run.execution_input import load_schema, validated
+from prepare_run.plan import plan_run
+
+MACHINE = "visitcast-train-mocked"
+ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
+EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
+MODEL = "s3://bucket/runs/sample/models/job/output/model.tar.gz"
+
+Response = dict[str, dict[str, Any]]
+
+
+def definition() -> dict[str, Any]:
+    """Return the definition with sample values."""
+    machine = next(properties for name, properties in state_machines() if name == "TrainStateMachine")
+    text = (ROOT / machine["DefinitionUri"]).read_text(encoding="utf-8")
+    values = machine["DefinitionSubstitutions"]
+    found: dict[str, Any] = json.loads(SUBSTITUTION.sub(lambda match: sample_value(match.group(1), values), text))
+    return found
+
+
+def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
+    """Return what "Prepare run" answers: the real plan, with pauses of a second."""
+    short = {"SourceSql": {"WaitSeconds": 1}, "Endpoint": {"WaitSeconds": 1}}
+    given = {key: {**execution_input.get(key, {}), **short.get(key, {})} for key in {*execution_input, *short}}
+    plan = plan_run(
+        validated(given, load_schema()),
+        execution_id=EXECUTION,
+        started_at="2026-11-23T09:15:00.123Z",
+        deployment=Deployment(bucket="bucket", endpoint_name="visitcast-mocked", **deployed),
+    )
+    return returns({"StatusCode": 200, "Payload": plan})
+
+
+def returns(value: Any) -> Response:
+    """Answer every attempt alike."""
+    return {"0": {"Return": value}}
+
+
+def throws(error: str, cause: str, attempts: str = "0") -> Response:
+    """Fail the attempts."""
+    return {attempts: {"Throw": {"Error": error, "Cause": cause}}}
+
+
+def function(payload: Any) -> Response:
+    """Answer as a function does."""
+    return returns({"StatusCode": 200, "Payload": payload})
+
+
+def query(state: str) -> Response:
+    """Answer as "Get source SQL status" does."""
+    place = "s3://bucket/athena-results/query.csv"
+    return function(
+        {
+            "QueryExecutionId": "query",
+            "State": state,
+            "Reason": "COLUMN_NOT_FOUND: shoe_size" if state == "FAILED" else "",
+            "OutputLocation": place,
+            "DataScannedInBytes": 1,
+        }
+    )
+
+
+def evaluation(*, passed: bool) -> Response:
+    """Answer as S3 does for evaluation.json; only what the states read."""
+    verdict = dict.fromkeys(("passed", "within_absolute_limits", "beats_baselines", "beats_production"), passed)
+    report = {
+        "data": {"test_rows": 1000, "manifest_sha256": "0" * 64},
+        "model": {"log_loss": 2.5, "best_hour_hit_rate": 0.3},
+        "baselines": {"tuned_histogram": {"log_loss": 2.6}, "global_histogram": {"log_loss": 2.9}},
+        "production": None,
+        "gate": {**verdict, "reasons": [] if passed else ["rmse_hours is above 0.01."]},
+    }
+    return returns({"Body": json.dumps(report), "ContentType": "application/json"})
+
+
+def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
+    """Answer as DescribeEndpoint does."""
+    return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
+
+
+NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".')
+TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}, "FinalMetricDataList": []}
+
+RESPONSES: dict[str, Response] = {
+    "RunOnce": run({}),
+    "RunWithEverything": run(
+        {
+            "SourceSql": {"Format": "parquet"},
+            "Preprocessing": {"InstanceCount": 2},
+            "Tuning": {"MaxJobs": 2},
+            "CrossValidation": {"Folds": 2},
+        },
+        endpoint_mode="serverless",
+        isolates_models=False,
+    ),
+    "RunThatAsks": run({"Approval": {"Required": True}}, approval_mode="on-request"),
+    "QueryStarted": function({"QueryExecutionId": "query"}),
+    "QuerySucceeded": query("SUCCEEDED"),
+    "QueryFailed": query("FAILED"),
+    "FileCopied": function({"Uri": "s3://bucket/runs/sample/input/visits.csv", "SizeInBytes": 1}),
+    "FilesFound": returns({"KeyCount": 1}),
+    "NoFilesFound": returns({"KeyCount": 0}),
+    "Processed": returns({"ProcessingJobName": "job", "ProcessingJobStatus": "Completed"}),
+    "ProcessingFailed": throws("States.TaskFailed", '{"ExitMessage": "Column platform is missing."}'),
+    "Tuned": returns(
+        {
+            "HyperParameterTuningJobName": "tune",
+            "BestTrainingJob": {
+                "TrainingJobName": "tune-1",
+                "TunedHyperParameters": {"units": "64"},
+                "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "m", "Value": 2.5},
+            },
+        }
+    ),
+    "Trained": returns(TRAINED),
+    "TrainedWhenThereWasRoom": {
+        **throws("SageMaker.ResourceLimitExceededException", "The quota is in use."),
+        "1": {"Return": TRAINED},
+    },
+    "NoEndpoint": NO_ENDPOINT,
+    "EndpointDenied": throws("SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint"),
+    "EndpointAsBefore": endpoint("config-before"),
+    "EndpointAsCreated": endpoint("config-new"),
+    "ConfigBefore": returns(
+        {"EndpointConfigName": "config-before", "ProductionVariants": [{"ModelName": "model-before"}]}
+    ),
+    "ModelBefore": returns({"ModelName": "model-before", "PrimaryContainer": {"ModelDataUrl": MODEL}}),
+    "GoodEvaluation": evaluation(passed=True),
+    "BadEvaluation": evaluation(passed=False),
+    "MetricsPublished": returns({}),
+    "VersionRegistered": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
+    "VersionRefused": throws("SageMaker.ConflictException", "another registration is under way", "0-4"),
+    "Approved": returns({"Status": "Approved", "Description": "Approved by Ada"}),
+    "Rejected": returns({"Status": "Rejected", "Description": "Rejected by Ada: too early"}),
+    "NobodyAnswered": throws("States.Timeout", ""),
+    "DecisionRecorded": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
+    "ModelSaved": returns({"ModelArn": f"{ARN}:model/model-new"}),
+    "ConfigCreated": returns({"EndpointConfigArn": f"{ARN}:endpoint-config/config-new"}),
+    "EndpointChanged": returns({"EndpointArn": f"{ARN}:endpoint/visitcast-mocked"}),
+}
+
+Case = dict[str, str]
+
+
+def without(case: Case, *states: str) -> Case:
+    """Leave out what another path does not come by."""
+    return {state: response for state, response in case.items() if state not in states}
+
+
+FROM_CSV: Case = {
+    "Prepare run": "RunOnce",
+    "Run source SQL": "QueryStarted",
+    "Get source SQL status": "QuerySucceeded",
+    "Copy source file": "FileCopied",
+    "Preprocess": "Processed",
+}
+TRAINED_AND_JUDGED: Case = {
+    **FROM_CSV,
+    "Train": "Trained",
+    "Find production endpoint": "NoEndpoint",
+    "Evaluate": "Processed",
+    "Read evaluation": "GoodEvaluation",
+    "Publish metrics": "MetricsPublished",
+}
+FIRST_RUN: Case = {
+    **TRAINED_AND_JUDGED,
+    "Register model version": "VersionRegistered",
+    "Save model": "ModelSaved",
+    "Create endpoint config": "ConfigCreated",
+    "Does the endpoint exist?": "NoEndpoint",
+    "Create endpoint": "EndpointChanged",
+    "Get endpoint status": "EndpointAsCreated",
+}
+WITH_PRODUCTION: Case = {
+    "Find production endpoint": "EndpointAsBefore",
+    "Find production config": "ConfigBefore",
+    "Find production model": "ModelBefore",
+    "Does the endpoint exist?": "EndpointAsBefore",
+}
+LATER_RUN: Case = {
+    **without(FIRST_RUN, "Create endpoint"),
+    **WITH_PRODUCTION,
+    "Train": "TrainedWhenThereWasRoom",
+    "Update endpoint": "EndpointChanged",
+}
+ASKED: Case = {**TRAINED_AND_JUDGED, "Prepare run": "RunThatAsks", "Register model version": "VersionRegistered"}
+
+CASES: dict[str, tuple[str, Case]] = {
+    "FirstRun": ("Pipeline succeeded", FIRST_RUN),
+    "LaterRun": ("Pipeline succeeded", LATER_RUN),
+    "EverythingOnServerless": (
+        "Pipeline succeeded",
+        {
+            **{
+                state: name for state, name in LATER_RUN.items() if state not in ("Copy source file", "Update endpoint")
+            },
+            "Prepare run": "RunWithEverything",
+            "Look for source files": "FilesFound",
+            "Combine dataset": "Processed",
+            "Tune hyperparameters": "Tuned",
+            "Train fold": "Trained",
+            "Update serverless endpoint": "EndpointChanged",
+        },
+    ),
+    "ApprovedRun": (
+        "Pipeline succeeded",
+        {
+            **FIRST_RUN,
+            "Prepare run": "RunThatAsks",
+            "Ask for approval": "Approved",
+            "Record decision": "DecisionRecorded",
+        },
+    ),
+    "NotApproved": (
+        "Model not approved",
+        {**ASKED, "Ask for approval": "Rejected", "Record decision": "DecisionRecorded"},
+    ),
+    "NobodyAnswers": ("Approval timed out", {**ASKED, "Ask for approval": "NobodyAnswered"}),
+    "SqlFails": (
+        "Source SQL failed",
+        {**without(FROM_CSV, "Copy source file", "Preprocess"), "Get source SQL status": "QueryFailed"},
+    ),
+    "NoVisits": (
+        "Source SQL returned no visits",
+        {
+            **without(FROM_CSV, "Copy source file", "Preprocess"),
+            "Prepare run": "RunWithEverything",
+            "Look for source files": "NoFilesFound",
+        },
+    ),
+    "BadVisits": ("Preprocessing failed", {**FROM_CSV, "Preprocess": "ProcessingFailed"}),
+    "EndpointDenied": (
+        "Endpoint not described",
+        {**FROM_CSV, "Train": "Trained", "Find production endpoint": "EndpointDenied"},
+    ),
+    "ModelRejected": ("Model rejected", {**TRAINED_AND_JUDGED, "Read evaluation": "BadEvaluation"}),
+    "NotRegistered": (
+        "Model version not registered",
+        {**TRAINED_AND_JUDGED, "Register model version": "VersionRefused"},
+    ),
+    "RolledBack": ("Endpoint update rolled back", {**LATER_RUN, "Get endpoint status": "EndpointAsBefore"}),
+}
+"""By name: the state that a case ends in, and the response of each Task state on its way."""
+
+
+def mock_config() -> dict[str, Any]:
+    """Return the mock configuration; responses that no case uses are left out."""
+    cases = {name: states for name, (_, states) in CASES.items()}
+    used = {response for states in cases.values() for response in states.values()}
+    return {
+        "StateMachines": {MACHINE: {"TestCases": cases}},
+        "MockedResponses": {name: response for name, response in RESPONSES.items() if name in used},
+    }
+
+
+def main() -> None:
+    """Print what was asked for."""
+    documents = {"mocks": mock_config, "definition": definition}
+    parser = argparse.ArgumentParser(description="Print what Step Functions Local needs.")
+    parser.add_argument("document", choices=documents)
+    print(text(documents[parser.parse_args().document]()))
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """Return a document as it is printed."""
+    return json.dumps(document, indent=2)
+
+
+if __name__ == "__main__":
+    main()
