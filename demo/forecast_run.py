@@ -9,18 +9,22 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
 from demo.cli import interruptible, options_of
 from demo.errors import DemoError
+from demo.events import read_events
 from demo.lift import show_lift
 from demo.production import ensure_production
 from demo.region import region
+from visitcast import schema
 
 _POLL_SECONDS = 0.5
 
@@ -36,10 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(console: Console) -> int:
         with region(options.home, options.output / "logs", keep=options.keep):
             outputs = ensure_production(options, console)
-            show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], own.input))
+            given = (day_after(options.events) if options.events else {}) | own.input
+            show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], given))
         return 0
 
     return interruptible(work)
+
+
+def day_after(events: Path) -> dict[str, str]:
+    """Make the input that forecasts the day after the last event of a file: tomorrow may be long after it."""
+    last = pc.max(read_events(events)[schema.EVENT_TIME]).as_py()
+    day = (last + timedelta(days=1)).date()
+    return {"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z"}
 
 
 def run_forecast(state_machine_arn: str, execution_input: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from deployed_stack import Execution, Production, Stack
 
 from demo.lift import lift_sql, measure_lift
 from demo.upload import partition_files
+from prepare_forecast.plan import contradictions
+from prepare_run.execution_input import load_schema, validated
 from visitcast import schema
 
 DATE = date(2026, 11, 12)
@@ -159,3 +161,11 @@ def test_lift_counts_the_visits_after_each_send(stack: Stack, published: Executi
     # Sixty users are no sample, and the report says so instead of giving a figure.
     assert {lift["verdict"] for lift in lifts} == {"sample too small"}
     assert all(lift["relative"] is None and lift["reason"] for lift in lifts)
+
+
+def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> None:
+    target = boto3.client("scheduler").get_schedule(Name="visitcast-forecast-local")["Target"]
+    assert target["Arn"] == stack.outputs["ForecastStateMachineArn"]
+    given = json.loads(target["Input"])
+    assert given == {"OnDrift": "alarm"}
+    validated(given, load_schema("forecast.input.schema.json"), contradictions)

@@ -122,9 +122,7 @@ def test_the_demo_shows_the_plan_and_the_lift_of_a_running_stack(
 @pytest.mark.parametrize(
     ("fault", "end"),
     [
-        pytest.param(
-            {"image": "serving", "argv": ["false"]}, "Forecast failed", id="the model does not start"
-        ),
+        pytest.param({"image": "serving", "argv": ["false"]}, "Forecast failed", id="the model does not start"),
         pytest.param(
             {"image": "sending", "argv": ["false"], "match": "plan"},
             "Forecasts not sound",

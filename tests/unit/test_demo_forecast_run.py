@@ -1,0 +1,105 @@
+"""What `make forecast` asks for and prints; the integration tests run it against a stack."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from demo.forecast_run import day_after, show_plan
+from demo.lift import show_lift
+from visitcast import schema
+
+SEND = {
+    "user_id": "user-1",
+    "send_at_utc": "2026-11-24T17:00:00Z",
+    "send_at_local": "2026-11-24T22:45:00",
+    "chance": 0.25,
+    "arm": "best_hour",
+    "source": "model",
+}
+LIFT = {"control": "random_hour", "verdict": "higher", "relative": 0.5, "relative_low": 0.25, "relative_high": 0.75}
+SMALL = {"control": "random_hour", "verdict": "sample too small", "relative": None, "reason": "needs 1,234 users"}
+
+
+def output(**changes: Any) -> dict[str, Any]:
+    sends = {
+        "planned": 1200,
+        "expected_responses": 300.4,
+        "by_arm": {"best_hour": 1100, "random_hour": 100},
+        "by_utc_hour": {"2026-11-24T16:00Z": 3, "2026-11-24T17:00Z": 77},
+        "barred": 4,
+        "no_room": 5,
+        "moved": 6,
+        "loss_bound": 0.0123,
+    }
+    report = {
+        "users": 1209,
+        "sources": {"model": 1200, "prior": 9},
+        "sends": sends | changes.pop("sends", {}),
+        "examples": [SEND],
+        "drift": {"alarm": False, "reasons": []},
+    }
+    run = {"ForecastDate": "2026-11-24"}
+    return {"run": run, "planned": {"report": report | changes}, "lift": {"Lifts": []}}
+
+
+def printed(show: Any, *arguments: Any) -> str:
+    text = io.StringIO()
+    show(Console(file=text, width=120), *arguments)
+    return text.getvalue()
+
+
+def test_the_plan_shows_sends_and_totals() -> None:
+    text = printed(show_plan, output())
+    assert "Send plan of 2026-11-24" in text
+    assert "user-1" in text
+    assert "22:45" in text  # the user's own clock
+    assert "1,209 users forecast: 1,200 by model, 9 by prior" in text
+    assert "1,200 sends planned: 1,100 best_hour, 100 random_hour" in text
+    assert "busiest hour 2026-11-24T17:00Z with 77" in text
+    assert "moved for capacity 6, at a loss of at most 1.23%" in text.replace("\n", " ")
+    assert "4 barred by the rules, 5 for want of room" in text
+    assert "none beyond the limits" in text
+
+
+def test_a_plan_without_sends_is_shown_too() -> None:
+    text = printed(show_plan, output(examples=[], sends={"planned": 0, "by_arm": {}, "by_utc_hour": {}}))
+    assert "0 sends planned" in text
+
+
+def test_drift_is_told_with_its_reasons() -> None:
+    text = printed(show_plan, output(drift={"alarm": True, "reasons": ["input: platform has shifted"]}))
+    assert "Drift: input: platform has shifted" in text
+
+
+@pytest.mark.parametrize(
+    ("lifts", "shown"),
+    [
+        pytest.param([], "no sends yet", id="none"),
+        pytest.param([LIFT], "+50.0% (95 % interval +25.0% to +75.0%): higher", id="figure"),
+        pytest.param([SMALL], "sample too small. needs 1,234 users", id="refused"),
+    ],
+)
+def test_lift_is_a_figure_with_its_interval_or_a_reason(lifts: list[dict[str, Any]], shown: str) -> None:
+    assert shown in printed(show_lift, lifts)
+
+
+def test_of_a_file_the_day_after_its_last_event_is_forecast(tmp_path: Path) -> None:
+    rows = 3
+    events = pa.table(
+        {
+            schema.USER_ID: ["a"] * rows,
+            schema.EVENT_TIME: ["2024-02-27T10:00:00Z", "2024-02-28T23:59:59Z", "2024-01-01T00:00:00Z"],
+            schema.UTC_OFFSET_MINUTES: pa.array([0] * rows, pa.int16()),
+            schema.PAGE_TYPE: pa.array([1] * rows, pa.int8()),
+            schema.PLATFORM: ["ios"] * rows,
+        }
+    )
+    pq.write_table(events, tmp_path / "events.parquet")
+    assert day_after(tmp_path / "events.parquet") == {"ForecastDate": "2024-02-29", "AsOf": "2024-02-29T00:00:00Z"}
