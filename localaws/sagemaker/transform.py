@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
+from localaws.calls import acting_as
 from localaws.sagemaker import transfer
 from localaws.sagemaker.cluster import Outcome
 from localaws.sagemaker.errors import JobError
@@ -50,6 +51,12 @@ def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) 
     JobError
         With the FailureReason.
     """
+    # A transform job has no role of its own: it reads and writes in the name of its model's.
+    with acting_as(model.get("ExecutionRoleArn") or ""):
+        return _run(job, workplace, folder, model)
+
+
+def _run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
     source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
     inputs, outputs = folder / "transform-input", folder / "transform-output"
     transfer.download(workplace.store, source, inputs)
