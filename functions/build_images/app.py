@@ -17,6 +17,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from custom_resource import respond
+from object_versions import delete_versions
 
 from build_images import builds, registry
 from build_images.sources import image_tag, source_archive
@@ -50,7 +51,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     physical_id = event.get("PhysicalResourceId", "visitcast-images")
     data: dict[str, str] = {}
     try:
-        if event["RequestType"] != "Delete":  # the repositories go with the stack, and with them the images
+        if event["RequestType"] == "Delete":
+            # The images go with their repositories. With their sources gone too, a first deployment that fails can
+            # remove its bucket.
+            deleted = sum(delete_versions(event["ResourceProperties"]["Bucket"], "images/"))
+            logger.info("sources deleted", extra={"versions": deleted})
+        else:
             progress = event.get("Progress") or begin(event)
             if not work(event, progress, context):
                 go_on_later(event, progress, context)

@@ -14,6 +14,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from custom_resource import respond
+from object_versions import delete_versions
 
 logger = Logger(service="publish_sql")
 s3 = boto3.client("s3")
@@ -27,13 +28,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
     ----------
     event
         CloudFormation's request; ``ResourceProperties.Bucket`` is the bucket to write to. The answer's data hold
-        ``SqlPrefix``. Nothing is deleted: old executions may be looked at, and the bucket's lifecycle tidies up.
+        ``SqlPrefix``. An update deletes nothing: old executions may be looked at. Deletion takes all versions away, so
+        that a first deployment which fails can remove its bucket.
     context
         Lambda's context object.
     """
     physical_id = event.get("PhysicalResourceId", "visitcast-sql")
     try:
-        data = {} if event["RequestType"] == "Delete" else publish(event["ResourceProperties"]["Bucket"], sql_folder())
+        bucket = event["ResourceProperties"]["Bucket"]
+        if event["RequestType"] == "Delete":
+            data: dict[str, str] = {}
+            deleted = sum(delete_versions(bucket, "sql/"))
+            logger.info("SQL deleted", extra={"versions": deleted})
+        else:
+            data = publish(bucket, sql_folder())
     except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
         logger.exception("SQL not published")
         respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"SQL not published: {error}")

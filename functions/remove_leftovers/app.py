@@ -16,6 +16,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from custom_resource import respond
+from object_versions import delete_versions
 
 TAG = "visitcast:stack"
 SECONDS_TO_ANSWER = 20
@@ -115,14 +116,7 @@ def is_of(stack: str, arn: str) -> bool:
 def remove_bucket(bucket: str, deadline: float) -> None:
     """Delete every version of every object, then the bucket; one that is gone already is fine."""
     try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            if not found:
-                continue
-            objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})  # type: ignore[typeddict-item]
-            if errors := answer.get("Errors"):
-                raise RuntimeError(f"{errors[0]['Key']}: {errors[0]['Message']}")
+        for _ in delete_versions(bucket):
             in_time(deadline, f"bucket {bucket} is not empty yet")
         s3.delete_bucket(Bucket=bucket)
     except s3.exceptions.NoSuchBucket:

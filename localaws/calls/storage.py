@@ -14,6 +14,7 @@ from localaws.calls.record import Call, active
 
 READS = frozenset({"s3:GetObject"})
 WRITES = frozenset({"s3:PutObject"})
+LISTS = frozenset({"s3:ListBucket", "s3:ListBucketVersions"})
 
 
 def record(action: str, bucket: str, key: str = "") -> None:
@@ -45,7 +46,7 @@ def of_request(method: str, path: str, words: Mapping[str, list[str]], headers: 
     bucket, _, key = path.strip("/").partition("/")
     if not key:
         action = _bucket_action(method, words)
-        context = {"s3:prefix": words.get("prefix", [""])[0]} if action == "s3:ListBucket" and method == "GET" else {}
+        context = {"s3:prefix": words.get("prefix", [""])[0]} if action in LISTS and method == "GET" else {}
         yield Call(action, f"arn:aws:s3:::{bucket}", context)
     elif source := headers.get("HTTP_X_AMZ_COPY_SOURCE"):
         source_bucket, _, source_key = unquote(source.partition("?")[0]).strip("/").partition("/")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from localaws.cloudformation.resource import ResourceError
+
 
 def resource_in_map(self: Any, key: str) -> Any:
     """Replace ``ResourceMap.__getitem__``, which creates what it is asked for: here only the deployment creates."""
@@ -73,6 +75,22 @@ def key_policy_as_json(original: Any) -> Any:
         return original(self, text, *arguments, **options)
 
     return create_key
+
+
+def refusal_of_a_full_bucket(original: Any) -> Any:
+    """Refuse to delete a bucket with objects; moto leaves it without a word."""
+
+    def delete(cls: Any, resource_name: str, document: Any, account_id: str, region_name: str) -> None:
+        from moto.s3.models import s3_backends
+
+        buckets = s3_backends[account_id]["aws"].buckets
+        if resource_name in buckets and buckets[resource_name].keys:
+            raise ResourceError(
+                "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+            )
+        original.__func__(cls, resource_name, document, account_id, region_name)
+
+    return classmethod(delete)
 
 
 def template_text_from_url(original: Any) -> Any:

@@ -55,6 +55,11 @@ def patches(settings: Settings) -> list[Patch]:
             views.key_policy_as_json,
         ),
         Patch(
+            "moto.s3.models:FakeBucket.delete_from_cloudformation_json",
+            "A bucket with objects stays, and the stack says that it is gone.",
+            views.refusal_of_a_full_bucket,
+        ),
+        Patch(
             f"{_RESPONSES}:StackResourceDTO.__init__",
             "Each resource is given the status of the stack.",
             views.resource_status,

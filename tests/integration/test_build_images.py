@@ -103,10 +103,8 @@ def asking(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     # The clients are made when the modules are imported.
-    registry, builds, app = (
-        importlib.reload(importlib.import_module(f"build_images.{name}")) for name in ("registry", "builds", "app")
-    )
-    del registry, builds
+    modules = ("object_versions", "build_images.registry", "build_images.builds", "build_images.app")
+    *_, app = (importlib.reload(importlib.import_module(name)) for name in modules)
     containers = tmp_path / "containers"
     for name in ("common", *IMAGES):
         (containers / name).mkdir(parents=True)
@@ -262,11 +260,15 @@ def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(as
     assert len(asking.builds()) == 2
 
 
-def test_deleting_builds_nothing_and_answers(asking: CloudFormation) -> None:
+def test_deleting_takes_the_sources_away_and_builds_nothing(asking: CloudFormation) -> None:
     asking.make_project(GOOD)
+    uris(asking.ask())
+    s3 = asking.region.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="runs/kept", Body=b"kept")
     answer = asking.ask(asking.event("Delete") | {"PhysicalResourceId": "visitcast-images"})
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "visitcast-images")
-    assert asking.builds() == []
+    assert [item["Key"] for item in s3.list_object_versions(Bucket=BUCKET)["Versions"]] == ["runs/kept"]
+    assert len(asking.builds()) == 2
 
 
 @pytest.mark.parametrize(
