@@ -107,6 +107,8 @@ def calls_only_on_aws(stack: Deployed) -> Iterator[Call]:
         "MissedStartsQueueName": values["MissedStartsQueue"].rpartition("/")[2],
         "PushQueueName": values["PushQueue"].rpartition("/")[2],
     }
+    if base_image := stack.parameters["BaseImage"]:
+        values["BaseImageRepository"] = base_image.partition("/")[2].partition(":")[0]
     for entry in json.loads(ONLY_ON_AWS.read_text(encoding="utf-8")):
         if entry.get("if", "Bucket") not in values:  # a resource that a parameter's choice has left out
             continue
