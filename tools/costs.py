@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import marked_part
+
 ROOT = Path(__file__).resolve().parents[1]
 PRICES = Path(__file__).with_name("prices.json")
 SCHEMA = ROOT / "statemachine" / "train.input.schema.json"
-START_MARK, END_MARK = "<!-- costs:begin -->", "<!-- costs:end -->"
 
 Prices = Mapping[str, Any]
 
@@ -154,13 +155,11 @@ def main() -> None:
     parser.add_argument("--prices", type=Path, default=PRICES, help="list prices (%(default)s)")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks costs:begin and costs:end")
     arguments = parser.parse_args()
-    text = "\n".join(table(json.loads(arguments.prices.read_text(encoding="utf-8"))))
+    lines = table(json.loads(arguments.prices.read_text(encoding="utf-8")))
     if arguments.write is None:
-        print(text)
-        return
-    document = arguments.write.read_text(encoding="utf-8")
-    pattern = re.compile(f"{START_MARK}.*{END_MARK}", re.DOTALL)
-    arguments.write.write_text(pattern.sub(f"{START_MARK}\n{text}\n{END_MARK}", document), encoding="utf-8")
+        print(*lines, sep="\n")
+    else:
+        marked_part.write(arguments.write, "costs", lines)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import marked_part
+
 COSTS: Final = Path(__file__).with_name("forecast_costs.json")
-START_MARK, END_MARK = "<!-- scale:begin -->", "<!-- scale:end -->"
 MILLION: Final = 1_000_000
 SIZES: Final = (MILLION, 10 * MILLION, 100 * MILLION)
 
@@ -210,13 +210,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reckon what the forecast workflow takes by the number of users.")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks scale:begin and scale:end")
     arguments = parser.parse_args()
-    text = "\n".join(table(read_costs()))
+    lines = table(read_costs())
     if arguments.write is None:
-        print(text)
-        return
-    document = arguments.write.read_text(encoding="utf-8")
-    pattern = re.compile(f"{START_MARK}.*{END_MARK}", re.DOTALL)
-    arguments.write.write_text(pattern.sub(f"{START_MARK}\n{text}\n{END_MARK}", document), encoding="utf-8")
+        print(*lines, sep="\n")
+    else:
+        marked_part.write(arguments.write, "scale", lines)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import marked_part
 from iam_stack import RECORDED
 
 PAGE = Path(__file__).parents[1] / "docs" / "security.md"
-BEGIN, END = "<!-- roles: begin (make roles) -->\n", "<!-- roles: end -->\n"
+PART = "roles"
 
 Key = tuple[str, str, str, int]
 """A permission in every deployment: role, statement, action, and which of the statement's resources."""
@@ -33,9 +34,7 @@ def main(files: Sequence[str]) -> int:
     if unused or not origins:
         print(f"{len(unused)} of {len(origins)} permissions have no proof: {PAGE.name} stays as it is.")
         return max(len(unused), 1)
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    PAGE.write_text(before + BEGIN + "".join(f"{line}\n" for line in table(origins)) + END + after, encoding="utf-8")
+    marked_part.write(PAGE, PART, table(origins))
     return 0
 
 
