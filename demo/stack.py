@@ -50,7 +50,7 @@ def built(process: subprocess.Popen[bytes], logs: Path) -> None:
 def deploy(name: str | None, logs: Path) -> None:
     """Run ``sam deploy``; raises `DemoError` with the end of its output if it failed."""
     options = ["--stack-name", name] if name else []
-    if revision := _git_revision():
+    if revision := git_revision():
         # Given here, the overrides replace those of samconfig.toml: they are given again.
         options += ["--parameter-overrides", *_settings("deploy")["parameter_overrides"], f"Revision={revision}"]
     run([_SAM, "deploy", "--config-env", ENVIRONMENT, *options], logs / "sam-deploy.log")
@@ -67,7 +67,7 @@ def _settings(command: str) -> dict[str, Any]:
     return found
 
 
-def _git_revision() -> str:
+def git_revision() -> str:
     """Return the revision of the checkout, with ``+changes`` where files differ from it; empty outside of one."""
     described = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
     try:
