@@ -26,6 +26,8 @@ GIVE_UP_SECONDS = 3480
 """Two minutes before CloudFormation stops waiting (``ServiceTimeout``, at most an hour)."""
 HAND_OVER_SECONDS = 30
 """Left of the function's time when it invokes itself."""
+NO_ROOM_SECONDS = 600
+"""How long no build may start while none runs: a new account may be allowed none at all."""
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
 
@@ -138,7 +140,13 @@ def work(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext
 
 
 def start_waiting(event: dict[str, Any], progress: dict[str, Any]) -> None:
-    """Start the builds of images that wait, as many as the account lets run."""
+    """Start the builds of images that wait, as many as the account lets run.
+
+    Raises
+    ------
+    BuildFailed
+        It lets none run.
+    """
     properties = event["ResourceProperties"]
     while progress["waiting"]:
         image = progress["waiting"][0]
@@ -146,9 +154,17 @@ def start_waiting(event: dict[str, Any], progress: dict[str, Any]) -> None:
         if properties["BaseImage"]:
             variables["BASE_IMAGE"] = properties["BaseImage"]
         token = f"{event['RequestId']}-{image}"
-        build_id = builds.start(properties["Project"], variables, progress["source"], token)
-        if build_id is None:
+        try:
+            build_id = builds.start(properties["Project"], variables, progress["source"], token)
+        except builds.NoRoom as error:
+            no_room_until = progress.setdefault("no_room_until", time.time() + NO_ROOM_SECONDS)
+            if not progress["builds"] and time.time() > no_room_until:
+                raise builds.BuildFailed(
+                    f"the account lets no build start: {error}. Ask for the quota 'Concurrently running builds for "
+                    "Linux/Medium environment' of CodeBuild, then deploy again"
+                ) from error
             return
+        progress.pop("no_room_until", None)
         progress["waiting"].remove(image)
         progress["builds"][image] = build_id
 

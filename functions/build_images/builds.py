@@ -19,7 +19,11 @@ class BuildFailed(Exception):  # noqa: N818 (the name is what people read)
     """Images were not built; the text names each with its log."""
 
 
-def start(project: str, variables: Mapping[str, str], source: str, token: str) -> str | None:
+class NoRoom(Exception):  # noqa: N818 (the name is what people read)
+    """The account already has as many builds as it may."""
+
+
+def start(project: str, variables: Mapping[str, str], source: str, token: str) -> str:
     """Start a build.
 
     Parameters
@@ -33,8 +37,13 @@ def start(project: str, variables: Mapping[str, str], source: str, token: str) -
 
     Returns
     -------
-    str or None
-        The build's id; None when the account already has as many builds as it may.
+    str
+        The build's id.
+
+    Raises
+    ------
+    NoRoom
+        There is none for another build yet.
     """
     overrides: Any = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
     try:
@@ -45,8 +54,7 @@ def start(project: str, variables: Mapping[str, str], source: str, token: str) -
             idempotencyToken=token,
         )["build"]
     except codebuild.exceptions.AccountLimitExceededException as error:
-        logger.info("no room for a build yet", extra={"error": str(error)})
-        return None
+        raise NoRoom(error.response["Error"]["Message"]) from error
     build_id: str = build["id"]
     logger.info("build started", extra={"build": build_id})
     return build_id

@@ -241,23 +241,41 @@ def test_when_time_runs_out_the_answer_says_what_to_do(asking: CloudFormation, m
         asking.region.client("codebuild").stop_build(id=build)
 
 
-def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(asking: CloudFormation) -> None:
-    asking.make_project(GOOD)
+def limit_builds(region: Region, *, after: int, times: int) -> None:
+    """Let some builds start, then refuse some as AWS does."""
     fault = {
         "service": "codebuild",
         "operation": "StartBuild",
         "error": "AccountLimitExceededException",
         "message": "Cannot have more than 1 builds in queue for the account",
         "status": 400,
-        "after": 1,
-        "times": 2,
+        "after": after,
+        "times": times,
     }
     order = urllib.request.Request(
-        f"{asking.region.endpoint_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
+        f"{region.endpoint_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
     )
     urllib.request.urlopen(order).close()
+
+
+def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(asking: CloudFormation) -> None:
+    asking.make_project(GOOD)
+    limit_builds(asking.region, after=1, times=2)
     uris(asking.ask())
     assert len(asking.builds()) == 2
+
+
+def test_an_account_that_may_run_no_builds_is_told_what_to_ask_for(
+    asking: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from build_images import app
+
+    monkeypatch.setattr(app, "NO_ROOM_SECONDS", 0)
+    asking.make_project(GOOD)
+    limit_builds(asking.region, after=0, times=2)
+    answer = asking.ask()
+    assert answer["Status"] == "FAILED"
+    assert "Cannot have more than 1 builds in queue for the account. Ask for the quota" in answer["Reason"]
 
 
 def test_deleting_takes_the_sources_away_and_builds_nothing(asking: CloudFormation) -> None:
