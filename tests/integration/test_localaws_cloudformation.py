@@ -278,3 +278,72 @@ def test_what_is_to_be_retained_stays(region: Region, name: str) -> None:
     region.client("cloudformation").delete_stack(StackName=name)
     names = [topic["TopicArn"].rpartition(":")[2] for topic in region.client("sns").list_topics()["Topics"]]
     assert ("kept" in names, "gone" in names) == (True, False)
+
+
+def test_a_bucket_with_objects_is_not_deleted(region: Region, name: str) -> None:
+    stack = deploy(
+        region, name, {"Bucket": {"Type": "AWS::S3::Bucket"}}, Outputs={"Name": {"Value": {"Ref": "Bucket"}}}
+    )
+    s3, held = region.client("s3"), outputs(stack)["Name"]
+    s3.put_object(Bucket=held, Key="a", Body=b"a")
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert "is not empty" in reasons(region, name)["Bucket"]
+    assert s3.get_object(Bucket=held, Key="a")["Body"].read() == b"a"
+    s3.delete_object(Bucket=held, Key="a")
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert held not in [found["Name"] for found in s3.list_buckets()["Buckets"]]
+
+
+def test_repositories_and_build_projects(region: Region, name: str) -> None:
+    def resources(mutability: str, words: str) -> dict[str, Any]:
+        rule = {
+            "rulePriority": 1,
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 3},
+            "action": {"type": "expire"},
+        }
+        repository = {
+            "RepositoryName": "team/app",
+            "ImageTagMutability": mutability,
+            "ImageScanningConfiguration": {"ScanOnPush": "true"},
+            "EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": "alias/mine"},
+            "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [rule]})},
+            "EmptyOnDelete": "true",
+        }
+        project = {
+            "ServiceRole": ROLE,
+            "TimeoutInMinutes": "9",
+            "Artifacts": {"Type": "NO_ARTIFACTS"},
+            "Environment": {
+                "Type": "LINUX_CONTAINER",
+                "ComputeType": "BUILD_GENERAL1_SMALL",
+                "Image": "any",
+                "PrivilegedMode": "true",
+                "EnvironmentVariables": [{"Name": "URI", "Value": {"Fn::GetAtt": ["Repository", "RepositoryUri"]}}],
+            },
+            "Source": {"Type": "NO_SOURCE", "BuildSpec": f"version: 0.2\nphases: {{build: {{commands: [{words}]}}}}\n"},
+        }
+        return {
+            "Repository": {"Type": "AWS::ECR::Repository", "Properties": repository},
+            "Project": {"Type": "AWS::CodeBuild::Project", "Properties": project},
+        }
+
+    section = {"Outputs": {"Project": {"Value": {"Ref": "Project"}}}}
+    ecr, codebuild = region.client("ecr"), region.client("codebuild")
+    for mutability, words in (("MUTABLE", "echo one"), ("IMMUTABLE", "echo two")):
+        stack = deploy(region, name, resources(mutability, words), **section)
+        assert stack["StackStatus"].endswith("_COMPLETE"), reasons(region, name)
+        (repository,) = ecr.describe_repositories()["repositories"]
+        assert repository["imageTagMutability"] == mutability
+        assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
+        assert repository["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": "alias/mine"}
+        assert "imageCountMoreThan" in ecr.get_lifecycle_policy(repositoryName="team/app")["lifecyclePolicyText"]
+        (project,) = codebuild.batch_get_projects(names=[outputs(stack)["Project"]])["projects"]
+        assert words in project["source"]["buildspec"]
+        assert project["timeoutInMinutes"] == 9
+        assert project["environment"]["privilegedMode"] is True
+        assert project["environment"]["environmentVariables"] == [{"name": "URI", "value": repository["repositoryUri"]}]
+    manifest = json.dumps({"schemaVersion": 2, "layers": [], "mediaType": "application/vnd.oci.image.manifest.v1+json"})
+    ecr.put_image(repositoryName="team/app", imageTag="1", imageManifest=manifest)
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert ecr.describe_repositories()["repositories"] == []
+    assert codebuild.list_projects()["projects"] == []
