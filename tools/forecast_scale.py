@@ -29,7 +29,7 @@ HISTORY_EVENTS: Final = 25_000
 """Of a Standard execution. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 PAYLOAD_BYTES: Final = 262_144
 """Of a state's input or output; the same page."""
-EVENTS_OF_A_RUN: Final = 400
+EVENTS_OF_A_RUN: Final = 150
 """Without the hand-over: tests/integration/test_forecast_workflow.py holds a real run against it."""
 EVENTS_PER_POLL: Final = 9
 """Wait, Task and Choice of the loop around a query: two, five and two events."""
