@@ -38,14 +38,14 @@ def measure(quick: bool = False) -> list[Figure]:
     """Measure all; `quick` takes few users, for a check and not for figures."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from training import tensorflow_threads
-    from training.hyperparameters import Hyperparameters
+    from training.hyperparameters import MANY_ROWS, Hyperparameters
     from training.shards import Shards
 
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
     after = int(dataset.visit_date.max()) + 1
     shards = Shards([lambda: dataset], features.fit(dataset, after), after)
-    settings = Hyperparameters()
+    settings = Hyperparameters().for_rows(MANY_ROWS)
 
     ours = our_rate(shards, settings)
     labelled = eligible_rows(dataset)[: ARTICLE_BATCH if quick else ARTICLE_ROWS]

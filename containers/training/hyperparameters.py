@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from visitcast.errors import InputError
 from visitcast.protocol import MAX_FOLDS
 
 TUNING_OBJECTIVE = "_tuning_objective_metric"
 """SageMaker adds it to the hyperparameters of every training job of a tuning job; it is none of ours."""
+
+MANY_ROWS: Final = 100_000
+LARGE_BATCH: Final = 2048
+SMALL_BATCH: Final = 512
+ENOUGH_STEPS: Final = 800
+FEWEST_EPOCHS: Final = 8
+MOST_EPOCHS: Final = 30
 
 _REMEDY = "Correct Hyperparameters in the execution input."
 
@@ -21,11 +29,12 @@ class Hyperparameters:
     Attributes
     ----------
     epochs
-        Upper bound of passes over the training rows; early stopping usually ends before it.
+        Upper bound of passes over the training rows; early stopping may end before it. 0 = by the number of rows.
     units
         Width of the GRU's state.
     batch_size
-        Visit days of one gradient step and instance, rounded down to whole lanes of 128 (at least one).
+        Visit days of one gradient step and instance, rounded down to whole lanes of 128 (at least one). 0 = by the
+        number of rows.
     learning_rate
         Peak rate of AdamW.
     dropout
@@ -40,9 +49,9 @@ class Hyperparameters:
         Fold ``k`` of ``K`` trains on the rolling-origin split ``k``; fold 0 of 0 on the protocol's full split.
     """
 
-    epochs: int = 8
+    epochs: int = 0
     units: int = 96
-    batch_size: int = 2048
+    batch_size: int = 0
     learning_rate: float = 2e-3
     dropout: float = 0.2
     patience: int = 3
@@ -65,6 +74,17 @@ class Hyperparameters:
                 "Use fold 0 of folds 0 for the full split, or a fold between 1 and folds.",
             )
 
+    def for_rows(self, rows: int) -> Hyperparameters:
+        """Choose what is left open by the training rows of one instance.
+
+        A network that takes few steps learns nothing, so few rows are read more often and in smaller batches;
+        docs/model.md has the measurements.
+        """
+        batch_size = self.batch_size or (LARGE_BATCH if rows >= MANY_ROWS else SMALL_BATCH)
+        passes = -(-ENOUGH_STEPS * batch_size // max(rows, 1))
+        epochs = self.epochs or min(max(passes, FEWEST_EPOCHS), MOST_EPOCHS)
+        return replace(self, epochs=epochs, batch_size=batch_size)
+
     def as_dict(self) -> dict[str, int | float]:
         """Return the settings by name, for the model's metadata."""
         return asdict(self)
@@ -72,9 +92,9 @@ class Hyperparameters:
 
 # name, lowest, highest allowed value (both included)
 _RANGES: tuple[tuple[str, float, float], ...] = (
-    ("epochs", 1, 1000),
+    ("epochs", 0, 1000),
     ("units", 1, 1024),
-    ("batch_size", 16, 1_000_000),
+    ("batch_size", 0, 1_000_000),
     ("learning_rate", 1e-6, 1.0),
     ("dropout", 0.0, 0.9),
     ("patience", 1, 1000),

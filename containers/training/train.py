@@ -134,7 +134,7 @@ def fit(
         mixed_first, hour, dataset.hourly_visits[validation], best_hour=mixed_visited.argmax(axis=1)
     )
     metadata = {
-        "hyperparameters": hyperparameters.as_dict(),
+        "hyperparameters": network.hyperparameters.as_dict(),
         "cut_offs": {"validation_starts": parts.validation_starts, "test_starts": parts.test_starts},
         "versions": versions(),
         "revision": os.environ.get(REVISION_VARIABLE, ""),

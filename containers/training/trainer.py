@@ -46,12 +46,15 @@ class Fit:
         Arrays for :mod:`visitcast.forecasting.inference`.
     epochs : list of Epoch
         Learning curve, epochs before a resume included.
+    hyperparameters : Hyperparameters
+        The settings, with what was left open.
     labelled_visits_per_second : float
         Training rows seen per second of gradient steps.
     """
 
     weights: inference.Weights
     epochs: list[Epoch]
+    hyperparameters: Hyperparameters
     labelled_visits_per_second: float
 
 
@@ -79,6 +82,7 @@ def fit(
         checkpoints; the result of the others is of no use. Default: this instance alone.
     """
     group = group or Group()
+    hyperparameters = hyperparameters.for_rows(shards.labelled // group.size)
     keras.utils.set_random_seed(hyperparameters.seed)
     step = GradientStep(shards.visit_width, shards.target_width, hyperparameters, group)
     best: inference.Weights = step.averaged_weights()
@@ -95,7 +99,7 @@ def fit(
     steps = steps_per_epoch(shards, hyperparameters.batch_size, group)
     step_seconds, started = 0.0, time.monotonic()
     done = group.from_first(len(epochs))
-    while not group.from_first(finished(epochs, hyperparameters, time.monotonic() - started)):
+    while not group.from_first(finished(epochs, hyperparameters, steps, time.monotonic() - started)):
         epoch_started = time.monotonic()
         losses, rate = [], 0.0
         for place, batch in enumerate(feed(shards, hyperparameters, done + 1, group)):
@@ -115,7 +119,7 @@ def fit(
             checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, [asdict(epoch) for epoch in epochs])
         )
     seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * shards.labelled
-    return Fit(best, epochs, seen / step_seconds if step_seconds else 0.0)
+    return Fit(best, epochs, hyperparameters, seen / step_seconds if step_seconds else 0.0)
 
 
 def rate_factor(step: int, steps: int) -> float:
@@ -127,9 +131,13 @@ def rate_factor(step: int, steps: int) -> float:
     return warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def finished(epochs: list[Epoch], hyperparameters: Hyperparameters, elapsed: float) -> bool:
-    """Tell whether training ends: last epoch, patience used up, or no time for an epoch like the last."""
-    if len(epochs) >= hyperparameters.epochs or stale_epochs(epochs) >= hyperparameters.patience:
+def finished(epochs: list[Epoch], hyperparameters: Hyperparameters, steps: int, elapsed: float) -> bool:
+    """Tell whether training ends: last epoch, patience used up, or no time for an epoch like the last.
+
+    Patience begins when the learning rate has warmed up; `steps` is the number of an epoch's.
+    """
+    warm = epochs[-(-WARM_UP_STEPS // steps) - 1 :]
+    if len(epochs) >= hyperparameters.epochs or stale_epochs(warm) >= hyperparameters.patience:
         return True
     limit = hyperparameters.max_seconds
     return bool(epochs) and limit > 0 and elapsed + epochs[-1].seconds > limit

@@ -26,7 +26,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     [
         pytest.param({"epochs": "three"}, "epochs", id="not a number"),
         pytest.param({"epochs": "2.5"}, "epochs", id="not whole"),
-        pytest.param({"epochs": "0"}, "epochs", id="too small"),
+        pytest.param({"epochs": "-1"}, "epochs", id="too small"),
         pytest.param({"dropout": "0.95"}, "dropout", id="too large"),
         pytest.param({"dropout": "nan"}, "dropout", id="not a number by IEEE"),
         pytest.param({"learning_rate": "inf"}, "learning_rate", id="infinite"),
@@ -38,3 +38,20 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, str], wrong: str) ->
     with pytest.raises(InputError) as caught:
         parse(values)
     assert wrong in caught.value.headline
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"),
+    [
+        pytest.param(0, 30, 512, id="no rows"),
+        pytest.param(4_000, 30, 512, id="few: the most epochs"),
+        pytest.param(20_000, 21, 512, id="some: enough steps"),
+        pytest.param(99_999, 8, 512, id="the fewest epochs"),
+        pytest.param(100_000, 17, 2048, id="many: large batches"),
+        pytest.param(10**9, 8, 2048, id="more than enough"),
+    ],
+)
+def test_few_rows_are_read_more_often_and_in_smaller_batches(rows: int, epochs: int, batch_size: int) -> None:
+    assert Hyperparameters().for_rows(rows) == Hyperparameters(epochs=epochs, batch_size=batch_size)
+    given = Hyperparameters(epochs=2, batch_size=128)
+    assert given.for_rows(rows) == given

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -196,17 +197,24 @@ def test_a_checkpoint_of_other_settings_is_not_continued(
 @pytest.mark.parametrize(
     ("losses", "settings", "elapsed", "ends"),
     [
-        pytest.param([], Hyperparameters(), 0.0, False, id="start"),
-        pytest.param([2.0, 1.9], Hyperparameters(epochs=2), 0.0, True, id="last epoch"),
-        pytest.param([2.0, 2.1, 2.2], Hyperparameters(patience=2), 0.0, True, id="patience used up"),
-        pytest.param([2.0, 2.1, 1.9], Hyperparameters(patience=2), 0.0, False, id="better again"),
-        pytest.param([2.0], Hyperparameters(max_seconds=30), 21.0, True, id="no time for another epoch"),
-        pytest.param([2.0], Hyperparameters(max_seconds=30), 19.0, False, id="time for another epoch"),
+        pytest.param([], {}, 0.0, False, id="start"),
+        pytest.param([2.0, 1.9], {"epochs": 2}, 0.0, True, id="last epoch"),
+        pytest.param([2.0, 2.1, 2.2], {"patience": 2}, 0.0, True, id="patience used up"),
+        pytest.param([2.0, 2.1, 1.9], {"patience": 2}, 0.0, False, id="better again"),
+        pytest.param([2.0], {"max_seconds": 30}, 21.0, True, id="no time for another epoch"),
+        pytest.param([2.0], {"max_seconds": 30}, 19.0, False, id="time for another epoch"),
     ],
 )
-def test_when_training_ends(losses: list[float], settings: Hyperparameters, elapsed: float, ends: bool) -> None:
+def test_when_training_ends(losses: list[float], settings: dict[str, Any], elapsed: float, ends: bool) -> None:
     epochs = [trainer.Epoch(number, 3.0, loss, 1e-3, 10.0) for number, loss in enumerate(losses, 1)]
-    assert trainer.finished(epochs, settings, elapsed) is ends
+    assert trainer.finished(epochs, Hyperparameters(**{"epochs": 8, **settings}), 100, elapsed) is ends
+
+
+def test_patience_begins_after_the_warm_up() -> None:
+    epochs = [trainer.Epoch(number, 3.0, 2.0 + number / 10, 1e-3, 1.0) for number in range(1, 8)]
+    settings = Hyperparameters(epochs=30, patience=3)
+    assert [trainer.finished(epochs[:count], settings, 10, 0.0) for count in range(1, 8)] == [False] * 7
+    assert trainer.finished([*epochs, epochs[-1]], settings, 10, 0.0)  # the fifth is the first warm one
 
 
 def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
