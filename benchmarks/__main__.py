@@ -20,7 +20,7 @@ from rich.table import Column, Table
 # The library that the images share is not installed: the containers' folder is put on the path, as in the images.
 sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
 
-from benchmarks import forecast, preprocessing, quality, serving, training
+from benchmarks import forecast, preprocessing, quality, serving, simulated, training
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
 RESULTS = Path("build/bench/results.json")
@@ -61,6 +61,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "forecast": lambda options: forecast.run_forecast((10_000,) if options.quick else forecast.USERS),
     "serving": lambda options: serving.measure(options.quick),
     "training": lambda options: training.measure(options.quick),
+    "simulated": lambda options: simulated.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }
 """By name, in the order in which they run."""

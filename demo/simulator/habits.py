@@ -37,7 +37,7 @@ _OWL_SHARE = 0.12
 _PAGE_TYPES = np.array([4.0, 2.0, 1.0, 1.0])
 _BREAK_STARTS = 1 / 40
 _BREAK_ENDS = 1 / 6
-_BACKGROUND = 0.06
+BACKGROUND = 0.06
 """Share of a user's sessions that follow no habit."""
 
 
@@ -128,12 +128,12 @@ def draw_intensity(rng: np.random.Generator, users: Users, clock: Clock) -> Floa
 
     to_angle = 2 * np.pi / 24
     middle_of_hour = to_angle * (np.arange(24) + 0.5)
-    intensity = np.repeat(_BACKGROUND / 24 * weight.sum(axis=-1)[..., None], 24, axis=-1)
+    intensity = np.repeat(BACKGROUND / 24 * weight.sum(axis=-1)[..., None], 24, axis=-1)
     for k in range(HABITS):
         kappa = users.concentration[:, k, None, None]
         peak = 1 / (24 * np.i0(kappa) * np.exp(-kappa))  # so that the habit's density integrates to one over 24 h
         away = np.cos(middle_of_hour - to_angle * centre[..., k, None])
-        intensity += (1 - _BACKGROUND) * weight[..., k, None] * peak * np.exp(kappa * (away - 1))
+        intensity += (1 - BACKGROUND) * weight[..., k, None] * peak * np.exp(kappa * (away - 1))
     return intensity
 
 

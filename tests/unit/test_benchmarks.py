@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         pytest.param(
             "forecast", {"requests: time", "transform: time", "plan: peak memory", "whole: time"}, id="forecast"
         ),
+        pytest.param("simulated", {"model - this learner"}, id="simulated"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
     ],
 )

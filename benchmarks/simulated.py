@@ -1,0 +1,81 @@
+"""Forecast quality on simulated events, beside a learner that knows the simulator's laws and has seen the same past."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from benchmarks import informed_learner
+from benchmarks.pipeline import ROOT, Figure
+from demo.simulator import World, simulate
+from localaws.athena import sql
+from visitcast import features
+from visitcast.baselines import tuned_histogram
+from visitcast.bootstrap import bootstrap_by_user
+from visitcast.dataset import Dataset, from_frame, select_users, user_of_row
+from visitcast.forecasting import forecaster
+from visitcast.histograms import decayed_histograms, histograms_before
+from visitcast.metrics import log_losses
+from visitcast.protocol import eligible_rows, split
+
+WORLD = World()
+COMPARED_USERS = 600
+QUICK = World(users=120, days=90)
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Train on a simulated world and compare on the test rows of some of its users."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from training import tensorflow_threads, train
+    from training.hyperparameters import Hyperparameters
+    from training.shards import Shards
+
+    tensorflow_threads.bound()
+    world = QUICK if quick else WORLD
+    dataset = visit_days(world)
+    parts = split(dataset)
+    pipeline = features.fit(dataset, parts.validation_starts)
+    with TemporaryDirectory() as checkpoints:
+        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
+        settings = Hyperparameters(epochs=1) if quick else Hyperparameters()
+        fitted, _ = train.fit(dataset, shards, parts, pipeline, settings, Path(checkpoints))
+    histogram = tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation))
+
+    count = min(COMPARED_USERS, dataset.users)
+    compared = select_users(dataset, np.sort(np.random.default_rng(1).choice(dataset.users, count, replace=False)))
+    eligible = eligible_rows(compared)
+    test = eligible[compared.visit_date[eligible] >= parts.test_starts]
+    hour, counts = compared.first_visit_hour[test], decayed_histograms(compared)
+    model = log_losses(forecaster.forecast(fitted, compared, test, counts).first_visit_hour, hour)
+    tuned = log_losses(tuned_histogram.predict(histogram, compared.visit_date[test], counts[test]), hour)
+    learner = log_losses(informed_learner.forecast(compared, world.days)[test], hour)
+    users = user_of_row(compared)[test]
+    behind = bootstrap_by_user(model - learner, users)
+    subject = "simulated world"
+    return [
+        Figure(subject, "users", dataset.users, ""),
+        Figure(subject, "test rows compared", len(test), ""),
+        Figure(subject, "log loss, tuned histogram", float(tuned.mean()), "nats"),
+        Figure(subject, "log loss, model", float(model.mean()), "nats"),
+        Figure(subject, "log loss, learner that knows the laws", float(learner.mean()), "nats"),
+        Figure(subject, "model - this learner", behind.mean, "nats", "<= 0.02"),
+        Figure(subject, "model - this learner, 2.5%", behind.low, "nats"),
+        Figure(subject, "model - this learner, 97.5%", behind.high, "nats"),
+    ]
+
+
+def visit_days(world: World) -> Dataset:
+    """Simulate events and turn them into visit days with the application's own SQL, block by block."""
+    query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
+    frames = []
+    with duckdb.connect() as connection:
+        sql.prepare(connection)
+        for block in simulate(world):
+            connection.register("events", block.events)
+            frames.append(connection.sql(query).to_df())
+    return from_frame(pd.concat(frames))
