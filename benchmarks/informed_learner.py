@@ -2,8 +2,8 @@
 
 The truth of :mod:`demo.simulator.truth` knows each user's habits, which nobody can read off some thirty visit days.
 This learner knows how habits are distributed, drift and show in visits, and infers each user's from the user's own
-past: a particle filter over :class:`demo.simulator.habits.Users`, with the kernel of Liu and West (2001, in Doucet et al.,
-Sequential Monte Carlo Methods in Practice, chapter 10) to keep the fixed parameters' particles apart. Its log loss
+past: a particle filter over :class:`demo.simulator.habits.Users`, with the kernel of Liu and West (2001, in Doucet et
+al., Sequential Monte Carlo Methods in Practice, chapter 10) to keep the fixed parameters' particles apart. Its log loss
 is an upper bound on the best possible one: a finer filter could only be better.
 """
 
