@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import formats, logs
+from serving.batching import Batches
 from serving.errors import RequestError
 from serving.formats import Format
 from serving.limits import Limits
-from serving.scoring import Answer
-
-Score = Callable[[bytes, Format, Format], Answer]
-"""From a request's body, its format and the format wanted to the answer."""
+from serving.scoring import Question
 
 
-def application(score: Score, limits: Limits, workers: int | None = None) -> Starlette:
+def application(batches: Batches, limits: Limits) -> Starlette:
     """Build the web application.
 
     Parameters
     ----------
-    score : callable
-        Answers a request's body; runs in a thread, so that ``/ping`` answers meanwhile.
+    batches : Batches
+        Answers requests in threads, so that ``/ping`` answers meanwhile.
     limits : Limits
         Largest request.
-    workers : int, optional
-        Requests computed at once; the others wait. Default: the number of cores.
     """
-    limiter = CapacityLimiter(workers or os.cpu_count() or 1)
 
     async def ping(_: Request) -> Response:
         return Response(status_code=200)
@@ -50,7 +41,7 @@ def application(score: Score, limits: Limits, workers: int | None = None) -> Sta
             wanted = formats.of_answer(http.headers.get("accept"), given)
             body = await _body(http, limits.body_bytes)
             metrics["BytesIn"] = len(body)
-            answer = await anyio.to_thread.run_sync(score, body, given, wanted, limiter=limiter)
+            answer = await batches.answer(Question(body, given, wanted))
             metrics |= {"Users": answer.users, "PriorUsers": answer.prior_users, "BytesOut": len(answer.body)}
             response = Response(answer.body, media_type=wanted.value)
         except RequestError as error:

@@ -1,7 +1,8 @@
-"""Answers one request: bytes in, bytes out."""
+"""Answers requests: bytes in, bytes out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ from serving import answers, csv_requests, json_requests
 from serving.errors import RequestError
 from serving.formats import Format
 from serving.histories import to_dataset
+from serving.json_requests import User
 from serving.limits import Limits
+from visitcast.dataset import Dataset, concatenate
 from visitcast.forecasting.bundle import Bundle
-from visitcast.forecasting.forecaster import forecast_last
+from visitcast.forecasting.forecaster import Forecast, forecast_last
 from visitcast.schema import SCHEMA_VERSION
 
 MODEL_NAME = "visitcast"
@@ -23,6 +26,15 @@ _READERS = {
 
 
 @dataclass(frozen=True)
+class Question:
+    """A request's body, its format and the format wanted for the answer."""
+
+    body: bytes
+    given: Format
+    wanted: Format
+
+
+@dataclass(frozen=True)
 class Answer:
     """An answer's body, and how many users it forecasts and how many of them by the prior alone."""
 
@@ -31,37 +43,64 @@ class Answer:
     prior_users: int
 
 
-def answer(fitted: Bundle, body: bytes, given: Format, wanted: Format, limits: Limits) -> Answer:
-    """Read users, forecast them and write the forecasts.
+def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> list[Answer | RequestError]:
+    """Forecast the users of all questions together, and write an answer for each question.
 
     Parameters
     ----------
     fitted : Bundle
         Model.
-    body : bytes
-        Request.
-    given, wanted : Format
-        Of the request and of the answer.
     limits : Limits
-        Of both.
+        Of each request and each answer.
+    questions : sequence of Question
+        Requests.
 
-    Raises
-    ------
-    RequestError
-        The request is not valid, or its answer would be too large.
+    Returns
+    -------
+    list of Answer or RequestError
+        In the order asked; an error where a request is not valid or its answer would be too large.
     """
-    users, locate = _READERS[given](body)
-    if limits.users is not None and len(users) > limits.users:
-        raise RequestError("users", f"{len(users):,} users; one request may hold {limits.users:,}.", status=413)
-    forecast = forecast_last(fitted, to_dataset(users, locate))
+    read = [_read(question, limits) for question in questions]
+    valid = [one for one in read if not isinstance(one, RequestError)]
+    if not valid:
+        return read  # type: ignore[return-value]  # nothing but errors
+    forecast = forecast_last(fitted, concatenate([dataset for _, dataset in valid]))
+    first = 0
+    answers_: list[Answer | RequestError] = []
+    for question, one in zip(questions, read, strict=True):
+        if isinstance(one, RequestError):
+            answers_.append(one)
+            continue
+        users, _ = one
+        part = slice(first, first + len(users))
+        first += len(users)
+        its = Forecast(forecast.first_visit_hour[part], forecast.visit_hour[part], forecast.from_model[part])
+        answers_.append(_written(its, users, model_of(fitted), question.wanted, limits))
+    return answers_
+
+
+def _read(question: Question, limits: Limits) -> tuple[Sequence[User], Dataset] | RequestError:
+    try:
+        users, locate = _READERS[question.given](question.body)
+        if limits.users is not None and len(users) > limits.users:
+            reason = f"{len(users):,} users; one request may hold {limits.users:,}."
+            return RequestError("users", reason, status=413)
+        return users, to_dataset(users, locate)
+    except RequestError as error:
+        return error
+
+
+def _written(
+    forecast: Forecast, users: Sequence[User], model: dict[str, Any], wanted: Format, limits: Limits
+) -> Answer | RequestError:
     written = answers.write(
-        forecast, [user["user_id"] for user in users], [user["date"] for user in users], model_of(fitted), wanted
+        forecast, [user["user_id"] for user in users], [user["date"] for user in users], model, wanted
     )
     if limits.answer_bytes is not None and len(written) > limits.answer_bytes:
         reason = (
             f"The answer would have {len(written):,} bytes; {limits.answer_bytes:,} are allowed. Ask for fewer users."
         )
-        raise RequestError("users", reason, status=413)
+        return RequestError("users", reason, status=413)
     return Answer(written, len(users), int((~forecast.from_model).sum()))
 
 
