@@ -1,0 +1,127 @@
+"""What a deployment does about images: changed ones are built, missing ones refused, and deleting leaves none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from deployed_stack import ROOT, build, local_region, region_environment, sam, sam_deploy
+from iam_stack import read_stack
+from judged_roles import require_allowed
+
+from build_images.sources import image_tag
+
+STACK = "visitcast-images"
+BASE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cache/library/python:3.13-slim"
+PARAMETERS = {"Environment": "images", "LogRetentionDays": "1", "BaseImage": BASE}
+IMAGES = ("preprocessing", "sending", "serving", "training")
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A region of these tests' own, and what `sam build` made below it."""
+    folder = tmp_path_factory.mktemp("images")
+    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
+        for variable, value in region_environment(folder / "region").items():
+            patch.setenv(variable, value)
+        build(folder / "build")
+        yield folder
+
+
+def uris() -> dict[str, str]:
+    """Return the images that the two state machines run, by name."""
+    machines = boto3.client("stepfunctions")
+    definitions = [
+        machines.describe_state_machine(stateMachineArn=machine["stateMachineArn"])["definition"]
+        for machine in machines.list_state_machines()["stateMachines"]
+    ]
+    found = set(re.findall(r"\d{12}\.dkr\.ecr\.[^\"]+", " ".join(definitions)))
+    return {uri.rpartition("/")[2].partition(":")[0]: uri for uri in found}
+
+
+def builds() -> int:
+    return len(boto3.client("codebuild").list_builds()["ids"])
+
+
+def repositories() -> list[str]:
+    ecr: Any = boto3.client("ecr")
+    return sorted(found["repositoryName"] for found in ecr.describe_repositories()["repositories"])
+
+
+def pulled() -> str:
+    """Return the repository that builds may pull their base image from."""
+    (role,) = (role for role in read_stack(STACK).roles if role.name == "ImageBuildsRole")
+    (statement,) = (
+        statement
+        for policy in role.policies
+        for statement in policy["Statement"]
+        if statement.get("Sid") == "PullTheBaseImage"
+    )
+    return statement["Resource"]
+
+
+def reason() -> str:
+    """Return why the custom resource failed."""
+    events = boto3.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    failed = [e for e in events if e["LogicalResourceId"] == "BuiltImages" and e["ResourceStatus"].endswith("FAILED")]
+    return failed[0]["ResourceStatusReason"]
+
+
+def test_a_first_deployment_that_fails_leaves_nothing(home: Path) -> None:
+    fault = {"service": "codebuild", "operation": "StartBuild", "error": "InvalidInputException", "status": 400}
+    order = urllib.request.Request(
+        f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
+    )
+    urllib.request.urlopen(order).close()
+    printed = sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK, succeeds=False)
+    assert "ROLLBACK_COMPLETE" in printed
+    assert "InvalidInputException" in reason()
+    assert repositories() == []
+    buckets = [found["Name"] for found in boto3.client("s3").list_buckets()["Buckets"]]
+    assert not any(name.startswith(f"{STACK}-") for name in buckets)
+    sam("delete", "--stack-name", STACK, "--region", os.environ["AWS_REGION"], "--no-prompts")
+
+
+def test_images_follow_their_sources(home: Path) -> None:
+    sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
+    first = uris()
+    assert first == {
+        name: f"{REGISTRY}/visitcast-images/{name}:{image_tag(ROOT / 'containers', name, BASE)}" for name in IMAGES
+    }
+    assert builds() == 4
+    assert pulled() == "arn:aws:ecr:eu-central-1:123456789012:repository/cache/library/python"
+
+    with (home / "build/BuildImagesFunction/containers/serving/server.py").open("a") as file:
+        file.write("\n# changed\n")
+    sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
+    second = uris()
+    assert {name for name in IMAGES if second[name] != first[name]} == {"serving"}
+    assert builds() == 5
+    require_allowed(read_stack(STACK), home / "region", "images-built")
+
+    # Images of one's own: first with a tag that does not exist, then without the mistake.
+    ecr: Any = boto3.client("ecr")
+    ecr.create_repository(repositoryName="team/training")
+    manifest = json.dumps({"schemaVersion": 2, "layers": [], "mediaType": "application/vnd.oci.image.manifest.v1+json"})
+    ecr.put_image(repositoryName="team/training", imageTag="good", imageManifest=manifest)
+    own = {f"{name.title()}ImageUri": f"{REGISTRY}/team/training:good" for name in IMAGES}
+    wrong = own | {"ServingImageUri": f"{REGISTRY}/team/training:bad"}
+    sam_deploy(home / "build", "local", PARAMETERS | wrong, "--stack-name", STACK, succeeds=False)
+    assert f"ServingImageUri names {REGISTRY}/team/training:bad, which does not exist. Push it first" in reason()
+    assert uris() == second
+
+    sam_deploy(home / "build", "local", PARAMETERS | own, "--stack-name", STACK)
+    assert set(uris().values()) == {f"{REGISTRY}/team/training:good"}
+    assert repositories() == ["team/training"]
+    assert builds() == 5
+
+    sam("delete", "--stack-name", STACK, "--region", os.environ["AWS_REGION"], "--no-prompts")
+    assert boto3.client("codebuild").list_projects()["projects"] == []
