@@ -10,9 +10,9 @@ from serving import answers, csv_requests, json_requests
 from serving.errors import RequestError
 from serving.formats import Format
 from serving.histories import to_dataset
-from serving.json_requests import User
+from serving.json_requests import Locate, User
 from serving.limits import Limits
-from visitcast.dataset import Dataset, concatenate
+from visitcast.dataset import Dataset
 from visitcast.forecasting.bundle import Bundle
 from visitcast.forecasting.forecaster import Forecast, forecast_last
 from visitcast.schema import SCHEMA_VERSION
@@ -61,33 +61,56 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
         In the order asked; an error where a request is not valid or its answer would be too large.
     """
     read = [_read(question, limits) for question in questions]
-    valid = [one for one in read if not isinstance(one, RequestError)]
-    if not valid:
-        return read  # type: ignore[return-value]  # nothing but errors
-    forecast = forecast_last(fitted, concatenate([dataset for _, dataset in valid]))
+    try:
+        dataset = _dataset(read)
+    except RequestError:
+        # One of them contradicts itself: each alone tells which, in the words of its own request.
+        read = [_checked(one) for one in read]
+        dataset = _dataset(read)
+    forecast = forecast_last(fitted, dataset)
     first = 0
     answers_: list[Answer | RequestError] = []
     for question, one in zip(questions, read, strict=True):
         if isinstance(one, RequestError):
             answers_.append(one)
             continue
-        users, _ = one
-        part = slice(first, first + len(users))
-        first += len(users)
+        part = slice(first, first + len(one.users))
+        first += len(one.users)
         its = Forecast(forecast.first_visit_hour[part], forecast.visit_hour[part], forecast.from_model[part])
-        answers_.append(_written(its, users, model_of(fitted), question.wanted, limits))
+        answers_.append(_written(its, one.users, model_of(fitted), question.wanted, limits))
     return answers_
 
 
-def _read(question: Question, limits: Limits) -> tuple[Sequence[User], Dataset] | RequestError:
+@dataclass(frozen=True)
+class _Read:
+    """The users of a request, and how to name a place in it."""
+
+    users: Sequence[User]
+    locate: Locate
+
+
+def _read(question: Question, limits: Limits) -> _Read | RequestError:
     try:
         users, locate = _READERS[question.given](question.body)
         if limits.users is not None and len(users) > limits.users:
             reason = f"{len(users):,} users; one request may hold {limits.users:,}."
             return RequestError("users", reason, status=413)
-        return users, to_dataset(users, locate)
+        return _Read(users, locate)
     except RequestError as error:
         return error
+
+
+def _checked(read: _Read | RequestError) -> _Read | RequestError:
+    if isinstance(read, _Read):
+        try:
+            to_dataset(read.users, read.locate)
+        except RequestError as error:
+            return error
+    return read
+
+
+def _dataset(read: Sequence[_Read | RequestError]) -> Dataset:
+    return to_dataset([user for one in read if isinstance(one, _Read) for user in one.users])
 
 
 def _written(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from served_model import CSV, JSON, JSON_LINES, Server, user_request
 
+from serving import scoring
+from serving.errors import RequestError
+from serving.formats import Format
+from serving.limits import Limits
+from serving.scoring import Answer, Question
 from visitcast import schema
+from visitcast.forecasting import bundle
 
 REFUSED = [
     pytest.param(b"", "body", id="empty"),
@@ -157,3 +164,21 @@ def test_whatever_comes_is_answered_or_refused_and_harms_nobody(
         assert set(bad.result().json["error"]) == {"field", "reason"}
     assert good.result().status == 200
     assert_forecast(good.result().json["forecasts"][0], expected[LONGEST])
+
+
+def test_requests_computed_together_are_refused_in_their_own_words(root: Path) -> None:
+    good, empty, broken, contradicting = (
+        changed(),
+        b"{}",
+        b"{",
+        json.dumps({"users": [longest(), longest(date="2000-01-01")]}).encode(),
+    )
+    questions = [Question(body, Format.JSON, Format.JSON) for body in (contradicting, good, broken, good, empty)]
+    refused, first, no_json, second, no_users = scoring.answer(bundle.load(root / "model"), Limits(), questions)
+    assert isinstance(refused, RequestError)
+    assert refused.field == "users[1].date"
+    assert isinstance(no_json, RequestError)
+    assert isinstance(no_users, RequestError)
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    assert first.body == second.body
