@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from container_engine import Engine
-from made_visits import AS_OF, made_frame, write_csv
+from forecast_requests import VISITS
+from made_visits import AS_OF, write_csv
 from training_folder import training_folder
 
 from visitcast.dataset import ROW_ARRAYS, from_frame, read
-
-VISITS = made_frame(users=60, mean_days=25, seed=5)
-
-
-@pytest.fixture(scope="session")
-def dataset(engine: Engine, preprocessing_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dataset folder that the preprocessing container wrote."""
-    ml = tmp_path_factory.mktemp("preprocessing")
-    write_csv(ml / "processing/input/visits/visits.csv", VISITS)
-    code, printed = engine.run(preprocessing_image, ml=ml, VISITCAST_AS_OF=AS_OF.isoformat())
-    assert code == 0, printed
-    return ml / "processing/output/dataset"
-
-
-@pytest.fixture(scope="session")
-def model(engine: Engine, training_image: str, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``model.tar.gz`` of a training container, packed as SageMaker packs it."""
-    ml = training_folder(tmp_path_factory.mktemp("training"), dataset, epochs="2", units="8")
-    code, printed = engine.run(training_image, "train", ml=ml)
-    assert code == 0, printed
-    assert "final_validation_log_loss=" in printed
-    archive = ml / "model.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(ml / "model", arcname=".")
-    return archive
 
 
 def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:
@@ -82,7 +57,7 @@ def test_stopping_a_training_container_leaves_no_half_model(
     while "epoch=1/" not in engine("logs", name).stdout:  # SIGTERM shall come in the middle of the training
         assert time.monotonic() < deadline, engine("logs", name)
         time.sleep(0.5)
-    engine("stop", "--time", "60", name)
+    engine.stop(name)
     code, printed = engine.wait(name)
     assert code == 143, printed  # 128 + SIGTERM: it ended by itself, 137 would mean that it was killed
     assert not list((ml / "model").rglob("*"))
