@@ -1,0 +1,43 @@
+"""The training image in the local mode of SageMaker's own SDK.
+
+The SDK brings 120 packages, so it is none of the project's: SAGEMAKER_SDK_PYTHON names an interpreter that has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from visitcast.forecasting import bundle
+
+PROGRAM = Path(__file__).with_name("local_mode_training.py")
+PYTHON = os.environ.get("SAGEMAKER_SDK_PYTHON")
+
+
+def train(image: str, dataset: Path, folder: Path, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
+    """Run a training in local mode to its end."""
+    folder.mkdir()
+    assert PYTHON is not None
+    command = [PYTHON, str(PROGRAM), image, str(dataset), str(folder), json.dumps(hyperparameters)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+
+
+@pytest.mark.skipif(PYTHON is None, reason="SAGEMAKER_SDK_PYTHON names no interpreter with sagemaker-train")
+def test_the_sdks_local_mode_trains_a_model(training_image: str, dataset: Path, tmp_path: Path) -> None:
+    done = train(training_image, dataset, tmp_path / "good", epochs="1", units="8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with tarfile.open(tmp_path / "good/compressed_artifacts/model.tar.gz") as tar:
+        tar.extractall(tmp_path / "model", filter="data")
+    assert bundle.load(tmp_path / "model").metadata["trained_at"]
+
+
+@pytest.mark.skipif(PYTHON is None, reason="SAGEMAKER_SDK_PYTHON names no interpreter with sagemaker-train")
+def test_the_sdks_local_mode_hears_of_a_failure(training_image: str, dataset: Path, tmp_path: Path) -> None:
+    done = train(training_image, dataset, tmp_path / "bad", epoch="1")
+    assert done.returncode != 0
+    assert "epoch" in done.stdout + done.stderr
