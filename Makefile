@@ -80,7 +80,7 @@ test: lint ## everything: lint, types, unit tests, the real state machine in the
 	$(BIN)/python -m pytest --ignore=tests/containers $(PYTEST_ARGS)
 
 .PHONY: test-containers
-test-containers: $(READY) ## build the images and run them without a network, as SageMaker does; needs docker or podman
+test-containers: $(READY) ## build the images and run them as SageMaker does, the functions as Lambda does; needs docker or podman
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
 
 # The longest first.
