@@ -18,13 +18,13 @@ from container_engine import Engine
 from visitcast.forecasting import bundle
 
 PROGRAM = Path(__file__).with_name("local_mode_training.py")
-PYTHON = os.environ.get("SAGEMAKER_SDK_PYTHON")
+PYTHON = os.environ.get("SAGEMAKER_SDK_PYTHON", "")
+pytestmark = pytest.mark.skipif(not PYTHON, reason="SAGEMAKER_SDK_PYTHON names no interpreter with sagemaker-train")
 
 
 def train(image: str, dataset: Path, folder: Path, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
     """Run a training in local mode to its end."""
     folder.mkdir()
-    assert PYTHON is not None
     command = [PYTHON, str(PROGRAM), image, str(dataset), str(folder), json.dumps(hyperparameters)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
 
@@ -32,8 +32,6 @@ def train(image: str, dataset: Path, folder: Path, **hyperparameters: str) -> su
 @pytest.fixture(scope="module")
 def image(engine: Engine, training_image: str) -> Iterator[str]:
     """The training image with another user: the SDK removes what a container wrote, so it must be its own."""
-    if PYTHON is None:
-        pytest.skip("SAGEMAKER_SDK_PYTHON names no interpreter with sagemaker-train")
     container, tag = engine.tell("create", training_image), f"{training_image}-local-mode"
     engine.tell("commit", "--change", f"USER {os.getuid()}", container, tag)
     engine.tell("rm", container)
