@@ -16,7 +16,7 @@ import docker
 import pyarrow as pa
 import pytest
 from container_engine import new_name
-from deployed_stack import PARAMETERS, ROOT, Stack, deploy, local_region, region_environment, wait_for
+from deployed_stack import PARAMETERS, ROOT, STACK_NAME, Stack, deploy, local_region, region_environment, wait_for
 from docker.errors import DockerException
 from region_relay import relay
 from sam_local import SamLocal, write_template, write_variables
@@ -114,6 +114,8 @@ def places(functions: Functions) -> dict[str, str]:
     registry.put_image(repositoryName="your-repository", imageManifest=json.dumps(manifest), imageTag="your-tag")
     return {
         "your-bucket": stack.bucket,
+        "your-stack": STACK_NAME,
+        "your-group": "visitcast-local",
         "sql/0123456789abcdef/visits.sql": sql,
         "visitcast_dev": stack.outputs["DatabaseName"],
         "visitcast-dev": stack.outputs["WorkGroupName"],
