@@ -36,6 +36,9 @@ def image(engine: Engine, training_image: str) -> Iterator[str]:
     engine.tell("commit", "--change", f"USER {os.getuid()}", container, tag)
     engine.tell("rm", container)
     yield tag
+    # The SDK leaves its containers behind.
+    for left in engine.tell("ps", "--all", "--quiet", "--filter", f"ancestor={tag}").split():
+        engine("rm", "--force", left)
     engine("rmi", tag)
 
 
