@@ -40,7 +40,14 @@ def needed(service: str, method: str, path: str, body: bytes = b"", query: str =
         pytest.param(
             "DELETE", "/b/k", "versionId=1", {}, {("s3:DeleteObjectVersion", "arn:aws:s3:::b/k", ())}, id="a version"
         ),
-        pytest.param("GET", "/b", "versions", {}, {("s3:ListBucketVersions", "arn:aws:s3:::b", ())}, id="versions"),
+        pytest.param(
+            "GET",
+            "/b",
+            "versions",
+            {},
+            {("s3:ListBucketVersions", "arn:aws:s3:::b", (("s3:prefix", ""),))},
+            id="versions",
+        ),
         pytest.param(
             "GET",
             "/b",
