@@ -1,7 +1,8 @@
 """Requests that come while others are computed, computed together next.
 
 A forecast of one user is some hundred small NumPy calls; of ten users it is hardly more. Nobody waits for a batch to
-fill: what is there when the computation before ends makes the next one.
+fill: what has come when the computation before ends makes the next one. It runs on the event loop itself: to hand one
+user to a thread and back takes as long as the forecast.
 """
 
 from __future__ import annotations
@@ -25,22 +26,20 @@ _Waiting = tuple[Question, asyncio.Future[Answer]]
 
 
 class Batches:
-    """Hands requests to a thread that computes, many at a time.
+    """Computes requests, many at a time.
 
     Parameters
     ----------
     score : callable
         Answers questions; a wrong one gets its error and leaves the others alone.
     workers : int, optional
-        Large requests computed at once, besides the thread for small ones. Default: the number of cores.
+        Large requests computed at once, in threads. Default: the number of cores.
     """
 
     def __init__(self, score: ScoreTogether, workers: int | None = None) -> None:
         self._score = score
         self._waiting: list[_Waiting] = []
-        self._computing: asyncio.Task[None] | None = None
-        self._for_small = ThreadPoolExecutor(1, thread_name_prefix="small")
-        self._for_large = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="large")
+        self._for_large = ThreadPoolExecutor(workers or os.cpu_count() or 1)
 
     async def answer(self, question: Question) -> Answer:
         """Answer one question.
@@ -57,23 +56,18 @@ class Batches:
                 raise answer
             return answer
         future: asyncio.Future[Answer] = loop.create_future()
+        if not self._waiting:
+            # After the handlers of all requests that the loop has read by now.
+            loop.call_soon(self._compute)
         self._waiting.append((question, future))
-        if self._computing is None:
-            self._computing = loop.create_task(self._compute())
         return await future
 
-    async def _compute(self) -> None:
+    def _compute(self) -> None:
+        batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._compute)
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
-                await self._compute_batch(batch)
-        finally:
-            self._computing = None
-
-    async def _compute_batch(self, batch: list[_Waiting]) -> None:
-        questions = [question for question, _ in batch]
-        try:
-            answers = await asyncio.get_running_loop().run_in_executor(self._for_small, self._score, questions)
+            answers = self._score([question for question, _ in batch])
         except Exception as error:  # noqa: BLE001 - it is each caller's to handle
             for _, future in batch:
                 _settle(future, error)
