@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from campaigns import CAMPAIGN
 from container_endpoint import batch_variables, endpoint
 from container_engine import Engine
 from forecast_requests import VISITS
@@ -16,15 +17,6 @@ from served_model import JSON_LINES
 
 from visitcast import schema
 
-CAMPAIGN = {
-    "Name": "daily",
-    "SendWindow": {"From": 0, "Until": 24},
-    "QuietHours": {"From": 22, "Until": 7},
-    "MinimumGapHours": 20,
-    "LargestHourShare": 1.0,
-    "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
-}
 VARIABLES = {
     "VISITCAST_FORECAST_DATE": "2026-11-24",
     "VISITCAST_AS_OF": AS_OF.isoformat(),

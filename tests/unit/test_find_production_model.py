@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from handlers_in_moto import BUCKET, handler_module
 
-BUCKET = "a-bucket"
 MODEL_DATA = f"s3://{BUCKET}/runs/20261101-1/models/job/output/model.tar.gz"
 EVALUATION = "runs/20261101-1/evaluation/evaluation.json"
 EVENT = {
@@ -24,15 +22,7 @@ ROLE = "arn:aws:iam::123456789012:role/serving"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The handler's module in a region with a bucket and nothing else."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    with mock_aws():
-        from find_production_model import app
-
-        for service in ("s3", "sagemaker"):
-            monkeypatch.setattr(app, service, boto3.client(service))
-        app.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with handler_module(monkeypatch, "find_production_model", "s3", "sagemaker") as app:
         yield app
 
 

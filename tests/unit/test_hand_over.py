@@ -6,13 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from handlers_in_moto import BUCKET, handler_module
 
 from send_message import MessageRejected
-
-BUCKET = "a-bucket"
 
 
 def made_message(number: int) -> dict[str, Any]:
@@ -33,15 +30,7 @@ def made_message(number: int) -> dict[str, Any]:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The handler's module in a region with a bucket and the queue."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    with mock_aws():
-        from hand_over import app
-
-        for service in ("s3", "sqs"):
-            monkeypatch.setattr(app, service, boto3.client(service))
-        app.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with handler_module(monkeypatch, "hand_over", "s3", "sqs") as app:
         monkeypatch.setenv("QUEUE_URL", app.sqs.create_queue(QueueName="pushes")["QueueUrl"])
         yield app
 

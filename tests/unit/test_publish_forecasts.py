@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
+from handlers_in_moto import BUCKET, handler_module
 
-BUCKET, DATABASE = "a-bucket", "visitcast_dev"
+DATABASE = "visitcast_dev"
 TABLES = ("send_plans", "visit_forecasts")
 STORAGE: Any = {
     "Columns": [{"Name": "user_id", "Type": "string"}],
@@ -22,16 +21,8 @@ STORAGE: Any = {
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The handler's module in a region with the tables and the reports of two runs."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("DATABASE_NAME", DATABASE)
-    with mock_aws():
-        from publish_forecasts import app
-
-        for service in ("s3", "glue"):
-            monkeypatch.setattr(app, service, boto3.client(service))
-        app.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with handler_module(monkeypatch, "publish_forecasts", "s3", "glue") as app:
         app.glue.create_database(DatabaseInput={"Name": DATABASE})
         for table in TABLES:
             app.glue.create_table(

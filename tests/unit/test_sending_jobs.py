@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from campaigns import CAMPAIGN
 from made_visits import made_frame
 
 from sending import job
@@ -17,15 +18,6 @@ from visitcast import schema
 from visitcast.errors import InputError
 
 DATE = date(2026, 11, 24)
-CAMPAIGN = {
-    "Name": "daily",
-    "SendWindow": {"From": 0, "Until": 24},
-    "QuietHours": {"From": 22, "Until": 7},
-    "MinimumGapHours": 20,
-    "LargestHourShare": 1.0,
-    "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
-}
 
 
 @pytest.fixture
