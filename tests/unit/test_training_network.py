@@ -63,8 +63,10 @@ def test_numpy_and_keras_give_the_same_logits() -> None:
     masks = [np.ones((1, 3, size), np.float32) for size in network.mask_widths(5, 6)]
 
     expected = model([visit, np.zeros((11, 3, 1), np.float32), wanted, wanted % 3, target, log_prior, *masks])
-    state = inference.gru(weights, visit.swapaxes(0, 1)).swapaxes(0, 1).reshape(33, 6)
-    found = inference.heads(weights, state[wanted], target, log_prior)
+    # Three users of eleven visits and a target day each; the state before a row is that after the visit before it.
+    rows = wanted % 3 * 12 + wanted // 3 + 1
+    state = inference.states(weights, lambda row: visit[row % 12, row // 12], np.arange(4) * 12, rows)
+    found = inference.heads(weights, state, target, log_prior)
 
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-4)

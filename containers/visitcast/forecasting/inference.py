@@ -63,31 +63,6 @@ def states(
     return out
 
 
-def gru(weights: Weights, visit: Float) -> Float:
-    """Run Keras' GRU (``reset_after=True``) over sequences of one length.
-
-    Parameters
-    ----------
-    weights : dict
-        Arrays of the network.
-    visit : float32 array [B, T, F]
-        Visit features.
-
-    Returns
-    -------
-    float32 array [B, T, units]
-        State after each visit.
-
-    References
-    ----------
-    Cho et al. 2014, arXiv:1406.1078v1; gates in Keras' order update, reset, candidate.
-    """
-    sequences, steps, width = visit.shape
-    by_step = np.ascontiguousarray(visit.swapaxes(0, 1)).reshape(-1, width)
-    state = _gru(_gates(weights), by_step, np.full(steps, sequences))
-    return state.reshape(steps, sequences, -1).swapaxes(0, 1)
-
-
 @dataclass(frozen=True, slots=True)
 class _Packed:
     """Some sequences, step by step.
@@ -153,7 +128,10 @@ def _gates(weights: Weights) -> _Gates:
 
 
 def _gru(gates: _Gates, visit: Float, active: NDArray[np.int64]) -> Float:
-    """Run the GRU over packed visits, float32 [active.sum(), F]; states [active.sum(), units] in the same order."""
+    """Run Keras' GRU (``reset_after=True``; Cho et al. 2014, arXiv:1406.1078v1) over packed visits.
+
+    Visits float32 [active.sum(), F] give states [active.sum(), units] in the same order.
+    """
     units = gates.units
     # One large product for all steps; only the recurrent product has to wait for the step before.
     inputs = visit @ gates.kernel
