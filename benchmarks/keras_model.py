@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.network_weights import weights_of
 from training.hour_head import HourHead
 from visitcast import encoding
 from visitcast.dataset import Dataset
-from visitcast.forecasting.inference import ReadVisits, Weights
+from visitcast.forecasting.inference import Network, ReadVisits
 from visitcast.forecasting.sequences import cut
 from visitcast.histogram_features import HOUR_COLUMNS
 from visitcast.histograms import last_histograms
@@ -28,8 +29,9 @@ class Windows(NamedTuple):
     length: NDArray[np.int64]
 
 
-def build(weights: Weights, target_width: int) -> Any:
+def build(network: Network, target_width: int) -> Any:
     """Keras model with a bundle's weights: windows, target and log prior in, both heads' logits [B, 24] out."""
+    weights = weights_of(network)
     layers = keras.layers
     visit = keras.Input((None, weights["gru/kernel"].shape[0]))
     length = keras.Input((1,), dtype="int64")
@@ -51,9 +53,7 @@ def build(weights: Weights, target_width: int) -> Any:
 
 def windows(read_visits: ReadVisits, offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Windows:
     """Copy the visits before each row, which must be its user's last, into windows of one length."""
-    wanted = np.zeros(offsets[-1], dtype=bool)
-    wanted[rows] = True
-    pieces = cut(offsets, wanted)
+    pieces = cut(offsets, rows)
     padded = next(length for length in PADDED_LENGTHS if length >= pieces.length.max())
     steps = np.minimum(pieces.start[:, None] + np.arange(padded), pieces.stop[:, None] - 1) - 1
     visit = read_visits(steps.ravel()).reshape(*steps.shape, -1)

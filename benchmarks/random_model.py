@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from training import network
+from training.onnx_graph import to_onnx
 from visitcast import features
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import Dataset
-from visitcast.forecasting import bundle
+from visitcast.forecasting import bundle, inference
 from visitcast.forecasting.mixture import HISTORY_STARTS, Mixture
 from visitcast.histograms import histograms_before
 from visitcast.protocol import split
@@ -34,7 +35,7 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle
     half = (0.5,) * len(HISTORY_STARTS)
     arrays = (variable.numpy() for variable in model.trainable_variables)
     fitted = bundle.Bundle(
-        weights=dict(zip(network.weight_names(model), arrays, strict=True)),
+        network=inference.load(to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))),
         encoding=features.export(pipeline),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),

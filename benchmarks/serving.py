@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import http_load
+from benchmarks.network_weights import weights_of
 from benchmarks.pipeline import ROOT, Figure
 from benchmarks.random_model import write_model
 from visitcast import schema
@@ -195,7 +196,7 @@ def flops_per_user(fitted: Bundle) -> float:
     """Operations of the network's matrix products for a user with ``VISIT_DAYS`` visit days."""
     once = ("hidden", "first_hour", "visited", "hour_head/around", "hour_head/again", "hour_head/scores")
     total = 0.0
-    for name, weight in fitted.weights.items():
+    for name, weight in weights_of(fitted.network).items():
         if weight.ndim < 2 or name.endswith("bias"):
             continue
         times = VISIT_DAYS if name.startswith("gru/") else schema.HOURS if name in once else 1
@@ -231,7 +232,7 @@ def print_bulk() -> None:
     tensorflow_threads.bound()
     some = select_users(asked, slice(0, min(2000, asked.users)))
     inputs = keras_model.inputs(fitted.encoding, some)
-    model = keras_model.build(fitted.weights, inputs[2].shape[1])
+    model = keras_model.build(fitted.network, inputs[2].shape[1])
     model.predict(inputs, verbose=0)
     begin = time.perf_counter()
     model.predict(inputs, verbose=0)

@@ -1,4 +1,4 @@
-"""The serving image's server with TensorFlow in the place of its NumPy pass, for comparison.
+"""The serving image's server with TensorFlow in the place of ONNX Runtime, for comparison.
 
 ``python -m benchmarks.tensorflow_server``, with the same environment as ``python -m serving serve``.
 """
@@ -13,13 +13,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from benchmarks import keras_model
 from serving import server
 from training import tensorflow_threads
 from visitcast import contract
 from visitcast.forecasting import inference
-from visitcast.forecasting.inference import Float, Weights
+from visitcast.forecasting.inference import Float, Network, ReadVisits
 
 _models: dict[int, Any] = {}
 
@@ -27,21 +28,24 @@ _models: dict[int, Any] = {}
 def main() -> None:
     """Put TensorFlow in and serve."""
     tensorflow_threads.bound()
-    inference.states = _windows  # type: ignore[assignment]
-    inference.heads = _logits  # type: ignore[assignment]
+    inference.logits = _logits
     server.main()
 
 
-def _windows(_weights: Weights, *histories: Any) -> keras_model.Windows:
-    return keras_model.windows(*histories)
-
-
-def _logits(weights: Weights, copied: keras_model.Windows, target: Float, log_prior: Float) -> tuple[Float, Float]:
-    if id(weights) not in _models:
-        model = keras_model.build(weights, target.shape[1])
+def _logits(
+    network: Network,
+    read_visits: ReadVisits,
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    target: Float,
+    log_prior: Float,
+) -> tuple[Float, Float]:
+    if id(network) not in _models:
+        model = keras_model.build(network, target.shape[1])
         # As fast as TensorFlow gets: a traced function, no Model.predict around it.
-        _models[id(weights)] = tf.function(model, reduce_retracing=True)
-    first_hour, visited = _models[id(weights)]([*copied, target, log_prior])
+        _models[id(network)] = tf.function(model, reduce_retracing=True)
+    copied = keras_model.windows(read_visits, offsets, rows)
+    first_hour, visited = _models[id(network)]([*copied, target, log_prior])
     return np.asarray(first_hour), np.asarray(visited)
 
 

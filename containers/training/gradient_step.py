@@ -13,7 +13,7 @@ from training import network
 from training.feed import batch_signature
 from training.group import Group
 from training.hyperparameters import Hyperparameters
-from visitcast.forecasting.inference import Weights
+from training.network import Weights
 from visitcast.schema import HOURS
 
 AVERAGE_MOMENTUM: Final = 0.99

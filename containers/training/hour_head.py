@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 
-from visitcast.forecasting.hour_head import REACH_FIRST, REACH_SECOND
 from visitcast.schema import HOURS
 
-FILTERS = 24
+FILTERS: Final = 24
+REACH_FIRST: Final = 2
+"""Hours on either side that the first convolution sees."""
+REACH_SECOND: Final = 1
 
 
 class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types

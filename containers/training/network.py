@@ -13,17 +13,22 @@ The first-visit logits start at the log of the prior, so that an untrained netwo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from training.hour_head import HourHead
 from training.packed_gru import PackedGru
 from visitcast.histogram_features import HOUR_COLUMNS
 from visitcast.schema import HOURS
 
-HIDDEN_UNITS = 128
+HIDDEN_UNITS: Final = 128
+
+Weights = dict[str, NDArray[np.float32]]
+"""``layer/variable`` and its array, as :func:`weight_names` spells them."""
 
 
 def build(visit_width: int, target_width: int, units: int) -> Any:
@@ -95,5 +100,5 @@ def dropout_masks(seed: Any, lanes: int, widths: tuple[int, ...], dropout: float
 
 
 def weight_names(model: Any) -> list[str]:
-    """``layer/variable`` of each trainable variable, in the model's order; inference uses these names."""
+    """``layer/variable`` of each trainable variable, in the model's order."""
     return [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.trainable_variables]

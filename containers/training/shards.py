@@ -119,9 +119,10 @@ class Shards:
         return shard
 
     def _pack(self, dataset: Dataset) -> Lanes:
+        rows = rows_before(dataset, self._before)
         wanted = np.zeros(dataset.visit_days, dtype=bool)
-        wanted[rows_before(dataset, self._before)] = True
-        return pack(cut(dataset.offsets, wanted), wanted)
+        wanted[rows] = True
+        return pack(cut(dataset.offsets, rows), wanted)
 
 
 def readers(folder: Path) -> list[ReadShard]:

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from training import calibration, folds, group, tensorflow_threads, trainer
 from training.hyperparameters import Hyperparameters, parse
+from training.onnx_graph import to_onnx
 from training.shards import Shards, readers
 from training.validation import validation_of
 from visitcast import features, paths
@@ -113,9 +114,10 @@ def fit(
     histogram_visited = tuned_histogram.visit_hours(histogram, counts)
     judge = validation_of(encoding, dataset, validation, counts)
 
-    network = trainer.fit(shards, judge, hyperparameters, checkpoints, instances)
+    learnt = trainer.fit(shards, judge, hyperparameters, checkpoints, instances)
 
-    logits = judge.logits(network.weights)
+    network = inference.load(to_onnx(learnt.weights))
+    logits = judge.logits(network)
     hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
     history = position_in_history(dataset)[validation]
     temperatures = (
@@ -134,16 +136,16 @@ def fit(
         mixed_first, hour, dataset.hourly_visits[validation], best_hour=mixed_visited.argmax(axis=1)
     )
     metadata = {
-        "hyperparameters": network.hyperparameters.as_dict(),
+        "hyperparameters": learnt.hyperparameters.as_dict(),
         "cut_offs": {"validation_starts": parts.validation_starts, "test_starts": parts.test_starts},
         "versions": versions(),
         "revision": os.environ.get(REVISION_VARIABLE, ""),
         "validation_metrics": scores,
-        "labelled_visits_per_second": round(network.labelled_visits_per_second),
+        "labelled_visits_per_second": round(learnt.labelled_visits_per_second),
         "seconds": round(time.monotonic() - started, 1),
     }
-    fitted = bundle.Bundle(network.weights, encoding, histogram, weights, *temperatures, metadata)
-    return fitted, network.epochs
+    fitted = bundle.Bundle(network, encoding, histogram, weights, *temperatures, metadata)
+    return fitted, learnt.epochs
 
 
 def report_fold(fitted: bundle.Bundle, dataset: Dataset, parts: Split, hyperparameters: Hyperparameters) -> None:

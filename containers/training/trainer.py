@@ -16,10 +16,10 @@ from training.feed import feed, steps_per_epoch
 from training.gradient_step import GradientStep
 from training.group import Group
 from training.hyperparameters import Hyperparameters
+from training.network import Weights
 from training.shards import Shards
 from training.validation import Validation
 from visitcast.contract import progress
-from visitcast.forecasting import inference
 
 WARM_UP_STEPS: Final = 50
 SMALLEST_GAIN: Final = 1e-4
@@ -43,7 +43,7 @@ class Fit:
     Attributes
     ----------
     weights : dict
-        Arrays for :mod:`visitcast.forecasting.inference`.
+        Arrays of the network.
     epochs : list of Epoch
         Learning curve, epochs before a resume included.
     hyperparameters : Hyperparameters
@@ -52,7 +52,7 @@ class Fit:
         Training rows seen per second of gradient steps.
     """
 
-    weights: inference.Weights
+    weights: Weights
     epochs: list[Epoch]
     hyperparameters: Hyperparameters
     labelled_visits_per_second: float
@@ -85,7 +85,7 @@ def fit(
     hyperparameters = hyperparameters.for_rows(shards.labelled // group.size)
     keras.utils.set_random_seed(hyperparameters.seed)
     step = GradientStep(shards.visit_width, shards.target_width, hyperparameters, group)
-    best: inference.Weights = step.averaged_weights()
+    best: Weights = step.averaged_weights()
     epochs: list[Epoch] = []
     rows = validation.rows if validation else np.empty(0, dtype=np.int64)
     fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, rows)

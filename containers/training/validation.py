@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.network import Weights
+from training.onnx_graph import to_onnx
 from visitcast import encoding
 from visitcast.dataset import Dataset
 from visitcast.encoding import Encoding
@@ -39,14 +41,13 @@ class Validation:
     log_prior: NDArray[np.float32]
     first_hour: NDArray[np.int8]
 
-    def logits(self, weights: inference.Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def logits(self, network: inference.Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits of the first-visit hour and of the visited hours, float32 [V, 24] each."""
-        state = inference.states(weights, self.read_visits, self.offsets, self.rows)
-        return inference.heads(weights, state, self.target, self.log_prior)
+        return inference.logits(network, self.read_visits, self.offsets, self.rows, self.target, self.log_prior)
 
-    def log_loss(self, weights: inference.Weights) -> float:
+    def log_loss(self, weights: Weights) -> float:
         """Mean log loss of the first-visit hour, nats."""
-        first_hour, _ = self.logits(weights)
+        first_hour, _ = self.logits(inference.load(to_onnx(weights)))
         return float(log_losses(inference.softmax(first_hour), self.first_hour).mean())
 
 

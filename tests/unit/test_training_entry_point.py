@@ -17,6 +17,7 @@ from made_visits import AS_OF, made_frame, write_csv
 from training_folder import training_folder
 
 import training
+from benchmarks.network_weights import weights_of
 from visitcast import schema
 from visitcast.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
 from visitcast.errors import InputError
@@ -191,9 +192,9 @@ def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, 
         code, _, err = finish(process)
         assert code == 0, err
 
-    with np.load(alone / "model/weights.npz") as one, np.load(pair[0] / "model/weights.npz") as two:
-        for name in one.files:
-            np.testing.assert_allclose(two[name], one[name], atol=2e-4, err_msg=name)
+    one, two = (weights_of(bundle.load(root / "model").network) for root in (alone, pair[0]))
+    for name, weight in one.items():
+        np.testing.assert_allclose(two[name], weight, atol=2e-4, err_msg=name)
     assert not (pair[1] / "model").exists()
     assert not (pair[1] / "checkpoints").exists()
 

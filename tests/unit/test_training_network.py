@@ -1,4 +1,4 @@
-"""The network alone: its NumPy pass against Keras', what it may look at, and that training repeats itself."""
+"""The network alone: its ONNX model against Keras', what it may look at, and that training repeats itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from made_visits import made_dataset
 
 from training import network, trainer
 from training.hyperparameters import Hyperparameters
+from training.onnx_graph import to_onnx
 from training.packed_gru import PackedGru
 from training.shards import Shards
 from training.validation import validation_of
@@ -49,7 +50,7 @@ def fitted(
     return fit(SETTINGS, tmp_path_factory.mktemp("checkpoints"))
 
 
-def test_numpy_and_keras_give_the_same_logits() -> None:
+def test_onnx_and_keras_give_the_same_logits() -> None:
     rng = np.random.default_rng(0)
     width = 3 - HOUR_COLUMNS.start  # three features before the blocks of hours
     model = network.build(visit_width=5, target_width=width, units=6)
@@ -65,11 +66,18 @@ def test_numpy_and_keras_give_the_same_logits() -> None:
     expected = model([visit, np.zeros((11, 3, 1), np.float32), wanted, wanted % 3, target, log_prior, *masks])
     # Three users of eleven visits and a target day each; the state before a row is that after the visit before it.
     rows = wanted % 3 * 12 + wanted // 3 + 1
-    state = inference.states(weights, lambda row: visit[row % 12, row // 12], np.arange(4) * 12, rows)
-    found = inference.heads(weights, state, target, log_prior)
+    order = np.argsort(rows)
+    found = inference.logits(
+        inference.load(to_onnx(weights)),
+        lambda row: visit[row % 12, row // 12],
+        np.arange(4) * 12,
+        rows[order],
+        target[order],
+        log_prior[order],
+    )
 
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other.numpy(), rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(one, other.numpy()[order], rtol=1e-5, atol=1e-5)
 
 
 def test_a_lane_has_one_mask_behind_the_gru() -> None:
@@ -134,11 +142,12 @@ def test_a_later_visit_never_changes_an_earlier_forecast(fitted: trainer.Fit) ->
     offsets = DATASET.offsets
     wanted = np.setdiff1d(np.arange(DATASET.visit_days), offsets[:-1])
     known = validation_of(features.export(PIPELINE), DATASET, wanted, histograms_before(DATASET, wanted))
-    before, _ = known.logits(fitted.weights)
+    learnt = inference.load(to_onnx(fitted.weights))
+    before, _ = known.logits(learnt)
     for row in np.random.default_rng(0).choice(wanted, 10):
         visit = known.read_visits(np.arange(DATASET.visit_days))
         visit[row] += 5
-        after, _ = replace(known, read_visits=visit.__getitem__).logits(fitted.weights)
+        after, _ = replace(known, read_visits=visit.__getitem__).logits(learnt)
         changed = wanted[np.abs(after - before).max(axis=1) > 1e-6]
         end = offsets[np.searchsorted(offsets, row, side="right")]
         assert np.all((changed > row) & (changed < end))

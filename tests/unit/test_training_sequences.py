@@ -21,7 +21,7 @@ def made(lengths: list[int], seed: int) -> tuple[NDArray[np.int64], NDArray[np.b
 
 def packed(lengths: list[int], seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], Lanes]:
     offsets, wanted = made(lengths, seed)
-    return offsets, wanted, pack(cut(offsets, wanted), wanted)
+    return offsets, wanted, pack(cut(offsets, np.flatnonzero(wanted)), wanted)
 
 
 @settings(deadline=None)  # Other work on the machine is no failure.
@@ -53,7 +53,7 @@ def test_lanes_are_nearly_full(lengths: list[int]) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     wanted = np.ones(offsets[-1], dtype=bool)
     wanted[offsets[:-1]] = False
-    pieces = cut(offsets, wanted)
+    pieces = cut(offsets, np.flatnonzero(wanted))
     assert len(pack(pieces, wanted).rows) <= np.ceil(pieces.length.sum() / LANE * 1.1)
 
 
@@ -68,6 +68,15 @@ def test_the_order_follows_the_generator() -> None:
 
 @pytest.mark.parametrize("wanted_rows", [pytest.param([], id="none"), pytest.param([3], id="one")])
 def test_pieces_without_a_wanted_row_are_left_out(wanted_rows: list[int]) -> None:
-    wanted = np.zeros(500, dtype=bool)
-    wanted[wanted_rows] = True
-    assert len(cut(np.array([0, 500]), wanted).start) == len(wanted_rows)
+    pieces = cut(np.array([0, 500]), np.array(wanted_rows, dtype=np.int64))
+    assert len(pieces.start) == len(wanted_rows)
+
+
+@given(histories, st.integers(0, 1000))
+def test_each_wanted_row_lies_behind_the_first_target_of_its_piece(lengths: list[int], seed: int) -> None:
+    offsets, wanted = made(lengths, seed)
+    rows = np.flatnonzero(wanted)
+    pieces = cut(offsets, rows)
+    assert np.all(pieces.first_target[pieces.of_row] <= rows)
+    assert np.all(rows < pieces.stop[pieces.of_row])
+    assert np.all(np.bincount(pieces.of_row, minlength=len(pieces.start)) > 0)

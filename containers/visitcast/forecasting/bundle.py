@@ -1,6 +1,6 @@
 """The model artifact: everything that forecasting needs, in one folder that SageMaker packs as ``model.tar.gz``.
 
-weights.npz          the network's arrays by name
+network.onnx         the network and its weights
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
 encoding.json        the pipeline's numbers, exported from it: forecasting needs neither scikit-learn nor pandas
 model.json           everything else, readable
@@ -17,25 +17,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from visitcast import encoding
 from visitcast.baselines import tuned_histogram
 from visitcast.dataset import TRANSFORMER_FILE
 from visitcast.encoding import Encoding
 from visitcast.errors import InputError
-from visitcast.forecasting.inference import Weights
+from visitcast.forecasting import inference
+from visitcast.forecasting.inference import Network
 from visitcast.forecasting.mixture import Mixture
 from visitcast.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from visitcast.features import FeaturePipeline
 
-WEIGHTS_FILE: Final = "weights.npz"
+NETWORK_FILE: Final = "network.onnx"
 ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 2
+MODEL_VERSION: Final = 3
 """Of the bundle's files, the network's layers and its features; to be raised when older models become unreadable."""
 
 
@@ -45,8 +44,8 @@ class Bundle:
 
     Attributes
     ----------
-    weights : dict
-        Arrays of the network.
+    network : Network
+        Trained network.
     encoding : Encoding
         Numbers of the fitted feature pipeline.
     histogram : tuned_histogram.Parameters
@@ -59,7 +58,7 @@ class Bundle:
         What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
     """
 
-    weights: Weights
+    network: Network
     encoding: Encoding
     histogram: tuned_histogram.Parameters
     mixture: Mixture
@@ -72,7 +71,7 @@ def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
     """Write a bundle into an existing folder, with the pipeline that its encoding was exported from."""
     import joblib  # The serving image has none.
 
-    np.savez(folder / WEIGHTS_FILE, **bundle.weights)  # type: ignore[arg-type]  # stub takes allow_pickle for an array
+    (folder / NETWORK_FILE).write_bytes(bundle.network.model)
     joblib.dump(pipeline, folder / TRANSFORMER_FILE)
     _write_json(folder / ENCODING_FILE, encoding.to_json(bundle.encoding))
     content = {
@@ -100,7 +99,7 @@ def load(folder: Path) -> Bundle:
         A file is missing, or the bundle has another version.
     """
     missing = [
-        name for name in (MODEL_FILE, WEIGHTS_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
+        name for name in (MODEL_FILE, NETWORK_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
     ]
     if missing:
         raise InputError(
@@ -116,10 +115,8 @@ def load(folder: Path) -> Bundle:
             "Train again with this image. A model in production needs the image that made it: give the run another "
             "EndpointName, or delete the endpoint.",
         )
-    with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as archive:
-        weights = {name: archive[name] for name in archive.files}
     return Bundle(
-        weights=weights,
+        network=inference.load((folder / NETWORK_FILE).read_bytes()),
         encoding=encoding.from_json(json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),

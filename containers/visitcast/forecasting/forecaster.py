@@ -84,9 +84,11 @@ def _forecast(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], counts:
     if from_model.any():
         network_rows = rows[from_model]
         read_visits = encoding.history_reader(bundle.encoding, dataset)
-        first_logits, visited_logits = inference.heads(
-            bundle.weights,
-            inference.states(bundle.weights, read_visits, dataset.offsets, network_rows),
+        first_logits, visited_logits = inference.logits(
+            bundle.network,
+            read_visits,
+            dataset.offsets,
+            network_rows,
             *encoding.target_features(bundle.encoding, dataset, network_rows, counts[from_model]),
         )
         first_hour[from_model] = mixture.blend(

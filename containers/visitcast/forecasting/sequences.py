@@ -32,11 +32,14 @@ class Pieces:
         First row that this piece forecasts.
     stop : int64 array [S]
         One past the last row that is wanted.
+    of_row : int64 array [rows]
+        Piece that forecasts each wanted row.
     """
 
     start: NDArray[np.int64]
     first_target: NDArray[np.int64]
     stop: NDArray[np.int64]
+    of_row: NDArray[np.int64]
 
     @property
     def length(self) -> NDArray[np.int64]:
@@ -44,28 +47,22 @@ class Pieces:
         return self.stop - self.start
 
 
-def cut(offsets: NDArray[np.int64], wanted: NDArray[np.bool_]) -> Pieces:
+def cut(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Pieces:
     """Cut histories into pieces that hold at least one wanted row.
 
     Parameters
     ----------
     offsets : int64 array [U + 1]
         Rows ``offsets[u]:offsets[u + 1]`` belong to user ``u``, in date order.
-    wanted : bool array [N]
-        Rows whose forecast counts. The first row of a user has no earlier visit and is never forecast.
+    rows : int64 array [rows]
+        Rows whose forecast counts, ascending, none of them a user's first: that has no earlier visit.
     """
-    days = np.diff(offsets)
-    pieces_of_user = np.maximum(0, -(-(days - 1) // STRIDE))
-    user = np.repeat(np.arange(len(days)), pieces_of_user)
-    number = np.arange(len(user)) - np.repeat(np.cumsum(pieces_of_user) - pieces_of_user, pieces_of_user)
-    origin = offsets[:-1][user] + 1
-    first_target = origin + number * STRIDE
-    stop = np.minimum(first_target + STRIDE, offsets[1:][user])
-
-    wanted_before = np.concatenate([[0], np.cumsum(wanted)])
-    keep = wanted_before[stop] > wanted_before[first_target]
-    origin, first_target, stop = origin[keep], first_target[keep], stop[keep]
+    origin = offsets[offsets.searchsorted(rows, side="right") - 1] + 1
+    first_target = rows - (rows - origin) % STRIDE
+    begins = np.ones(len(rows), dtype=bool)
+    begins[1:] = first_target[1:] != first_target[:-1]
+    first = begins.nonzero()[0]
     # The steps after the last wanted row cannot change an earlier forecast: leave them out.
-    wanted_rows = np.flatnonzero(wanted)
-    stop = wanted_rows[wanted_before[stop] - 1] + 1
-    return Pieces(start=np.maximum(origin, first_target - CONTEXT), first_target=first_target, stop=stop)
+    last = np.append(first[1:], len(rows))[: len(first)] - 1
+    start = np.maximum(origin[first], first_target[first] - CONTEXT)
+    return Pieces(start, first_target[first], rows[last] + 1, begins.cumsum() - 1)

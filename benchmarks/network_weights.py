@@ -1,0 +1,15 @@
+"""Reads Keras' arrays out of the network of a bundle, for what else computes with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from visitcast.forecasting.inference import Network
+
+
+def weights_of(network: Network) -> dict[str, NDArray[np.float32]]:
+    """Arrays by ``layer/variable``, as :func:`training.onnx_graph.to_onnx` got them."""
+    constants = onnx.load_model_from_string(network.model).graph.initializer
+    return {array.name: onnx.numpy_helper.to_array(array) for array in constants if "/" in array.name}
