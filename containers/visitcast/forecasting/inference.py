@@ -6,14 +6,14 @@ A test holds this pass against Keras'.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from visitcast.forecasting.sequences import cut
+from visitcast.forecasting.sequences import Pieces, cut
 
 SEQUENCES_AT_ONCE = 64
 """The working set of a step fits into a core's second-level cache."""
@@ -21,6 +21,7 @@ SEQUENCES_AT_ONCE = 64
 Float = NDArray[np.float32]
 ReadVisits = Callable[[NDArray[np.int64]], Float]
 """Gives the history features [rows, F] of rows."""
+_Places = NDArray[np.int64] | slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,26 @@ def logits(
     pieces = cut(offsets, rows)
     step = rows - pieces.start[pieces.of_row]
     first_hour, visited = np.empty_like(log_prior), np.empty_like(log_prior)
+    for members, here, sequence in _blocks(pieces):
+        start, length = pieces.start[members], pieces.length[members]
+        # The network reads the visit before each row. Behind its end a sequence reads its last visit again.
+        visit_rows = start - 1 + np.minimum(np.arange(length.max(initial=0))[:, None], length - 1)
+        inputs = {
+            "visits": read_visits(visit_rows.ravel()).reshape(*visit_rows.shape, -1),
+            "lengths": length.astype(np.int32),
+            "places": np.stack([step[here], sequence], axis=1),
+            "target": target[here],
+            "log_prior": log_prior[here],
+        }
+        first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
+    return first_hour, visited
+
+
+def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:
+    """Pieces of like length, the wanted rows of theirs, and the piece among these of each such row."""
+    if len(pieces.start) <= SEQUENCES_AT_ONCE:
+        yield slice(None), slice(None), pieces.of_row
+        return
     longest_first = np.argsort(-pieces.length, kind="stable")
     rank = np.empty_like(longest_first)
     rank[longest_first] = np.arange(len(rank))
@@ -91,19 +112,8 @@ def logits(
     by_rank = np.argsort(rank_of_row, kind="stable")
     for begin in range(0, len(longest_first), SEQUENCES_AT_ONCE):
         members = longest_first[begin : begin + SEQUENCES_AT_ONCE]
-        here = by_rank[slice(*np.searchsorted(rank_of_row, [begin, begin + len(members)], sorter=by_rank))]
-        length = pieces.length[members]
-        # The network reads the visit before each row. Behind its end a sequence reads its last visit again.
-        visit_rows = pieces.start[members] - 1 + np.minimum(np.arange(length[0])[:, None], length - 1)
-        inputs = {
-            "visits": read_visits(visit_rows.ravel()).reshape(*visit_rows.shape, -1),
-            "lengths": length.astype(np.int32),
-            "places": np.stack([step[here], rank_of_row[here] - begin], axis=1),
-            "target": target[here],
-            "log_prior": log_prior[here],
-        }
-        first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
-    return first_hour, visited
+        here = by_rank[slice(*rank_of_row.searchsorted([begin, begin + len(members)], sorter=by_rank))]
+        yield members, here, rank_of_row[here] - begin
 
 
 def sigmoid(x: Float) -> Float:
