@@ -38,7 +38,7 @@ CLIENTS: Final = (1, 8, 64)
 CORES: Final = 2
 BASE_IMAGE_MB: Final = 125
 """python:3.13-slim, unpacked."""
-SERVERS: Final = {"NumPy": ["serving", "serve"], "TensorFlow": ["benchmarks.tensorflow_server"]}
+SERVERS: Final = {"ONNX Runtime": ["serving", "serve"], "TensorFlow": ["benchmarks.tensorflow_server"]}
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -147,13 +147,13 @@ def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
     figures = [Figure(SUBJECT, f"start to first forecast, {name}", starts[name], "s") for name in SERVERS]
     figures[0] = figures[0]._replace(target="<= 1.0")
     apart = [
-        np.abs(np.subtract(forecasts["NumPy"][head], forecasts["TensorFlow"][head])).max()
+        np.abs(np.subtract(forecasts["ONNX Runtime"][head], forecasts["TensorFlow"][head])).max()
         for head in ("first_visit_hour", "visit_hour")
     ]
     figures.append(Figure(SUBJECT, "largest difference of the two forecasts", float(max(apart)), "", "<= 1e-5"))
     for clients in CLIENTS:
         ours, theirs = (loads[name, clients] for name in SERVERS)
-        for name, load in (("NumPy", ours), ("TensorFlow", theirs)):
+        for name, load in (("ONNX Runtime", ours), ("TensorFlow", theirs)):
             what = f"{clients} clients, {name}"
             figures += [
                 Figure(SUBJECT, f"{what}: answers", load.per_second, "/s"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import sklearn
 import tensorflow as tf
 
@@ -185,4 +186,5 @@ def versions() -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "onnxruntime": onnxruntime.__version__,
     }
