@@ -8,7 +8,9 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import json
+import sys
 import time
+from functools import cache
 from typing import Any, Final
 
 NAMESPACE: Final = "visitcast"
@@ -22,24 +24,31 @@ UNITS: Final = {
     "BytesIn": "Bytes",
     "BytesOut": "Bytes",
 }
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def event(name: str, **fields: Any) -> None:
     """Print an event."""
-    print(json.dumps({"time": _now_ms(), "event": name, **fields}, separators=(",", ":")), flush=True)
+    _print(_to_json({"time": _now_ms(), "event": name, **fields}))
 
 
 def invocation(metrics: dict[str, float], **fields: Any) -> None:
     """Print an invocation with its metrics, whose names are those of ``UNITS``."""
-    described = [{"Name": name, "Unit": UNITS[name]} for name in metrics]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [list(DIMENSIONS)], "Metrics": described}
-    event(
-        "invocation",
-        **fields,
-        **DIMENSIONS,
-        **metrics,
-        _aws={"Timestamp": _now_ms(), "CloudWatchMetrics": [directive]},
-    )
+    now = _now_ms()
+    record = _to_json({"time": now, "event": "invocation", **fields, **DIMENSIONS, **metrics})
+    _print(f'{record[:-1]},"_aws":{{"Timestamp":{now},"CloudWatchMetrics":[{_directive(tuple(metrics))}]}}}}')
+
+
+@cache
+def _directive(names: tuple[str, ...]) -> str:
+    described = [{"Name": name, "Unit": UNITS[name]} for name in names]
+    return _to_json({"Namespace": NAMESPACE, "Dimensions": [list(DIMENSIONS)], "Metrics": described})
+
+
+def _print(line: str) -> None:
+    # Written at once: processes that print at the same time do not tear each other's lines.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _now_ms() -> int:

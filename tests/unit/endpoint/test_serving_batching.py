@@ -53,6 +53,37 @@ def test_what_has_come_is_computed_together() -> None:
     assert [answer.body for answer in answers if isinstance(answer, Answer)] == bodies
 
 
+def test_what_comes_while_others_are_gathered_joins_them() -> None:
+    """As sockets do: the loop reads the next one when the handlers of those before have run."""
+
+    async def work(batches: Batches) -> None:
+        asked = []
+        for number in range(5):
+            asked.append(asyncio.create_task(batches.answer(question(b"%d" % number))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+
+    recorder = Recorder()
+    asyncio.run(work(Batches(recorder)))
+    assert recorder.batches == [[b"0", b"1", b"2", b"3", b"4"]]
+
+
+def test_a_full_batch_waits_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "LARGEST_BATCH", 3)
+
+    async def work(batches: Batches) -> None:
+        asked = []
+        for number in range(7):
+            asked.append(asyncio.create_task(batches.answer(question(b"%d" % number))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+
+    recorder = Recorder()
+    asyncio.run(work(Batches(recorder)))
+    assert all(len(batch) <= 3 for batch in recorder.batches)
+    assert recorder.batches[0] == [b"0", b"1", b"2"]
+
+
 def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "LARGEST_BATCH", 2)
     recorder = Recorder()
@@ -88,7 +119,7 @@ def test_a_failure_reaches_everyone_in_its_batch_and_nobody_after() -> None:
 def test_a_large_request_does_not_hold_up_small_ones() -> None:
     async def work() -> None:
         recorder = Recorder()
-        batches = Batches(recorder, workers=1)
+        batches = Batches(recorder)
         large = asyncio.create_task(batches.answer(question(b"x" * (batching.SMALL_BODY_BYTES + 1))))
         while not recorder.batches:
             await asyncio.sleep(0)
