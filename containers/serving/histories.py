@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import RequestError
-from serving.json_requests import VISIT_COLUMNS, Locate, User, locate_in_json
+from serving.json_requests import VISIT_COLUMNS, Locate, User, Visit, locate_in_json
 from visitcast import schema
-from visitcast.dataset import Dataset, of_columns, platform_codes
+from visitcast.dataset import Dataset, of_columns, platform_code
 
-_INTEGERS = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
+_INTEGERS: Final = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
 _integers_of = itemgetter(*_INTEGERS)
+_visit_date_of = itemgetter(schema.VISIT_DATE)
+_platform_of = itemgetter(schema.PLATFORM)
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
@@ -40,52 +45,65 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     """
     lengths = np.array([len(user["visits"]) for user in users], dtype=np.int64)
     visits = [visit for user in users for visit in user["visits"]]
-    user = np.repeat(np.arange(len(users)), lengths)
-    starts = np.cumsum(lengths) - lengths
-
-    integers = np.array([_integers_of(visit) for visit in visits], dtype=np.int64).reshape(-1, len(_INTEGERS))
-    columns: dict[str, NDArray[Any]] = dict(zip(_INTEGERS, integers.T, strict=True))
-    columns[schema.VISIT_DATE] = _days([visit[schema.VISIT_DATE] for visit in visits])
-    targets = _days([user["date"] for user in users])
+    user = np.arange(len(users)).repeat(lengths)
+    integers = _integers(visits)
+    dates = _days(map(_visit_date_of, visits), len(visits))
+    targets = _days((user["date"] for user in users), len(users))
 
     def refuse(broken: NDArray[np.bool_], column: str, reason: str) -> None:
         if broken.any():
             row = int(np.flatnonzero(broken)[0])
-            raise RequestError(locate(int(user[row]), row - int(starts[user[row]]), column), reason)
+            first_row = int(lengths[: user[row]].sum())
+            raise RequestError(locate(int(user[row]), row - first_row, column), reason)
 
-    total = columns[schema.TOTAL_PAGE_VIEWS]
+    columns = dict(zip(_INTEGERS, integers.T, strict=True))
     by_type = sum(columns[name] for name in schema.PAGE_VIEWS_BY_TYPE)
-    refuse(total != by_type, schema.TOTAL_PAGE_VIEWS, "It must be the sum of the page views by type.")
+    broken = columns[schema.TOTAL_PAGE_VIEWS] != by_type
+    refuse(broken, schema.TOTAL_PAGE_VIEWS, "It must be the sum of the page views by type.")
     for hour in (schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR):
         missing = (columns[schema.HOURLY_VISITS] >> columns[hour]) & 1 == 0
         refuse(missing, schema.HOURLY_VISITS, f"The bit of {hour} must be set.")
-    late = columns[schema.VISIT_DATE] >= targets[user]
+
+    same_user = user[1:] == user[:-1]
+    platforms = _platforms(list(map(_platform_of, visits)))
+    late = dates >= targets[user]
     if late.any():
         number = int(user[np.flatnonzero(late)[0]])
         raise RequestError(locate(number, None, "date"), "The day to forecast must be later than all visits.")
+    if (same_user & (dates[1:] <= dates[:-1])).any():
+        order = np.lexsort((dates, user))
+        dates, platforms, integers = dates[order], platforms[order], integers[order]
+        repeated = np.zeros(len(visits), dtype=bool)
+        repeated[order[1:]] = same_user & (dates[1:] == dates[:-1])
+        refuse(repeated, schema.VISIT_DATE, "A user's day must appear once.")
 
     # The day to forecast is the latest, so it comes last.
-    all_users = np.concatenate([user, np.arange(len(users))])
-    dates = np.concatenate([columns[schema.VISIT_DATE], targets])
-    order = np.lexsort((dates, all_users))
-    repeated = np.zeros(len(order), dtype=bool)
-    repeated[order[1:]] = (np.diff(all_users[order]) == 0) & (np.diff(dates[order]) == 0)
-    refuse(repeated[: len(visits)], schema.VISIT_DATE, "A user's day must appear once.")
+    offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
+    rows = np.arange(len(visits)) + user
 
-    columns[schema.PLATFORM] = _platforms([visit[schema.PLATFORM] for visit in visits])
-    known = {schema.VISIT_DATE: targets}  # of the day to forecast; the rest is 0
+    def with_targets(values: NDArray[Any], of_targets: Any = 0) -> NDArray[Any]:
+        joined = np.empty((offsets[-1], *values.shape[1:]), dtype=values.dtype)
+        joined[rows] = values
+        joined[offsets[1:] - 1] = of_targets
+        return joined
 
-    def column(name: str) -> NDArray[Any]:
-        of_targets = known.get(name, np.zeros(len(users), dtype=columns[name].dtype))
-        return np.concatenate([columns[name], of_targets])[order]
-
+    columns = dict(zip(_INTEGERS, with_targets(integers).T, strict=True))
+    columns[schema.VISIT_DATE] = with_targets(dates, targets)
+    columns[schema.PLATFORM] = with_targets(platforms)
     ids = np.array([user["user_id"] for user in users], dtype=np.str_)
-    return of_columns(ids, np.concatenate([[0], np.cumsum(lengths + 1)]), column)
+    return of_columns(ids, offsets, columns.__getitem__)
 
 
-def _days(dates: list[Any]) -> NDArray[np.int64]:
-    return np.array(dates, dtype="datetime64[D]").astype(np.int64)
+def _integers(visits: Sequence[Visit]) -> NDArray[np.int64]:
+    """Read the integer columns, [visits, columns]."""
+    flat = chain.from_iterable(map(_integers_of, visits))
+    return np.fromiter(flat, np.int64, len(visits) * len(_INTEGERS)).reshape(-1, len(_INTEGERS))
 
 
-def _platforms(names: list[str]) -> NDArray[np.int8]:
-    return platform_codes(np.array(names, dtype=np.str_)) if names else np.zeros(0, dtype=np.int8)
+def _days(dates: Iterable[date], count: int) -> NDArray[np.int64]:
+    return np.fromiter(map(date.toordinal, dates), np.int64, count) - _EPOCH
+
+
+def _platforms(names: Sequence[str]) -> NDArray[np.int8]:
+    codes = {name: platform_code(name) for name in set(names)}
+    return np.fromiter(map(codes.__getitem__, names), np.int8, len(names))

@@ -92,6 +92,7 @@ ROW_ARRAYS: Final = (
 )
 """Fields of :class:`Dataset` with one entry per visit day."""
 _DTYPES: Final = {column.name: column.dtype for column in schema.VISITS}
+_PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORMS)}
 
 
 def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
@@ -99,21 +100,35 @@ def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
     return np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
 
 
-def position_in_history(dataset: Dataset) -> NDArray[np.int64]:
-    """Count the earlier active days of the same user, [N]."""
-    return np.arange(dataset.visit_days) - np.repeat(dataset.offsets[:-1], np.diff(dataset.offsets))
+def position_in_history(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Count the earlier active days of the same user, [rows]; [N] without `rows`."""
+    offsets = dataset.offsets
+    if rows is None:
+        return np.arange(dataset.visit_days) - np.repeat(offsets[:-1], np.diff(offsets))
+    position: NDArray[np.int64] = rows - offsets[offsets.searchsorted(rows, side="right") - 1]
+    return position
 
 
-def days_since_last_visit(dataset: Dataset) -> NDArray[np.int32]:
-    """Days between a row's date and the same user's previous visit day, [N]; 0 on a user's first day."""
-    gaps = np.diff(dataset.visit_date, prepend=dataset.visit_date[:1])
-    gaps[position_in_history(dataset) == 0] = 0
+def days_since_last_visit(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
+    """Days between a row's date and the same user's previous visit day; 0 on a user's first day.
+
+    [rows]; [N] without `rows`.
+    """
+    date = dataset.visit_date
+    gaps = np.diff(date, prepend=date[:1]) if rows is None else date[rows] - date[rows - 1]
+    gaps[position_in_history(dataset, rows) == 0] = 0
     return gaps
 
 
 def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
     """Masks [rows] as flags [rows, 24] of 0.0 and 1.0."""
-    return ((hourly_visits[:, None] >> np.arange(schema.HOURS)) & 1).astype(np.float32)
+    return hour_bits(hourly_visits).astype(np.float32)
+
+
+def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Masks [rows] as bits [rows, 24]."""
+    masks = hourly_visits.astype("<i4").view(np.uint8).reshape(-1, 4)
+    return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
 
 
 def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> Dataset:
@@ -197,10 +212,14 @@ def of_columns(
 
 def platform_codes(names: NDArray[Any]) -> NDArray[np.int8]:
     """Codes of platform names, in any case; a name that is not in ``schema.PLATFORMS`` counts as ``other``."""
-    known = {name: code for code, name in enumerate(schema.PLATFORMS)}
     distinct, inverse = np.unique(names.astype(np.str_), return_inverse=True)
-    codes = [known.get(str(name).strip().lower(), known["other"]) for name in distinct]
-    return np.asarray(codes, dtype=np.int8)[inverse]
+    return np.array([platform_code(str(name)) for name in distinct], dtype=np.int8)[inverse]
+
+
+def platform_code(name: str) -> int:
+    """Code of a platform's name, as in :func:`platform_codes`."""
+    # NumPy's strings end before the NULs at their end.
+    return _PLATFORM_CODES.get(name.rstrip("\0").strip().lower(), _PLATFORM_CODES["other"])
 
 
 def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.int32]) -> Dataset:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.dataset import Dataset, hour_flags
+from visitcast.dataset import Dataset, hour_bits
 from visitcast.frames import history_columns, target_columns
 from visitcast.histogram_features import histogram_features, log_prior
 
@@ -44,6 +45,23 @@ class Step:
     scale: tuple[float, ...] = ()
     size: int = 0
 
+    @cached_property
+    def moments(self) -> NDArray[np.float64]:
+        """The columns' mean and scale, [2, columns]."""
+        return np.array([self.mean, self.scale], dtype=np.float64)
+
+    @cached_property
+    def table(self) -> NDArray[np.float32]:
+        """What each value turns into.
+
+        For a ``circle`` sine and cosine of 0..size-1, [size, 2]. For a ``one_hot`` the rows of -1..size, [size + 2,
+        size]: the first and the last are zero and stand for any other value.
+        """
+        if self.kind == "one_hot":
+            return np.eye(self.size + 2, self.size, k=-1, dtype=np.float32)
+        angle = 2 * np.pi * np.arange(self.size) / self.size
+        return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -65,8 +83,7 @@ class Encoding:
 
 def history_reader(encoding: Encoding, dataset: Dataset) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """Give a function from row numbers [rows] to their history features, float32 [rows, F_history]."""
-    columns = history_columns(dataset)
-    return lambda rows: apply(encoding.history, columns, rows)
+    return lambda rows: apply(encoding.history, history_columns(dataset, rows))
 
 
 def target_features(
@@ -92,48 +109,61 @@ def target_features(
     log_prior : float32 array [rows, 24]
         Log of the user's smoothed first-hour shares before the day.
     """
-    calendar = apply(encoding.target, target_columns(dataset), rows)
+    calendar = apply(encoding.target, target_columns(dataset, rows))
     logs = log_prior(encoding.first_hour_shares, histograms)
     blocks = histogram_features(encoding.first_hour_shares, encoding.visited_shares, histograms, logs)
     return np.concatenate([calendar, *blocks], axis=1), logs
 
 
-def apply(steps: Sequence[Step], columns: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Run the steps over some rows of the columns and put their outputs side by side, float32 [rows, features]."""
-    blocks = [_KINDS[step.kind](step, [columns[name][rows] for name in step.columns]) for step in steps]
+def apply(steps: Sequence[Step], columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Run the steps over columns [rows] and put their outputs side by side, float32 [rows, features]."""
+    blocks = [_KINDS[step.kind](step, [columns[name] for name in step.columns]) for step in steps]
     return np.concatenate(blocks, axis=1, dtype=np.float32, casting="unsafe")
 
 
 def _scaled(step: Step, values: list[NDArray[Any]]) -> Block:
-    # scikit-learn subtracts and divides in float64 too: the bits are the same.
-    scaled: Block = (np.stack(values, axis=1).astype(np.float64) - step.mean) / step.scale
-    return scaled
+    return _scale(step, _side_by_side(values))
 
 
 def _log_scaled(step: Step, values: list[NDArray[Any]]) -> Block:
-    return _scaled(step, [np.log1p(column.astype(np.float64)) for column in values])
+    block = _side_by_side(values)
+    return _scale(step, np.log1p(block, out=block))
+
+
+def _scale(step: Step, block: NDArray[np.float64]) -> Block:
+    # scikit-learn subtracts and divides in float64 too: the bits are the same.
+    mean, scale = step.moments
+    block -= mean
+    block /= scale
+    return block
 
 
 def _circle(step: Step, values: list[NDArray[Any]]) -> Block:
-    angle = 2 * np.pi * np.arange(step.size) / step.size
-    phases = [column % step.size for column in values]
-    return np.stack([table[phase] for table in (np.sin(angle), np.cos(angle)) for phase in phases], axis=1)
+    block = np.empty((len(values[0]), 2, len(values)), dtype=np.float32)
+    for number, column in enumerate(values):
+        block[:, :, number] = step.table.take(column, axis=0, mode="wrap")
+    return block.reshape(len(block), -1)
 
 
 def _one_hot(step: Step, values: list[NDArray[Any]]) -> Block:
     (column,) = values
-    known = (column >= 0) & (column < step.size)  # any other value gives zeros
-    rows = np.vstack([np.eye(step.size, dtype=np.float32), np.zeros((1, step.size), dtype=np.float32)])
-    encoded: Block = rows[np.where(known, column, step.size)]
-    return encoded
+    return step.table.take(column + 1, axis=0, mode="clip")
 
 
 def _hour_flags(_step: Step, values: list[NDArray[Any]]) -> Block:
-    return hour_flags(values[0])
+    return hour_bits(values[0])
 
 
 def _copied(_step: Step, values: list[NDArray[Any]]) -> Block:
-    return np.stack(values, axis=1).astype(np.float64)
+    return _side_by_side(values)
+
+
+def _side_by_side(values: list[NDArray[Any]]) -> NDArray[np.float64]:
+    """Columns as a matrix, [rows, columns]; ``np.stack`` takes several times as long for few rows."""
+    block = np.empty((len(values[0]), len(values)))
+    for number, column in enumerate(values):
+        block[:, number] = column
+    return block
 
 
 _KINDS: Final[dict[Kind, Callable[[Step, list[NDArray[Any]]], Block]]] = {

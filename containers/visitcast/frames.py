@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.dataset import Dataset, days_since_last_visit, position_in_history
-from visitcast.histograms import is_weekend
+from visitcast.histograms import is_weekend, weekday
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Columns = dict[str, NDArray[Any]]
+Rows = NDArray[np.int64]
 
 AMOUNTS: Final = (schema.TOTAL_TIME_SPENT_S, schema.TOTAL_PAGE_VIEWS, *schema.PAGE_VIEWS_BY_TYPE)
 GAP: Final = "days_since_last_visit"
@@ -30,33 +31,40 @@ EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
 LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
 
 
-def history_columns(dataset: Dataset) -> Columns:
-    """Describe each visit day as it was: the article's historical features, unscaled, [N] each."""
-    day = _calendar(dataset.visit_date)
+def history_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
+    """Describe visit days as they were: the article's historical features, unscaled.
+
+    Columns [rows]; [N] without `rows`, as views where the dataset has them.
+    """
+
+    def of_rows(values: NDArray[Any]) -> NDArray[Any]:
+        return values if rows is None else values[rows]
+
     return {
-        schema.TOTAL_TIME_SPENT_S: dataset.total_time_spent_s,
-        schema.TOTAL_PAGE_VIEWS: dataset.total_page_views,
-        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, dataset.page_views_by_type.T, strict=True)),
-        schema.FIRST_VISIT_HOUR: dataset.first_visit_hour,
-        schema.LAST_VISIT_HOUR: dataset.last_visit_hour,
-        schema.HOURLY_VISITS: dataset.hourly_visits,
-        schema.PLATFORM: dataset.platform,
-        DAY_OF_WEEK: day[DAY_OF_WEEK],
-        DAY_OF_MONTH: day[DAY_OF_MONTH],
-        MONTH: day[MONTH],
-        **_gap_columns(dataset),
+        schema.TOTAL_TIME_SPENT_S: of_rows(dataset.total_time_spent_s),
+        schema.TOTAL_PAGE_VIEWS: of_rows(dataset.total_page_views),
+        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, of_rows(dataset.page_views_by_type).T, strict=True)),
+        schema.FIRST_VISIT_HOUR: of_rows(dataset.first_visit_hour),
+        schema.LAST_VISIT_HOUR: of_rows(dataset.last_visit_hour),
+        schema.HOURLY_VISITS: of_rows(dataset.hourly_visits),
+        schema.PLATFORM: of_rows(dataset.platform),
+        **_calendar(of_rows(dataset.visit_date)),
+        **_gap_columns(days_since_last_visit(dataset, rows)),
     }
 
 
-def target_columns(dataset: Dataset) -> Columns:
-    """Describe what is known before each day, unscaled and without the histograms, [N] each."""
-    gap = days_since_last_visit(dataset)
-    position = position_in_history(dataset)
-    previous_last_hour = np.roll(dataset.last_visit_hour, 1)
+def target_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
+    """Describe what is known before days, unscaled and without the histograms, [rows] each; [N] without `rows`."""
+    if rows is None:
+        rows = np.arange(dataset.visit_days)
+    visit_date = dataset.visit_date[rows]
+    gap = days_since_last_visit(dataset, rows)
+    position = position_in_history(dataset, rows)
+    previous_last_hour = dataset.last_visit_hour[rows - 1]
     return {
-        **_calendar(dataset.visit_date),
-        **_gap_columns(dataset),
-        WEEKEND: is_weekend(dataset.visit_date),
+        **_calendar(visit_date),
+        **_gap_columns(gap),
+        WEEKEND: is_weekend(visit_date),
         EARLIER_VISIT_DAYS: position,
         # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
         LAST_HOUR_YESTERDAY: np.where((position > 0) & (gap == 1), previous_last_hour, -1),
@@ -83,12 +91,11 @@ def _calendar(visit_date: NDArray[np.int32]) -> Columns:
     date = visit_date.astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     return {
-        DAY_OF_WEEK: (visit_date.astype(np.int64) + 3) % 7,  # Monday is 0; 1970-01-01 was a Thursday.
-        DAY_OF_MONTH: (date - month).astype(np.int64) + 1,
-        MONTH: month.astype(np.int64) % 12 + 1,
+        DAY_OF_WEEK: weekday(visit_date),
+        DAY_OF_MONTH: (date - month).view(np.int64) + 1,
+        MONTH: month.view(np.int64) % 12 + 1,
     }
 
 
-def _gap_columns(dataset: Dataset) -> Columns:
-    gap = days_since_last_visit(dataset)
+def _gap_columns(gap: NDArray[np.int32]) -> Columns:
     return {GAP: gap, **{name: gap == days for name, days in GAP_FLAGS.items()}}

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast import schema
-from visitcast.histograms import VISITED_CHANNELS, Channel, shares, smooth, visit_days_behind
+from visitcast.histograms import VISITED_CHANNELS, Channel, shares, smooth, visit_days_behind_all
 
 PRIOR_WEIGHT: Final = 8
 """Visit days that the hour shares over all users are worth in a user's shares."""
 KERNEL_WIDTH_HOURS: Final = 0.8
 
 _SHARES_OF: Final = tuple(channel for channel in Channel if channel is not Channel.FIRST_40)
+_COUNTS_VISITED: Final = np.array([[channel in VISITED_CHANNELS] for channel in _SHARES_OF])
 _WEIGHT_OF: Final = (
     Channel.FIRST_ALL,
     Channel.FIRST_40,
@@ -61,16 +62,15 @@ def histogram_features(
     log_prior : float32 array [rows, 24]
         What :func:`log_prior` gives for them.
     """
-    columns = [log_prior + 3]  # Log of 1/24 is about -3: centred on zero.
-    for channel in _SHARES_OF:
-        if channel in VISITED_CHANNELS:
-            prior, days = visited_shares, visit_days_behind(channel, histograms)
-        else:
-            prior, days = first_hour_shares, None
-        # Shares are about 1/24: ten times that is near the other features' scale.
-        columns.append(10 * shares(histograms[:, channel], prior, PRIOR_WEIGHT, days))
-    weights = histograms[:, list(_WEIGHT_OF)].sum(axis=2)
-    return [*columns, np.log1p(weights) / 3]
+    days = visit_days_behind_all(histograms)
+    mixed = histograms.take(_SHARES_OF, axis=1)
+    mixed += np.float32(PRIOR_WEIGHT) * np.where(_COUNTS_VISITED, visited_shares, first_hour_shares)
+    mixed /= (days.take(_SHARES_OF, axis=1) + np.float32(PRIOR_WEIGHT))[:, :, None]
+    mixed *= 10  # Shares are about 1/24: ten times that is near the other features' scale.
+    weights = np.log1p(days.take(_WEIGHT_OF, axis=1))
+    weights /= 3
+    # Log of 1/24 is about -3: centred on zero.
+    return [log_prior + 3, mixed.reshape(len(mixed), -1), weights]
 
 
 def histogram_feature_names() -> list[str]:

@@ -9,12 +9,13 @@ Additions and multiplications happen in the same order for one user as for many:
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.dataset import Dataset, days_since_last_visit, hour_flags, select_users
+from visitcast.dataset import Dataset, days_since_last_visit, hour_bits, hour_flags, select_users
 from visitcast.schema import HOURS
 
 
@@ -44,11 +45,14 @@ VISITED_CHANNELS: Final = tuple(channel for channel in Channel if channel >= Cha
 
 _FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
 _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
+_DECAYING_VISITED: Final = slice(Channel.VISITED_15, Channel.VISITED_3 + 1)
 _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
 
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
 _NEGLIGIBLE_WEIGHT: Final = 1e-7
 _ROWS_OF_A_BLOCK: Final = 100_000
+_ROWS_SMOOTHED_AT_ONCE: Final = 256
+"""The shifted copies fit into a core's second-level cache."""
 
 # Factor per visit day. The calendar channel decays by the gap in days instead, the channels of a day type or a weekday
 # (one for each of them, kept beside) only on a day of their kind.
@@ -65,6 +69,12 @@ _DECAY_PER_VISIT: Final = {
     Channel.VISITED_3: 0.5 ** (1 / 3),
     Channel.VISITED_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
 }
+_DECAY: Final = np.array([_DECAY_PER_VISIT[channel] for channel in Channel])
+_ALL_DAYS, _DAY_TYPE, _WEEKDAY = range(3)
+_COUNTED_DAYS: Final = np.full(len(Channel), _ALL_DAYS)
+"""Kind of days that each channel counts."""
+_COUNTED_DAYS[Channel.FIRST_SAME_DAY_TYPE_40] = _DAY_TYPE
+_COUNTED_DAYS[list(_SAME_WEEKDAY)] = _WEEKDAY
 
 
 def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -101,7 +111,7 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     calendar_decay = (0.5 ** (days_since_last_visit(dataset) / CALENDAR_HALF_LIFE_DAYS)).astype(np.float32)
     day_type_of_row = is_weekend(dataset.visit_date).astype(np.int64)
     weekday_of_row = weekday(dataset.visit_date)
-    decay = np.array([_DECAY_PER_VISIT[channel] for channel in Channel], dtype=np.float32)[:, None]
+    decay = _DECAY.astype(np.float32)[:, None]
     same_type = Channel.FIRST_SAME_DAY_TYPE_40
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
@@ -157,41 +167,52 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     What :func:`decayed_histograms` gives at ``offsets[1:] - 1``, up to rounding, from each day's weight at the end
     instead of by a scan: some forty times as fast. Each user must have a row.
     """
-    lengths = np.diff(dataset.offsets)
-    user = np.repeat(np.arange(len(lengths)), lengths)
     last = dataset.offsets[1:] - 1
-    past = np.ones(dataset.visit_days, dtype=bool)
-    past[last] = False
-    user, rows = user[past], np.flatnonzero(past)
+    users = len(last)
+    earlier_days = last - dataset.offsets[:-1]
+    user = np.arange(users).repeat(earlier_days)
+    rows = np.arange(len(user)) + user  # Each user before has one row that is left out, the last.
 
     date = dataset.visit_date
-    later_days = (last[user] - 1 - rows).astype(np.float64)
-    weights = {channel: factor**later_days for channel, factor in _DECAY_PER_VISIT.items()}
-    weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** ((date[last][user] - date[rows]) / CALENDAR_HALF_LIFE_DAYS)
-    for kind, channels in (
-        (is_weekend(date), (Channel.FIRST_SAME_DAY_TYPE_40,)),
-        (weekday(date), _SAME_WEEKDAY),
-    ):
-        same = kind[rows] == kind[last][user]
-        later_same = _later_in_user(same, user, len(lengths))
-        for channel in channels:
-            weights[channel] = np.where(same, _DECAY_PER_VISIT[channel] ** later_same, 0.0)
+    weekend = is_weekend(date)
+    days_ago = date[last][user] - date[rows]
+    counted = np.empty((3, len(user)), dtype=bool)
+    counted[_ALL_DAYS] = True
+    counted[_DAY_TYPE] = weekend[last][user] == weekend[rows]
+    counted[_WEEKDAY] = days_ago % 7 == 0
 
-    first_bin = user * HOURS + dataset.first_visit_hour[rows]
-    visit, hour = np.nonzero(hour_flags(dataset.hourly_visits[rows]))
-    visited_bin = user[visit] * HOURS + hour
-    out = np.empty((len(lengths), len(Channel), HOURS), dtype=np.float32)
-    for channel, weight in weights.items():
-        bins, counted = (first_bin, weight) if channel < _VISITED.start else (visited_bin, weight[visit])
-        out[:, channel] = np.bincount(bins, counted, minlength=len(lengths) * HOURS).reshape(-1, HOURS)
+    # How many counted days came since; days that do not count are older than any that does, and weigh nothing.
+    oldest = int(earlier_days.max(initial=0))
+    ages = np.where(counted, _later_in_user(counted, user, earlier_days), oldest)
+    powers = _DECAY[:, None] ** np.arange(oldest + 1)
+    powers[:, oldest] = 0
+    weights = powers[np.arange(len(Channel))[:, None], ages[_COUNTED_DAYS]]
+    weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** (days_ago / CALENDAR_HALF_LIFE_DAYS)
+
+    out = np.empty((users, len(Channel), HOURS), dtype=np.float32)
+    out[:, _FIRST] = _totals(user, dataset.first_visit_hour[rows], weights[_FIRST], users)
+    visit, hour = hour_bits(dataset.hourly_visits[rows]).nonzero()
+    out[:, _VISITED] = _totals(user[visit], hour, weights[_VISITED, visit], users)
     return out
 
 
-def _later_in_user(flags: NDArray[np.bool_], user: NDArray[np.int64], users: int) -> NDArray[np.int64]:
-    """Count the set flags after each row among the rows of its user, [rows]."""
-    so_far = np.cumsum(flags)
-    at_end = np.cumsum(np.bincount(user, flags, minlength=users)).astype(np.int64)
-    later: NDArray[np.int64] = at_end[user] - so_far
+def _totals(
+    user: NDArray[np.int64], hour: NDArray[Any], weights: NDArray[np.float64], users: int
+) -> NDArray[np.float64]:
+    """Sum weights [channels, entries] by user and hour, [users, channels, 24]; in the order of the entries."""
+    channels = len(weights)
+    bins = user * (channels * HOURS) + hour + np.arange(channels)[:, None] * HOURS
+    totals: NDArray[Any] = np.bincount(bins.ravel(), weights.ravel(), minlength=users * channels * HOURS)
+    return totals.reshape(users, channels, HOURS)
+
+
+def _later_in_user(
+    flags: NDArray[np.bool_], user: NDArray[np.int64], rows_of_user: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Count the set flags [..., rows] after each row among the rows of its user."""
+    so_far = np.cumsum(flags, axis=-1)
+    ends = rows_of_user.cumsum() - 1
+    later: NDArray[np.int64] = so_far[..., ends[user]] - so_far
     return later
 
 
@@ -217,17 +238,31 @@ def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.fl
 
     Parameters
     ----------
-    histograms : float32 array [..., 24]
+    histograms : float32 array [rows, 24]
         Counts.
     width_hours : float
         Width of :func:`circular_kernel`.
     """
-    total = np.zeros_like(histograms)
-    twice = np.concatenate([histograms, histograms], axis=-1)
-    for shift, weight in enumerate(circular_kernel(width_hours)):
-        if weight > _NEGLIGIBLE_WEIGHT:
-            total += weight * twice[..., HOURS - shift : 2 * HOURS - shift]
-    return total
+    hours, weights = _shifts(width_hours)
+    smoothed = np.empty(histograms.shape, dtype=np.float32)
+    for begin in range(0, len(histograms), _ROWS_SMOOTHED_AT_ONCE):
+        block = slice(begin, begin + _ROWS_SMOOTHED_AT_ONCE)
+        # Rows last, so that the innermost loops are long.
+        shifted = histograms[block].T.take(hours, axis=0)
+        shifted *= weights
+        smoothed[block] = np.add.reduce(shifted, axis=0).T
+    return smoothed
+
+
+@lru_cache(maxsize=32)
+def _shifts(width_hours: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Hours that each shifted copy takes its counts from, [shifts, 24], and the copies' weights, [shifts, 1, 1]."""
+    kernel = circular_kernel(width_hours)
+    shifts = np.flatnonzero(kernel > _NEGLIGIBLE_WEIGHT)
+    hours, weights = (np.arange(HOURS) - shifts[:, None]) % HOURS, kernel[shifts, None, None]
+    for shared in (hours, weights):
+        shared.setflags(write=False)
+    return hours, weights
 
 
 def shares(
@@ -264,7 +299,7 @@ def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDAr
     channel : Channel
         One of ``VISITED_CHANNELS``.
     histograms : float32 array [rows, len(Channel), 24]
-        Decayed histograms.
+        Decayed histograms before each day.
 
     Returns
     -------
@@ -275,8 +310,24 @@ def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDAr
         same_weekday: NDArray[np.float32] = histograms[:, Channel.FIRST_SAME_WEEKDAY_10].sum(axis=1, keepdims=True)
         return same_weekday
     days: NDArray[np.float32] = histograms[:, Channel.FIRST_ALL].sum(axis=1, keepdims=True)
-    decay = _DECAY_PER_VISIT[channel]
-    if decay == 1:
-        return days
+    return days if channel is Channel.VISITED_ALL else _decayed(days, slice(channel, channel + 1))
+
+
+def visit_days_behind_all(histograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Count the visit days behind every channel, [rows, len(Channel)].
+
+    The sum of a channel of first-visit hours; :func:`visit_days_behind` of the others.
+    """
+    days = np.empty(histograms.shape[:2], dtype=np.float32)
+    days[:, _FIRST] = histograms[:, _FIRST].sum(axis=2)
+    days[:, Channel.VISITED_ALL] = days[:, Channel.FIRST_ALL]
+    days[:, _DECAYING_VISITED] = _decayed(days[:, Channel.FIRST_ALL, None], _DECAYING_VISITED)
+    days[:, Channel.VISITED_SAME_WEEKDAY_10] = days[:, Channel.FIRST_SAME_WEEKDAY_10]
+    return days
+
+
+def _decayed(days: NDArray[np.float32], channels: slice) -> NDArray[np.float32]:
+    """Sum the geometric series of each channel's decay over numbers of days [rows, 1], [rows, channels]."""
+    decay = _DECAY[channels]
     decayed: NDArray[np.float32] = ((1 - decay ** days.astype(np.float64)) / (1 - decay)).astype(np.float32)
     return decayed

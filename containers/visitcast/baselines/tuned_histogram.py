@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -71,6 +72,27 @@ class Parameters:
     visit_prior_weight: float = 4.0
     visit_kernel_width_hours: float = 0.8
     visit_channel: str = field(default=Channel.VISITED_15.name)
+
+    @cached_property
+    def channel_weights(self) -> dict[Channel, np.float32]:
+        """Weights of the channels that count in the first-visit hour, beside ``FIRST_40``."""
+        weights = {
+            Channel.FIRST_10: self.weight_first_10,
+            Channel.FIRST_ALL: self.weight_first_all,
+            Channel.FIRST_SAME_DAY_TYPE_40: self.weight_same_day_type,
+            Channel.FIRST_30_CALENDAR_DAYS: self.weight_30_calendar_days,
+        }
+        return {channel: np.float32(weight) for channel, weight in weights.items() if weight}
+
+    @cached_property
+    def priors(self) -> NDArray[np.float32]:
+        """``prior`` as an array [2, 24]."""
+        return np.array(self.prior, dtype=np.float32)
+
+    @cached_property
+    def visit_priors(self) -> NDArray[np.float32]:
+        """``visit_prior`` as an array [24]."""
+        return np.array(self.visit_prior, dtype=np.float32)
 
 
 def fit(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> Parameters:
@@ -150,18 +172,10 @@ def predict(
     float32 array [rows, 24]
         Probabilities; they sum to 1.
     """
-    weights = {
-        Channel.FIRST_40: 1.0,
-        Channel.FIRST_10: parameters.weight_first_10,
-        Channel.FIRST_ALL: parameters.weight_first_all,
-        Channel.FIRST_SAME_DAY_TYPE_40: parameters.weight_same_day_type,
-        Channel.FIRST_30_CALENDAR_DAYS: parameters.weight_30_calendar_days,
-    }
-    counts = np.zeros((len(visit_date), HOURS), dtype=np.float32)
-    for channel, weight in weights.items():
-        if weight:
-            counts += np.float32(weight) * histograms[:, channel]
-    prior = np.asarray(parameters.prior, dtype=np.float32)[is_weekend(visit_date).astype(np.int64)]
+    counts = histograms[:, Channel.FIRST_40].copy()
+    for channel, weight in parameters.channel_weights.items():
+        counts += weight * histograms[:, channel]
+    prior = parameters.priors[is_weekend(visit_date).astype(np.int64)]
     return shares(smooth(counts, parameters.kernel_width_hours), prior, parameters.prior_weight)
 
 
@@ -175,10 +189,10 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each day.
     """
-    counts = smooth(histograms[:, Channel[parameters.visit_channel]], parameters.visit_kernel_width_hours)
-    prior = np.asarray(parameters.visit_prior, dtype=np.float32)
-    days = visit_days_behind(Channel[parameters.visit_channel], histograms)
-    return np.clip(shares(counts, prior, parameters.visit_prior_weight, days), 0, 1)
+    channel = Channel[parameters.visit_channel]
+    counts = smooth(histograms[:, channel], parameters.visit_kernel_width_hours)
+    days = visit_days_behind(channel, histograms)
+    return shares(counts, parameters.visit_priors, parameters.visit_prior_weight, days).clip(0, 1)
 
 
 def to_json(parameters: Parameters) -> dict[str, Any]:
