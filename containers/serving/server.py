@@ -1,47 +1,79 @@
-"""The process: load the model, listen, answer until SIGTERM."""
+"""The server: load the model, listen, answer until SIGTERM."""
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
 from functools import partial
+from typing import Any, Final
 
 import uvicorn
 
-from serving import limits, logs, scoring
-from serving.application import application
+from serving import cores, limits, logs, scoring
+from serving.application import Application, application
 from serving.batching import Batches
 from serving.formats import Format
-from visitcast import paths
+from visitcast import contract, paths
 from visitcast.forecasting import bundle
 
-PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
-DEFAULT_PORT = 8080
-DRAIN_SECONDS = 25
-"""SageMaker kills a container 30 s after SIGTERM."""
-WARM_UP = scoring.Question(
+PORT_VARIABLE: Final = "SAGEMAKER_BIND_TO_PORT"
+DEFAULT_PORT: Final = 8080
+WARM_UP: Final = scoring.Question(
     b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON, Format.JSON
 )
+_UVICORN: Final[dict[str, Any]] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "off",
+    "interface": "asgi3",
+    "proxy_headers": False,
+    "server_header": False,
+    "access_log": False,
+    "log_level": "warning",
+    "timeout_graceful_shutdown": 25,  # SageMaker kills a container 30 s after SIGTERM
+}
 
 
-def main() -> None:
-    """Serve the model of SageMaker's model folder."""
+def main(load_in_workers: bool = False) -> None:
+    """Serve the model of SageMaker's model folder.
+
+    Parameters
+    ----------
+    load_in_workers : bool
+        Load the model in every worker, instead of once before they are forked. For a model that starts threads when
+        it is loaded: a forked process has none of them.
+    """
+    workers = cores.workers()
+    load = load_application if load_in_workers else partial(_given, load_application())
+    # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
+    listener = socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)))  # nosec B104 # called from outside the container
+    logs.event("listening", port=listener.getsockname()[1], workers=workers)
+    if workers == 1:
+        with listener:
+            # On SIGTERM uvicorn finishes the requests under way, then raises it again for the contract's handler.
+            uvicorn.Server(uvicorn.Config(load(), **_UVICORN)).run(sockets=[listener])
+    else:
+        from serving import processes  # gunicorn takes as long to import as a process to start
+
+        processes.run(load, listener, workers, _UVICORN)
+        raise contract.Terminated
+
+
+def _given(app: Application) -> Application:
+    return app
+
+
+def load_application() -> Application:
+    """Load the model and make it ready for its first request."""
     started = time.perf_counter()
     fitted = bundle.load(paths.model())
     allowed = limits.from_environment()
     score = partial(scoring.answer, fitted, allowed)
     score([WARM_UP])
+    # What has been made until here stays: the collector need not look at it, nor processes copy its pages.
+    gc.freeze()
     logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
-    # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
-    with socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT))) as listener:  # nosec B104 # called from outside the container
-        logs.event("listening", port=listener.getsockname()[1])
-        config = uvicorn.Config(
-            application(Batches(score), allowed),
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-        # On SIGTERM uvicorn finishes the requests under way, then raises the signal again for the contract's handler.
-        uvicorn.Server(config).run(sockets=[listener])
+    return application(Batches(score), allowed)

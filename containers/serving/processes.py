@@ -1,0 +1,105 @@
+"""Worker processes on one listening socket, managed by gunicorn: https://gunicorn.org/design/.
+
+Each computes on one core. A worker that dies is replaced; on SIGTERM all finish what they are answering.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvicorn
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from serving.application import Application
+
+STUCK_SECONDS: Final = 60
+"""A worker whose event loop stands still for so long is replaced; no request may take longer, says SageMaker."""
+
+
+def run(load: Callable[[], Application], listener: socket.socket, workers: int, settings: dict[str, Any]) -> None:
+    """Serve until SIGTERM.
+
+    Parameters
+    ----------
+    load : callable
+        Gives the web application; called in each worker.
+    listener : socket
+        Shared by all workers. It is closed here.
+    workers : int
+        Processes.
+    settings : dict
+        Of each worker's uvicorn.
+
+    Raises
+    ------
+    SystemExit
+        In a worker, at its end; here, when the workers could not start.
+    """
+    master = os.getpid()
+    try:
+        _Arbiter(_Served(load, listener, workers, settings)).run()
+    except SystemExit as end:
+        if end.code or os.getpid() != master:
+            raise
+
+
+class _Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Settings and application, as gunicorn asks for them."""
+
+    def __init__(
+        self, load: Callable[[], Application], listener: socket.socket, workers: int, settings: dict[str, Any]
+    ) -> None:
+        self.load = load
+        self._settings = {
+            # Closed by gunicorn when it stops, so that nobody connects who would not be answered.
+            "bind": f"fd://{listener.detach()}",
+            "workers": workers,
+            "worker_class": _Worker,
+            "timeout": STUCK_SECONDS,
+            "graceful_timeout": settings["timeout_graceful_shutdown"],
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        self.uvicorn_settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._settings.items():
+            self.cfg.set(name, value)
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Starts and replaces workers."""
+
+    def spawn_worker(self) -> Any:
+        # A new process has the arbiter's handlers until it sets its own: a SIGTERM that came before would be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Worker(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """One process with an event loop."""
+
+    def init_signals(self) -> None:
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def run(self) -> None:
+        async def beat() -> None:
+            self.notify()
+            if os.getppid() != self.ppid:  # killed: nobody would end this process
+                server.should_exit = True
+
+        settings = {**self.app.uvicorn_settings, "callback_notify": beat, "timeout_notify": 1}
+        server = uvicorn.Server(uvicorn.Config(self.wsgi, **settings))
+        server.run(sockets=[listener.sock for listener in self.sockets])
