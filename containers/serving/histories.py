@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from itertools import chain
 from operator import itemgetter
@@ -18,8 +18,10 @@ from visitcast.dataset import Dataset, of_columns, platform_code
 
 _INTEGERS: Final = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
 _integers_of = itemgetter(*_INTEGERS)
-_visit_date_of = itemgetter(schema.VISIT_DATE)
+_date_of = itemgetter(schema.VISIT_DATE)
 _platform_of = itemgetter(schema.PLATFORM)
+_UNKNOWN: Final[dict[str, Any]] = {**dict.fromkeys(_INTEGERS, 0), schema.PLATFORM: schema.PLATFORMS[0]}
+"""What is stored of a day to forecast, beside its date."""
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -43,67 +45,59 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     RequestError
         A visit contradicts itself, a day comes twice, or the day to forecast is not after all visits.
     """
-    lengths = np.array([len(user["visits"]) for user in users], dtype=np.int64)
-    visits = [visit for user in users for visit in user["visits"]]
-    user = np.arange(len(users)).repeat(lengths)
-    integers = _integers(visits)
-    dates = _days(map(_visit_date_of, visits), len(visits))
-    targets = _days((user["date"] for user in users), len(users))
+    days = [day for user in users for day in (*user["visits"], {**_UNKNOWN, schema.VISIT_DATE: user["date"]})]
+    lengths = np.array([len(user["visits"]) + 1 for user in users], dtype=np.int64)
+    offsets = np.zeros(len(users) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    last = offsets[1:] - 1
+    columns = _integer_columns(days)
+    dates = _dates(days)
 
     def refuse(broken: NDArray[np.bool_], column: str, reason: str) -> None:
         if broken.any():
             row = int(np.flatnonzero(broken)[0])
-            first_row = int(lengths[: user[row]].sum())
-            raise RequestError(locate(int(user[row]), row - first_row, column), reason)
+            user = int(last.searchsorted(row))
+            raise RequestError(locate(user, row - int(offsets[user]), column), reason)
 
-    columns = dict(zip(_INTEGERS, integers.T, strict=True))
     by_type = sum(columns[name] for name in schema.PAGE_VIEWS_BY_TYPE)
-    broken = columns[schema.TOTAL_PAGE_VIEWS] != by_type
-    refuse(broken, schema.TOTAL_PAGE_VIEWS, "It must be the sum of the page views by type.")
+    contradictory = columns[schema.TOTAL_PAGE_VIEWS] != by_type
+    refuse(contradictory, schema.TOTAL_PAGE_VIEWS, "It must be the sum of the page views by type.")
     for hour in (schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR):
         missing = (columns[schema.HOURLY_VISITS] >> columns[hour]) & 1 == 0
+        missing[last] = False
         refuse(missing, schema.HOURLY_VISITS, f"The bit of {hour} must be set.")
 
-    same_user = user[1:] == user[:-1]
-    platforms = _platforms(list(map(_platform_of, visits)))
-    late = dates >= targets[user]
-    if late.any():
-        number = int(user[np.flatnonzero(late)[0]])
-        raise RequestError(locate(number, None, "date"), "The day to forecast must be later than all visits.")
-    if (same_user & (dates[1:] <= dates[:-1])).any():
+    columns |= {schema.VISIT_DATE: dates, schema.PLATFORM: _platforms(days)}
+    steps = dates[1:] - dates[:-1]
+    steps[last[:-1]] = 1  # from one user to the next
+    if (steps <= 0).any():
+        user = np.arange(len(users)).repeat(lengths)
+        late = dates >= dates[last[user]]
+        late[last] = False
+        if late.any():
+            number = int(user[np.flatnonzero(late)[0]])
+            raise RequestError(locate(number, None, "date"), "The day to forecast must be later than all visits.")
+        # The day to forecast is the latest, so it stays last.
         order = np.lexsort((dates, user))
-        dates, platforms, integers = dates[order], platforms[order], integers[order]
-        repeated = np.zeros(len(visits), dtype=bool)
-        repeated[order[1:]] = same_user & (dates[1:] == dates[:-1])
+        columns = {name: values[order] for name, values in columns.items()}
+        repeated = np.zeros(len(days), dtype=bool)
+        repeated[order[1:]] = (np.diff(user) == 0) & (np.diff(columns[schema.VISIT_DATE]) == 0)
         refuse(repeated, schema.VISIT_DATE, "A user's day must appear once.")
 
-    # The day to forecast is the latest, so it comes last.
-    offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
-    rows = np.arange(len(visits)) + user
-
-    def with_targets(values: NDArray[Any], of_targets: Any = 0) -> NDArray[Any]:
-        joined = np.empty((offsets[-1], *values.shape[1:]), dtype=values.dtype)
-        joined[rows] = values
-        joined[offsets[1:] - 1] = of_targets
-        return joined
-
-    columns = dict(zip(_INTEGERS, with_targets(integers).T, strict=True))
-    columns[schema.VISIT_DATE] = with_targets(dates, targets)
-    columns[schema.PLATFORM] = with_targets(platforms)
     ids = np.array([user["user_id"] for user in users], dtype=np.str_)
     return of_columns(ids, offsets, columns.__getitem__)
 
 
-def _integers(visits: Sequence[Visit]) -> NDArray[np.int64]:
-    """Read the integer columns, [visits, columns]."""
-    flat = chain.from_iterable(map(_integers_of, visits))
-    return np.fromiter(flat, np.int64, len(visits) * len(_INTEGERS)).reshape(-1, len(_INTEGERS))
+def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:
+    values = np.fromiter(chain.from_iterable(map(_integers_of, days)), np.int64, len(days) * len(_INTEGERS))
+    return dict(zip(_INTEGERS, values.reshape(-1, len(_INTEGERS)).T, strict=True))
 
 
-def _days(dates: Iterable[date], count: int) -> NDArray[np.int64]:
-    return np.fromiter(map(date.toordinal, dates), np.int64, count) - _EPOCH
+def _dates(days: Sequence[Visit]) -> NDArray[np.int64]:
+    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - _EPOCH
 
 
-def _platforms(names: Sequence[str]) -> NDArray[np.int8]:
+def _platforms(days: Sequence[Visit]) -> NDArray[np.int8]:
+    names = list(map(_platform_of, days))
     codes = {name: platform_code(name) for name in set(names)}
     return np.fromiter(map(codes.__getitem__, names), np.int8, len(names))

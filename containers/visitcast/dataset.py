@@ -91,7 +91,8 @@ ROW_ARRAYS: Final = (
     "utc_offset_minutes",
 )
 """Fields of :class:`Dataset` with one entry per visit day."""
-_DTYPES: Final = {column.name: column.dtype for column in schema.VISITS}
+_DTYPES: Final = {column.name: np.dtype(column.dtype) for column in schema.VISITS}
+_MASKS: Final = np.dtype("<i4")
 _PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORMS)}
 
 
@@ -127,7 +128,7 @@ def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
 
 def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Masks [rows] as bits [rows, 24]."""
-    masks = hourly_visits.astype("<i4").view(np.uint8).reshape(-1, 4)
+    masks = hourly_visits.astype(_MASKS).view(np.uint8).reshape(-1, 4)
     return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
 
 
@@ -204,7 +205,7 @@ def of_columns(
         hourly_visits=typed(schema.HOURLY_VISITS),
         total_time_spent_s=typed(schema.TOTAL_TIME_SPENT_S),
         total_page_views=typed(schema.TOTAL_PAGE_VIEWS),
-        page_views_by_type=np.stack([typed(name) for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
+        page_views_by_type=np.concatenate([typed(name)[:, None] for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
         platform=typed(schema.PLATFORM),
         utc_offset_minutes=typed(schema.UTC_OFFSET_MINUTES),
     )

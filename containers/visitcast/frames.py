@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from visitcast import schema
 from visitcast.dataset import Dataset, days_since_last_visit, position_in_history
-from visitcast.histograms import is_weekend, weekday
+from visitcast.histograms import SATURDAY, weekday
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,10 @@ MONTH: Final = "month"
 WEEKEND: Final = "is_weekend"
 EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
 LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
+
+_DAYS: Final = np.dtype("datetime64[D]")
+_MONTHS: Final = np.dtype("datetime64[M]")
+_FLAGGED_GAPS: Final = np.array([[days] for days in GAP_FLAGS.values()])
 
 
 def history_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
@@ -57,17 +61,15 @@ def target_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
     """Describe what is known before days, unscaled and without the histograms, [rows] each; [N] without `rows`."""
     if rows is None:
         rows = np.arange(dataset.visit_days)
-    visit_date = dataset.visit_date[rows]
+    day = _calendar(dataset.visit_date[rows])
     gap = days_since_last_visit(dataset, rows)
-    position = position_in_history(dataset, rows)
-    previous_last_hour = dataset.last_visit_hour[rows - 1]
     return {
-        **_calendar(visit_date),
+        **day,
         **_gap_columns(gap),
-        WEEKEND: is_weekend(visit_date),
-        EARLIER_VISIT_DAYS: position,
+        WEEKEND: day[DAY_OF_WEEK] >= SATURDAY,
+        EARLIER_VISIT_DAYS: position_in_history(dataset, rows),
         # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
-        LAST_HOUR_YESTERDAY: np.where((position > 0) & (gap == 1), previous_last_hour, -1),
+        LAST_HOUR_YESTERDAY: np.where(gap == 1, dataset.last_visit_hour[rows - 1], -1),
     }
 
 
@@ -88,8 +90,8 @@ def _frame(columns: Columns) -> pd.DataFrame:
 
 
 def _calendar(visit_date: NDArray[np.int32]) -> Columns:
-    date = visit_date.astype("datetime64[D]")
-    month = date.astype("datetime64[M]")
+    date = visit_date.astype(_DAYS)
+    month = date.astype(_MONTHS)
     return {
         DAY_OF_WEEK: weekday(visit_date),
         DAY_OF_MONTH: (date - month).view(np.int64) + 1,
@@ -98,4 +100,5 @@ def _calendar(visit_date: NDArray[np.int32]) -> Columns:
 
 
 def _gap_columns(gap: NDArray[np.int32]) -> Columns:
-    return {GAP: gap, **{name: gap == days for name, days in GAP_FLAGS.items()}}
+    flags = gap == _FLAGGED_GAPS
+    return {GAP: gap, **dict(zip(GAP_FLAGS, flags, strict=True))}

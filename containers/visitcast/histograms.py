@@ -48,6 +48,7 @@ _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
 _DECAYING_VISITED: Final = slice(Channel.VISITED_15, Channel.VISITED_3 + 1)
 _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
 
+SATURDAY: Final = 5
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
 _NEGLIGIBLE_WEIGHT: Final = 1e-7
 _ROWS_OF_A_BLOCK: Final = 100_000
@@ -70,6 +71,7 @@ _DECAY_PER_VISIT: Final = {
     Channel.VISITED_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
 }
 _DECAY: Final = np.array([_DECAY_PER_VISIT[channel] for channel in Channel])
+_CHANNELS: Final = np.arange(len(Channel))[:, None]
 _ALL_DAYS, _DAY_TYPE, _WEEKDAY = range(3)
 _COUNTED_DAYS: Final = np.full(len(Channel), _ALL_DAYS)
 """Kind of days that each channel counts."""
@@ -79,7 +81,7 @@ _COUNTED_DAYS[list(_SAME_WEEKDAY)] = _WEEKDAY
 
 def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Whether a day (days since 1970-01-01, a Thursday) is a Saturday or a Sunday."""
-    return weekday(visit_date) >= 5
+    return weekday(visit_date) >= SATURDAY
 
 
 def weekday(visit_date: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -182,11 +184,11 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     counted[_WEEKDAY] = days_ago % 7 == 0
 
     # How many counted days came since; days that do not count are older than any that does, and weigh nothing.
-    oldest = int(earlier_days.max(initial=0))
+    oldest = int(np.maximum.reduce(earlier_days, initial=0))
     ages = np.where(counted, _later_in_user(counted, user, earlier_days), oldest)
-    powers = _DECAY[:, None] ** np.arange(oldest + 1)
+    powers = _DECAY[:, None] ** np.arange(oldest + 1.0)
     powers[:, oldest] = 0
-    weights = powers[np.arange(len(Channel))[:, None], ages[_COUNTED_DAYS]]
+    weights = powers[_CHANNELS, ages[_COUNTED_DAYS]]
     weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** (days_ago / CALENDAR_HALF_LIFE_DAYS)
 
     out = np.empty((users, len(Channel), HOURS), dtype=np.float32)
@@ -201,7 +203,7 @@ def _totals(
 ) -> NDArray[np.float64]:
     """Sum weights [channels, entries] by user and hour, [users, channels, 24]; in the order of the entries."""
     channels = len(weights)
-    bins = user * (channels * HOURS) + hour + np.arange(channels)[:, None] * HOURS
+    bins = (user * channels + _CHANNELS[:channels]) * HOURS + hour
     totals: NDArray[Any] = np.bincount(bins.ravel(), weights.ravel(), minlength=users * channels * HOURS)
     return totals.reshape(users, channels, HOURS)
 
@@ -209,10 +211,10 @@ def _totals(
 def _later_in_user(
     flags: NDArray[np.bool_], user: NDArray[np.int64], rows_of_user: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Count the set flags [..., rows] after each row among the rows of its user."""
-    so_far = np.cumsum(flags, axis=-1)
-    ends = rows_of_user.cumsum() - 1
-    later: NDArray[np.int64] = so_far[..., ends[user]] - so_far
+    """Count the set flags [kinds, rows] after each row among the rows of its user."""
+    so_far = flags.cumsum(axis=1)
+    last = rows_of_user.cumsum() - 1
+    later: NDArray[np.int64] = so_far.take(last[user], axis=1) - so_far
     return later
 
 
@@ -284,8 +286,10 @@ def shares(
     total : float32 array [rows, 1], optional
         Visit days behind the counts. Default: their sum over the hours.
     """
-    days = counts.sum(axis=-1, keepdims=True) if total is None else total
-    mixed: NDArray[np.float32] = (counts + np.float32(prior_weight) * prior) / (days + np.float32(prior_weight))
+    weight = np.float32(prior_weight)
+    days = np.add.reduce(counts, axis=-1, keepdims=True) if total is None else total
+    mixed = counts + weight * prior
+    mixed /= days + weight
     return mixed
 
 
