@@ -100,8 +100,7 @@ def _filters(graph: _Graph, name: str) -> str:
 
 def _round_the_clock(graph: _Graph, hours: str, reach: int) -> str:
     """Put the last hours before the first and the first behind the last, [R, channels, 24 + 2 * reach]."""
-    clock = np.arange(-reach, HOURS + reach) % HOURS
-    return graph.add("Gather", hours, graph.constant(clock), axis=2)
+    return graph.add("Pad", hours, graph.constant([0, 0, reach, 0, 0, reach]), mode="wrap")
 
 
 class _Graph:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from visitcast.forecasting.sequences import Pieces, cut
 
-SEQUENCES_AT_ONCE = 64
+SEQUENCES_AT_ONCE: Final = 128
 """The working set of a step fits into a core's second-level cache."""
 
 Float = NDArray[np.float32]
