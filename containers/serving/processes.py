@@ -16,7 +16,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+from serving import logs
 from serving.application import Application
+from serving.connections import Counts, EvenServer
 
 STUCK_SECONDS: Final = 60
 """A worker whose event loop stands still for so long is replaced; no request may take longer, says SageMaker."""
@@ -65,7 +67,9 @@ class _Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": settings["timeout_graceful_shutdown"],
             "loglevel": "warning",
             "control_socket_disable": True,
+            "pre_fork": _number,
         }
+        self.counts = Counts(workers)
         self.uvicorn_settings = settings
         super().__init__()
 
@@ -101,5 +105,12 @@ class _Worker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 server.should_exit = True
 
         settings = {**self.app.uvicorn_settings, "callback_notify": beat, "timeout_notify": 1}
-        server = uvicorn.Server(uvicorn.Config(self.wsgi, **settings))
-        server.run(sockets=[listener.sock for listener in self.sockets])
+        (listener,) = self.sockets
+        server = EvenServer(uvicorn.Config(self.wsgi, **settings), listener.sock, self.app.counts, self.number)
+        logs.event("started", worker=self.number, pid=os.getpid())
+        server.run()
+
+
+def _number(arbiter: Arbiter, worker: _Worker) -> None:
+    """Give a worker the first number that none has who lives."""
+    worker.number = min(set(range(arbiter.num_workers)) - {other.number for other in arbiter.WORKERS.values()})

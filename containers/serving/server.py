@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -37,17 +38,17 @@ _UVICORN: Final[dict[str, Any]] = {
 }
 
 
-def main(load_in_workers: bool = False) -> None:
+def main(prepare_worker: Callable[[], None] | None = None) -> None:
     """Serve the model of SageMaker's model folder.
 
     Parameters
     ----------
-    load_in_workers : bool
-        Load the model in every worker, instead of once before they are forked. For a model that starts threads when
-        it is loaded: a forked process has none of them.
+    prepare_worker : callable, optional
+        Called in every worker, which then loads the model for itself. For what starts threads: a forked process has
+        none of them. Without it the model is loaded once and all workers share its memory.
     """
     workers = cores.workers()
-    load = load_application if load_in_workers else partial(_given, load_application())
+    load = partial(_loaded_after, prepare_worker) if prepare_worker else partial(_same, load_application())
     # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
     listener = socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)))  # nosec B104 # called from outside the container
     logs.event("listening", port=listener.getsockname()[1], workers=workers)
@@ -56,14 +57,19 @@ def main(load_in_workers: bool = False) -> None:
             # On SIGTERM uvicorn finishes the requests under way, then raises it again for the contract's handler.
             uvicorn.Server(uvicorn.Config(load(), **_UVICORN)).run(sockets=[listener])
     else:
-        from serving import processes  # gunicorn takes as long to import as a process to start
+        from serving import processes  # gunicorn, which one worker does without
 
         processes.run(load, listener, workers, _UVICORN)
         raise contract.Terminated
 
 
-def _given(app: Application) -> Application:
-    return app
+def _same(made: Application) -> Application:
+    return made
+
+
+def _loaded_after(prepare: Callable[[], None]) -> Application:
+    prepare()
+    return load_application()
 
 
 def load_application() -> Application:

@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from visitcast import schema
 
 CONTAINERS = Path(visitcast.__file__).parents[1]
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def _no_constant(name: str) -> Any:
@@ -40,6 +42,28 @@ class Reply(NamedTuple):
     def json(self) -> Any:
         """The body as JSON; NaN and Infinity are none."""
         return json.loads(self.body, parse_constant=_no_constant)
+
+
+class UnderWay:
+    """A request whose head the application has read, and whose body is still to come."""
+
+    def __init__(self, host: str, port: int, body: bytes) -> None:
+        self._body = body
+        self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._connection.putrequest("POST", "/invocations")
+        headers = {"Content-Type": JSON, "Content-Length": str(len(body)), "Expect": "100-continue"}
+        for name, value in headers.items():
+            self._connection.putheader(name, value)
+        self._connection.endheaders()
+        # Sent when the application asks for the body.
+        interim = self._connection.sock.recv(len(CONTINUE), socket.MSG_WAITALL)
+        assert interim == CONTINUE, interim
+
+    def finish(self) -> Reply:
+        """Send the body and read the answer."""
+        self._connection.send(self._body)
+        answer = self._connection.getresponse()
+        return Reply(answer.status, answer.getheader("Content-Type", "").partition(";")[0], answer.read())
 
 
 class Server:
@@ -88,6 +112,19 @@ class Server:
         """Send a request to ``/invocations``."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.ask("POST", "/invocations", data, Content_Type=content_type, **headers)
+
+    def begin(self, body: bytes) -> UnderWay:
+        """Send the head of a request to ``/invocations``; returns when the application waits for its body."""
+        return UnderWay("127.0.0.1", self.port, body)
+
+    def terminate(self) -> None:
+        """Send SIGTERM; returns when the server takes no more connections."""
+        self.process.terminate()
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionError:
+                return
 
     def stop(self) -> tuple[int, str]:
         """End the process; its exit code and what it wrote to stderr."""

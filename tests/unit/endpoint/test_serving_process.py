@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,15 @@ from forecast_requests import (
 from served_model import CONTAINERS, Server, running, user_request
 
 
-def test_sigterm_lets_requests_in_flight_finish(root: Path) -> None:
-    users = [{**user, "user_id": f"{number}"} for number, user in enumerate(all_users())]
-    body = json.dumps({"users": users * 4}).encode()
-    with running(root) as served, ThreadPoolExecutor(1) as pool:
-        connection_made = pool.submit(served.post, body)
-        # The server is at work once somebody else's later request has been answered.
-        assert served.post(changed()).status == 200
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_lets_requests_in_flight_finish(root: Path, workers: str) -> None:
+    body = json.dumps({"users": all_users()}).encode()
+    with running(root, SAGEMAKER_MODEL_SERVER_WORKERS=workers) as served:
+        small, large = served.begin(changed()), served.begin(body)
+        served.terminate()
+        assert small.finish().status == 200
+        assert large.finish().status == 200
         code, err = served.stop()
-        assert connection_made.result().status == 200
     assert (code, err) == (143, "stopped by SIGTERM\n")
 
 
