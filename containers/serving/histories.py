@@ -48,7 +48,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     days = [day for user in users for day in (*user["visits"], {**_UNKNOWN, schema.VISIT_DATE: user["date"]})]
     lengths = np.array([len(user["visits"]) + 1 for user in users], dtype=np.int64)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    lengths.cumsum(out=offsets[1:])
     last = offsets[1:] - 1
     columns = _integer_columns(days)
     dates = _dates(days)

@@ -46,9 +46,9 @@ class Step:
     size: int = 0
 
     @cached_property
-    def moments(self) -> NDArray[np.float64]:
-        """The columns' mean and scale, [2, columns]."""
-        return np.array([self.mean, self.scale], dtype=np.float64)
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The columns' means and scales, [columns] each."""
+        return np.array(self.mean), np.array(self.scale)
 
     @cached_property
     def table(self) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
 
 _DAYS: Final = np.dtype("datetime64[D]")
 _MONTHS: Final = np.dtype("datetime64[M]")
-_FLAGGED_GAPS: Final = np.array([[days] for days in GAP_FLAGS.values()])
+_FLAGGED_GAPS: Final = np.array([[days] for days in GAP_FLAGS.values()], dtype=np.int32)
 
 
 def history_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
@@ -40,36 +40,32 @@ def history_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
 
     Columns [rows]; [N] without `rows`, as views where the dataset has them.
     """
-
-    def of_rows(values: NDArray[Any]) -> NDArray[Any]:
-        return values if rows is None else values[rows]
-
     return {
-        schema.TOTAL_TIME_SPENT_S: of_rows(dataset.total_time_spent_s),
-        schema.TOTAL_PAGE_VIEWS: of_rows(dataset.total_page_views),
-        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, of_rows(dataset.page_views_by_type).T, strict=True)),
-        schema.FIRST_VISIT_HOUR: of_rows(dataset.first_visit_hour),
-        schema.LAST_VISIT_HOUR: of_rows(dataset.last_visit_hour),
-        schema.HOURLY_VISITS: of_rows(dataset.hourly_visits),
-        schema.PLATFORM: of_rows(dataset.platform),
-        **_calendar(of_rows(dataset.visit_date)),
+        schema.TOTAL_TIME_SPENT_S: _of_rows(dataset.total_time_spent_s, rows),
+        schema.TOTAL_PAGE_VIEWS: _of_rows(dataset.total_page_views, rows),
+        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, _of_rows(dataset.page_views_by_type, rows).T, strict=True)),
+        schema.FIRST_VISIT_HOUR: _of_rows(dataset.first_visit_hour, rows),
+        schema.LAST_VISIT_HOUR: _of_rows(dataset.last_visit_hour, rows),
+        schema.HOURLY_VISITS: _of_rows(dataset.hourly_visits, rows),
+        schema.PLATFORM: _of_rows(dataset.platform, rows),
+        **_calendar(_of_rows(dataset.visit_date, rows)),
         **_gap_columns(days_since_last_visit(dataset, rows)),
     }
 
 
 def target_columns(dataset: Dataset, rows: Rows | None = None) -> Columns:
     """Describe what is known before days, unscaled and without the histograms, [rows] each; [N] without `rows`."""
-    if rows is None:
-        rows = np.arange(dataset.visit_days)
-    day = _calendar(dataset.visit_date[rows])
+    day = _calendar(_of_rows(dataset.visit_date, rows))
     gap = days_since_last_visit(dataset, rows)
+    last_hour = dataset.last_visit_hour
+    previous_last_hour = np.roll(last_hour, 1) if rows is None else last_hour[rows - 1]
     return {
         **day,
         **_gap_columns(gap),
         WEEKEND: day[DAY_OF_WEEK] >= SATURDAY,
         EARLIER_VISIT_DAYS: position_in_history(dataset, rows),
         # Who was up past midnight comes later today. -1: not here yesterday; the encoder gives zeros.
-        LAST_HOUR_YESTERDAY: np.where(gap == 1, dataset.last_visit_hour[rows - 1], -1),
+        LAST_HOUR_YESTERDAY: np.where(gap == 1, previous_last_hour, -1),
     }
 
 
@@ -87,6 +83,10 @@ def _frame(columns: Columns) -> pd.DataFrame:
     import pandas as pd  # Only here: the serving image has no pandas.
 
     return pd.DataFrame(columns)
+
+
+def _of_rows(values: NDArray[Any], rows: Rows | None) -> NDArray[Any]:
+    return values if rows is None else values[rows]
 
 
 def _calendar(visit_date: NDArray[np.int32]) -> Columns:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast import schema
-from visitcast.histograms import VISITED_CHANNELS, Channel, shares, smooth, visit_days_behind_all
+from visitcast.histograms import VISITED_CHANNELS, Channel, shares, visit_days_behind_all
+from visitcast.smoothing import smooth
 
 PRIOR_WEIGHT: Final = 8
 """Visit days that the hour shares over all users are worth in a user's shares."""

@@ -9,7 +9,6 @@ Additions and multiplications happen in the same order for one user as for many:
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -50,10 +49,7 @@ _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEK
 
 SATURDAY: Final = 5
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
-_NEGLIGIBLE_WEIGHT: Final = 1e-7
 _ROWS_OF_A_BLOCK: Final = 100_000
-_ROWS_SMOOTHED_AT_ONCE: Final = 256
-"""The shifted copies fit into a core's second-level cache."""
 
 # Factor per visit day. The calendar channel decays by the gap in days instead, the channels of a day type or a weekday
 # (one for each of them, kept beside) only on a day of their kind.
@@ -71,6 +67,14 @@ _DECAY_PER_VISIT: Final = {
     Channel.VISITED_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
 }
 _DECAY: Final = np.array([_DECAY_PER_VISIT[channel] for channel in Channel])
+_DAYS_OF: Final = (
+    *range(Channel.FIRST_ALL, Channel.VISITED_ALL),
+    Channel.FIRST_ALL,
+    Channel.FIRST_ALL,
+    Channel.FIRST_ALL,
+    Channel.FIRST_SAME_WEEKDAY_10,
+)
+"""Channel of first-visit hours that has the days of each channel, but for its decay."""
 _CHANNELS: Final = np.arange(len(Channel))[:, None]
 _ALL_DAYS, _DAY_TYPE, _WEEKDAY = range(3)
 _COUNTED_DAYS: Final = np.full(len(Channel), _ALL_DAYS)
@@ -177,10 +181,11 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
 
     date = dataset.visit_date
     weekend = is_weekend(date)
-    days_ago = date[last][user] - date[rows]
+    target = last[user]
+    days_ago = date[target] - date[rows]
     counted = np.empty((3, len(user)), dtype=bool)
     counted[_ALL_DAYS] = True
-    counted[_DAY_TYPE] = weekend[last][user] == weekend[rows]
+    counted[_DAY_TYPE] = weekend[target] == weekend[rows]
     counted[_WEEKDAY] = days_ago % 7 == 0
 
     # How many counted days came since; days that do not count are older than any that does, and weigh nothing.
@@ -188,13 +193,13 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     ages = np.where(counted, _later_in_user(counted, user, earlier_days), oldest)
     powers = _DECAY[:, None] ** np.arange(oldest + 1.0)
     powers[:, oldest] = 0
-    weights = powers[_CHANNELS, ages[_COUNTED_DAYS]]
+    weights = powers[_CHANNELS, ages.take(_COUNTED_DAYS, axis=0)]
     weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** (days_ago / CALENDAR_HALF_LIFE_DAYS)
 
     out = np.empty((users, len(Channel), HOURS), dtype=np.float32)
     out[:, _FIRST] = _totals(user, dataset.first_visit_hour[rows], weights[_FIRST], users)
     visit, hour = hour_bits(dataset.hourly_visits[rows]).nonzero()
-    out[:, _VISITED] = _totals(user[visit], hour, weights[_VISITED, visit], users)
+    out[:, _VISITED] = _totals(user[visit], hour, weights[_VISITED].take(visit, axis=1), users)
     return out
 
 
@@ -216,55 +221,6 @@ def _later_in_user(
     last = rows_of_user.cumsum() - 1
     later: NDArray[np.int64] = so_far.take(last[user], axis=1) - so_far
     return later
-
-
-def circular_kernel(width_hours: float) -> NDArray[np.float32]:
-    """Gaussian weights by distance round the clock, [24], which sum to 1; entry d is for hours d apart.
-
-    Parameters
-    ----------
-    width_hours : float
-        Standard deviation, > 0.
-    """
-    hour = np.arange(HOURS)
-    weights = np.exp(-0.5 * (np.minimum(hour, HOURS - hour) / width_hours) ** 2)
-    kernel: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
-    return kernel
-
-
-def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.float32]:
-    """Spread every count over the neighbouring hours, round the clock.
-
-    A sum of shifted copies and no matrix product: a product's rounding depends on the number of rows, and then one
-    user alone would not get the bits that the same user gets among others.
-
-    Parameters
-    ----------
-    histograms : float32 array [rows, 24]
-        Counts.
-    width_hours : float
-        Width of :func:`circular_kernel`.
-    """
-    hours, weights = _shifts(width_hours)
-    smoothed = np.empty(histograms.shape, dtype=np.float32)
-    for begin in range(0, len(histograms), _ROWS_SMOOTHED_AT_ONCE):
-        block = slice(begin, begin + _ROWS_SMOOTHED_AT_ONCE)
-        # Rows last, so that the innermost loops are long.
-        shifted = histograms[block].T.take(hours, axis=0)
-        shifted *= weights
-        smoothed[block] = np.add.reduce(shifted, axis=0).T
-    return smoothed
-
-
-@lru_cache(maxsize=32)
-def _shifts(width_hours: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Hours that each shifted copy takes its counts from, [shifts, 24], and the copies' weights, [shifts, 1, 1]."""
-    kernel = circular_kernel(width_hours)
-    shifts = np.flatnonzero(kernel > _NEGLIGIBLE_WEIGHT)
-    hours, weights = (np.arange(HOURS) - shifts[:, None]) % HOURS, kernel[shifts, None, None]
-    for shared in (hours, weights):
-        shared.setflags(write=False)
-    return hours, weights
 
 
 def shares(
@@ -322,16 +278,13 @@ def visit_days_behind_all(histograms: NDArray[np.float32]) -> NDArray[np.float32
 
     The sum of a channel of first-visit hours; :func:`visit_days_behind` of the others.
     """
-    days = np.empty(histograms.shape[:2], dtype=np.float32)
-    days[:, _FIRST] = histograms[:, _FIRST].sum(axis=2)
-    days[:, Channel.VISITED_ALL] = days[:, Channel.FIRST_ALL]
-    days[:, _DECAYING_VISITED] = _decayed(days[:, Channel.FIRST_ALL, None], _DECAYING_VISITED)
-    days[:, Channel.VISITED_SAME_WEEKDAY_10] = days[:, Channel.FIRST_SAME_WEEKDAY_10]
+    days: NDArray[np.float32] = histograms[:, _FIRST].sum(axis=2).take(_DAYS_OF, axis=1)
+    days[:, _DECAYING_VISITED] = _decayed(days[:, _DECAYING_VISITED], _DECAYING_VISITED)
     return days
 
 
 def _decayed(days: NDArray[np.float32], channels: slice) -> NDArray[np.float32]:
-    """Sum the geometric series of each channel's decay over numbers of days [rows, 1], [rows, channels]."""
+    """Sum the geometric series of each channel's decay over its days, [rows, channels]."""
     decay = _DECAY[channels]
     decayed: NDArray[np.float32] = ((1 - decay ** days.astype(np.float64)) / (1 - decay)).astype(np.float32)
     return decayed

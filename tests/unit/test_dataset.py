@@ -74,10 +74,11 @@ def test_no_visits_at_all():
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("ios", 0), (" iOS ", 0), ("web", 2), ("other", 3), ("smart-fridge", 3)], ids=str
+    ("name", "code"), [("ios", 0), (" iOS ", 0), ("ios\0", 0), ("web", 2), ("other", 3), ("smart-fridge", 3)], ids=repr
 )
 def test_platform_codes(name, code):
     assert ds.platform_codes(np.array([name], dtype=object)).tolist() == [code]
+    assert ds.platform_code(name) == code
 
 
 @given(datasets())
@@ -90,6 +91,20 @@ def test_positions_and_gaps_as_a_plain_loop_counts_them(dataset):
         gaps += [0] + [after - before for before, after in itertools.pairwise(dates)]
     assert ds.position_in_history(dataset).tolist() == positions
     assert ds.days_since_last_visit(dataset).tolist() == gaps
+
+
+@given(datasets(), st.data())
+@settings(max_examples=30, deadline=None)
+def test_positions_and_gaps_of_some_rows_are_those_of_all(dataset, data):
+    rows = np.array(data.draw(st.lists(st.integers(0, dataset.visit_days - 1), min_size=1)))
+    assert ds.position_in_history(dataset, rows).tolist() == ds.position_in_history(dataset)[rows].tolist()
+    assert ds.days_since_last_visit(dataset, rows).tolist() == ds.days_since_last_visit(dataset)[rows].tolist()
+
+
+def test_users_without_visits_do_not_shift_the_positions_of_the_others():
+    dataset = ds.from_frame(made_frame(users=2), user_ids=["nobody", "user-0001", "no one", "user-0000"])
+    rows = np.arange(dataset.visit_days)
+    assert ds.position_in_history(dataset, rows).tolist() == ds.position_in_history(dataset).tolist()
 
 
 @given(st.lists(st.integers(0, 2**24 - 1), min_size=1))

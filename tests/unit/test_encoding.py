@@ -37,6 +37,16 @@ def test_some_rows_are_the_rows_of_all() -> None:
     np.testing.assert_array_equal(read(rows), read(np.arange(TRAINING.visit_days))[rows])
 
 
+def test_target_features_of_some_rows_are_those_of_all() -> None:
+    rows = np.array([3, 17, 17, 40])
+    histograms = decayed_histograms(TRAINING)
+    everything = encoding.target_features(ENCODING, TRAINING, np.arange(TRAINING.visit_days), histograms)
+    for some, every in zip(
+        encoding.target_features(ENCODING, TRAINING, rows, histograms[rows]), everything, strict=True
+    ):
+        np.testing.assert_array_equal(some, every[rows])
+
+
 def test_a_transformer_without_counterpart_is_refused() -> None:
     unknown = features.fit(TRAINING, before=split(TRAINING).validation_starts)
     name, _, names = unknown.target.transformers_[0]

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
 
 from visitcast import histograms
-from visitcast.dataset import hour_flags, with_target_days
+from visitcast.dataset import hour_flags, select_users, with_target_days
 from visitcast.histograms import (
     VISITED_CHANNELS,
     Channel,
-    circular_kernel,
     decayed_histograms,
     histograms_before,
     is_weekend,
     last_histograms,
     shares,
-    smooth,
     visit_days_behind,
+    visit_days_behind_all,
 )
+from visitcast.smoothing import circular_kernel, smooth
 
 
 def weights_of_earlier_days(channel, dates, target):
@@ -91,6 +91,17 @@ def test_visit_days_behind_a_channel_are_its_decayed_days(dataset):
         np.testing.assert_allclose(visit_days_behind(channel, histograms)[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
+@given(datasets())
+@settings(max_examples=15, deadline=None)
+def test_visit_days_behind_all_channels_are_those_behind_each(dataset):
+    histograms = decayed_histograms(dataset)
+    together = visit_days_behind_all(histograms)
+    for channel in Channel:
+        visited = channel in VISITED_CHANNELS
+        alone = visit_days_behind(channel, histograms)[:, 0] if visited else histograms[:, channel].sum(axis=1)
+        np.testing.assert_array_equal(together[:, channel], alone)
+
+
 @pytest.mark.parametrize(
     ("day", "weekend"),
     [("2026-11-20", False), ("2026-11-21", True), ("2026-11-22", True), ("2026-11-23", False), ("1969-12-28", True)],
@@ -120,6 +131,15 @@ def test_smoothing_is_the_product_with_the_circulant_kernel(dataset, width):
     np.testing.assert_allclose(smooth(counts, width), counts @ circulant, rtol=1e-4, atol=1e-4)
 
 
+@given(st.integers(250, 600), st.floats(0.4, 3), st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_a_histogram_alone_is_smoothed_to_the_bits_that_it_gets_among_others(rows, width, seed):
+    counts = np.random.default_rng(seed).random((rows, 24), dtype=np.float32)
+    together = smooth(counts, width)
+    for row in (0, rows // 2, rows - 1):
+        np.testing.assert_array_equal(smooth(counts[row : row + 1], width)[0], together[row])
+
+
 def test_shares_move_from_the_prior_to_the_counts():
     prior = np.full(24, 1 / 24, dtype=np.float32)
     counts = np.zeros((3, 24), dtype=np.float32)
@@ -139,6 +159,13 @@ def test_no_rows():
 def test_the_last_rows_alone_have_the_histograms_of_the_scan(dataset):
     expected = decayed_histograms(dataset)[dataset.offsets[1:] - 1]
     np.testing.assert_allclose(last_histograms(dataset), expected, rtol=2e-5, atol=1e-6)
+
+
+@given(datasets(), st.data())
+def test_a_user_alone_has_the_bits_of_the_last_histograms_among_others(dataset, data):
+    user = data.draw(st.integers(0, dataset.users - 1))
+    alone = select_users(dataset, slice(user, user + 1))
+    np.testing.assert_array_equal(last_histograms(alone)[0], last_histograms(dataset)[user])
 
 
 @settings(deadline=None)

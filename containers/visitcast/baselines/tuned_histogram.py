@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.dataset import Dataset, hour_flags
-from visitcast.histograms import Channel, is_weekend, shares, smooth, visit_days_behind
+from visitcast.histograms import Channel, is_weekend, shares, visit_days_behind
 from visitcast.metrics import log_losses
 from visitcast.protocol import Split
 from visitcast.schema import HOURS
+from visitcast.smoothing import smooth
 
 RECENT_DAYS: Final = 900
 """Priors come from the last days of training: habits of all users drift over the years."""
