@@ -208,7 +208,7 @@ def _totals(
 ) -> NDArray[np.float64]:
     """Sum weights [channels, entries] by user and hour, [users, channels, 24]; in the order of the entries."""
     channels = len(weights)
-    bins = (user * channels + _CHANNELS[:channels]) * HOURS + hour
+    bins = user * (channels * HOURS) + hour + _CHANNELS[:channels] * HOURS
     totals: NDArray[Any] = np.bincount(bins.ravel(), weights.ravel(), minlength=users * channels * HOURS)
     return totals.reshape(users, channels, HOURS)
 
