@@ -59,7 +59,7 @@ def weekday(days: Any) -> Any:
 def group_rows(dataset: Dataset, parts: Split) -> dict[str, Masks]:
     """Group the test rows by length of history, platform, weekday, and whether training has seen the user."""
     rows = parts.test
-    history = np.searchsorted(HISTORY_STARTS, position_in_history(dataset)[rows], side="right") - 1
+    history = np.searchsorted(HISTORY_STARTS, position_in_history(dataset, rows), side="right") - 1
     ends = [f"–{start - 1} days" for start in HISTORY_STARTS[1:]] + [" days or more"]
     history_names = [f"{start}{end}" for start, end in zip(HISTORY_STARTS, ends, strict=True)]
     day = weekday(dataset.visit_date[rows])

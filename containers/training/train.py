@@ -120,7 +120,7 @@ def fit(
     network = inference.load(to_onnx(learnt.weights))
     logits = judge.logits(network)
     hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
-    history = position_in_history(dataset)[validation]
+    history = position_in_history(dataset, validation)
     temperatures = (
         calibration.first_hour_temperature(logits[0], hour),
         calibration.visited_temperature(logits[1], flags),

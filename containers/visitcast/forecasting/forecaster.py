@@ -79,7 +79,7 @@ def _forecast(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], counts:
     first_hour = tuned_histogram.predict(bundle.histogram, dataset.visit_date[rows], counts)
     visited = tuned_histogram.visit_hours(bundle.histogram, counts)
 
-    history = position_in_history(dataset)[rows]
+    history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
         network_rows = rows[from_model]
