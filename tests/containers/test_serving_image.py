@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from container_endpoint import Endpoint, batch_variables, endpoint
+from container_endpoint import PORT, Endpoint, batch_variables, endpoint
 from container_engine import Engine
 from forecast_requests import all_users, as_lines, assert_forecast, changed
-from served_model import JSON, JSON_LINES, running
+from served_model import JSON, JSON_LINES, UnderWay, running, wait_until_refused
 
 from serving.limits import REAL_TIME_USERS
 
@@ -56,15 +56,15 @@ def test_a_bad_request_is_told_its_field(served: Endpoint) -> None:
 def test_sigterm_lets_requests_in_flight_finish(
     engine: Engine, serving_image: str, deployed_model: Path, network: str
 ) -> None:
-    users = [{**user, "user_id": f"{number}"} for number, user in enumerate(all_users())]
-    body = json.dumps({"users": users * 4}).encode()
+    body = json.dumps({"users": all_users()}).encode()
     with endpoint(engine, serving_image, deployed_model, network) as served, ThreadPoolExecutor(1) as pool:
-        large = pool.submit(served.ask, "/invocations", body)
-        # The server is at work once somebody else's later request has been answered.
-        assert served.ask("/invocations", changed()).status == 200
-        engine.stop(served.name, seconds=30)  # as long as SageMaker waits
+        address = engine.address(served.name)
+        large = UnderWay(address, PORT, body)
+        stopping = pool.submit(engine.stop, served.name, seconds=30)  # as long as SageMaker waits
+        wait_until_refused(address, PORT)
+        assert large.finish().status == 200
+        stopping.result()
         code, printed = engine.wait(served.name)
-        assert large.result().status == 200
     assert code == 143, printed
     assert "stopped by SIGTERM" in printed
 

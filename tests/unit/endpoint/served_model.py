@@ -66,6 +66,15 @@ class UnderWay:
         return Reply(answer.status, answer.getheader("Content-Type", "").partition(";")[0], answer.read())
 
 
+def wait_until_refused(host: str, port: int) -> None:
+    """Wait until nobody takes connections at an address."""
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=60).close()
+        except ConnectionError:
+            return
+
+
 class Server:
     """A serving process."""
 
@@ -120,11 +129,7 @@ class Server:
     def terminate(self) -> None:
         """Send SIGTERM; returns when the server takes no more connections."""
         self.process.terminate()
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except ConnectionError:
-                return
+        wait_until_refused("127.0.0.1", self.port)
 
     def stop(self) -> tuple[int, str]:
         """End the process; its exit code and what it wrote to stderr."""
