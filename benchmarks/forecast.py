@@ -20,7 +20,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.pipeline import Figure
+from benchmarks.pipeline import Figure, PeakMemory
 from benchmarks.random_model import write_model
 from benchmarks.transform import serving, transform
 from visitcast.dataset import select_users
@@ -80,21 +80,14 @@ def measured_transform(subject: str, opt_ml: Path) -> list[Figure]:
     """Send the request files through the serving image's process, on one machine."""
     requests = opt_ml / "processing" / "output" / "requests"
     with serving(opt_ml) as (port, process):
-        start = time.monotonic()
+        peak, start = PeakMemory(process.pid), time.monotonic()
         transform(port, requests, opt_ml / "processing" / "input" / "answers")
         seconds = time.monotonic() - start
-        peak = peak_bytes(process)
+        peak_bytes = peak.stop()
     return [
         Figure(subject, "transform: time", seconds, "s"),
-        Figure(subject, "transform: peak memory", peak / 1e9, "GB"),
+        Figure(subject, "transform: peak memory", peak_bytes / 1e9, "GB"),
     ]
-
-
-def peak_bytes(process: psutil.Process) -> int:
-    """Read the kernel's high-water mark of a process's memory."""
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) * 1024
 
 
 def measured_job(subject: str, job: str, opt_ml: Path) -> list[Figure]:

@@ -38,7 +38,14 @@ CLIENTS: Final = (1, 8, 64)
 CORES: Final = 2
 BASE_IMAGE_MB: Final = 125
 """python:3.13-slim, unpacked."""
-SERVERS: Final = {"ONNX Runtime": ["serving", "serve"], "TensorFlow": ["benchmarks.tensorflow_server"]}
+OURS: Final = "ONNX Runtime"
+PEER: Final = "TensorFlow"
+ALONE: Final = "TensorFlow, a request at a time"
+SERVERS: Final = {
+    OURS: ["serving", "serve"],
+    PEER: ["benchmarks.tensorflow_server"],
+    ALONE: ["benchmarks.tensorflow_server", "one-at-a-time"],
+}
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -144,28 +151,27 @@ def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
             http_load.run(port, body, CLIENTS[-1], seconds / 4)  # TensorFlow traces its functions
             for clients in CLIENTS:
                 loads[name, clients] = http_load.run(port, body, clients, seconds)
-    figures = [Figure(SUBJECT, f"start to first forecast, {name}", starts[name], "s") for name in SERVERS]
+    figures = [Figure(SUBJECT, f"start to first forecast, {name}", starts[name], "s") for name in (OURS, PEER)]
     figures[0] = figures[0]._replace(target="<= 1.0")
     apart = [
-        np.abs(np.subtract(forecasts["ONNX Runtime"][head], forecasts["TensorFlow"][head])).max()
+        np.abs(np.subtract(forecasts[OURS][head], forecasts[PEER][head])).max()
         for head in ("first_visit_hour", "visit_hour")
     ]
     figures.append(Figure(SUBJECT, "largest difference of the two forecasts", float(max(apart)), "", "<= 1e-5"))
     for clients in CLIENTS:
-        ours, theirs = (loads[name, clients] for name in SERVERS)
-        for name, load in (("ONNX Runtime", ours), ("TensorFlow", theirs)):
-            what = f"{clients} clients, {name}"
+        for name in SERVERS:
+            load, what = loads[name, clients], f"{clients} clients, {name}"
             figures += [
                 Figure(SUBJECT, f"{what}: answers", load.per_second, "/s"),
                 Figure(SUBJECT, f"{what}: p50", load.p50_ms, "ms"),
                 Figure(SUBJECT, f"{what}: p99", load.p99_ms, "ms"),
             ]
-        ratio = ours.per_second / theirs.per_second
-        figures.append(Figure(SUBJECT, f"{clients} clients: throughput by TensorFlow's", ratio, "x", ">= 5"))
-        share = ours.p99_ms / theirs.p99_ms
-        figures.append(
-            Figure(SUBJECT, f"{clients} clients: p99 by TensorFlow's", share, "x", "<= 0.33" if clients == 8 else "")
-        )
+        ours = loads[OURS, clients]
+        for name, throughput, p99 in ((PEER, ">= 5", "<= 0.33" if clients == 8 else ""), (ALONE, "", "")):
+            ratio = ours.per_second / loads[name, clients].per_second
+            figures.append(Figure(SUBJECT, f"{clients} clients: throughput by {name}", ratio, "x", throughput))
+            share = ours.p99_ms / loads[name, clients].p99_ms
+            figures.append(Figure(SUBJECT, f"{clients} clients: p99 by {name}", share, "x", p99))
     return figures
 
 

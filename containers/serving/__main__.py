@@ -7,8 +7,6 @@ import sys
 
 # Before NumPy is imported: a forecast's products are small, and requests run side by side already.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Before ONNX Runtime is imported: it reports to its maker, from a thread, which a forked worker would not have.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from visitcast import contract
 from visitcast.errors import InputError

@@ -1,6 +1,7 @@
-"""Worker processes on one listening socket, managed by gunicorn: https://gunicorn.org/design/.
+"""Worker processes on one port, managed by gunicorn: https://gunicorn.org/design/.
 
-Each computes on one core. A worker that dies is replaced; on SIGTERM all finish what they are answering.
+Each computes on one core, and has a listening socket of its own. A worker that dies is replaced; on SIGTERM all finish
+what they are answering.
 """
 
 from __future__ import annotations
@@ -18,23 +19,20 @@ from gunicorn.workers.base import Worker
 
 from serving import logs
 from serving.application import Application
-from serving.connections import Counts, EvenServer
 
 STUCK_SECONDS: Final = 60
 """A worker whose event loop stands still for so long is replaced; no request may take longer, says SageMaker."""
 
 
-def run(load: Callable[[], Application], listener: socket.socket, workers: int, settings: dict[str, Any]) -> None:
+def run(load: Callable[[], Application], listeners: list[socket.socket], settings: dict[str, Any]) -> None:
     """Serve until SIGTERM.
 
     Parameters
     ----------
     load : callable
         Gives the web application; called in each worker.
-    listener : socket
-        Shared by all workers. It is closed here.
-    workers : int
-        Processes.
+    listeners : list of socket
+        One for each worker, all of one port. They are closed here.
     settings : dict
         Of each worker's uvicorn.
 
@@ -45,7 +43,7 @@ def run(load: Callable[[], Application], listener: socket.socket, workers: int, 
     """
     master = os.getpid()
     try:
-        _Arbiter(_Served(load, listener, workers, settings)).run()
+        _Arbiter(_Served(load, listeners, settings)).run()
     except SystemExit as end:
         if end.code or os.getpid() != master:
             raise
@@ -55,13 +53,13 @@ class _Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Settings and application, as gunicorn asks for them."""
 
     def __init__(
-        self, load: Callable[[], Application], listener: socket.socket, workers: int, settings: dict[str, Any]
+        self, load: Callable[[], Application], listeners: list[socket.socket], settings: dict[str, Any]
     ) -> None:
         self.load = load
         self._settings = {
             # Closed by gunicorn when it stops, so that nobody connects who would not be answered.
-            "bind": f"fd://{listener.detach()}",
-            "workers": workers,
+            "bind": [f"fd://{listener.detach()}" for listener in listeners],
+            "workers": len(listeners),
             "worker_class": _Worker,
             "timeout": STUCK_SECONDS,
             "graceful_timeout": settings["timeout_graceful_shutdown"],
@@ -69,7 +67,6 @@ class _Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "pre_fork": _number,
         }
-        self.counts = Counts(workers)
         self.uvicorn_settings = settings
         super().__init__()
 
@@ -105,12 +102,14 @@ class _Worker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 server.should_exit = True
 
         settings = {**self.app.uvicorn_settings, "callback_notify": beat, "timeout_notify": 1}
-        (listener,) = self.sockets
-        server = EvenServer(uvicorn.Config(self.wsgi, **settings), listener.sock, self.app.counts, self.number)
+        own = self.sockets.pop(self.number)
+        for of_another in self.sockets:
+            of_another.sock.close()
+        server = uvicorn.Server(uvicorn.Config(self.wsgi, **settings))
         logs.event("started", worker=self.number, pid=os.getpid())
-        server.run()
+        server.run(sockets=[own.sock])
 
 
 def _number(arbiter: Arbiter, worker: _Worker) -> None:
-    """Give a worker the first number that none has who lives."""
+    """Give a worker the first number that none has who lives, and with it the socket of the one that it replaces."""
     worker.number = min(set(range(arbiter.num_workers)) - {other.number for other in arbiter.WORKERS.values()})

@@ -50,17 +50,30 @@ def main(prepare_worker: Callable[[], None] | None = None) -> None:
     workers = cores.workers()
     load = partial(_loaded_after, prepare_worker) if prepare_worker else partial(_same, load_application())
     # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
-    listener = socket.create_server(("0.0.0.0", int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)))  # nosec B104 # called from outside the container
-    logs.event("listening", port=listener.getsockname()[1], workers=workers)
+    listeners = _listeners(int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT), workers)
+    logs.event("listening", port=listeners[0].getsockname()[1], workers=workers)
     if workers == 1:
-        with listener:
+        with listeners[0] as listener:
             # On SIGTERM uvicorn finishes the requests under way, then raises it again for the contract's handler.
             uvicorn.Server(uvicorn.Config(load(), **_UVICORN)).run(sockets=[listener])
     else:
         from serving import processes  # gunicorn, which one worker does without
 
-        processes.run(load, listener, workers, _UVICORN)
+        processes.run(load, listeners, _UVICORN)
         raise contract.Terminated
+
+
+def _listeners(port: int, number: int) -> list[socket.socket]:
+    """Open sockets of one port, among which the kernel shares out connections as they come (Linux, ``SO_REUSEPORT``).
+
+    From one shared socket the first worker to wake takes all that wait, and clients keep their connections.
+    """
+    listeners: list[socket.socket] = []
+    while len(listeners) < number:
+        address = ("0.0.0.0", port)  # nosec B104 # called from outside the container
+        listeners.append(socket.create_server(address, reuse_port=number > 1))
+        port = listeners[0].getsockname()[1]
+    return listeners
 
 
 def _same(made: Application) -> Application:

@@ -6,15 +6,20 @@ A test holds this pass against Keras'.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from visitcast.forecasting.sequences import Pieces, cut
+
+# Otherwise it reports models and machines to its maker, by default since 1.29 and from a thread, which a forked process
+# would not have: Privacy.md in its wheel.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 SEQUENCES_AT_ONCE: Final = 128
 """The working set of a step fits into a core's second-level cache."""

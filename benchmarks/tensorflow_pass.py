@@ -1,0 +1,39 @@
+"""The network by TensorFlow in the place of ONNX Runtime, for comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from benchmarks import keras_model
+from training import tensorflow_threads
+from visitcast.forecasting import inference
+from visitcast.forecasting.inference import Float, Network, ReadVisits
+
+_models: dict[int, Any] = {}
+
+
+def put_in() -> None:
+    """Let forecasts of this process come from TensorFlow."""
+    tensorflow_threads.bound()
+    inference.logits = _logits
+
+
+def _logits(
+    network: Network,
+    read_visits: ReadVisits,
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    target: Float,
+    log_prior: Float,
+) -> tuple[Float, Float]:
+    if id(network) not in _models:
+        model = keras_model.build(network, target.shape[1])
+        # As fast as TensorFlow gets: a traced function, no Model.predict around it.
+        _models[id(network)] = tf.function(model, reduce_retracing=True)
+    copied = keras_model.windows(read_visits, offsets, rows)
+    first_hour, visited = _models[id(network)]([*copied, target, log_prior])
+    return np.asarray(first_hour), np.asarray(visited)
