@@ -9,11 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +21,7 @@ from benchmarks import http_load
 from benchmarks.network_weights import weights_of
 from benchmarks.pipeline import ROOT, Figure
 from benchmarks.random_model import write_model
+from benchmarks.server_process import running
 from visitcast import schema
 from visitcast.dataset import Dataset, select_users, with_target_days
 from visitcast.forecasting.bundle import Bundle
@@ -104,33 +102,6 @@ _PLAIN: Final = (
 )
 
 
-@contextmanager
-def running(name: str, body: bytes) -> Iterator[tuple[int, float, Any]]:
-    """Run a server; gives its port, the seconds from the process' start to the first forecast, and that forecast."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", *SERVERS[name]],
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}",
-            "OPT_ML_DIR": str(FOLDER),
-            "SAGEMAKER_BIND_TO_PORT": "0",
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None  # nosec B101 # Popen was asked for a pipe
-        port = next(event["port"] for event in map(json.loads, process.stdout) if event["event"] == "listening")
-        # A full pipe would stop the server.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        answer = _ask(port, body)
-        yield port, time.perf_counter() - started, answer
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
 def _ask(port: int, body: bytes) -> Any:
     connection = http.client.HTTPConnection(http_load.LOCALHOST, port, timeout=120)
     try:
@@ -141,13 +112,15 @@ def _ask(port: int, body: bytes) -> Any:
 
 
 def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
-    """One user per request, by number of clients, and the start."""
+    """One user per request, by number of clients, and seconds from the process' start to the first forecast."""
     body = request_of(asked, 0)
     loads: dict[tuple[str, int], http_load.Load] = {}
     starts, forecasts = {}, {}
     for name in SERVERS:
-        with running(name, body) as (port, starts[name], answer):
-            forecasts[name] = answer["forecasts"][0]
+        started = time.perf_counter()
+        with running(FOLDER, *SERVERS[name]) as (port, _):
+            forecasts[name] = _ask(port, body)["forecasts"][0]
+            starts[name] = time.perf_counter() - started
             http_load.run(port, body, CLIENTS[-1], seconds / 4)  # TensorFlow traces its functions
             for clients in CLIENTS:
                 loads[name, clients] = http_load.run(port, body, clients, seconds)

@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 import http.client
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 
 from benchmarks.http_load import LOCALHOST
-from benchmarks.pipeline import ROOT
+from benchmarks.server_process import running
 
 PAYLOAD_BYTES = 6 * 2**20
 CONCURRENT = 4
 """Both as the execution input's defaults."""
 
 
-@contextmanager
-def serving(opt_ml: Path) -> Iterator[tuple[int, psutil.Process]]:
-    """Serve the model below a folder; gives port and process."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "containers"),
-        "OPT_ML_DIR": str(opt_ml),
-        "SAGEMAKER_BIND_TO_PORT": "0",
-        "SAGEMAKER_BATCH": "true",
-        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(PAYLOAD_BYTES // 2**20),
-    }
-    log = opt_ml / "serving.log"
-    with log.open("wb") as out:
-        process = psutil.Popen([sys.executable, "-m", "serving", "serve"], env=environment, stdout=out)
-    try:
-        yield _port(process, log), process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def _port(process: psutil.Popen, log: Path) -> int:
-    while process.poll() is None:
-        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n") and (event := json.loads(line)).get("event") == "listening":
-                return int(event["port"])
-        try:
-            process.wait(0.1)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-            continue
-    raise RuntimeError(f"The server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+def serving(opt_ml: Path) -> AbstractContextManager[tuple[int, psutil.Process]]:
+    """Serve the model below a folder as a batch transform has it; gives port and process."""
+    mebibytes = str(PAYLOAD_BYTES // 2**20)
+    return running(opt_ml, "serving", "serve", SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB=mebibytes)
 
 
 def transform(port: int, requests: Path, answers: Path) -> None:

@@ -1,0 +1,75 @@
+"""Runs a server of the serving image's kind for the time of a benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from benchmarks.pipeline import ROOT
+
+POLL_SECONDS: Final = 0.005
+
+
+@contextmanager
+def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[int, psutil.Process]]:
+    """Serve the model below a folder.
+
+    Its log goes to a file: a pipe would need a reader, which takes time from the clients.
+
+    Parameters
+    ----------
+    opt_ml : Path
+        Folder with ``model``; the log goes there.
+    module : str
+        To run, and its arguments.
+    **environment : str
+        More variables of the process.
+
+    Yields
+    ------
+    port : int
+    process : psutil.Process
+
+    Raises
+    ------
+    RuntimeError
+        It ended before it listened.
+    """
+    log = opt_ml / "serving.log"
+    with log.open("wb") as out:
+        process = psutil.Popen(
+            [sys.executable, "-m", *module],
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}",
+                "OPT_ML_DIR": str(opt_ml),
+                "SAGEMAKER_BIND_TO_PORT": "0",
+                **environment,
+            },
+            stdout=out,
+        )
+    try:
+        yield _port(process, log), process
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _port(process: psutil.Popen, log: Path) -> int:
+    while process.poll() is None:
+        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n") and (event := json.loads(line)).get("event") == "listening":
+                return int(event["port"])
+        try:
+            process.wait(POLL_SECONDS)
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            continue
+    raise RuntimeError(f"The server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
