@@ -207,15 +207,13 @@ def print_bulk() -> None:
     inputs = keras_model.inputs(fitted.encoding, some)
     model = keras_model.build(fitted.network, inputs[2].shape[1])
 
-    turns = []
     with ThreadPoolExecutor(CORES) as pool:
         works: list[tuple[float, Callable[[], Any]]] = [
             (asked.users, lambda: list(pool.map(lambda part: forecast_last(fitted, part), parts))),
             (some.users, lambda: model.predict(inputs, verbose=0)),
             (CORES * 2 * 1024**3, lambda: list(pool.map(lambda matrix: matrix @ matrix, [square] * CORES))),
         ]
-        for _ in range(1 + TURNS):
-            turns.append([amount / _seconds(work) for amount, work in works])
+        turns = [[amount / _seconds(work) for amount, work in works] for _ in range(1 + TURNS)]
     print(json.dumps(turns[1:]))  # the first warms up
 
 
