@@ -1,5 +1,6 @@
 """The serving image: forecasts over HTTP for an endpoint and for batch transform, without TensorFlow or scikit-learn.
 
-``formats`` names media types, ``requests`` reads bodies (``json_requests``, ``csv_requests``), ``histories`` makes
-arrays of them, ``answers`` writes forecasts, ``application`` joins them to a web application, ``server`` runs it.
+``formats`` names media types, ``json_requests`` and ``csv_requests`` read bodies, ``histories`` makes arrays of them,
+``answers`` writes forecasts, and ``scoring`` goes the whole way from bodies to answers. ``batching`` joins requests that
+come together, ``application`` is the web application, ``server`` runs it, with ``processes`` on all ``cores``.
 """
