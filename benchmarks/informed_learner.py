@@ -88,7 +88,7 @@ def _filter(rng: np.random.Generator, dataset: Dataset, days: int) -> Floats:
             * rng.standard_normal(here.centre.shape, dtype=np.float32)
         )
         expected = _expected(here, weekend[rows])
-        run_on = 1 / (1 + np.exp(-here.fixed[..., 11]))
+        run_on = np.float32(1) / (np.float32(1) + np.exp(-here.fixed[..., 11]))
         out[rows] = _first_hour(here.log_weight, expected, run_on * LATE_SHARE * late[:, None])
         here.log_weight = here.log_weight + _log_likelihood(expected, run_on, flags[rows], late)
         _resample(rng, here)

@@ -145,9 +145,8 @@ def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
     Context and padding count nothing: what is spent on them lowers the share. Convolutions count as the products that
     they are. The network's inputs need no gradient.
     """
-    from training.hour_head import FILTERS
+    from training.hour_head import FILTERS, REACH_FIRST, REACH_SECOND
     from training.network import HIDDEN_UNITS
-    from visitcast.forecasting.hour_head import REACH_FIRST, REACH_SECOND
 
     first, second = 2 * REACH_FIRST + 1, 2 * REACH_SECOND + 1
     on_inputs = 3 * units * visit_width + HIDDEN_UNITS * target_width + HOURS * first * HOUR_BLOCKS * FILTERS
