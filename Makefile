@@ -75,9 +75,12 @@ images: $(READY) ## with Docker: build and push what a deployment would build; E
 
 # --- check -----------------------------------------------------------------------------------------------------------
 
+# Many tests wait for jobs of the local region; a process with its region and jobs takes up to 3 GB.
+TEST_PROCESSES ?= 2
+
 .PHONY: test
 test: lint ## everything: lint, types, unit tests, the real state machine in the local region
-	$(BIN)/python -m pytest --ignore=tests/containers $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --ignore=tests/containers --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: test-containers
 test-containers: $(READY) ## build the images and run them as SageMaker does, the functions as Lambda does; needs docker or podman

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
         ),
         pytest.param("simulated", {"model - this learner"}, id="simulated"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
+        pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),
     ],
 )
 def test_a_benchmark_runs_and_writes_its_figures(tmp_path: Path, name: str, figures: set[str]) -> None:
