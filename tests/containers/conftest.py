@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,5 @@ def model(engine: Engine, training_image: str, dataset: Path, tmp_path_factory: 
 def deployed_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with ``model/``, unpacked as SageMaker unpacks it for an endpoint."""
     root = tmp_path_factory.mktemp("deployed")
-    with tarfile.open(model) as tar:
-        tar.extractall(root / "model", filter="data")
+    shutil.unpack_archive(model, root / "model")
     return root
