@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from serving.formats import Format
 from visitcast.forecasting.forecaster import Forecast
@@ -47,12 +48,17 @@ def write(
         What made the forecasts.
     wanted : Format
         Of the answer.
+
+    Raises
+    ------
+    ValueError
+        A probability is no number.
     """
     rows = _rows(forecast, users, dates)
     if wanted is Format.JSON:
-        return _compact({"forecasts": list(rows), "model": model}).encode()
+        return to_json({"forecasts": list(rows), "model": model})
     if wanted is Format.JSON_LINES:
-        return "".join(_compact({**row, "model": model}) + "\n" for row in rows).encode()
+        return b"".join(to_json({**row, "model": model}) + b"\n" for row in rows)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -63,8 +69,8 @@ def write(
 
 
 def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> Iterator[dict[str, Any]]:
-    first_hour = np.round(forecast.first_visit_hour.astype(np.float64), DECIMALS).tolist()
-    visited = np.round(forecast.visit_hour.astype(np.float64), DECIMALS).tolist()
+    first_hour = _rounded(forecast.first_visit_hour)
+    visited = _rounded(forecast.visit_hour)
     best_hours = forecast.best_hour.tolist()
     from_model = forecast.from_model.tolist()
     for number, user in enumerate(users):
@@ -79,5 +85,9 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
         }
 
 
-def _compact(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+def _rounded(probabilities: NDArray[np.float32]) -> list[list[float]]:
+    # NaN is no JSON, and no sender could use it.
+    if not np.isfinite(probabilities).all():
+        raise ValueError("The model has forecast probabilities that are no numbers.")
+    rounded: list[list[float]] = np.round(probabilities.astype(np.float64), DECIMALS).tolist()
+    return rounded

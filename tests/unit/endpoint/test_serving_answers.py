@@ -7,6 +7,7 @@ import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from forecast_requests import (
 )
 from served_model import CSV, JSON, JSON_LINES, Server, running, user_request
 
+from serving import answers
+from serving.formats import Format
 from visitcast import schema
+from visitcast.forecasting.forecaster import Forecast
 
 
 def test_ping(server: Server) -> None:
@@ -159,3 +163,21 @@ def test_a_batch_transform_may_send_more(root: Path) -> None:
         reply = batch.post(as_lines(users), JSON_LINES)
         assert reply.status == 200
         assert len(reply.body.splitlines()) == 10_001
+
+
+def test_a_probability_that_is_no_number_is_never_answered() -> None:
+    hours = np.full((1, 24), 1 / 24, dtype=np.float32)
+    broken = hours.copy()
+    broken[0, 3] = np.nan
+    for first, visited in ((broken, hours), (hours, broken)):
+        made = Forecast(first, visited, np.ones(1, dtype=np.bool_))
+        with pytest.raises(ValueError, match="no numbers"):
+            answers.write(made, ["u"], [date(2026, 11, 24)], {}, Format.JSON)
+
+
+@pytest.mark.parametrize("user_id", ["Zoë", "中文", "🙂", '"\\\n\u2028', "\x7f"])
+def test_any_identifier_comes_back_as_it_was(server: Server, user_id: str) -> None:
+    users = [{"user_id": user_id, "date": "2026-11-24", "visits": []}]
+    assert server.post({"users": users}).json["forecasts"][0]["user_id"] == user_id
+    lines = server.post(as_lines(users), JSON_LINES)
+    assert json.loads(lines.body)["user_id"] == user_id
