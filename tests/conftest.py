@@ -18,4 +18,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
     # What takes longest begins first, so that the processes end together.
-    items.sort(key=lambda item: SHARED.index(groups[item.path]) if groups[item.path] in SHARED else len(SHARED))
+    order = {name: number for number, name in enumerate(SHARED)}
+    items.sort(key=lambda item: order.get(groups[item.path], len(SHARED)))

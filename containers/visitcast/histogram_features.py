@@ -64,9 +64,9 @@ def histogram_features(
         What :func:`log_prior` gives for them.
     """
     days = visit_days_behind_all(histograms)
-    mixed = histograms.take(_SHARES_OF, axis=1)
-    mixed += np.float32(PRIOR_WEIGHT) * np.where(_COUNTS_VISITED, visited_shares, first_hour_shares)
-    mixed /= (days.take(_SHARES_OF, axis=1) + np.float32(PRIOR_WEIGHT))[:, :, None]
+    priors = np.where(_COUNTS_VISITED, visited_shares, first_hour_shares)
+    counts = histograms.take(_SHARES_OF, axis=1)
+    mixed = shares(counts, priors, PRIOR_WEIGHT, days.take(_SHARES_OF, axis=1)[:, :, None])
     mixed *= 10  # Shares are about 1/24: ten times that is near the other features' scale.
     weights = np.log1p(days.take(_WEIGHT_OF, axis=1))
     weights /= 3

@@ -44,7 +44,7 @@ VISITED_CHANNELS: Final = tuple(channel for channel in Channel if channel >= Cha
 
 _FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
 _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
-_DECAYING_VISITED: Final = slice(Channel.VISITED_15, Channel.VISITED_3 + 1)
+_DECAYING_VISITED: Final = range(Channel.VISITED_15, Channel.VISITED_3 + 1)
 _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
 
 SATURDAY: Final = 5
@@ -233,13 +233,13 @@ def shares(
 
     Parameters
     ----------
-    counts : float32 array [rows, 24]
+    counts : float32 array [..., 24]
         Decayed counts.
-    prior : float32 array [24] or [rows, 24]
+    prior : float32 array [24] or [..., 24]
         Shares of the hours over all users.
     prior_weight : float
         How many visit days the prior is worth, k.
-    total : float32 array [rows, 1], optional
+    total : float32 array [..., 1], optional
         Visit days behind the counts. Default: their sum over the hours.
     """
     weight = np.float32(prior_weight)
@@ -266,11 +266,8 @@ def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDAr
     float32 array [rows, 1]
         ``1 + a + a^2 + ...``, one term per earlier visit day that the channel counts.
     """
-    if channel is Channel.VISITED_SAME_WEEKDAY_10:
-        same_weekday: NDArray[np.float32] = histograms[:, Channel.FIRST_SAME_WEEKDAY_10].sum(axis=1, keepdims=True)
-        return same_weekday
-    days: NDArray[np.float32] = histograms[:, Channel.FIRST_ALL].sum(axis=1, keepdims=True)
-    return days if channel is Channel.VISITED_ALL else _decayed(days, slice(channel, channel + 1))
+    days: NDArray[np.float32] = histograms[:, _DAYS_OF[channel]].sum(axis=1, keepdims=True)
+    return _decayed(days, slice(channel, channel + 1)) if channel in _DECAYING_VISITED else days
 
 
 def visit_days_behind_all(histograms: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -279,7 +276,8 @@ def visit_days_behind_all(histograms: NDArray[np.float32]) -> NDArray[np.float32
     The sum of a channel of first-visit hours; :func:`visit_days_behind` of the others.
     """
     days: NDArray[np.float32] = histograms[:, _FIRST].sum(axis=2).take(_DAYS_OF, axis=1)
-    days[:, _DECAYING_VISITED] = _decayed(days[:, _DECAYING_VISITED], _DECAYING_VISITED)
+    decaying = slice(_DECAYING_VISITED.start, _DECAYING_VISITED.stop)
+    days[:, decaying] = _decayed(days[:, decaying], decaying)
     return days
 
 

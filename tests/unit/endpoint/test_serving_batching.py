@@ -45,6 +45,19 @@ def ask(recorder: Recorder, bodies: list[bytes]) -> list[Answer | BaseException]
     return asyncio.run(work())
 
 
+def ask_one_by_one(recorder: Recorder, bodies: list[bytes]) -> None:
+    """Ask as sockets do: the loop reads the next one when the handlers of those before have run."""
+
+    async def work(batches: Batches) -> None:
+        asked = []
+        for body in bodies:
+            asked.append(asyncio.create_task(batches.answer(question(body))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+
+    asyncio.run(work(Batches(recorder)))
+
+
 def test_what_has_come_is_computed_together() -> None:
     recorder = Recorder()
     bodies = [b"%d" % number for number in range(6)]
@@ -54,32 +67,15 @@ def test_what_has_come_is_computed_together() -> None:
 
 
 def test_what_comes_while_others_are_gathered_joins_them() -> None:
-    """As sockets do: the loop reads the next one when the handlers of those before have run."""
-
-    async def work(batches: Batches) -> None:
-        asked = []
-        for number in range(5):
-            asked.append(asyncio.create_task(batches.answer(question(b"%d" % number))))
-            await asyncio.sleep(0)
-        await asyncio.gather(*asked)
-
     recorder = Recorder()
-    asyncio.run(work(Batches(recorder)))
+    ask_one_by_one(recorder, [b"0", b"1", b"2", b"3", b"4"])
     assert recorder.batches == [[b"0", b"1", b"2", b"3", b"4"]]
 
 
 def test_a_full_batch_waits_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "LARGEST_BATCH", 3)
-
-    async def work(batches: Batches) -> None:
-        asked = []
-        for number in range(7):
-            asked.append(asyncio.create_task(batches.answer(question(b"%d" % number))))
-            await asyncio.sleep(0)
-        await asyncio.gather(*asked)
-
     recorder = Recorder()
-    asyncio.run(work(Batches(recorder)))
+    ask_one_by_one(recorder, [b"%d" % number for number in range(7)])
     assert all(len(batch) <= 3 for batch in recorder.batches)
     assert recorder.batches[0] == [b"0", b"1", b"2"]
 
