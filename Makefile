@@ -107,6 +107,7 @@ lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
 	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/lint-imports --no-cache --config localaws/pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
