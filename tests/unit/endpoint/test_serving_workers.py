@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 from forecast_requests import changed
+from patience import patient
 from served_model import Server, running
 
 from serving import cores
 from visitcast.errors import InputError
 
-WITHIN_SECONDS = 30
+WITHIN_SECONDS = patient(30)
 
 
 @pytest.fixture
