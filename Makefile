@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The project's own distributions, installed into the environment as they lie here.
+EDITABLE := containers
 SCAN   := build/scan
 REGION := build/localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -19,11 +21,12 @@ help: ## list the commands
 
 # --- environment -----------------------------------------------------------------------------------------------------
 
-$(READY): requirements/bootstrap.txt requirements/dev.txt
+$(READY): requirements/bootstrap.txt requirements/dev.txt $(EDITABLE:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"visitcast needs Python 3.11 to 3.13 (TensorFlow has wheels for these), found {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation $(addprefix --editable ./,$(EDITABLE))
 	@touch $@
 
 .PHONY: setup
@@ -38,9 +41,11 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
-	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/dev.in containers/pyproject.toml --all-extras -o requirements/dev.txt
 	$(LOCK) requirements/scan.in -o requirements/scan.txt
-	for d in functions containers/preprocessing containers/sending containers/serving containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
+	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
+	for image in preprocessing training serving sending; do \
+		$(LOCK) -c requirements/dev.txt containers/pyproject.toml --extra $$image -o containers/$$image/requirements.txt || exit; done
 
 # --- run -------------------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ lint-weaknesses:
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
-	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
+	PYTHONPATH=.:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
