@@ -1,16 +1,21 @@
-"""Which tests share a process when several processes test: what is dear to set up is set up once."""
+"""The region that clients without a call have, and which tests share a process when several processes test."""
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 
 import pytest
 
+# The handlers make their clients when they are imported.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+
 SHARED = ("stack", "engines", "server")
-"""Fixtures of the session that take long, the longest first: all modules that use one stay together, in this order."""
+"""Session fixtures that are slow to set up, slowest first. Modules that use the same one run in one process."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests by the slow fixture that they share."""
     fixtures = defaultdict(set)
     for item in items:
         fixtures[item.path].update(getattr(item, "fixturenames", ()))
