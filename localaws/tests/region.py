@@ -103,9 +103,7 @@ class Region:
         return self._clients[service]
 
     def create_bucket(self, name: str) -> None:
-        self.client("s3").create_bucket(
-            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     def put(self, key: str, body: bytes | str) -> str:
         self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)

@@ -7,8 +7,8 @@ import uuid
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from athena_queries import Athena
+from botocore.exceptions import ClientError
 from region import wait_for
 
 LAZY = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
