@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from localaws.cloudformation.template import parse
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
 FOLDERS = {app.parent.name for app in (ROOT / "functions").glob("*/app.py")}
 FUNCTIONS = {name: item for name, item in TEMPLATE.items() if item["Type"] == "AWS::Serverless::Function"}
 STATE_MACHINES = [item["Properties"] for item in TEMPLATE.values() if item["Type"] == "AWS::Serverless::StateMachine"]

@@ -45,7 +45,7 @@ MACROS = (
     "athena_regexp_extract(x, pattern, part) AS "
     "CASE WHEN regexp_matches(x, pattern) THEN regexp_extract(x, pattern, part) END",
 )
-"""Functions of Trino that DuckDB lacks; each is created in every connection as ``CREATE MACRO <entry>``."""
+"""Functions of Trino that DuckDB lacks; each is created in every connection."""
 
 _JODA = {
     "yyyy": "%Y",
@@ -68,13 +68,32 @@ _JODA = {
 }
 
 
+PREAMBLE = (
+    "SET TimeZone = 'UTC'",
+    "SET integer_division = true",
+    *(f"CREATE OR REPLACE MACRO {macro}" for macro in MACROS),
+)
+"""Statements that make a connection behave as Trino does."""
+
+
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make a connection behave as Trino where a setting or a function of its own does it."""
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET integer_division = true")
-    for macro in MACROS:
-        connection.execute(f"CREATE MACRO {macro}")
+    """Make a connection behave as Trino does."""
+    for statement in PREAMBLE:
+        connection.execute(statement)
     connection.create_function("crc32", _crc32, ["BLOB"], "BIGINT")
+
+
+def script(query: str) -> str:
+    """Translate a query in Athena's SQL to a script that any connection to DuckDB can run.
+
+    Only ``crc32`` is missing, which the region adds as a Python function: DuckDB has no equivalent.
+
+    Raises
+    ------
+    MalformedQueryError, QueryError
+        The text is not one query.
+    """
+    return ";\n".join([*PREAMBLE, to_duckdb(parse(query))]) + "\n"
 
 
 def _crc32(data: bytes) -> int:
