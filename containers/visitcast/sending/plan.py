@@ -95,7 +95,7 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
         SEND_AT_UTC: _timestamps(utc[sent]),
         SEND_AT_LOCAL: _timestamps(local[sent]),
         CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
-        SOURCE: chosen[SOURCE],
+        SOURCE: pa.array(forecasts.source[sent], pa.string()),
         IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
     }
     barred = int((~possible.any(axis=1)).sum())
