@@ -106,11 +106,7 @@ def plan_forecast(
         },
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
-        "Keys": {
-            "Report": f"{prefix}/report/report.json",
-            "Messages": f"{prefix}/messages",
-            "Requests": f"{prefix}/requests/",
-        },
+        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
         "Queries": [
             {
                 "Name": name,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
