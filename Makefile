@@ -109,6 +109,7 @@ lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
 	$(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/lint-imports --no-cache --config localaws/pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

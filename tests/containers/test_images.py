@@ -12,6 +12,7 @@ import pytest
 from container_engine import Engine
 from forecast_requests import VISITS
 from made_visits import AS_OF, write_csv
+from patience import patient
 from training_folder import training_folder
 
 from visitcast.data.dataset import ROW_ARRAYS, from_frame, read
@@ -53,7 +54,7 @@ def test_stopping_a_training_container_leaves_no_half_model(
 ) -> None:
     ml = training_folder(tmp_path, dataset, epochs="1000", patience="1000")
     name = engine.start(training_image, "train", ml=ml)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + patient(240)
     while "epoch=1/" not in engine("logs", name).stdout:  # SIGTERM shall come in the middle of the training
         assert time.monotonic() < deadline, engine("logs", name)
         time.sleep(0.5)

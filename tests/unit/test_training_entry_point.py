@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from loopback import free_port, needs_loopback_addresses
 from made_visits import AS_OF, made_frame, write_csv
+from patience import patient
 from training_folder import training_folder
 
 import visitcast
@@ -39,7 +40,7 @@ def start(*arguments: str, root: Path, **environment: str) -> subprocess.Popen[s
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=patient(240))
     return process.returncode, out, err
 
 
