@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, hour_flags, user_of_row
 from visitcast.data.schema import PLATFORMS
-from visitcast.evaluation.groups import WEEKDAYS, weekday
+from visitcast.evaluation.groups import WEEKDAYS
+from visitcast.features.histograms import weekday
 from visitcast.forecasting.forecaster import Forecast
 
 COUNT: Final = 10
