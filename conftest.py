@@ -1,4 +1,4 @@
-"""What all tests share: their time limit, and which of them run in the same process when several processes test."""
+"""What all tests share: their time limit, the region of clients, and which tests run in one process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections import defaultdict
 
 import pytest
 from patience import FACTOR, patient
+
+# The handlers make their clients when they are imported.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
 SHARED = ("stack", "shared_region", "server")
 """Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""

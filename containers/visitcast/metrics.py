@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.schema import HOURS
+from visitcast.data.schema import HOURS
 
 LOG_LOSS: Final = "log_loss"
 BEST_HOUR_HIT_RATE: Final = "best_hour_hit_rate"
@@ -203,11 +203,6 @@ def score_probabilities(
 ) -> Scores:
     """Score a forecast distribution; parameters as of :func:`probability_outcomes`."""
     return summarise(probability_outcomes(probabilities, first_hour, hourly_visits, best_hour))
-
-
-def score_points(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Scores:
-    """Score forecast hours; parameters as of :func:`point_outcomes`."""
-    return summarise(point_outcomes(hours, first_hour, hourly_visits))
 
 
 def calibration_bin(confidence: NDArray[Any]) -> NDArray[np.int64]:

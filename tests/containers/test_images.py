@@ -15,7 +15,7 @@ from made_visits import AS_OF, write_csv
 from patience import patient
 from training_folder import training_folder
 
-from visitcast.dataset import ROW_ARRAYS, from_frame, read
+from visitcast.data.dataset import ROW_ARRAYS, from_frame, read
 
 
 def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from container_engine import Engine
 from patience import patient
 
-from visitcast.forecasting import bundle
+from visitcast.model import bundle
 
 PROGRAM = Path(__file__).with_name("local_mode_training.py")
 PYTHON = os.environ.get("SAGEMAKER_SDK_PYTHON", "")

@@ -16,7 +16,7 @@ from deployed_stack import ROOT, build, local_region, region_environment, sam, s
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
-from build_images.sources import image_tag
+from functions.build_images.sources import image_tag
 
 STACK = "visitcast-images"
 BASE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cache/library/python:3.13-slim"
@@ -99,7 +99,7 @@ def test_images_follow_their_sources(home: Path) -> None:
     assert builds() == 4
     assert pulled() == "arn:aws:ecr:eu-central-1:123456789012:repository/cache/library/python"
 
-    with (home / "build/BuildImagesFunction/containers/serving/server.py").open("a") as file:
+    with (home / "build/BuildImagesFunction/containers/serving/requirements.txt").open("a") as file:
         file.write("\n# changed\n")
     sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
     second = uris()

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from benchmarks.athena_sql import on_duckdb
-from publish_sql.app import composed
-from visitcast import schema
+from functions.publish_sql.app import composed
+from visitcast.data import schema
 
 SQL = {file.name: file.read_text(encoding="utf-8") for file in (Path(__file__).parents[2] / "sql").glob("*.sql")}
 PUBLISHED = composed(SQL)["histories.sql"].replace("${destination}", "s3://bucket/run/histories/")

@@ -14,8 +14,8 @@ from forecast_requests import changed
 from patience import patient
 from served_model import Server, running
 
-from serving import cores
 from visitcast.errors import InputError
+from visitcast.serving import cores
 
 WITHIN_SECONDS = patient(30)
 

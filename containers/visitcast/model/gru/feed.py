@@ -1,0 +1,103 @@
+"""The batches of an epoch, gathered from the open shard while the step before runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+
+from visitcast.data.schema import HOURS
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.packing import LANE, Lanes, batches, lanes_per_batch
+from visitcast.model.gru.shards import OpenShard, Shards
+
+PREFETCHED_BATCHES: Final = 2
+
+
+def feed(shards: Shards, hyperparameters: Hyperparameters, epoch: int) -> Any:
+    """Return the batches of one epoch: shards in random order, the lanes of each in random order.
+
+    The order depends on the seed and the epoch's number alone, so a resumed run repeats what an unbroken one does.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of dictionaries as :func:`batch_signature` describes them.
+    """
+    seed = hyperparameters.seed
+    order = np.random.default_rng((seed, epoch)).permutation(len(shards.lanes)).tolist()
+
+    def gathered() -> Iterator[dict[str, Any]]:
+        for number, shard in _opened(shards, order):
+            rng = np.random.default_rng((seed, epoch, number))
+            shard_seed = tf.random.fold_in((seed, epoch), number)
+            for position, lanes in enumerate(batches(shard.lanes, hyperparameters.batch_size, rng)):
+                yield {**_gather(shard, lanes), "mask_seed": tf.random.fold_in(shard_seed, position)}
+
+    signature = batch_signature(shards.visit_width, shards.target_width, hyperparameters)
+    return tf.data.Dataset.from_generator(gathered, output_signature=signature).prefetch(PREFETCHED_BATCHES)
+
+
+def _opened(shards: Shards, order: Sequence[int]) -> Iterator[tuple[int, OpenShard]]:
+    """Yield the shards in this order, each opened in the background while the one before is read."""
+    with ThreadPoolExecutor(max_workers=1) as background:
+        ahead: tuple[int, Future[OpenShard]] | None = None
+        for number in order:
+            opening = background.submit(shards.open, number)
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+            ahead = (number, opening)
+        if ahead is not None:
+            yield ahead[0], ahead[1].result()
+
+
+def _gather(shard: OpenShard, lanes: Lanes) -> dict[str, Any]:
+    """Copy the rows of one batch out of a shard. Time comes first: the lanes of a step lie side by side."""
+    steps, wanted = lanes.rows.T, np.flatnonzero(lanes.wanted.T)
+    row = steps.ravel()[wanted]
+    return {
+        "visit": shard.visit[steps - 1],
+        "fresh": lanes.fresh.T[..., None].astype(np.float32),
+        "wanted": wanted.astype(np.int32),
+        "lane": (wanted % len(lanes.rows)).astype(np.int32),
+        "target": shard.target[row],
+        "log_prior": shard.log_prior[row],
+        "first_hour": shard.first_hour[row],
+        "hourly_visits": shard.hourly_visits[row],
+    }
+
+
+def batch_signature(visit_width: int, target_width: int, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return the shapes and types of a batch of B lanes with T steps, of which W are to be forecast.
+
+    W is left open, so that a step is traced once.
+
+    Returns
+    -------
+    dict
+        ``visit`` [T, B, F], the visits before the targets; ``fresh`` [T, B, 1], 1 where a sequence begins; ``wanted``
+        [W], positions among the T * B steps of the days to forecast, and their ``lane`` [W]; of these days ``target``
+        [W, G], ``log_prior`` [W, 24], ``first_hour`` [W] and the mask ``hourly_visits`` [W]; ``mask_seed`` [2] of the
+        dropout masks.
+    """
+    size = lanes_per_batch(hyperparameters.batch_size)
+    whole_numbers = tf.TensorSpec((None,), tf.int32)
+    return {
+        "visit": tf.TensorSpec((LANE, size, visit_width), tf.float32),
+        "fresh": tf.TensorSpec((LANE, size, 1), tf.float32),
+        "wanted": whole_numbers,
+        "lane": whole_numbers,
+        "target": tf.TensorSpec((None, target_width), tf.float32),
+        "log_prior": tf.TensorSpec((None, HOURS), tf.float32),
+        "first_hour": whole_numbers,
+        "hourly_visits": whole_numbers,
+        "mask_seed": tf.TensorSpec((2,), tf.int32),
+    }
+
+
+def steps_per_epoch(shards: Shards, batch_size: int) -> int:
+    """Count the gradient steps of an epoch."""
+    return sum(-(-lanes // lanes_per_batch(batch_size)) for lanes in shards.lanes)

@@ -1,0 +1,91 @@
+"""One step of gradient descent, and everything that the next one depends on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from visitcast.data.schema import HOURS
+from visitcast.model.gru import network
+from visitcast.model.gru.feed import batch_signature
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.network import Weights
+from visitcast.model.gru.packing import lanes_per_batch
+
+AVERAGE_MOMENTUM: Final = 0.99
+"""Of the moving average of the weights, which forecasts better than the last weights at no cost."""
+WEIGHT_DECAY: Final = 1e-4
+CLIP_NORM: Final = 1.0
+VISITED_WEIGHT: Final = 4.0
+"""Of the visited hours' loss (mean of the 24 hours) beside the first hour's."""
+
+
+class GradientStep:
+    """Network, optimizer and the moving average of the weights.
+
+    Parameters
+    ----------
+    visit_width, target_width : int
+        Features of a visit day and of a day to forecast.
+    hyperparameters : Hyperparameters
+        Settings.
+    """
+
+    def __init__(self, visit_width: int, target_width: int, hyperparameters: Hyperparameters) -> None:
+        self.model = network.build(visit_width, target_width, hyperparameters.units)
+        self.optimizer = keras.optimizers.AdamW(
+            hyperparameters.learning_rate, weight_decay=WEIGHT_DECAY, clipnorm=CLIP_NORM
+        )
+        self.optimizer.build(self.model.trainable_variables)
+        self.average = [tf.Variable(variable.numpy()) for variable in self.model.trainable_variables]
+        self._lanes = lanes_per_batch(hyperparameters.batch_size)
+        self._mask_widths = network.mask_widths(visit_width, hyperparameters.units)
+        self._dropout = hyperparameters.dropout
+        # Not compiled by XLA, which on a CPU is slower at the hour head's convolutions; the GRU's loop and the update,
+        # many small operations each, are.
+        signature = batch_signature(visit_width, target_width, hyperparameters)
+        self._compiled_step = tf.function(self._step, input_signature=[signature])
+        self._compiled_update = tf.function(self._update, jit_compile=True)
+
+    def take(self, batch: dict[str, Any], learning_rate: float) -> float:
+        """Take one step with a batch of :func:`.feed.feed` and return the mean loss (nats) of its wanted rows."""
+        self.optimizer.learning_rate.assign(learning_rate)
+        return float(self._compiled_step(batch))
+
+    def _step(self, batch: dict[str, Any]) -> Any:
+        masks = network.dropout_masks(batch["mask_seed"], self._lanes, self._mask_widths, self._dropout)
+        inputs = [batch[name] for name in ("visit", "fresh", "wanted", "lane", "target", "log_prior")]
+        flags = tf.cast(tf.bitwise.right_shift(batch["hourly_visits"][..., None], tf.range(HOURS)) & 1, tf.float32)
+        with tf.GradientTape() as tape:
+            first, visited = self.model([*inputs, *masks])
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["first_hour"], first)
+            losses += VISITED_WEIGHT * tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(flags, visited), axis=-1)
+            loss = tf.reduce_mean(losses)
+        self._compiled_update(tape.gradient(loss, self.model.trainable_variables))
+        return loss
+
+    def _update(self, gradient: list[Any]) -> None:
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(gradient, variables, strict=True))
+        for average, variable in zip(self.average, variables, strict=True):
+            average.assign(AVERAGE_MOMENTUM * average + (1 - AVERAGE_MOMENTUM) * variable)
+
+    def averaged_weights(self) -> Weights:
+        """Return the moving average of the weights, by name."""
+        return dict(zip(network.weight_names(self.model), (value.numpy() for value in self.average), strict=True))
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables, *self.average]
+
+    def state(self) -> list[NDArray[Any]]:
+        """Return everything that the next step depends on: weights, optimizer, moving average."""
+        return [np.asarray(variable.numpy()) for variable in self._variables()]
+
+    def restore(self, state: list[NDArray[Any]]) -> None:
+        """Restore what :meth:`state` returned."""
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)

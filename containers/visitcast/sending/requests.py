@@ -1,0 +1,142 @@
+"""First job: recent histories in, request lines for the batch transform and the list of all users out.
+
+Everybody gets a line, also users without a visit in these histories: the model answers for all, as the endpoint does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from visitcast.data import schema
+from visitcast.data.dataset import Dataset
+from visitcast.errors import InputError
+
+_VISIT_COLUMNS: Final = tuple(column for column in schema.VISITS if column.name != schema.USER_ID)
+_VISIT_LINE: Final = (
+    "{"
+    + ",".join(f'"{column.name}":' + ("%d" if column.kind == "integer" else '"%s"') for column in _VISIT_COLUMNS)
+    + "}"
+)
+_PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
+
+
+def write_requests(
+    blocks: Iterator[Dataset], audience: pd.DataFrame, date: int, folder: Path, users_per_file: int
+) -> pa.Table:
+    """Write a request line for every user, and list the users.
+
+    Parameters
+    ----------
+    blocks : iterator of Dataset
+        Recent visit days; whole users, each once.
+    audience : DataFrame
+        What :func:`visitcast.sending.audience.read_audience` returned.
+    date : int
+        Date to forecast, days since 1970-01-01.
+    folder : Path
+        Gets ``requests-00000.jsonl`` and so on.
+    users_per_file : int
+        Lines in each file but the last.
+
+    Returns
+    -------
+    pyarrow.Table
+        Users with recent visits, then the rest of the audience: ``user_id``, ``platform``, ``utc_offset_minutes``,
+        ``time_zone``, ``last_visit_date``, ``history_days`` and ``last_push_at``.
+
+    Raises
+    ------
+    InputError
+        A visit is not before the date.
+    """
+    users: list[pd.DataFrame] = []
+
+    def lines() -> Iterator[str]:
+        for block in blocks:
+            _require_days_before(block, date)
+            users.append(_last_known(block))
+            yield from request_lines(block, date)
+        absent = audience.index.difference(pd.concat(users).index)
+        users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
+        yield from (_line(user, np.datetime64(date, "D"), "") for user in absent)
+
+    remaining = lines()
+    for number in count():
+        text = "".join(islice(remaining, users_per_file))
+        if not text:
+            break
+        (folder / f"requests-{number:05d}.jsonl").write_text(text, encoding="utf-8")
+    return _user_table(pd.concat(users), audience)
+
+
+def _require_days_before(block: Dataset, date: int) -> None:
+    latest = int(block.visit_date.max())
+    if latest >= date:
+        raise InputError(
+            "A visit is not before the date to forecast.",
+            f"The latest is of {np.datetime64(latest, 'D')}, the forecast is for {np.datetime64(date, 'D')}.",
+            "Let the source SQL read days before the forecast date only.",
+        )
+
+
+def request_lines(dataset: Dataset, date: int) -> list[str]:
+    """Write one JSON line for each user: the endpoint's request for that user alone."""
+    values = {column.name: getattr(dataset, column.name, None) for column in _VISIT_COLUMNS}
+    values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
+    values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
+    for kind, name in enumerate(schema.PAGE_VIEWS_BY_TYPE):
+        values[name] = dataset.page_views_by_type[:, kind]
+    columns = [np.asarray(values[column.name]).tolist() for column in _VISIT_COLUMNS]
+    visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
+    day, bounds = np.datetime64(date, "D"), dataset.offsets.tolist()
+    return [
+        _line(user, day, ",".join(visits[start:end]))
+        for user, start, end in zip(dataset.user_ids.tolist(), bounds, bounds[1:], strict=False)
+    ]
+
+
+def _line(user: str, day: np.datetime64, visits: str) -> str:
+    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","visits":[{visits}]}}\n'
+
+
+def _last_known(block: Dataset) -> pd.DataFrame:
+    """Describe users by their last visit day."""
+    last = block.offsets[1:] - 1
+    return pd.DataFrame(
+        {
+            schema.PLATFORM: _PLATFORM_NAMES[block.platform[last]],
+            schema.UTC_OFFSET_MINUTES: block.utc_offset_minutes[last],
+            schema.LAST_VISIT_DATE: block.visit_date[last].astype("datetime64[D]"),
+            schema.HISTORY_DAYS: np.diff(block.offsets),
+        },
+        index=pd.Index(block.user_ids.astype(object), name=schema.USER_ID),
+    )
+
+
+def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
+    users = users.join(audience[[schema.TIME_ZONE, schema.LAST_PUSH_AT]])
+    # A user of whom nothing is known: the platform "other", and UTC.
+    columns: dict[str, Any] = {
+        schema.USER_ID: pa.array(users.index, pa.string()),
+        schema.PLATFORM: pa.array(users[schema.PLATFORM].fillna("other"), pa.string()),
+        schema.UTC_OFFSET_MINUTES: pa.array(users[schema.UTC_OFFSET_MINUTES].fillna(0).astype("int16")),
+        schema.TIME_ZONE: pa.array(users[schema.TIME_ZONE], pa.string(), from_pandas=True),
+        schema.LAST_VISIT_DATE: pa.array(users[schema.LAST_VISIT_DATE].to_numpy("datetime64[D]"), pa.date32()),
+        schema.HISTORY_DAYS: pa.array(users[schema.HISTORY_DAYS].fillna(0).astype("int32")),
+        schema.LAST_PUSH_AT: pa.array(users[schema.LAST_PUSH_AT], pa.timestamp("s"), from_pandas=True),
+    }
+    return pa.table(columns)
+
+
+def write_users(folder: Path, users: pa.Table) -> None:
+    """Write the user list."""
+    pq.write_table(users, folder / "users.parquet", compression="zstd")

@@ -1,0 +1,64 @@
+"""Hours in which a push may go out: the send window, less the quiet hours and the gap since the last push."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.data.schema import HOURS
+from visitcast.sending.send_times import NEVER, LocalHours, Minutes
+
+
+@dataclass(frozen=True)
+class SendRules:
+    """What a campaign promises its users.
+
+    Attributes
+    ----------
+    window : (int, int)
+        Local hours from which and until which a push may go out; the end is not included. ``(9, 21)`` is 9:00 to
+        20:59; ``(20, 2)`` spans midnight; two equal hours mean the whole day.
+    quiet : (int, int) or None
+        Local hours in which nothing goes out, whatever the window says.
+    minimum_gap_minutes : int
+        From one push to the next, for the same user.
+    """
+
+    window: tuple[int, int] = (0, 0)
+    quiet: tuple[int, int] | None = (22, 7)
+    minimum_gap_minutes: int = 20 * 60
+
+
+def allowed_hours(rules: SendRules) -> NDArray[np.bool_]:
+    """Return for each local hour whether a push may go out in it, bool [24]."""
+    inside = _span(*rules.window, whole_if_equal=True)
+    return inside if rules.quiet is None else inside & ~_span(*rules.quiet, whole_if_equal=False)
+
+
+def _span(start: int, end: int, *, whole_if_equal: bool) -> NDArray[np.bool_]:
+    hour = np.arange(HOURS)
+    if start % HOURS == end % HOURS:
+        return np.full(HOURS, whole_if_equal or abs(end - start) == HOURS)
+    return np.asarray((hour - start) % HOURS < (end - start) % HOURS)
+
+
+def sendable(hours: LocalHours, allowed: NDArray[np.bool_], earliest: Minutes) -> NDArray[np.bool_]:
+    """Return the hours at whose beginning each user may get a push, bool [rows, 24].
+
+    Judged by what the clock on the wall shows at the moment of the push: an hour that is skipped in spring is as
+    allowed as the hour that the push then falls into.
+
+    Parameters
+    ----------
+    hours : LocalHours
+        When the hours begin.
+    allowed : bool array [24]
+        What :func:`allowed_hours` returned.
+    earliest : int32 array [rows]
+        When the gap since each user's last push ends, minutes since the epoch.
+    """
+    on_the_wall = allowed[(hours.local // 60) % HOURS] & (hours.utc != NEVER)
+    possible: NDArray[np.bool_] = on_the_wall[hours.clock] & (hours.utc[hours.clock] >= earliest[:, None])
+    return possible
