@@ -108,9 +108,8 @@ def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
     if operation.startswith("List"):
         yield Call(action, NAMELESS)
         return
-    asked_for = {"CreateTransformJob": ["TransformJobName"]}.get(
-        operation, SAGEMAKER_NAMES
-    )  # the request only names its model
+    # CreateTransformJob names a model as well, for which it needs no permission.
+    asked_for = {"CreateTransformJob": ["TransformJobName"]}.get(operation, SAGEMAKER_NAMES)
     named = [
         f"{arn}{SAGEMAKER_NAMES[name]}/{str(parameters[name]).lower()}" for name in asked_for if name in parameters
     ]
