@@ -94,8 +94,7 @@ def test_a_few_own_days_count_beside_the_group():
 
 
 def test_no_data_at_all_give_even_shares():
-    nobody = made_dataset(users=1)
-    priors = priors_for(type(nobody)(**{name: getattr(nobody, name)[:0] for name in nobody.__dataclass_fields__}))
+    priors = priors_for(select_users(made_dataset(users=1), slice(0, 0)))
     np.testing.assert_allclose(priors.first_visit_hour, 1 / 24, rtol=1e-6)
 
 

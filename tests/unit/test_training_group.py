@@ -15,7 +15,7 @@ from made_visits import made_dataset
 
 from visitcast.data.dataset import select_users
 from visitcast.data.protocol import split
-from visitcast.features import pipeline as features
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru import feed as feeding
 from visitcast.model.gru import group
 from visitcast.model.gru.gradient_step import GradientStep
@@ -110,9 +110,9 @@ def test_an_instance_that_never_comes_is_named(tmp_path: Path, monkeypatch: pyte
 def test_two_instances_read_together_what_one_with_twice_the_batch_reads() -> None:
     dataset = made_dataset(users=60, mean_days=60, seed=2)
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
+    encoding = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
     halves = [lambda: select_users(dataset, slice(0, 30)), lambda: select_users(dataset, slice(30, 60))]
-    shards = Shards(halves, pipeline, parts.validation_starts)
+    shards = Shards(halves, encoding, parts.validation_starts)
     assert shards.labelled == len(parts.train)
     one, two = Hyperparameters(batch_size=512), Hyperparameters(batch_size=256)
 
@@ -137,7 +137,7 @@ def test_two_instances_read_together_what_one_with_twice_the_batch_reads() -> No
 def test_an_instance_without_a_lane_in_a_batch_adds_nothing() -> None:
     dataset = made_dataset(users=60, mean_days=60, seed=2)
     after = int(dataset.visit_date.max()) + 1
-    shards = Shards([lambda: dataset], features.fit(dataset, after), after)
+    shards = Shards([lambda: dataset], FeaturePipeline(after).fit(dataset).encoding_, after)
     settings = Hyperparameters(batch_size=128, units=8)
     size = shards.lanes[0] - 1  # so many instances that the last batch of all is one lane
     batch, last = feeding.feed(shards, settings, 1, group.Group(rank=1, size=size))
