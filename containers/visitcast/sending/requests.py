@@ -100,12 +100,10 @@ def write_requests(blocks: Iterator[Dataset], date: int, folder: Path, users_per
 
 def request_lines(dataset: Dataset, date: int) -> list[str]:
     """One JSON line for each user: the endpoint's request for that user alone."""
-    values = {column.name: getattr(dataset, column.name, None) for column in _VISIT_COLUMNS}
+    values = dict(dataset.columns)
     values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
     values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
-    for kind, name in enumerate(schema.PAGE_VIEWS_BY_TYPE):
-        values[name] = dataset.page_views_by_type[:, kind]
-    columns = [np.asarray(values[column.name]).tolist() for column in _VISIT_COLUMNS]
+    columns = [values[column.name].tolist() for column in _VISIT_COLUMNS]
     visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
     day, bounds = _iso(date), dataset.offsets.tolist()
     return [
