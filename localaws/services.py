@@ -24,6 +24,7 @@ class Services:
             "awslambda": self._functions,
             "athena": self._athena,
             "codebuild": self._codebuild,
+            "events": self._events,
             "scheduler": self._scheduler,
             "sagemaker": self._sagemaker,
             "sagemakerruntime": self._sagemaker,
@@ -70,6 +71,11 @@ class Services:
 
         apply_all(codebuild.patches(self._settings))
 
+    def _events(self) -> None:
+        from localaws.patches import apply_all, events
+
+        apply_all(events.patches(self._settings))
+
     def _scheduler(self) -> None:
         from localaws.patches import apply_all, scheduler
 
@@ -96,5 +102,6 @@ class Services:
     def _sagemaker(self) -> None:
         from localaws import sagemaker
 
+        self.prepare("events")  # the registry's changes are events
         if not {"sagemaker", "sagemakerruntime"} & self._prepared:  # one engine behind two services
             sagemaker.install(self._settings)
