@@ -8,6 +8,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SCAN   := build/scan
 REGION := build/localaws
+# Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
+DISTRIBUTIONS := localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # The certificates that the system trusts, as pip does: an index behind a company proxy is not known to uv itself.
@@ -19,11 +21,12 @@ help: ## list the commands
 
 # --- environment -----------------------------------------------------------------------------------------------------
 
-$(READY): requirements/bootstrap.txt requirements/dev.txt
+$(READY): requirements/bootstrap.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"visitcast needs Python 3.11 to 3.13 (TensorFlow has wheels for these), found {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
 .PHONY: setup
@@ -38,7 +41,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
-	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) -o requirements/dev.txt
 	$(LOCK) requirements/scan.in -o requirements/scan.txt
 	for d in functions containers/preprocessing containers/sending containers/serving containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
 

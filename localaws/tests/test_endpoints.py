@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from engine_region import IMAGE, ROLE, Region, wait_for
+from region import IMAGE, ROLE, Region, wait_for
 
 ENDS_AT_ONCE = ["python", "-c", "raise SystemExit(3)"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from engine_region import IMAGE, Region
+from region import IMAGE, Region
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from engine_region import IMAGE, ROLE, Region
-from test_engine_endpoints import create_config, create_endpoint, create_model, invoke, settled
+from region import IMAGE, ROLE, Region
+from test_endpoints import create_config, create_endpoint, create_model, invoke, settled
 
 SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
 

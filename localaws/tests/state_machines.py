@@ -1,18 +1,13 @@
-"""State machines of one or two states for tests of the region's Step Functions, and what they call."""
+"""State machines of one or two states for the tests of Step Functions, and what they call."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from localaws_region import ROLE, Region, serving
-
-IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/job:latest"
-
+from botocore.exceptions import ClientError
+from region import IMAGE, ROLE, Region, wait_for
 
 ASK = """
 import time
@@ -27,21 +22,18 @@ def handler(event, context):
 """
 
 
-@contextmanager
-def region_with_data(home: Path) -> Iterator[Region]:
-    """A region with the bucket ``data`` and the function ``ask``, which does what its event says."""
-    with serving(home) as region:
-        region.client("s3").create_bucket(
-            Bucket="data", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        region.create_function("ask", {"app.py": ASK})
-        yield region
-
-
 def machine(state: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """A state machine of one state, and those it may go on to."""
     first = {"End": True, **state} if "Next" not in state and state["Type"] not in ("Fail", "Choice") else dict(state)
     return {"StartAt": "First", "States": {"First": first, **more}}
+
+
+def create_ask(region: Region) -> None:
+    """Create the function ``ask``, which does what its event says."""
+    try:
+        region.create_function("ask", {"app.py": ASK})
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "ResourceConflictException"
 
 
 def ask(event: Any, **options: Any) -> dict[str, Any]:
@@ -63,7 +55,7 @@ def processing(
         "Parameters": {
             "ProcessingJobName.$": name,
             "RoleArn": ROLE,
-            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": [script]},
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": ["exec", script]},
             "ProcessingResources": {
                 "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
             },
@@ -78,15 +70,13 @@ def output(description: Mapping[str, Any]) -> Any:
 
 
 def job_status(region: Region, name: str) -> str:
-    return str(region.client("sagemaker").describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"])
+    """Return the status of a processing job; an empty text where there is none of this name."""
+    try:
+        job = region.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+    except ClientError:
+        return ""
+    return str(job["ProcessingJobStatus"])
 
 
 def wait_for_job(region: Region, name: str, status: str) -> None:
-    """Wait until a job has a status; the test's own time limit ends a wait in vain."""
-    while True:
-        try:
-            if job_status(region, name) == status:
-                return
-        except region.client("sagemaker").exceptions.ClientError:
-            pass
-        time.sleep(0.05)
+    wait_for(lambda: job_status(region, name), lambda seen: seen == status)

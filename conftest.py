@@ -1,13 +1,19 @@
-"""Which tests share a process when several processes test: what is dear to set up is set up once."""
+"""What all tests share: their time limit, and which of them run in the same process when several processes test."""
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 
 import pytest
+from patience import FACTOR, patient
 
-SHARED = ("stack", "engines", "server")
-"""Fixtures of the session that take long, the longest first: all modules that use one stay together, in this order."""
+SHARED = ("stack", "shared_region", "server")
+"""Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""
+
+# pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` the second.
+os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
+os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,27 +1,16 @@
-"""Stacks for tests of the region's CloudFormation: how they are deployed and what became of them."""
+"""Stacks for the tests of CloudFormation: how they are deployed and what became of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from localaws_region import ROLE, Region, serving
+from region import ROLE, Region
 
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "${Word}", "End": True}}}
 """A state machine that results in a word of the stack's choice."""
-
-
-@contextmanager
-def region_with_artifacts(home: Path) -> Iterator[Region]:
-    """A region with the bucket ``artifacts``."""
-    with serving(home) as region:
-        region.client("s3").create_bucket(
-            Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        yield region
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""CloudFormation of the region, through the front door."""
+"""CloudFormation through its API."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region
-from stacks import PASS, deploy, function, outputs, reasons, region_with_artifacts, stack_name
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with region_with_artifacts(tmp_path_factory.mktemp("region")) as found:
-        yield found
+from region import ROLE, Region
+from stacks import PASS, deploy, function, outputs, reasons, stack_name
 
 
 @pytest.fixture
@@ -26,7 +20,7 @@ def name(region: Region, request: pytest.FixtureRequest) -> Iterator[str]:
 def test_what_depends_on_something_is_created_after_it(region: Region, name: str) -> None:
     resources = {
         "Last": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Fn::Sub": "${Middle}"}}},
-        "Middle": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "First"}}},
+        "Middle": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "First"}}},
         "First": {"Type": "AWS::SNS::Topic", "DependsOn": "Zeroth"},
         "Zeroth": {"Type": "AWS::SQS::Queue"},
     }
@@ -120,8 +114,8 @@ def test_a_change_set_without_changes_says_so(region: Region, name: str) -> None
 
 def test_an_update_changes_code_and_definition_in_place_and_replaces_what_it_must(region: Region, name: str) -> None:
     def resources(word: str) -> dict[str, Any]:
-        region.client("s3").put_object(Bucket="artifacts", Key=f"{word}.asl.json", Body=json.dumps(PASS).encode())
-        location = {"Bucket": "artifacts", "Key": f"{word}.asl.json"}
+        region.put(f"{word}.asl.json", json.dumps(PASS))
+        location = {"Bucket": region.bucket, "Key": f"{word}.asl.json"}
         properties = {
             "RoleArn": ROLE,
             "DefinitionS3Location": location,
@@ -201,7 +195,7 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
             "Type": "AWS::Athena::WorkGroup",
             "Properties": {
                 "Name": "shop",
-                "WorkGroupConfiguration": {"ResultConfiguration": {"OutputLocation": "s3://artifacts/r/"}},
+                "WorkGroupConfiguration": {"ResultConfiguration": {"OutputLocation": f"s3://{region.bucket}/r/"}},
             },
         },
         "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
@@ -220,7 +214,8 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
 
     def present() -> dict[str, bool]:
         glue, athena, logs, iam = (region.client(service) for service in ("glue", "athena", "logs", "iam"))
-        tables = glue.get_tables(DatabaseName="shop")["TableList"] if glue.get_databases()["DatabaseList"] else []
+        databases = [database["Name"] for database in glue.get_databases()["DatabaseList"]]
+        tables = glue.get_tables(DatabaseName="shop")["TableList"] if "shop" in databases else []
         return {
             "Table": [table["Name"] for table in tables] == ["sales"],
             "Group": "shop" in [group["Name"] for group in athena.list_work_groups()["WorkGroups"]],
@@ -332,7 +327,7 @@ def test_repositories_and_build_projects(region: Region, name: str) -> None:
     for mutability, words in (("MUTABLE", "echo one"), ("IMMUTABLE", "echo two")):
         stack = deploy(region, name, resources(mutability, words), **section)
         assert stack["StackStatus"].endswith("_COMPLETE"), reasons(region, name)
-        (repository,) = ecr.describe_repositories()["repositories"]
+        (repository,) = ecr.describe_repositories(repositoryNames=["team/app"])["repositories"]
         assert repository["imageTagMutability"] == mutability
         assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
         assert repository["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": "alias/mine"}
@@ -345,5 +340,5 @@ def test_repositories_and_build_projects(region: Region, name: str) -> None:
     manifest = json.dumps({"schemaVersion": 2, "layers": [], "mediaType": "application/vnd.oci.image.manifest.v1+json"})
     ecr.put_image(repositoryName="team/app", imageTag="1", imageManifest=manifest)
     region.client("cloudformation").delete_stack(StackName=name)
-    assert ecr.describe_repositories()["repositories"] == []
-    assert codebuild.list_projects()["projects"] == []
+    assert "team/app" not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]
+    assert outputs(stack)["Project"] not in codebuild.list_projects()["projects"]

@@ -1,4 +1,4 @@
-"""A region with one tiny image, for tests of the engines alone: no stack, no state machine."""
+"""A region with one small image for the tests: a server process, its localaws.toml, and what tests do with it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,18 @@ import boto3
 import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from patience import patient
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 120
-ROLE = "arn:aws:iam::123456789012:role/engine"
+WITHIN_SECONDS = patient(120)
+ROLE = "arn:aws:iam::123456789012:role/any"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tester:1"
 
 SETTINGS = """
 [region]
 name = "eu-central-1"
 account_id = "123456789012"
+wait_scale = 0.01
+retry_scale = 0.01
 
 [images.tester]
 workdir = "image"
@@ -79,20 +82,29 @@ elif mode == "serve":
 
 @dataclass(frozen=True)
 class Region:
-    """A running region and what tests do to it."""
+    """A running region."""
 
     url: str
     home: Path
-    bucket: str = "engine-bucket"
+    bucket: str = "test-bucket"
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.url,
-            region_name="eu-central-1",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE_SECONDS),
+        """Return a boto3 client that tries once, so that a test sees the first error."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.url,
+                region_name="eu-central-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=WITHIN_SECONDS),
+            )
+        return self._clients[service]
+
+    def create_bucket(self, name: str) -> None:
+        self.client("s3").create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
 
     def put(self, key: str, body: bytes | str) -> str:
@@ -142,38 +154,84 @@ class Region:
             return []
         return [event["message"] for event in events["events"]]
 
+    def create_function(self, name: str, files: Mapping[str, str], **options: Any) -> str:
+        """Deploy a function from source texts; return its ARN."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            for path, text in files.items():
+                file.writestr(path, text)
+        options = {"Runtime": "python3.13", "Handler": "app.handler", "Timeout": 20, **options}
+        answer = self.client("lambda").create_function(
+            FunctionName=name, Role=ROLE, Code={"ZipFile": archive.getvalue()}, **options
+        )
+        return str(answer["FunctionArn"])
+
+    def start(self, definition: Mapping[str, Any], document: Any = None, name: str = "") -> str:
+        """Create a state machine with a name of its own and start it; return the execution's ARN."""
+        machine = self.client("stepfunctions").create_state_machine(
+            name=f"machine-{time.monotonic_ns()}", definition=json.dumps(definition), roleArn=ROLE
+        )["stateMachineArn"]
+        options = {"name": name} if name else {}
+        answer = self.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps(document if document is not None else {}), **options
+        )
+        return str(answer["executionArn"])
+
+    def finished(self, execution: str) -> dict[str, Any]:
+        """Wait until an execution has ended; return its description."""
+        description: dict[str, Any] = wait_for(
+            lambda: self.client("stepfunctions").describe_execution(executionArn=execution),
+            lambda description: description["status"] != "RUNNING",
+        )
+        return description
+
+    def run(self, definition: Mapping[str, Any], document: Any = None) -> dict[str, Any]:
+        """Run a state machine to its end."""
+        return self.finished(self.start(definition, document))
+
+    def history(self, execution: str) -> list[dict[str, Any]]:
+        """Return all events of an execution."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+        return [event for page in pages for event in page["events"]]
+
 
 def wait_for(look: Callable[[], Any], is_wanted: Callable[[Any], bool]) -> Any:
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + WITHIN_SECONDS
     while not is_wanted(seen := look()):
         assert time.monotonic() < end, f"still {seen}"
         time.sleep(0.02)
     return seen
 
 
-@contextmanager
-def running_region(folder: Path) -> Iterator[Region]:
-    """Serve a region from a folder; afterwards nothing of its work may be left there."""
+def write_settings(folder: Path) -> Path:
+    """Write a localaws.toml and the image that it names; return the file."""
     package = folder / "image" / "tester"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(TESTER)
-    (folder / "localaws.toml").write_text(SETTINGS)
+    file = folder / "localaws.toml"
+    file.write_text(SETTINGS)
+    return file
+
+
+@contextmanager
+def running_region(folder: Path) -> Iterator[Region]:
+    """Serve a region from a folder; afterwards nothing of its work may be left there."""
     home = folder / "home"
     command = [sys.executable, "-m", "localaws", "serve", "--port", "0"]
-    command += ["--config", str(folder / "localaws.toml"), "--home", str(home)]
+    command += ["--config", str(write_settings(folder)), "--home", str(home)]
     with (folder / "region.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(lambda: (home / "region.json").exists() or process.poll() is not None, bool)
         assert process.poll() is None, (folder / "region.log").read_text()
         region = Region(json.loads((home / "region.json").read_text())["endpoint_url"], home)
-        region.client("s3").create_bucket(
-            Bucket=region.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        region.create_bucket(region.bucket)
+        # Lambda asks whether the role exists; nothing asks what it allows.
+        region.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         yield region
     finally:
         process.terminate()
-        process.wait(30)
-    left = [path for name in ("jobs", "endpoints", "athena") for path in (home / name).rglob("*")]
+        process.wait(WITHIN_SECONDS)
+    left = [path for name in ("jobs", "endpoints", "athena", "invocations") for path in (home / name).rglob("*")]
     assert left == [], "the region left folders behind"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from engine_region import IMAGE, ROLE, Region, wait_for
+from region import IMAGE, ROLE, Region, wait_for
 
 # Prints the distance of x from 3, so that the best job is the one whose x is nearest to it.
 DISTANCE = "print('distance=' + str(abs(float(hyperparameters['x']) - 3)))"

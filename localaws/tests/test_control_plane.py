@@ -1,4 +1,4 @@
-"""The region's life, and its Lambda, through the front door."""
+"""The command line, and Lambda through its API."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from localaws_region import CONFIG, JOB, Region, serving
+from patience import patient
+from region import Region, running_region, wait_for, write_settings
 
 HANDLER = """
 import json, os, sys, time
@@ -43,14 +42,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with serving(tmp_path_factory.mktemp("region")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def function(region: Region) -> str:
-    region.create_function(
+def function(shared_region: Region) -> str:
+    shared_region.create_function(
         "asked",
         {"app.py": HANDLER, "helper.py": "GREETING = 'hello'", "broken.py": "import no_such_module"},
         Environment={"Variables": {"MODE": "test"}},
@@ -72,13 +65,16 @@ def logged(region: Region, group: str) -> str:
 def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     config = home / "localaws.toml"
     if not config.exists():
-        config.write_text(CONFIG)
-        (home / "job.py").write_text(JOB)
+        write_settings(home)
     options = ["--home", str(home)]
     if words[0] in ("up", "serve"):
         options += ["--config", str(config), "--port", "0"]
     return subprocess.run(
-        [sys.executable, "-m", "localaws", *words, *options], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "localaws", *words, *options],
+        capture_output=True,
+        text=True,
+        timeout=patient(120),
+        check=False,
     )
 
 
@@ -115,8 +111,7 @@ def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> Non
     assert command(tmp_path, "up").returncode == 0
     first = json.loads((tmp_path / "region.json").read_text())
     os.kill(first["pid"], 9)
-    while alive(first["pid"]):
-        time.sleep(0.02)
+    wait_for(lambda: alive(first["pid"]), lambda found: not found)
     second = command(tmp_path, "up")
     try:
         assert second.returncode == 0, second.stderr
@@ -135,20 +130,12 @@ def test_a_malformed_file_of_settings_is_explained(tmp_path: Path) -> None:
 
 
 def test_down_ends_a_handler_that_still_runs(tmp_path: Path) -> None:
-    with serving(tmp_path) as region:
+    with running_region(tmp_path) as region:
         region.create_function("sleeper", {"app.py": "import time\ndef handler(e, c): time.sleep(60)"}, Timeout=50)
         region.client("lambda").invoke(FunctionName="sleeper", InvocationType="Event", Payload="{}")
-        while not (children := running(region)):
-            time.sleep(0.02)
+        children = wait_for(lambda: region.processes("sleeper"), bool)
     assert [child["kind"] for child in children] == ["function"]
     assert not alive(children[0]["pid"])
-    assert not list(tmp_path.glob("invocations/*"))
-
-
-def running(region: Region) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{region.endpoint_url}/_localaws/processes") as answer:
-        children: list[dict[str, Any]] = json.load(answer)
-    return children
 
 
 def test_a_handler_gets_its_event_environment_and_context(region: Region, function: str) -> None:

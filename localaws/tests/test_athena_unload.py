@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
-from engine_athena import Athena
+from athena_queries import Athena
 
 USERS = """
 SELECT 'u' || CAST(n AS varchar) AS user_id, ARRAY[date '2026-01-01', CAST(NULL AS date)] AS days,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from engine_region import IMAGE, ROLE, Region, wait_for
+from region import IMAGE, ROLE, Region, wait_for
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
 

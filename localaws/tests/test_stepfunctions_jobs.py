@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import Region
-from state_machines import IMAGE, job_status, machine, output, processing, region_with_data, wait_for_job
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with region_with_data(tmp_path_factory.mktemp("region")) as found:
-        yield found
+from region import IMAGE, Region
+from state_machines import job_status, machine, output, processing, wait_for_job
 
 
 def test_sync_waits_for_the_job_and_returns_its_description(region: Region) -> None:
@@ -51,12 +43,11 @@ def test_a_name_that_is_taken_is_an_error_of_sagemaker(region: Region) -> None:
 )
 def test_an_error_of_the_api_can_be_retried_by_its_name(region: Region, code: str, name: str) -> None:
     fault = {"service": "sagemaker", "operation": "CreateProcessingJob", "error": code, "message": "not now"}
-    order = urllib.request.Request(f"{region.endpoint_url}/_localaws/faults", json.dumps(fault).encode())
-    urllib.request.urlopen(order).close()
+    region.order(**fault)
     caught = region.run(machine(processing("pass")))
     assert caught["error"] == name
     assert "not now" in caught["cause"]
-    urllib.request.urlopen(order).close()
+    region.order(**fault)
     retry = [{"ErrorEquals": [name], "IntervalSeconds": 30, "MaxAttempts": 1}]
     job = "States.Format('retried-{}-{}', $$.State.RetryCount, $$.Execution.Name)"
     assert (
@@ -84,7 +75,7 @@ def test_a_timeout_stops_the_job_and_can_be_caught(region: Region) -> None:
 
 def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
     state = processing("", name="$.name", End=True)
-    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array($.script)"}
+    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array('exec', $.script)"}
     inner = {"StartAt": "Inner", "States": {"Inner": state}}
     items = [
         {"name": "sibling-fails", "script": "import time; time.sleep(1); raise SystemExit(4)"},
@@ -98,7 +89,7 @@ def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
 
 def test_sync_of_athena_returns_the_query_and_fails_with_its_reason(region: Region) -> None:
     region.client("athena").create_work_group(
-        Name="group", Configuration={"ResultConfiguration": {"OutputLocation": "s3://data/results/"}}
+        Name="group", Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{region.bucket}/results/"}}
     )
 
     def query(text: str) -> dict[str, Any]:

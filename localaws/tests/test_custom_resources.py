@@ -1,4 +1,4 @@
-"""Custom resources of the region's CloudFormation: what their function is asked, and what its answers do."""
+"""Custom resources of CloudFormation: what their function is asked, and what its answers do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region
-from stacks import PASS, deploy, function, outputs, reasons, region_with_artifacts, stack_name
+from region import ROLE, Region
+from stacks import PASS, deploy, function, outputs, reasons, stack_name
 
 CUSTOM = """
 import json, urllib.request
@@ -37,12 +37,6 @@ LATER = CUSTOM.replace(
         return
 """,
 )
-
-
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with region_with_artifacts(tmp_path_factory.mktemp("region")) as found:
-        yield found
 
 
 @pytest.fixture

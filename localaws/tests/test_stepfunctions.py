@@ -1,21 +1,18 @@
-"""Step Functions of the region, through the front door: the interpreter's mended parts and the API."""
+"""Step Functions through its API: what localaws corrects in moto's interpreter, and the API itself."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region
-from state_machines import ask, machine, output, processing, region_with_data, wait_for_job
+from region import ROLE, Region, wait_for
+from state_machines import ask, create_ask, machine, output, processing, wait_for_job
 
 
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with region_with_data(tmp_path_factory.mktemp("region")) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def _function(shared_region: Region) -> None:
+    create_ask(shared_region)
 
 
 # -- the context object and intrinsic functions
@@ -105,8 +102,8 @@ def test_an_aws_sdk_error_without_a_model_has_the_generic_name(region: Region) -
 @pytest.mark.parametrize(
     ("action", "parameters", "error"),
     [
-        ("headObject", {"Bucket": "data", "Key": "nothing"}, "S3.NoSuchKeyException"),
-        ("getObject", {"Bucket": "data", "Key": "nothing"}, "S3.NoSuchKeyException"),
+        ("headObject", {"Bucket": "test-bucket", "Key": "nothing"}, "S3.NoSuchKeyException"),
+        ("getObject", {"Bucket": "test-bucket", "Key": "nothing"}, "S3.NoSuchKeyException"),
         ("getObject", {"Bucket": "nowhere", "Key": "nothing"}, "S3.NoSuchBucketException"),
     ],
 )
@@ -116,11 +113,11 @@ def test_aws_sdk_errors_of_s3(region: Region, action: str, parameters: Any, erro
 
 
 def test_the_result_of_an_aws_sdk_call_is_plain_json(region: Region) -> None:
-    region.client("s3").put_object(Bucket="data", Key="text", Body=b'{"n": 1}')
+    region.put("text", '{"n": 1}')
     state = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
-        "Parameters": {"Bucket": "data", "Key": "text"},
+        "Parameters": {"Bucket": region.bucket, "Key": "text"},
         "ResultSelector": {"body.$": "States.StringToJson($.Body)", "time.$": "$.LastModified"},
     }
     result = output(region.run(machine(state)))
@@ -210,11 +207,12 @@ def test_executions_are_logged_as_their_machine_orders(region: Region, level: st
     )["stateMachineArn"]
     execution = region.client("stepfunctions").start_execution(stateMachineArn=machine_arn)["executionArn"]
     region.finished(execution)
-    types: list[str] = []
-    while "ExecutionFailed" not in types:
+
+    def types_logged() -> list[str]:
         events = region.client("logs").filter_log_events(logGroupName=group)["events"]
-        types = [json.loads(event["message"])["type"] for event in events]
-        time.sleep(0.02)
+        return [json.loads(event["message"])["type"] for event in events]
+
+    types = wait_for(types_logged, lambda types: "ExecutionFailed" in types)
     assert [types[0], types[-1]][-len(logged) :] == logged
 
 

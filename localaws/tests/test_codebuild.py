@@ -1,34 +1,28 @@
-"""CodeBuild and the registry of the region, through the front door."""
+"""CodeBuild and ECR through their APIs."""
 
 from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from localaws_region import ROLE, Region, serving
+from region import ROLE, Region, wait_for
 
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 DOCKERFILE = "FROM scratch\nCOPY app /opt/app\n"
 
 
-@pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with serving(tmp_path_factory.mktemp("region")) as found:
-        found.client("s3").create_bucket(
-            Bucket="sources", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as file:
-            file.writestr("Dockerfile", DOCKERFILE)
-            file.writestr("app/main.py", "print('here')\n")
-        found.client("s3").put_object(Bucket="sources", Key="source.zip", Body=archive.getvalue())
-        found.client("ecr").create_repository(repositoryName="team/app", imageTagMutability="IMMUTABLE")
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def _source_and_repository(shared_region: Region) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("Dockerfile", DOCKERFILE)
+        file.writestr("app/main.py", "print('here')\n")
+    shared_region.put("source.zip", archive.getvalue())
+    shared_region.client("ecr").create_repository(repositoryName="built/app", imageTagMutability="IMMUTABLE")
 
 
 def build(region: Region, name: str, phases: Mapping[str, Any], *, wait: bool = True, **options: Any) -> dict[str, Any]:
@@ -38,7 +32,7 @@ def build(region: Region, name: str, phases: Mapping[str, Any], *, wait: bool = 
         name=name,
         source={
             "type": "S3",
-            "location": "sources/source.zip",
+            "location": f"{region.bucket}/source.zip",
             "buildspec": spec,
         },
         artifacts={"type": "NO_ARTIFACTS"},
@@ -55,11 +49,11 @@ def build(region: Region, name: str, phases: Mapping[str, Any], *, wait: bool = 
 
 
 def ended(region: Region, build_id: str) -> dict[str, Any]:
-    while True:
-        (found,) = region.client("codebuild").batch_get_builds(ids=[build_id])["builds"]
-        if found["buildStatus"] != "IN_PROGRESS":
-            return dict(found)
-        time.sleep(0.05)
+    found: dict[str, Any] = wait_for(
+        lambda: region.client("codebuild").batch_get_builds(ids=[build_id])["builds"][0],
+        lambda build: build["buildStatus"] != "IN_PROGRESS",
+    )
+    return found
 
 
 def log(region: Region, found: Mapping[str, Any]) -> list[str]:
@@ -80,14 +74,14 @@ def test_commands_run_in_the_source_with_the_builds_variables(region: Region) ->
 
 
 def test_a_push_puts_the_tag_into_the_registry_once(region: Region) -> None:
-    uri = f"{REGISTRY}/team/app:1"
+    uri = f"{REGISTRY}/built/app:1"
     commands = [
         f"aws ecr get-login-password | docker login --username AWS --password-stdin {REGISTRY}",
         f"docker build --tag {uri} .",
         f"docker push {uri}",
     ]
     assert build(region, "push", {"build": commands})["buildStatus"] == "SUCCEEDED"
-    (image,) = region.client("ecr").describe_images(repositoryName="team/app", imageIds=[{"imageTag": "1"}])[
+    (image,) = region.client("ecr").describe_images(repositoryName="built/app", imageIds=[{"imageTag": "1"}])[
         "imageDetails"
     ]
     assert image["imageDigest"].startswith("sha256:")
@@ -139,7 +133,7 @@ def test_a_failed_command_ends_the_build(
 
 
 def test_a_source_that_is_not_there_fails_in_its_phase(region: Region) -> None:
-    found = build(region, "nosource", {"build": ["true"]}, sourceLocationOverride="sources/gone.zip")
+    found = build(region, "nosource", {"build": ["true"]}, sourceLocationOverride=f"{region.bucket}/gone.zip")
     assert found["buildStatus"] == "FAILED"
     assert phases(found)["DOWNLOAD_SOURCE"] == "FAILED"
 
