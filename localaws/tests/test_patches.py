@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from localaws.patches import Patch, cloudformation, codebuild, lambda_runtime, requests, scheduler, stepfunctions
+from localaws.patches import (
+    Patch,
+    cloudformation,
+    codebuild,
+    events,
+    lambda_runtime,
+    requests,
+    scheduler,
+    stepfunctions,
+)
 from localaws.settings import Settings
 
 SETTINGS = Settings(region="eu-central-1", account_id="123456789012", port=1, home=Path("unused"))
@@ -15,7 +24,7 @@ PATCHES = [
     *scheduler.patches(),
     *(
         patch
-        for service in (cloudformation, codebuild, lambda_runtime, stepfunctions)
+        for service in (cloudformation, codebuild, events, lambda_runtime, stepfunctions)
         for patch in service.patches(SETTINGS)
     ),
 ]
