@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 SCAN   := build/scan
 REGION := build/localaws
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
-DISTRIBUTIONS := localaws
+DISTRIBUTIONS := containers localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # The certificates that the system trusts, as pip does: an index behind a company proxy is not known to uv itself.
@@ -26,7 +26,7 @@ $(READY): requirements/bootstrap.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/py
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
 .PHONY: setup
@@ -41,9 +41,11 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: $(READY) ## resolve the lock files anew from the *.in files
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
-	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) -o requirements/dev.txt
+	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
 	$(LOCK) requirements/scan.in -o requirements/scan.txt
-	for d in functions containers/preprocessing containers/sending containers/serving containers/training; do $(LOCK) -c requirements/dev.txt $$d/requirements.in -o $$d/requirements.txt || exit; done
+	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
+	for image in preprocessing training serving sending; do \
+		$(LOCK) -c requirements/dev.txt containers/pyproject.toml --extra $$image -o containers/$$image/requirements.txt || exit; done
 
 # --- run -------------------------------------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ lint-weaknesses:
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
-	PYTHONPATH=.:containers:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
+	PYTHONPATH=.:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

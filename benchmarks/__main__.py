@@ -17,9 +17,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-# The library that the images share is not installed: the containers' folder is put on the path, as in the images.
-sys.path.insert(1, str(Path(__file__).parent.parent / "containers"))
-
 from benchmarks import forecast, preprocessing, quality, serving, simulated, training
 from benchmarks.pipeline import Figure, from_clone, run_demo
 

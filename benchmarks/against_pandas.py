@@ -10,8 +10,9 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks import pandas_oracle
 from benchmarks.pipeline import Figure
-from visitcast import features, protocol, schema
-from visitcast.dataset import Dataset, user_of_row
+from visitcast.data import protocol, schema
+from visitcast.data.dataset import Dataset, user_of_row
+from visitcast.features import pipeline as features
 
 TOLERANCE = 1e-6
 """Features are float32 and reach about ten, so this is a unit or two of their last place."""

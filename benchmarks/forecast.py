@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from benchmarks.pipeline import Figure, PeakMemory
 from benchmarks.random_model import write_model
 from benchmarks.transform import serving, transform
-from visitcast.dataset import select_users
-from visitcast.histories import read_blocks
+from visitcast.data.dataset import select_users
+from visitcast.data.histories import read_blocks
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = (100_000, 1_000_000)
@@ -100,7 +100,6 @@ def measured_job(subject: str, job: str, opt_ml: Path) -> list[Figure]:
     """
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT / "containers"),
         "OPT_ML_DIR": str(opt_ml),
         "VISITCAST_FORECAST_DATE": str(_DATE),
         "VISITCAST_AS_OF": f"{_AS_OF:%Y-%m-%dT%H:%M:%SZ}",
@@ -109,7 +108,7 @@ def measured_job(subject: str, job: str, opt_ml: Path) -> list[Figure]:
         "VISITCAST_ENVIRONMENT": "bench",
     }
     start = time.monotonic()
-    process = psutil.Popen([sys.executable, "-m", "sending", job], env=environment, stdout=subprocess.DEVNULL)
+    process = psutil.Popen([sys.executable, "-m", "visitcast", job], env=environment, stdout=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:
         with process.oneshot():

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.network_weights import weights_of
-from training.hour_head import HourHead
-from visitcast import encoding
-from visitcast.dataset import Dataset
-from visitcast.forecasting.inference import Network, ReadVisits
-from visitcast.forecasting.sequences import cut
-from visitcast.histogram_features import HOUR_COLUMNS
-from visitcast.histograms import last_histograms
-from visitcast.schema import HOURS
+from visitcast.data.dataset import Dataset
+from visitcast.data.schema import HOURS
+from visitcast.features import encoding
+from visitcast.features.histogram_features import HOUR_COLUMNS
+from visitcast.features.histograms import last_histograms
+from visitcast.model.gru.hour_head import HourHead
+from visitcast.model.gru.inference import Network, ReadVisits
+from visitcast.model.gru.sequences import cut
 
 PADDED_LENGTHS = (16, 32, 64, 128)
 """Few, since TensorFlow traces the model anew for every shape."""

@@ -8,10 +8,10 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.dataset import Dataset, days_since_last_visit, position_in_history
-from visitcast.features import Features
-from visitcast.protocol import Split
-from visitcast.schema import HOURS
+from visitcast.data.dataset import Dataset, days_since_last_visit, position_in_history
+from visitcast.data.protocol import Split
+from visitcast.data.schema import HOURS
+from visitcast.features.pipeline import Features
 
 LAGS: Final = 5
 ROUNDS: Final = 150

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from visitcast.forecasting.inference import Network
+from visitcast.model.gru.inference import Network
 
 
 def weights_of(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Arrays by ``layer/variable``, as :func:`training.onnx_graph.to_onnx` got them."""
+    """Arrays by ``layer/variable``, as :func:`visitcast.model.gru.onnx_graph.to_onnx` got them."""
     constants = onnx.load_model_from_string(network.model).graph.initializer
     return {array.name: onnx.numpy_helper.to_array(array) for array in constants if "/" in array.name}

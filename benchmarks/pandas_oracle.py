@@ -1,9 +1,9 @@
 """The features once more, as one writes them in pandas at first: ``groupby("user_id").apply`` and a loop over the days.
 
-The judge of :mod:`visitcast.features`, of its results and of its speed. It shares no code with it: each feature is
-computed from what its name promises, so ``first_same_weekday_10_7`` is the share of 7 o'clock among the first visits on
-the user's earlier days of the same weekday, of which those ten such days ago count half. Only fitted numbers are taken
-over.
+The judge of :mod:`visitcast.features.pipeline`, of its results and of its speed. It shares no code with it: each
+feature is computed from what its name promises, so ``first_same_weekday_10_7`` is the share of 7 o'clock among the
+first visits on the user's earlier days of the same weekday, of which those ten such days ago count half. Only fitted
+numbers are taken over.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ from benchmarks import against_pandas
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
 from localaws.athena import sql
-from visitcast import histories, paths, schema
-from visitcast.dataset import Dataset, concatenate, select_users
+from visitcast import paths
+from visitcast.data import histories, schema
+from visitcast.data.dataset import Dataset, concatenate, select_users
 
 SIZES = (1_000_000, 10_000_000, 50_000_000)
 QUICK_SIZES = (100_000, 1_000_000)
@@ -139,7 +140,7 @@ def by_size(made: Sequence[Made], sizes: Sequence[int]) -> list[Figure]:
 
 
 def run_job(files: Sequence[Path], root: Path) -> Job:
-    """Run ``python -m preprocessing`` on some files.
+    """Run ``python -m visitcast preprocess`` on some files.
 
     Raises
     ------
@@ -153,7 +154,7 @@ def run_job(files: Sequence[Path], root: Path) -> Job:
         (channel / file.name).symlink_to(file)
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "preprocessing"],
+        [sys.executable, "-m", "visitcast", "preprocess"],
         cwd=ROOT / "containers",
         env={**os.environ, paths.ROOT_VARIABLE: str(root)},
         stdout=subprocess.DEVNULL,

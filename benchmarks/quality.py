@@ -1,6 +1,6 @@
 """Forecast quality on events that the user brings: the model beside its baselines and LightGBM, on the same test rows.
 
-Protocol of :mod:`visitcast.protocol`; every difference is of one run, with an interval by user bootstrap.
+Protocol of :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by user bootstrap.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from benchmarks.pipeline import ROOT, Figure
 from demo.events import read_events
 from localaws.athena import sql
-from visitcast import features
-from visitcast.baselines import global_histogram, tuned_histogram
-from visitcast.bootstrap import bootstrap_by_user
-from visitcast.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
+from visitcast.data.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
+from visitcast.data.protocol import Split, eligible_rows, split
+from visitcast.evaluation.bootstrap import bootstrap_by_user
+from visitcast.features import pipeline as features
+from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
-from visitcast.histograms import decayed_histograms
 from visitcast.metrics import log_losses, score_probabilities
-from visitcast.protocol import Split, eligible_rows, split
+from visitcast.model.baselines import global_histogram, tuned_histogram
 
 SMALL_ROWS = 5_000
 SEED = 7
@@ -62,9 +62,10 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
     """Fit the model and its peers, and give the paired differences on the test rows."""
-    from training import tensorflow_threads, train
-    from training.hyperparameters import Hyperparameters
-    from training.shards import Shards
+    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model.gru.hyperparameters import Hyperparameters
+    from visitcast.model.gru.shards import Shards
+    from visitcast.training import job as train
 
     tensorflow_threads.bound()
     parts = split(dataset)

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from training import network
-from training.onnx_graph import to_onnx
-from visitcast import features
-from visitcast.baselines import tuned_histogram
-from visitcast.dataset import Dataset
-from visitcast.forecasting import bundle, inference
-from visitcast.forecasting.mixture import HISTORY_STARTS, Mixture
-from visitcast.histograms import histograms_before
-from visitcast.protocol import split
+from visitcast.data.dataset import Dataset
+from visitcast.data.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.features.histograms import histograms_before
+from visitcast.model import bundle
+from visitcast.model.baselines import tuned_histogram
+from visitcast.model.gru import inference, network
+from visitcast.model.gru.onnx_graph import to_onnx
+from visitcast.model.mixture import HISTORY_STARTS, Mixture
 
 
 def made_network(pipeline: features.FeaturePipeline, units: int = 16, seed: int = 0) -> Any:

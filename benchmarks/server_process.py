@@ -49,7 +49,7 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
             [sys.executable, "-m", *module],
             env={
                 **os.environ,
-                "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}",
+                "PYTHONPATH": str(ROOT),
                 "OPT_ML_DIR": str(opt_ml),
                 "SAGEMAKER_BIND_TO_PORT": "0",
                 **environment,

@@ -24,10 +24,10 @@ from benchmarks.network_weights import weights_of
 from benchmarks.pipeline import ROOT, Figure
 from benchmarks.random_model import write_model
 from benchmarks.server_process import running
-from visitcast import schema
-from visitcast.dataset import Dataset, select_users, with_target_days
-from visitcast.forecasting.bundle import Bundle
+from visitcast.data import schema
+from visitcast.data.dataset import Dataset, select_users, with_target_days
 from visitcast.forecasting.forecaster import forecast_last
+from visitcast.model.bundle import Bundle
 
 SUBJECT = "serving"
 FOLDER = Path("build/bench/serving").absolute()
@@ -166,7 +166,7 @@ def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
 def bulk(fitted: Bundle, asked: Dataset) -> list[Figure]:
     """Users scored per second on two cores, in a process of its own, beside Keras and beside matrix products alone."""
     code = "from benchmarks import serving; serving.print_bulk()"
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'containers'}", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, str(asked.users)]
     lines = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     ours, keras, limit = np.array(json.loads(lines.splitlines()[-1])).T
@@ -194,8 +194,8 @@ def flops_per_user(fitted: Bundle) -> float:
 def print_bulk() -> None:
     """Measure :func:`bulk` in this process; print users, Keras' users and operations a second of each turn as JSON."""
     from benchmarks import keras_model
-    from training import tensorflow_threads
-    from visitcast.forecasting import bundle
+    from visitcast.model import bundle
+    from visitcast.model.gru import tensorflow_threads
 
     users = histories(int(sys.argv[-1]))
     asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
@@ -227,9 +227,7 @@ def image_size() -> Figure:
     """Estimate the image: base image, installed packages and code."""
     names = re.findall(r"^([a-z0-9._-]+)==[^;\n]*$", (ROOT / "containers/serving/requirements.txt").read_text(), re.M)
     packages = sum(_installed_bytes(name) for name in names)
-    code = sum(
-        file.stat().st_size for part in ("visitcast", "serving") for file in (ROOT / "containers" / part).rglob("*.py")
-    )
+    code = sum(file.stat().st_size for file in (ROOT / "containers/visitcast").rglob("*.py"))
     return Figure(SUBJECT, "image, estimated", BASE_IMAGE_MB + (packages + code) / 1e6, "MB", "<= 400")
 
 

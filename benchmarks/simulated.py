@@ -14,14 +14,14 @@ from benchmarks import informed_learner
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
 from localaws.athena import sql
-from visitcast import features
-from visitcast.baselines import tuned_histogram
-from visitcast.bootstrap import bootstrap_by_user
-from visitcast.dataset import Dataset, from_frame, select_users, user_of_row
+from visitcast.data.dataset import Dataset, from_frame, select_users, user_of_row
+from visitcast.data.protocol import eligible_rows, split
+from visitcast.evaluation.bootstrap import bootstrap_by_user
+from visitcast.features import pipeline as features
+from visitcast.features.histograms import decayed_histograms, histograms_before
 from visitcast.forecasting import forecaster
-from visitcast.histograms import decayed_histograms, histograms_before
 from visitcast.metrics import log_losses
-from visitcast.protocol import eligible_rows, split
+from visitcast.model.baselines import tuned_histogram
 
 WORLD = World()
 COMPARED_USERS = 600
@@ -31,9 +31,10 @@ QUICK = World(users=120, days=90)
 def measure(quick: bool = False) -> list[Figure]:
     """Train on a simulated world and compare on the test rows of some of its users."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training import tensorflow_threads, train
-    from training.hyperparameters import Hyperparameters
-    from training.shards import Shards
+    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model.gru.hyperparameters import Hyperparameters
+    from visitcast.model.gru.shards import Shards
+    from visitcast.training import job as train
 
     tensorflow_threads.bound()
     world = QUICK if quick else WORLD

@@ -9,9 +9,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmarks import keras_model
-from training import tensorflow_threads
-from visitcast.forecasting import inference
-from visitcast.forecasting.inference import Float, Network, ReadVisits
+from visitcast.model.gru import inference, tensorflow_threads
+from visitcast.model.gru.inference import Float, Network, ReadVisits
 
 _models: dict[int, Any] = {}
 

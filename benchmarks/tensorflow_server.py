@@ -1,6 +1,6 @@
 """The serving image's server with TensorFlow in the place of ONNX Runtime, for comparison.
 
-``python -m benchmarks.tensorflow_server``, with the same environment as ``python -m serving serve``. It computes
+``python -m benchmarks.tensorflow_server``, with the same environment as ``python -m visitcast serve``. It computes
 requests together as the image does; with ``one-at-a-time`` each by itself, as TensorFlow Serving does unless it is told
 to batch: https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/README.md
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
-from serving import batching, server
 from visitcast import contract
+from visitcast.serving import batching, server
 
 
 def main() -> None:

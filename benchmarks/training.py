@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pipeline import Figure
-from visitcast import features, schema
-from visitcast.dataset import Dataset
-from visitcast.forecasting.sequences import CONTEXT
-from visitcast.histogram_features import HOUR_BLOCKS
-from visitcast.protocol import eligible_rows
-from visitcast.schema import HOURS
+from visitcast.data import schema
+from visitcast.data.dataset import Dataset
+from visitcast.data.protocol import eligible_rows
+from visitcast.data.schema import HOURS
+from visitcast.features import pipeline as features
+from visitcast.features.histogram_features import HOUR_BLOCKS
+from visitcast.model.gru.sequences import CONTEXT
 
 USERS = 1500
 QUICK_USERS = 60
@@ -37,9 +38,9 @@ PARTS_OF_A_STEP = 3
 def measure(quick: bool = False) -> list[Figure]:
     """Measure all; `quick` takes few users, for a check and not for figures."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from training import tensorflow_threads
-    from training.hyperparameters import MANY_ROWS, Hyperparameters
-    from training.shards import Shards
+    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model.gru.hyperparameters import MANY_ROWS, Hyperparameters
+    from visitcast.model.gru.shards import Shards
 
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
@@ -90,9 +91,9 @@ def made_visit_days(users: int, seed: int = 0) -> Dataset:
 
 def our_rate(shards: Any, settings: Any) -> float:
     """Labelled visits per second over a whole epoch, input included, compilation not."""
-    from training.feed import feed
-    from training.gradient_step import GradientStep
-    from training.group import Group
+    from visitcast.model.gru.feed import feed
+    from visitcast.model.gru.gradient_step import GradientStep
+    from visitcast.model.gru.group import Group
 
     step = GradientStep(shards.visit_width, shards.target_width, settings, Group())
     for batch in feed(shards, settings, 1, Group()).take(2):
@@ -109,7 +110,7 @@ def article_rate(rows: Any, labelled: NDArray[np.int64], units: int) -> float:
     """Labelled visits per second of ``fit`` on a copied window of ``WINDOW`` visits for every label."""
     import keras
 
-    from training.network import HIDDEN_UNITS
+    from visitcast.model.gru.network import HIDDEN_UNITS
 
     visits = keras.Input((WINDOW, rows.visit.shape[1]))
     target = keras.Input((rows.target.shape[1],))
@@ -145,8 +146,8 @@ def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
     Context and padding count nothing: what is spent on them lowers the share. Convolutions count as the products that
     they are. The network's inputs need no gradient.
     """
-    from training.hour_head import FILTERS, REACH_FIRST, REACH_SECOND
-    from training.network import HIDDEN_UNITS
+    from visitcast.model.gru.hour_head import FILTERS, REACH_FIRST, REACH_SECOND
+    from visitcast.model.gru.network import HIDDEN_UNITS
 
     first, second = 2 * REACH_FIRST + 1, 2 * REACH_SECOND + 1
     on_inputs = 3 * units * visit_width + HIDDEN_UNITS * target_width + HOURS * first * HOUR_BLOCKS * FILTERS

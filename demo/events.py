@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from demo.errors import DemoError
-from visitcast import schema
+from visitcast.data import schema
 
 _SHOWN_ROWS = 5
 _OTHER_PLATFORM = schema.PLATFORMS[-1]

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from demo.errors import DemoError
-from visitcast import schema
+from visitcast.data import schema
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

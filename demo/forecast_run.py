@@ -24,7 +24,7 @@ from demo.events import read_events
 from demo.lift import show_lift
 from demo.production import ensure_production
 from demo.region import region
-from visitcast import schema
+from visitcast.data import schema
 
 _POLL_SECONDS = 0.5
 

@@ -27,8 +27,8 @@ from demo.production import ensure_production
 from demo.push_world import DAY_MINUTES, Floats, Law, PushWorld, local_minutes, make_world
 from demo.simulator import simulate
 from demo.upload import partition_files, put_files
-from visitcast import schema
-from visitcast.schema import HOURS
+from visitcast.data import schema
+from visitcast.data.schema import HOURS
 
 if TYPE_CHECKING:
     from rich.console import Console

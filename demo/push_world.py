@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from visitcast import schema
-from visitcast.schema import HOURS
+from visitcast.data import schema
+from visitcast.data.schema import HOURS
 
 DAY_MINUTES = 24 * 60
 _USER_SPAN = 2**33

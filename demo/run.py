@@ -29,7 +29,7 @@ from demo.screen import Screen
 from demo.simulator import Truth, World, best_possible_log_loss, concatenate, simulate
 from demo.summary import Outcome, endpoint_action, evaluation_of, summarise, write_summary
 from demo.upload import partition_files, replace_events
-from visitcast import schema
+from visitcast.data import schema
 
 if TYPE_CHECKING:
     from rich.console import Console

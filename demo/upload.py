@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
-from visitcast import schema
+from visitcast.data import schema
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

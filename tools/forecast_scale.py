@@ -24,7 +24,7 @@ SIZES: Final = (MILLION, 10 * MILLION, 100 * MILLION)
 
 MESSAGES_PER_FILE: Final = 20_000
 THREADS, BATCH = 16, 10
-"""As in containers/sending/job.py and functions/hand_over/app.py; a test compares them."""
+"""As in containers/visitcast/sending/job.py and functions/hand_over/app.py; a test compares them."""
 HISTORY_EVENTS: Final = 25_000
 """Of a Standard execution. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 PAYLOAD_BYTES: Final = 262_144

@@ -1,7 +1,5 @@
-"""What the images share. No TensorFlow here.
+"""Forecast at which hour every user of an app will visit.
 
-In the order of the data: ``visits_csv`` reads and checks files (``validation``, ``rules``), ``dataset`` holds visit
-days as flat arrays, ``protocol`` parts them by date, ``histograms`` and ``features`` describe them, ``baselines``
-forecast without a network, ``forecasting`` with one, ``metrics`` judge. ``schema`` names columns, ``paths`` and
-``contract`` know SageMaker.
+Data flow one way: ``data`` (visits, dataset) -> ``features`` -> ``model`` -> ``forecasting`` -> ``training`` ->
+``evaluation`` | ``sending`` | ``serving``. ``errors``, ``metrics``, ``paths`` and ``contract`` may be used by all.
 """

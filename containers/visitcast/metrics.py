@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.schema import HOURS
+from visitcast.data.schema import HOURS
 
 LOG_LOSS: Final = "log_loss"
 BEST_HOUR_HIT_RATE: Final = "best_hour_hit_rate"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from demo.simulator.clock import Clock
 from demo.simulator.sessions import Sessions
-from visitcast.protocol import MINIMUM_HISTORY
+from visitcast.data.protocol import MINIMUM_HISTORY
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from demo.simulator.clock import MAX_SLOTS, SLOT_SECONDS, Clock, make_clock
 from demo.simulator.habits import PLATFORMS, ZONES, Users, draw_activity, draw_intensity, draw_users
 from demo.simulator.sessions import Sessions, draw_sessions
 from demo.simulator.truth import Truth, truth_of
-from visitcast import schema
+from visitcast.data import schema
 
 _CELLS_PER_BLOCK = 2_000_000
 """Users times slots of one block: some 16 MB for each array of floats."""

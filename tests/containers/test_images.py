@@ -14,7 +14,7 @@ from forecast_requests import VISITS
 from made_visits import AS_OF, write_csv
 from training_folder import training_folder
 
-from visitcast.dataset import ROW_ARRAYS, from_frame, read
+from visitcast.data.dataset import ROW_ARRAYS, from_frame, read
 
 
 def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from container_engine import Engine
 
-from visitcast.forecasting import bundle
+from visitcast.model import bundle
 
 PROGRAM = Path(__file__).with_name("local_mode_training.py")
 PYTHON = os.environ.get("SAGEMAKER_SDK_PYTHON", "")

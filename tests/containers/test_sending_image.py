@@ -15,7 +15,7 @@ from forecast_requests import VISITS
 from made_visits import AS_OF, write_histories
 from served_model import JSON_LINES
 
-from visitcast import schema
+from visitcast.data import schema
 
 VARIABLES = {
     "VISITCAST_FORECAST_DATE": "2026-11-24",

@@ -13,7 +13,7 @@ from container_engine import Engine
 from forecast_requests import all_users, as_lines, assert_forecast, changed
 from served_model import JSON, JSON_LINES, UnderWay, running, wait_until_refused
 
-from serving.limits import REAL_TIME_USERS
+from visitcast.serving.limits import REAL_TIME_USERS
 
 LARGEST_BYTES = 400_000_000
 

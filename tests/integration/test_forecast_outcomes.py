@@ -18,7 +18,7 @@ from demo.lift import lift_sql, measure_lift
 from demo.upload import partition_files
 from prepare_forecast.plan import contradictions
 from prepare_run.execution_input import load_schema, validated
-from visitcast import schema
+from visitcast.data import schema
 
 DATE = date(2026, 11, 12)
 """No other test forecasts this date."""

@@ -12,7 +12,7 @@ import pytest
 from deployed_stack import STACK_NAME, Execution, Production, Stack, requested
 
 from demo import forecast_run, lift_run
-from visitcast.schema import HOURS
+from visitcast.data.schema import HOURS
 
 DATE = "2026-11-01"
 INPUT: dict[str, Any] = {"ForecastDate": DATE, "AsOf": f"{DATE}T00:00:00Z", "HandOver": False}

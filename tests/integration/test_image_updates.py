@@ -99,7 +99,7 @@ def test_images_follow_their_sources(home: Path) -> None:
     assert builds() == 4
     assert pulled() == "arn:aws:ecr:eu-central-1:123456789012:repository/cache/library/python"
 
-    with (home / "build/BuildImagesFunction/containers/serving/server.py").open("a") as file:
+    with (home / "build/BuildImagesFunction/containers/serving/requirements.txt").open("a") as file:
         file.write("\n# changed\n")
     sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
     second = uris()

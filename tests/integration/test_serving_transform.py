@@ -15,7 +15,7 @@ from deployed_stack import local_region, region_environment
 
 from benchmarks.random_model import write_model
 from benchmarks.serving import histories, request_of
-from visitcast.dataset import with_target_days
+from visitcast.data.dataset import with_target_days
 
 BUCKET = "transform"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/serving:latest"

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from visitcast import schema
-from visitcast.dataset import Dataset, from_frame
+from visitcast.data import schema
+from visitcast.data.dataset import Dataset, from_frame
 
 AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 from made_visits import history_of, made_dataset
 
-from visitcast.baselines import BASELINES, global_histogram, last_hour, score_baselines, tuned_histogram, user_histogram
-from visitcast.dataset import position_in_history, with_target_days
-from visitcast.histograms import decayed_histograms
+from visitcast.data.dataset import position_in_history, with_target_days
+from visitcast.data.protocol import split
+from visitcast.features.histograms import decayed_histograms
 from visitcast.metrics import LOG_LOSS, METRICS, log_losses
-from visitcast.protocol import split
+from visitcast.model.baselines import (
+    BASELINES,
+    global_histogram,
+    last_hour,
+    score_baselines,
+    tuned_histogram,
+    user_histogram,
+)
 
 DATASET = made_dataset(users=80, mean_days=30, seed=5)
 SPLIT = split(DATASET)

@@ -3,7 +3,7 @@ import pytest
 from made_visits import made_dataset
 
 from benchmarks import against_pandas
-from visitcast import features
+from visitcast.features import pipeline as features
 
 
 def test_features_are_those_of_plain_pandas():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from visitcast import bootstrap
-from visitcast.bootstrap import Interval, bootstrap_by_user, interval, resampled_sums
+from visitcast.evaluation import bootstrap
+from visitcast.evaluation.bootstrap import Interval, bootstrap_by_user, interval, resampled_sums
 
 
 def made_rows(users=60, seed=3):

@@ -47,14 +47,13 @@ def test_a_copy_on_another_day_has_the_same_tags_and_archive(containers: Path) -
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        pytest.param(lambda c: append(c / "training/train.py"), {"training"}, id="a module of one image"),
-        pytest.param(lambda c: append(c / "visitcast/schema.py"), set(IMAGES), id="the shared library"),
+        pytest.param(lambda c: append(c / "visitcast/training/job.py"), set(IMAGES), id="a module of the package"),
         pytest.param(lambda c: append(c / "serving/requirements.txt"), {"serving"}, id="locked packages"),
         pytest.param(lambda c: append(c / "sending/Dockerfile"), {"sending"}, id="a Dockerfile"),
-        pytest.param(lambda c: append(c / "training/requirements.in"), set(), id="what .dockerignore leaves out"),
-        pytest.param(lambda c: (c / "training/gate.py").rename(c / "training/gates.py"), {"training"}, id="a name"),
-        pytest.param(lambda c: (c / "training/new.py").write_text(""), {"training"}, id="an empty file more"),
-        pytest.param(lambda c: (c / "README.md").write_text("new"), set(), id="what no image copies"),
+        pytest.param(lambda c: append(c / "visitcast/README.md"), set(), id="what .dockerignore leaves out"),
+        pytest.param(lambda c: (c / "visitcast/paths.py").rename(c / "visitcast/folders.py"), set(IMAGES), id="a name"),
+        pytest.param(lambda c: (c / "visitcast/new.py").write_text(""), set(IMAGES), id="an empty file more"),
+        pytest.param(lambda c: (c / "pyproject.toml").write_text("new"), set(), id="what no image copies"),
     ],
 )
 def test_a_change_changes_the_tags_of_the_images_it_goes_into(
@@ -77,7 +76,7 @@ def test_the_archive_holds_what_the_dockerfiles_need() -> None:
         assert f"{image}/Dockerfile" in names
         for source in copied_sources(dockerfile):
             assert any(name == source or name.startswith(f"{source}/") for name in names), source
-        assert {f"{image}/requirements.txt", image} <= set(copied_sources(dockerfile))
+        assert {f"{image}/requirements.txt", "visitcast"} <= set(copied_sources(dockerfile))
     assert ".dockerignore" in names
     assert not any("__pycache__" in name for name in names)
 

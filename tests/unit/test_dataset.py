@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import assert_same_dataset, datasets, history_of, made_dataset, made_frame
 
-from visitcast import dataset as ds
-from visitcast import schema
+from visitcast.data import dataset as ds
+from visitcast.data import schema
+from visitcast.data.manifest import Counts, CutOffs, Manifest, Shard, read_manifest, write_manifest
 from visitcast.errors import InputError
-from visitcast.manifest import Counts, CutOffs, Manifest, Shard, read_manifest, write_manifest
 
 
 def manifest(shards: list[Shard]) -> Manifest:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from made_visits import datasets, made_dataset
 from sklearn.preprocessing import StandardScaler
 
-from visitcast import day_statistics
-from visitcast.dataset import hour_flags, position_in_history, select_users
-from visitcast.day_statistics import DayStatistics, mean_and_variance, merge, summarise
+from visitcast.data.dataset import hour_flags, position_in_history, select_users
+from visitcast.features import day_statistics
+from visitcast.features.day_statistics import DayStatistics, mean_and_variance, merge, summarise
 
 
 def assert_same_statistics(one: DayStatistics, other: DayStatistics) -> None:

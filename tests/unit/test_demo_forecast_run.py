@@ -13,7 +13,7 @@ from rich.console import Console
 
 from demo.forecast_run import day_after, show_plan
 from demo.lift import show_lift
-from visitcast import schema
+from visitcast.data import schema
 
 SEND = {
     "user_id": "user-1",

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from made_visits import datasets, made_dataset
 from sklearn.preprocessing import MinMaxScaler
 
-from visitcast import encoding, features
-from visitcast.dataset import Dataset
-from visitcast.histograms import decayed_histograms
-from visitcast.protocol import split
+from visitcast.data.dataset import Dataset
+from visitcast.data.protocol import split
+from visitcast.features import encoding
+from visitcast.features import pipeline as features
+from visitcast.features.histograms import decayed_histograms
 
 TRAINING = made_dataset(users=60, seed=99)
 PIPELINE = features.fit(TRAINING, before=split(TRAINING).validation_starts)

@@ -9,11 +9,11 @@ from made_visits import datasets, history_of, made_dataset
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from visitcast import features
-from visitcast.dataset import from_frame, select_users, with_target_days
-from visitcast.day_statistics import merge
-from visitcast.frames import history_frame, target_frame
-from visitcast.protocol import split
+from visitcast.data.dataset import from_frame, select_users, with_target_days
+from visitcast.data.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.features.day_statistics import merge
+from visitcast.features.frames import history_frame, target_frame
 
 TRAINING = made_dataset(users=60, seed=99)
 PIPELINE = features.fit(TRAINING, before=split(TRAINING).validation_starts)

@@ -17,7 +17,7 @@ from prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render
 from prepare_run.execution_input import InputRejected, load_schema, validated
 from prepare_run.network import Network
 from send_message import MessageRejected, read_message
-from sending.job import message_lines
+from visitcast.sending.job import message_lines
 
 SCHEMA = load_schema("forecast.input.schema.json")
 SQL = Path(__file__).resolve().parents[2] / "sql"

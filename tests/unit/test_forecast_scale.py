@@ -8,7 +8,7 @@ import forecast_scale as scale
 import marked_part
 import pytest
 
-from sending.job import MESSAGES_PER_FILE
+from visitcast.sending.job import MESSAGES_PER_FILE
 
 COSTS = scale.read_costs()
 

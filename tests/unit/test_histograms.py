@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
 
-from visitcast import histograms
-from visitcast.dataset import hour_flags, select_users, with_target_days
-from visitcast.histograms import (
+from visitcast.data.dataset import hour_flags, select_users, with_target_days
+from visitcast.features import histograms
+from visitcast.features.histograms import (
     VISITED_CHANNELS,
     Channel,
     decayed_histograms,
@@ -19,7 +19,7 @@ from visitcast.histograms import (
     visit_days_behind,
     visit_days_behind_all,
 )
-from visitcast.smoothing import circular_kernel, smooth
+from visitcast.features.smoothing import circular_kernel, smooth
 
 
 def weights_of_earlier_days(channel, dates, target):

@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv, write_histories
 
-from visitcast import histories, schema, visits_csv
-from visitcast.dataset import concatenate, from_frame
+from visitcast.data import histories, schema, visits_csv
+from visitcast.data.dataset import concatenate, from_frame
+from visitcast.data.validation import ROWS_SHOWN, RuleError
 from visitcast.errors import MESSAGE_LIMIT, InputError
-from visitcast.validation import ROWS_SHOWN, RuleError
 
 GOOD = made_frame(users=8, seed=2)
 INTEGERS = [column for column in schema.VISITS if column.kind == "integer"]

@@ -13,7 +13,7 @@ import pytest
 
 from localaws.athena import results, sql, unload
 from publish_sql.app import composed
-from visitcast import schema
+from visitcast.data import schema
 
 SQL = {file.name: file.read_text(encoding="utf-8") for file in (Path(__file__).parents[2] / "sql").glob("*.sql")}
 PUBLISHED = composed(SQL)["histories.sql"].replace("${destination}", "s3://bucket/run/histories/")

@@ -8,9 +8,9 @@ import pytest
 from benchmarks import informed_learner
 from benchmarks.simulated import visit_days
 from demo.simulator import World, concatenate, simulate
-from visitcast.dataset import user_of_row
+from visitcast.data.dataset import user_of_row
+from visitcast.data.protocol import eligible_rows
 from visitcast.metrics import log_losses
-from visitcast.protocol import eligible_rows
 
 WORLD = World(users=60, days=90)
 

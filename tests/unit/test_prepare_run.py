@@ -14,7 +14,7 @@ from prepare_run.deployment import Deployment
 from prepare_run.execution_input import InputRejected, load_schema, validated
 from prepare_run.network import Network
 from prepare_run.plan import evaluation_arguments, plan_run, run_id
-from visitcast.protocol import MAX_FOLDS
+from visitcast.data.protocol import MAX_FOLDS
 
 SCHEMA = load_schema()
 DEPLOYMENT = Deployment(bucket="bucket", endpoint_name="visitcast-dev")

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from made_visits import AS_OF, made_frame, write_csv
 
-import preprocessing
-from preprocessing.__main__ import main
-from preprocessing.settings import AS_OF as AS_OF_VARIABLE
-from preprocessing.settings import DEFAULT_MAX_INPUT_BYTES, MAX_INPUT_BYTES, read_settings
-from visitcast import dataset as ds
-from visitcast import features, paths, schema
+import visitcast
+from visitcast import paths
+from visitcast.__main__ import main
 from visitcast.contract import run
+from visitcast.data import dataset as ds
+from visitcast.data import schema
+from visitcast.data.manifest import read_manifest
+from visitcast.data.protocol import split
 from visitcast.errors import MESSAGE_LIMIT, InputError
-from visitcast.manifest import read_manifest
-from visitcast.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.preprocessing.settings import AS_OF as AS_OF_VARIABLE
+from visitcast.preprocessing.settings import DEFAULT_MAX_INPUT_BYTES, MAX_INPUT_BYTES, read_settings
 
-CONTAINERS = Path(preprocessing.__file__).parents[1]
+CONTAINERS = Path(visitcast.__file__).parents[1]
 VISITS = made_frame(users=80, seed=11)
 
 
@@ -34,13 +36,13 @@ def opt_ml(tmp_path, monkeypatch):
 
 def run_job():
     """The job within this process: the libraries are loaded already."""
-    return run(main)
+    return run(lambda: main(["preprocess"]))
 
 
 def run_entry_point():
     """The image's entry point, as the processing job starts it."""
     return subprocess.run(
-        [sys.executable, "-m", "preprocessing"],
+        [sys.executable, "-m", "visitcast", "preprocess"],
         cwd=CONTAINERS,
         env=os.environ,
         capture_output=True,

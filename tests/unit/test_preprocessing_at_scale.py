@@ -10,17 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv, write_histories
 
-from preprocessing.__main__ import main
-from preprocessing.combine import complete
-from preprocessing.part import build, read_parts, write_part
-from preprocessing.settings import AS_OF as AS_OF_VARIABLE
-from visitcast import features, histories, paths, visits_csv
+from visitcast import paths
+from visitcast.__main__ import main
 from visitcast.contract import run
-from visitcast.dataset import TRANSFORMER_FILE, from_frame, read
+from visitcast.data import histories, visits_csv
+from visitcast.data.dataset import TRANSFORMER_FILE, from_frame, read
+from visitcast.data.manifest import read_manifest
+from visitcast.data.protocol import split
+from visitcast.data.validation import RuleError
 from visitcast.errors import InputError
-from visitcast.manifest import read_manifest
-from visitcast.protocol import split
-from visitcast.validation import RuleError
+from visitcast.features import pipeline as features
+from visitcast.preprocessing.combine import complete
+from visitcast.preprocessing.part import build, read_parts, write_part
+from visitcast.preprocessing.settings import AS_OF as AS_OF_VARIABLE
 
 VISITS = made_frame(users=24, mean_days=14, seed=5)
 DATASET = from_frame(VISITS)
@@ -77,12 +79,12 @@ def instance(tmp_path, monkeypatch):
     """Run the job on one of two instances, or `combine`, each with a folder of its own."""
     monkeypatch.setenv(AS_OF_VARIABLE, AS_OF.isoformat())
 
-    def start(name, *arguments, hosts=("algo-1", "algo-2")):
+    def start(name, command="preprocess", hosts=("algo-1", "algo-2")):
         monkeypatch.setenv(paths.ROOT_VARIABLE, str(tmp_path / name))
-        if not arguments:
+        if command == "preprocess":
             paths.resource_config().parent.mkdir(parents=True, exist_ok=True)
             paths.resource_config().write_text(json.dumps({"current_host": name, "hosts": hosts}))
-        status = run(lambda: main(arguments))
+        status = run(lambda: main([command]))
         message = paths.message_file().read_text() if status else ""
         return paths.dataset_output(), status, message
 

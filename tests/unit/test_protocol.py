@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from made_visits import made_dataset
 
 from prepare_run.execution_input import load_schema
-from visitcast.dataset import position_in_history
+from visitcast.data.dataset import position_in_history
+from visitcast.data.protocol import MAX_FOLDS, MINIMUM_HISTORY, eligible_rows, require_enough_rows, split
 from visitcast.errors import InputError
-from visitcast.protocol import MAX_FOLDS, MINIMUM_HISTORY, eligible_rows, require_enough_rows, split
 
 FOLDS = [(fold, folds) for folds in (1, 3, MAX_FOLDS) for fold in range(1, folds + 1)]
 

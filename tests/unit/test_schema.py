@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from visitcast import schema
+from visitcast.data import schema
 
 
 def test_the_columns_are_those_of_the_contract():

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visitcast.seen_users import SeenUsers, hashes
+from visitcast.data.seen_users import SeenUsers, hashes
 
 NAMES = st.lists(st.text(max_size=4), max_size=20)
 

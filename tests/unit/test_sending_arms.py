@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sending.arms import ARMS, ControlGroup, arm_codes, hashed, random_hours
 from visitcast.errors import InputError
+from visitcast.sending.arms import ARMS, ControlGroup, arm_codes, hashed, random_hours
 
 USERS = np.array([f"user-{n:07d}" for n in range(100_000)])
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from sending.capacity import UNSENT, spread
+from visitcast.sending.capacity import UNSENT, spread
 
 
 def world(users, seed, clocks=3, hours=24):

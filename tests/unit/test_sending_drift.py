@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sending.drift import Limits, judge, metrics, profile, psi
+from visitcast.sending.drift import Limits, judge, metrics, profile, psi
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5)
 EVALUATED = {"log_loss": 2.4, "best_hour_hit_rate": 0.5}

@@ -11,11 +11,11 @@ import pytest
 from campaigns import CAMPAIGN
 from made_visits import made_frame
 
-from sending import job
-from sending.__main__ import main
-from sending.send_times import day_number
-from visitcast import schema
+from visitcast.__main__ import main
+from visitcast.data import schema
 from visitcast.errors import InputError
+from visitcast.sending import job
+from visitcast.sending.send_times import day_number
 
 DATE = date(2026, 11, 24)
 
@@ -259,7 +259,7 @@ def test_drift_is_reported(opt_ml):
 
 
 def test_an_unknown_job_is_named():
-    with pytest.raises(InputError, match="no such forecast job"):
+    with pytest.raises(InputError, match="unknown command"):
         main(["publish"])
 
 

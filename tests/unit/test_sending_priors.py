@@ -3,9 +3,20 @@ import pytest
 from hypothesis import given, settings
 from made_visits import datasets, made_dataset
 
-from sending.priors import BANDS, MIXED, PRIOR, SOURCES, answer, band, habits_of, hour_counts, priors_of, weekday
-from visitcast import schema
-from visitcast.dataset import hour_flags, select_users
+from visitcast.data import schema
+from visitcast.data.dataset import hour_flags, select_users
+from visitcast.sending.priors import (
+    BANDS,
+    MIXED,
+    PRIOR,
+    SOURCES,
+    answer,
+    band,
+    habits_of,
+    hour_counts,
+    priors_of,
+    weekday,
+)
 
 DATE = 20_781  # 2026-11-24, a Tuesday
 

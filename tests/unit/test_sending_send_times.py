@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sending.send_times import NEVER, day_number, iso_local, iso_utc, local_hours, unknown_zones
+from visitcast.sending.send_times import NEVER, day_number, iso_local, iso_utc, local_hours, unknown_zones
 
 ZONES = [
     "Europe/Berlin",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sending.send_times import NEVER, day_number, iso_utc, local_hours
-from sending.send_window import NO_HOUR, SendRules, allowed_hours, best_moments, sendable
+from visitcast.sending.send_times import NEVER, day_number, iso_utc, local_hours
+from visitcast.sending.send_window import NO_HOUR, SendRules, allowed_hours, best_moments, sendable
 
 DAY = day_number(date(2026, 11, 24))
 MIDNIGHT = DAY * 1440

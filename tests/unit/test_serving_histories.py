@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import assert_same_dataset, made_frame
 
-from serving.errors import RequestError
-from serving.histories import to_dataset
-from visitcast import schema
-from visitcast.dataset import concatenate, from_frame, with_target_days
+from visitcast.data import schema
+from visitcast.data.dataset import concatenate, from_frame, with_target_days
+from visitcast.serving.errors import RequestError
+from visitcast.serving.histories import to_dataset
 
 ASKED_DAY = date(2026, 11, 20)
 FRAME = made_frame(users=5, mean_days=8.0, seed=4)

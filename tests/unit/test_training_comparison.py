@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.comparison import COMPARED, compare
-from visitcast.bootstrap import bootstrap_by_user
+from visitcast.evaluation.bootstrap import bootstrap_by_user
+from visitcast.evaluation.comparison import COMPARED, compare
 from visitcast.metrics import (
     ECE,
     METRICS,

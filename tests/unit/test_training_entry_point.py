@@ -16,20 +16,20 @@ from loopback import free_port, needs_loopback_addresses
 from made_visits import AS_OF, made_frame, write_csv
 from training_folder import training_folder
 
-import training
+import visitcast
 from benchmarks.network_weights import weights_of
-from visitcast import schema
-from visitcast.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
+from visitcast.data import schema
 from visitcast.errors import InputError
-from visitcast.forecasting import bundle
+from visitcast.model import bundle
+from visitcast.model.baselines import ARTICLE_GRU, GLOBAL_HISTOGRAM, LAST_HOUR, TUNED_HISTOGRAM, USER_HISTOGRAM
 
-CONTAINERS = Path(training.__file__).parents[1]
+CONTAINERS = Path(visitcast.__file__).parents[1]
 VISITS = made_frame(users=60, mean_days=25, seed=5)
 
 
-def start(image: str, *arguments: str, root: Path, **environment: str) -> subprocess.Popen[str]:
+def start(*arguments: str, root: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", image, *arguments],
+        [sys.executable, "-m", "visitcast", *arguments],
         cwd=CONTAINERS,
         env={**os.environ, "OPT_ML_DIR": str(root), **environment},
         stdout=subprocess.PIPE,
@@ -47,7 +47,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("preprocessing")
     write_csv(root / "processing/input/visits/visits.csv", VISITS)
-    code, _, err = finish(start("preprocessing", root=root, VISITCAST_AS_OF=AS_OF.isoformat()))
+    code, _, err = finish(start("preprocess", root=root, VISITCAST_AS_OF=AS_OF.isoformat()))
     assert code == 0, err
     return root / "processing/output/dataset"
 
@@ -56,7 +56,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """Root folder of a finished training job."""
     root = training_folder(tmp_path_factory.mktemp("training"), dataset, epochs="2", units="8")
-    code, out, err = finish(start("training", "train", root=root))
+    code, out, err = finish(start("train", root=root))
     assert code == 0, err
     assert "epoch=1/2 train_loss=" in out
     assert "final_validation_log_loss=" in out
@@ -75,7 +75,7 @@ def test_a_model_of_another_version_is_refused(tmp_path: Path, trained: Path, en
 
 def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dataset: Path) -> None:
     root = training_folder(tmp_path, dataset, shoe_size="42")
-    code, _, _ = finish(start("training", "train", root=root))
+    code, _, _ = finish(start("train", root=root))
     assert code == 1
     failure = (root / "output/failure").read_text()
     assert "shoe_size" in failure
@@ -87,7 +87,7 @@ def test_an_unknown_hyperparameter_fails_with_the_known_ones(tmp_path: Path, dat
 def fold(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """Root folder of the only fold's training job."""
     root = training_folder(tmp_path_factory.mktemp("fold"), dataset, epochs="1", units="8", fold="1", folds="1")
-    code, out, err = finish(start("training", "train", root=root))
+    code, out, err = finish(start("train", root=root))
     assert code == 0, err
     for metric in ("log_loss", "mae_hours", "rmse_hours", "best_hour_hit_rate"):
         assert f"final_test_{metric}=" in out
@@ -123,7 +123,7 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         pack(fold / "output/data", inputs / "folds/visitcast-train-f1-0-a/output/output.tar.gz")
         arguments += ["--must-hold-in-cross-validation", "true", "--non-inferiority-margin", "0.005"]
         environment = {"VISITCAST_PRODUCTION_CONFIG": "old", "VISITCAST_FOLDS": "1"}
-    code, _, err = finish(start("training", *arguments, root=root, **environment))
+    code, _, err = finish(start(*arguments, root=root, **environment))
     assert code == 0, err
     return request.param, root / "processing/output/evaluation"
 
@@ -187,7 +187,7 @@ def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, 
     (alone,) = instances(tmp_path / "alone", dataset, 1, epochs="2", units="8", batch_size="512")
     pair = instances(tmp_path / "pair", dataset, 2, epochs="2", units="8", batch_size="256")
     port = str(free_port())
-    processes = [start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in [alone, *pair]]
+    processes = [start("train", root=root, VISITCAST_TRAINING_PORT=port) for root in [alone, *pair]]
     for process in processes:
         code, _, err = finish(process)
         assert code == 0, err
@@ -203,7 +203,7 @@ def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, 
 def test_a_lost_instance_ends_the_job_with_a_reason(tmp_path: Path, dataset: Path) -> None:
     roots = instances(tmp_path, dataset, 2, epochs="1000", patience="1000", units="8")
     port = str(free_port())
-    first, second = (start("training", "train", root=root, VISITCAST_TRAINING_PORT=port) for root in roots)
+    first, second = (start("train", root=root, VISITCAST_TRAINING_PORT=port) for root in roots)
     assert first.stdout
     for line in first.stdout:
         if line.startswith("epoch=1/"):

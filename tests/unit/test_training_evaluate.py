@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluate import FOLDS_VARIABLE, parse_limits, read_cross_validation
-from training.gate import Limits
 from visitcast import paths
 from visitcast.errors import InputError
+from visitcast.evaluation.gate import Limits
+from visitcast.evaluation.job import FOLDS_VARIABLE, parse_limits, read_cross_validation
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_visits import made_dataset
 
-from training.folds import Fold, aggregate, describe, read_folds, spread, write_fold
+from visitcast.data.protocol import split
 from visitcast.errors import InputError
 from visitcast.metrics import METRICS, Scores
-from visitcast.protocol import split
+from visitcast.training.folds import Fold, aggregate, describe, read_folds, spread, write_fold
 
 
 def scores(log_loss: float | None) -> Scores:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from training.comparison import Differences
-from training.folds import CrossValidation, Fold, aggregate
-from training.gate import Evidence, Limits, judge
-from visitcast.bootstrap import Interval
+from visitcast.evaluation.bootstrap import Interval
+from visitcast.evaluation.comparison import Differences
+from visitcast.evaluation.gate import Evidence, Limits, judge
 from visitcast.metrics import METRICS, Scores
+from visitcast.training.folds import CrossValidation, Fold, aggregate
 
 
 def scores(**changes: float | None) -> Scores:

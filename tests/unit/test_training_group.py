@@ -13,14 +13,14 @@ import pytest
 from loopback import free_port, needs_loopback_addresses
 from made_visits import made_dataset
 
-from training import feed as feeding
-from training import group
-from training.gradient_step import GradientStep
-from training.hyperparameters import Hyperparameters
-from training.shards import Shards
-from visitcast import features
-from visitcast.dataset import select_users
-from visitcast.protocol import split
+from visitcast.data.dataset import select_users
+from visitcast.data.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.model.gru import feed as feeding
+from visitcast.model.gru import group
+from visitcast.model.gru.gradient_step import GradientStep
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.shards import Shards
 
 HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from made_visits import datasets, made_dataset
 
-from training.groups import FEWEST_USERS, group_rows, score_groups, weekday
-from visitcast.dataset import Dataset, position_in_history, user_of_row
+from visitcast.data.dataset import Dataset, position_in_history, user_of_row
+from visitcast.data.protocol import Split, eligible_rows, split
+from visitcast.data.schema import HOURS
+from visitcast.evaluation.groups import FEWEST_USERS, group_rows, score_groups, weekday
 from visitcast.metrics import Outcomes, probability_outcomes, summarise
-from visitcast.protocol import Split, eligible_rows, split
-from visitcast.schema import HOURS
 
 DATASET = made_dataset(users=60, mean_days=40, seed=2)
 PARTS = split(DATASET)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.hyperparameters import Hyperparameters, parse
 from visitcast.errors import InputError
+from visitcast.model.gru.hyperparameters import Hyperparameters, parse
 
 
 def test_strings_become_numbers_and_the_rest_keeps_its_default() -> None:

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training import calibration
-from visitcast.forecasting import mixture
-from visitcast.forecasting.inference import softmax
 from visitcast.metrics import log_losses
+from visitcast.model import calibration, mixture
+from visitcast.model.gru.inference import softmax
 
 HISTORY = np.tile(np.array([5, 20, 50, 200]), 2000)
 

@@ -13,18 +13,17 @@ import pytest
 import tensorflow as tf
 from made_visits import made_dataset
 
-from training import network, trainer
-from training.hyperparameters import Hyperparameters
-from training.onnx_graph import to_onnx
-from training.packed_gru import PackedGru
-from training.shards import Shards
-from training.validation import validation_of
-from visitcast import features
-from visitcast.dataset import select_users
-from visitcast.forecasting import inference
-from visitcast.histogram_features import HOUR_COLUMNS
-from visitcast.histograms import histograms_before
-from visitcast.protocol import split
+from visitcast.data.dataset import select_users
+from visitcast.data.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.features.histogram_features import HOUR_COLUMNS
+from visitcast.features.histograms import histograms_before
+from visitcast.model.gru import inference, network, trainer
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.onnx_graph import to_onnx
+from visitcast.model.gru.packed_gru import PackedGru
+from visitcast.model.gru.shards import Shards
+from visitcast.model.gru.validation import validation_of
 
 SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
 

@@ -14,17 +14,19 @@ import numpy as np
 import pytest
 from made_visits import AS_OF, made_dataset
 
-from training import evaluate, folds, gate, report
-from training.assessment import Contest, assess
-from training.groups import group_rows
-from training.report import examples, wording
-from visitcast.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
-from visitcast.dataset import hour_flags, user_of_row
+from visitcast.data.dataset import hour_flags, user_of_row
+from visitcast.data.manifest import Counts, CutOffs, Manifest
+from visitcast.data.protocol import split
+from visitcast.evaluation import gate, report
+from visitcast.evaluation import job as evaluate
+from visitcast.evaluation.assessment import Contest, assess
+from visitcast.evaluation.groups import group_rows
+from visitcast.evaluation.report import examples, wording
+from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
-from visitcast.histograms import decayed_histograms
-from visitcast.manifest import Counts, CutOffs, Manifest
 from visitcast.metrics import METRICS, probability_outcomes, summarise
-from visitcast.protocol import split
+from visitcast.model.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
+from visitcast.training import folds
 
 HOSTILE = """<script src="https://evil.example/x.js"></script>'"&"""
 SECTIONS = [

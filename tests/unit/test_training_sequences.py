@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.packing import LANE, Lanes, batches, pack
-from visitcast.forecasting.sequences import CONTEXT, STRIDE, cut
+from visitcast.model.gru.packing import LANE, Lanes, batches, pack
+from visitcast.model.gru.sequences import CONTEXT, STRIDE, cut
 
 histories = st.lists(st.integers(0, 300), min_size=1, max_size=8)
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, made_dataset
 
-from training import shards as reading
-from training.shards import Shards
-from visitcast import features
-from visitcast.dataset import Dataset, select_users, write_shard
+from visitcast.data.dataset import Dataset, select_users, write_shard
+from visitcast.data.manifest import Counts, CutOffs, Manifest, write_manifest
+from visitcast.data.protocol import split
 from visitcast.errors import InputError
-from visitcast.manifest import Counts, CutOffs, Manifest, write_manifest
-from visitcast.protocol import split
+from visitcast.features import pipeline as features
+from visitcast.model.gru import shards as reading
+from visitcast.model.gru.shards import Shards
 
 DATASET = made_dataset(users=40, mean_days=20, seed=4)
 PARTS = split(DATASET)

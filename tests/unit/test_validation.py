@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
 
-from visitcast import schema
-from visitcast.dataset import concatenate, from_frame
+from visitcast.data import schema
+from visitcast.data.dataset import concatenate, from_frame
+from visitcast.data.rules import CSV_RULES, HISTORY_RULES
+from visitcast.data.validation import ROWS_SHOWN, RuleError, check_rows
+from visitcast.data.visits_csv import read_blocks
 from visitcast.errors import MESSAGE_LIMIT, InputError
-from visitcast.rules import CSV_RULES, HISTORY_RULES
-from visitcast.validation import ROWS_SHOWN, RuleError, check_rows
-from visitcast.visits_csv import read_blocks
 
 MANY_BYTES = 10**8
 GOOD = made_frame(users=8, seed=2)

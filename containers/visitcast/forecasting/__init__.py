@@ -1,5 +1,1 @@
-"""From a trained model and users' visit days to forecasts, in NumPy: evaluation and serving share it.
-
-``bundle`` is the model artifact, ``forecaster`` makes forecasts of it: ``rows`` and ``sequences`` lay out what the
-network reads, ``inference`` is its forward pass, ``mixture`` weighs network and histogram.
-"""
+"""Forecasts of a fitted model. One function forecasts; everything that forecasts calls it."""

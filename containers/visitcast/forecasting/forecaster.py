@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast import encoding
-from visitcast.baselines import tuned_histogram
-from visitcast.dataset import Dataset, position_in_history
-from visitcast.forecasting import inference, mixture
-from visitcast.forecasting.bundle import Bundle
-from visitcast.histograms import decayed_histograms, last_histograms
-from visitcast.protocol import MINIMUM_HISTORY
+from visitcast.data.dataset import Dataset, position_in_history
+from visitcast.data.protocol import MINIMUM_HISTORY
+from visitcast.features import encoding
+from visitcast.features.histograms import decayed_histograms, last_histograms
+from visitcast.model import mixture
+from visitcast.model.baselines import tuned_histogram
+from visitcast.model.bundle import Bundle
+from visitcast.model.gru import inference
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def forecast(
     bundle : Bundle
         Fitted model.
     dataset : Dataset
-        Visit days; rows to forecast may be target days (see :func:`visitcast.dataset.with_target_days`).
+        Visit days; rows to forecast may be target days (see :func:`visitcast.data.dataset.with_target_days`).
     rows : int64 array [rows]
         Rows to forecast, ascending.
     histograms : float32 array [N, len(Channel), 24], optional
@@ -69,7 +70,7 @@ def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
     bundle : Bundle
         Fitted model.
     dataset : Dataset
-        Visit days, with target days appended by :func:`visitcast.dataset.with_target_days`.
+        Visit days, with target days appended by :func:`visitcast.data.dataset.with_target_days`.
     """
     return _forecast(bundle, dataset, dataset.offsets[1:] - 1, last_histograms(dataset))
 

@@ -11,8 +11,9 @@ from forecast_requests import VISITS
 from served_model import Server, running
 
 from benchmarks.random_model import write_model
-from visitcast.dataset import from_frame, with_target_days
-from visitcast.forecasting import bundle, forecaster
+from visitcast.data.dataset import from_frame, with_target_days
+from visitcast.forecasting import forecaster
+from visitcast.model import bundle
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from made_visits import made_frame
 from served_model import user_request
 
-from visitcast import schema
+from visitcast.data import schema
 
 VISITS = made_frame(users=60, mean_days=40, seed=5)
 VISIT_COLUMNS = schema.VISITS_COLUMNS[1:]  # those of a visit in a request: all but the user

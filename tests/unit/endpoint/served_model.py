@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import visitcast
-from visitcast import schema
+from visitcast.data import schema
 
 CONTAINERS = Path(visitcast.__file__).parents[1]
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
@@ -80,7 +80,7 @@ class Server:
 
     def __init__(self, root: Path, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serving", "serve"],
+            [sys.executable, "-m", "visitcast", "serve"],
             cwd=CONTAINERS,
             env={**os.environ, "OPT_ML_DIR": str(root), "SAGEMAKER_BIND_TO_PORT": "0", **environment},
             stdout=subprocess.PIPE,

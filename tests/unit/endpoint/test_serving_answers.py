@@ -24,10 +24,10 @@ from forecast_requests import (
 )
 from served_model import CSV, JSON, JSON_LINES, Server, running, user_request
 
-from serving import answers
-from serving.formats import Format
-from visitcast import schema
+from visitcast.data import schema
 from visitcast.forecasting.forecaster import Forecast
+from visitcast.serving import answers
+from visitcast.serving.formats import Format
 
 
 def test_ping(server: Server) -> None:

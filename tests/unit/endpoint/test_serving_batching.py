@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving import batching
-from serving.batching import Batches
-from serving.errors import RequestError
-from serving.formats import Format
-from serving.scoring import Answer, Question
+from visitcast.serving import batching
+from visitcast.serving.batching import Batches
+from visitcast.serving.errors import RequestError
+from visitcast.serving.formats import Format
+from visitcast.serving.scoring import Answer, Question
 
 
 def question(body: bytes) -> Question:

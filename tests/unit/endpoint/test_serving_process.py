@@ -53,7 +53,7 @@ def test_an_endpoint_without_a_model_says_so(tmp_path: Path) -> None:
 
 
 def test_the_server_needs_neither_tensorflow_nor_scikit_learn_nor_pandas() -> None:
-    code = "import serving.server, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import visitcast.serving.server, sys; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=CONTAINERS, capture_output=True, text=True, check=True)
     heavy = {"tensorflow", "keras", "sklearn", "scipy", "pandas", "pyarrow", "joblib", "training", "preprocessing"}
     assert not heavy & set(loaded.stdout.split())

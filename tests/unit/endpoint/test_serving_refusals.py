@@ -22,13 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from served_model import CSV, JSON, JSON_LINES, Server, user_request
 
-from serving import scoring
-from serving.errors import RequestError
-from serving.formats import Format
-from serving.limits import Limits
-from serving.scoring import Answer, Question
-from visitcast import schema
-from visitcast.forecasting import bundle
+from visitcast.data import schema
+from visitcast.model import bundle
+from visitcast.serving import scoring
+from visitcast.serving.errors import RequestError
+from visitcast.serving.formats import Format
+from visitcast.serving.limits import Limits
+from visitcast.serving.scoring import Answer, Question
 
 REFUSED = [
     pytest.param(b"", "body", id="empty"),

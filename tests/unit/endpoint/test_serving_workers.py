@@ -13,8 +13,8 @@ import pytest
 from forecast_requests import changed
 from served_model import Server, running
 
-from serving import cores
 from visitcast.errors import InputError
+from visitcast.serving import cores
 
 WITHIN_SECONDS = 30
 

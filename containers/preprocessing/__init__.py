@@ -1,1 +1,0 @@
-"""The preprocessing image: visits in, dataset and fitted transformer out."""

@@ -1,1 +1,0 @@
-"""The sending image: requests for the batch transform, and from its forecasts a checked table and a send plan."""

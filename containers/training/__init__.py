@@ -1,1 +1,0 @@
-"""The training image: fits and evaluates the forecast of a user's visit hour."""

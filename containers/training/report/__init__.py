@@ -1,8 +1,0 @@
-"""``report.html``: the evaluation for people, one file that needs no network and names no user.
-
-``figures`` draws, ``examples`` picks the users to show, ``wording`` explains the metrics, ``page`` fills the template.
-"""
-
-from training.report.page import Figures, draw, render
-
-__all__ = ["Figures", "draw", "render"]

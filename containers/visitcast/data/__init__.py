@@ -1,0 +1,1 @@
+"""Visits: columns and rules, readers of CSV and Parquet, the dataset, and the split by date."""

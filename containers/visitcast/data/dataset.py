@@ -1,0 +1,359 @@
+"""The dataset: every user's visit days once, in time order, as flat arrays plus user offsets.
+
+On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and ``transformer.joblib`` (written by
+:mod:`preprocessing`). A user is in one shard only; which one has no meaning. Rows of user ``u`` are
+``offsets[u]:offsets[u + 1]``. Windows are never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.data import schema
+from visitcast.data.manifest import Shard, read_manifest
+from visitcast.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from visitcast.data.rules import Visits
+
+TRANSFORMER_FILE: Final = "transformer.joblib"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Visit days of U users, N in all; each user's days in ascending order.
+
+    Attributes
+    ----------
+    user_ids : str array [U]
+        Distinct user identifiers.
+    offsets : int64 array [U + 1]
+        First row of each user, then N.
+    visit_date : int32 array [N]
+        Local day, days since 1970-01-01.
+    first_visit_hour, last_visit_hour : int8 array [N]
+        Local hours, 0..23.
+    hourly_visits : int32 array [N]
+        Mask; bit h is set when the user visited in local hour h.
+    total_time_spent_s : int32 array [N]
+        Seconds.
+    total_page_views : int32 array [N]
+        Page views of all types.
+    page_views_by_type : int32 array [N, 4]
+        Page views of types 1..4.
+    platform : int8 array [N]
+        Position in ``schema.PLATFORMS``.
+    utc_offset_minutes : int16 array [N]
+        Minutes east of UTC.
+    """
+
+    user_ids: NDArray[np.str_]
+    offsets: NDArray[np.int64]
+    visit_date: NDArray[np.int32]
+    first_visit_hour: NDArray[np.int8]
+    last_visit_hour: NDArray[np.int8]
+    hourly_visits: NDArray[np.int32]
+    total_time_spent_s: NDArray[np.int32]
+    total_page_views: NDArray[np.int32]
+    page_views_by_type: NDArray[np.int32]
+    platform: NDArray[np.int8]
+    utc_offset_minutes: NDArray[np.int16]
+
+    @property
+    def users(self) -> int:
+        """Number of users U."""
+        return len(self.user_ids)
+
+    @property
+    def visit_days(self) -> int:
+        """Number of rows N."""
+        return len(self.visit_date)
+
+
+ROW_ARRAYS: Final = (
+    "visit_date",
+    "first_visit_hour",
+    "last_visit_hour",
+    "hourly_visits",
+    "total_time_spent_s",
+    "total_page_views",
+    "page_views_by_type",
+    "platform",
+    "utc_offset_minutes",
+)
+"""Fields of :class:`Dataset` with one entry per visit day."""
+_DTYPES: Final = {column.name: np.dtype(column.dtype) for column in schema.VISITS}
+_MASKS: Final = np.dtype("<i4")
+_PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORMS)}
+
+
+def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
+    """Index into ``user_ids`` of every row, [N]."""
+    return np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
+
+
+def position_in_history(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Count the earlier active days of the same user, [rows]; [N] without `rows`."""
+    offsets = dataset.offsets
+    if rows is None:
+        return np.arange(dataset.visit_days) - np.repeat(offsets[:-1], np.diff(offsets))
+    position: NDArray[np.int64] = rows - offsets[offsets.searchsorted(rows, side="right") - 1]
+    return position
+
+
+def days_since_last_visit(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
+    """Days between a row's date and the same user's previous visit day; 0 on a user's first day.
+
+    [rows]; [N] without `rows`.
+    """
+    date = dataset.visit_date
+    gaps = np.diff(date, prepend=date[:1]) if rows is None else date[rows] - date[rows - 1]
+    gaps[position_in_history(dataset, rows) == 0] = 0
+    return gaps
+
+
+def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Masks [rows] as flags [rows, 24] of 0.0 and 1.0."""
+    return hour_bits(hourly_visits).astype(np.float32)
+
+
+def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Masks [rows] as bits [rows, 24]."""
+    masks = hourly_visits.astype(_MASKS).view(np.uint8).reshape(-1, 4)
+    return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
+
+
+def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> Dataset:
+    """Build a dataset from a frame with the columns of ``schema.VISITS``.
+
+    Parameters
+    ----------
+    visits : DataFrame
+        Valid rows (see :mod:`visitcast.data.validation`) in any order; ``visit_date`` as dates, ``datetime64`` or ISO
+        strings, ``platform`` as names.
+    user_ids : sequence of str, optional
+        Distinct users, in the order wanted, among them every user of `visits`. One without visits gets no rows.
+        Default: the users of `visits` in ascending order.
+
+    Returns
+    -------
+    Dataset
+        Sorted by user, then date.
+    """
+    ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
+    users = np.unique(ids) if user_ids is None else np.asarray(user_ids, dtype=np.str_)
+    columns = {column.name: visits[column.name].to_numpy() for column in schema.VISITS if column.kind == "integer"}
+    columns[schema.VISIT_DATE] = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
+    columns[schema.PLATFORM] = platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object))
+    ascending = np.argsort(users)
+    return _from_columns(users, ascending[np.searchsorted(users, ids, sorter=ascending)], columns)
+
+
+def from_visits(visits: Visits) -> Dataset:
+    """Build a dataset from checked visits in any order of rows: users ascending, each user's days ascending."""
+    platforms = platform_codes(visits.distinct[schema.PLATFORM].to_numpy(zero_copy_only=False))
+    return _from_columns(
+        visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_),
+        visits.values[schema.USER_ID],
+        {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]},
+    )
+
+
+def _from_columns(user_ids: NDArray[np.str_], user: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> Dataset:
+    """Sort rows by user (index into `user_ids`), then date, and give every column its type."""
+    date = columns[schema.VISIT_DATE].astype(np.int64)
+    key = (user << 32) + date
+    order = slice(None) if np.all(key[1:] > key[:-1]) else np.argsort(key, kind="stable")
+
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))])
+    return of_columns(user_ids, offsets, lambda name: columns[name][order])
+
+
+def of_columns(
+    user_ids: NDArray[np.str_], offsets: NDArray[np.int64], column: Callable[[str], NDArray[Any]]
+) -> Dataset:
+    """Build a dataset from columns in its order, each given by name, and give every column its type.
+
+    Parameters
+    ----------
+    user_ids : str array [U]
+        Users.
+    offsets : int64 array [U + 1]
+        Where each user's rows begin.
+    column : callable
+        Values [N] of a column of ``schema.VISITS``; platforms as codes, dates as days since 1970-01-01.
+    """
+
+    def typed(name: str) -> NDArray[Any]:
+        return column(name).astype(_DTYPES[name])
+
+    return Dataset(
+        user_ids=user_ids,
+        offsets=offsets.astype(np.int64),
+        visit_date=typed(schema.VISIT_DATE),
+        first_visit_hour=typed(schema.FIRST_VISIT_HOUR),
+        last_visit_hour=typed(schema.LAST_VISIT_HOUR),
+        hourly_visits=typed(schema.HOURLY_VISITS),
+        total_time_spent_s=typed(schema.TOTAL_TIME_SPENT_S),
+        total_page_views=typed(schema.TOTAL_PAGE_VIEWS),
+        page_views_by_type=np.concatenate([typed(name)[:, None] for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
+        platform=typed(schema.PLATFORM),
+        utc_offset_minutes=typed(schema.UTC_OFFSET_MINUTES),
+    )
+
+
+def platform_codes(names: NDArray[Any]) -> NDArray[np.int8]:
+    """Codes of platform names, in any case; a name that is not in ``schema.PLATFORMS`` counts as ``other``."""
+    distinct, inverse = np.unique(names.astype(np.str_), return_inverse=True)
+    return np.array([platform_code(str(name)) for name in distinct], dtype=np.int8)[inverse]
+
+
+def platform_code(name: str) -> int:
+    """Code of a platform's name, as in :func:`platform_codes`."""
+    # NumPy's strings end before the NULs at their end.
+    return _PLATFORM_CODES.get(name.rstrip("\0").strip().lower(), _PLATFORM_CODES["other"])
+
+
+def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.int32]) -> Dataset:
+    """Append to every user one row for the day to forecast.
+
+    The new rows (``offsets[1:] - 1``) carry only their date; what happens on them is unknown and set to 0. Features
+    and histograms of a row use earlier rows and its own date alone, so serving computes them exactly as training.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The users' history.
+    target_dates : int array [U]
+        Day to forecast per user (days since 1970-01-01), later than the user's last visit day.
+
+    Returns
+    -------
+    Dataset
+        N + U rows.
+
+    Raises
+    ------
+    InputError
+        A target day is not later than the user's last visit day.
+    """
+    targets = np.asarray(target_dates, dtype=np.int32)
+    known = np.flatnonzero(np.diff(dataset.offsets))
+    late = known[targets[known] <= dataset.visit_date[dataset.offsets[1:][known] - 1]]
+    if len(late):
+        raise InputError(
+            "A day to forecast is not later than the user's visits.",
+            f"{len(late)} users, the first is {dataset.user_ids[late[0]]}.",
+            "Send only visit days before the day to forecast.",
+        )
+    at = dataset.offsets[1:]
+    rows = {name: np.insert(getattr(dataset, name), at, 0, axis=0) for name in ROW_ARRAYS}
+    offsets = dataset.offsets + np.arange(dataset.users + 1)
+    rows["visit_date"][offsets[1:] - 1] = targets
+    return Dataset(user_ids=dataset.user_ids, offsets=offsets, **rows)
+
+
+def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
+    """Keep some users (indices, ascending) and all their rows."""
+    chosen = np.arange(dataset.users)[users]
+    lengths = np.diff(dataset.offsets)[chosen]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    rows = np.repeat(dataset.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Dataset(
+        user_ids=dataset.user_ids[chosen],
+        offsets=offsets,
+        **{name: getattr(dataset, name)[rows] for name in ROW_ARRAYS},
+    )
+
+
+def write_shard(folder: Path, file: str, dataset: Dataset) -> Shard:
+    """Write some users, with all their rows, into one file of an existing folder."""
+    arrays = {name: getattr(dataset, name) for name in ("user_ids", "offsets", *ROW_ARRAYS)}
+    np.savez(folder / file, allow_pickle=False, **arrays)
+    return Shard(file, dataset.users, dataset.visit_days)
+
+
+def read(folder: Path) -> Dataset:
+    """Read all shards that a dataset's manifest lists, users in ascending order of their identifiers.
+
+    So the result does not depend on how the users were parted into files and instances. Memory peaks at the dataset
+    and one shard.
+
+    Raises
+    ------
+    InputError
+        No manifest, another schema version, or a shard that is missing or not as long as the manifest says.
+    """
+    shards = read_manifest(folder).shards
+    heads = [_read_arrays(folder, shard, ("user_ids", "offsets")) for shard in shards]
+    user_ids = np.concatenate([head["user_ids"] for head in heads])
+    lengths = np.concatenate([np.diff(head["offsets"]) for head in heads])
+    order = np.argsort(user_ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
+    first_row = np.empty_like(lengths)
+    first_row[order] = offsets[:-1]
+
+    whole: dict[str, NDArray[Any]] = {}
+    users = 0
+    for shard in shards:
+        part = read_shard(folder, shard)
+        starts = first_row[users : users + part.users] - part.offsets[:-1]
+        rows = np.repeat(starts, np.diff(part.offsets)) + np.arange(part.visit_days)
+        for name in ROW_ARRAYS:
+            array = getattr(part, name)
+            if name not in whole:
+                whole[name] = np.empty((offsets[-1], *array.shape[1:]), array.dtype)
+            whole[name][rows] = array
+        users += part.users
+    return Dataset(user_ids=user_ids[order], offsets=offsets, **whole)
+
+
+def read_shard(folder: Path, shard: Shard) -> Dataset:
+    """Read one shard of a dataset's folder.
+
+    Raises
+    ------
+    InputError
+        The shard is missing, or not as long as the manifest says.
+    """
+    part = Dataset(**_read_arrays(folder, shard, ("user_ids", "offsets", *ROW_ARRAYS)))
+    if (part.users, part.visit_days) != (shard.users, shard.visit_days):
+        raise InputError(
+            "A shard of the dataset is not what the manifest says.",
+            f"{shard.file} holds {part.users} users and {part.visit_days} visit days, "
+            f"the manifest says {shard.users} and {shard.visit_days}.",
+            "Copy the dataset again or run the preprocessing again.",
+        )
+    return part
+
+
+def _read_arrays(folder: Path, shard: Shard, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(folder / shard.file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise InputError(
+            "A shard of the dataset cannot be read.",
+            f"{shard.file}: {error}",
+            "Copy the dataset again or run the preprocessing again.",
+        ) from error
+
+
+def concatenate(datasets: Sequence[Dataset]) -> Dataset:
+    """Join datasets of different users, in the order given."""
+    sizes = np.cumsum([0, *(part.visit_days for part in datasets)])
+    offsets = [part.offsets[:-1] + start for part, start in zip(datasets, sizes, strict=False)]
+    return Dataset(
+        user_ids=np.concatenate([part.user_ids for part in datasets]),
+        offsets=np.concatenate([*offsets, sizes[-1:]]).astype(np.int64),
+        **{name: np.concatenate([getattr(part, name) for part in datasets]) for name in ROW_ARRAYS},
+    )

@@ -1,0 +1,8 @@
+"""``report.html``: the evaluation for people, one file that needs no network and names no user.
+
+``figures`` draws, ``examples`` picks the users to show, ``wording`` explains the metrics, ``page`` fills the template.
+"""
+
+from visitcast.evaluation.report.page import Figures, draw, render
+
+__all__ = ["Figures", "draw", "render"]

@@ -1,0 +1,125 @@
+"""What each metric and forecaster is called and means, for somebody who sends push notifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from visitcast import metrics
+from visitcast.evaluation import groups
+from visitcast.model import baselines
+
+Unit = Literal["nats", "share", "hours", "gap"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Name, one sentence, unit, and which way is better."""
+
+    name: str
+    meaning: str
+    unit: Unit
+    higher_is_better: bool = False
+
+
+METRICS: Final = {
+    metrics.LOG_LOSS: Metric(
+        "Log loss",
+        "How surprised the forecast is by the hour of the first visit: 3.18 for a blind guess among 24 hours, 0 for "
+        "certainty that comes true; the figure to compare models by.",
+        "nats",
+    ),
+    metrics.BEST_HOUR_HIT_RATE: Metric(
+        "Best-hour hit rate",
+        "Of all days on which a user came, the share on which the user was there in the hour that the model would "
+        "have sent the notification at.",
+        "share",
+        higher_is_better=True,
+    ),
+    metrics.TOP1: Metric(
+        "Top hour right",
+        "How often the day's first visit fell exactly in the hour that the model thought likeliest.",
+        "share",
+        higher_is_better=True,
+    ),
+    metrics.WITHIN_ONE_HOUR: Metric(
+        "Within one hour",
+        "How often the day's first visit was at most one hour away from the forecast hour, round the clock.",
+        "share",
+        higher_is_better=True,
+    ),
+    metrics.CIRCULAR_MAE_HOURS: Metric(
+        "Circular error",
+        "By how many hours the forecast misses the first visit on average, where 23 h and 0 h are neighbours.",
+        "hours",
+    ),
+    metrics.MAE_HOURS: Metric(
+        "Mean absolute error",
+        "The same on a straight line from 0 h to 23 h, as many articles count it.",
+        "hours",
+    ),
+    metrics.RMSE_HOURS: Metric(
+        "Root mean squared error",
+        "The same with large misses counted more: twice as far off weighs four times.",
+        "hours",
+    ),
+    metrics.ECE: Metric(
+        "Calibration error",
+        "By how much the stated chances differ from what happens: at 0 an hour called 30% likely comes true 30% of "
+        "the time.",
+        "gap",
+    ),
+}
+
+FORECASTERS: Final = {
+    "model": ("This model", "The candidate that the gate judges."),
+    "production": ("Production model", "The model that the endpoint serves now, on the same rows."),
+    baselines.GLOBAL_HISTOGRAM: ("Global histogram", "The same forecast for everybody: when all users come."),
+    baselines.LAST_HOUR: ("Last hour", "The hour of the user's previous first visit; gives no chances."),
+    baselines.USER_HISTOGRAM: ("User histogram", "The user's own past hours, filled up with everybody's."),
+    baselines.TUNED_HISTOGRAM: (
+        "Tuned histogram",
+        "The same, with recent days and days of the same kind counted more: hard to beat.",
+    ),
+    baselines.ARTICLE_GRU: ("Article's model", "A neural network that reads the last visit only and names one hour."),
+}
+
+GROUPINGS: Final = {
+    groups.HISTORY_LENGTH: ("Length of history", "Earlier days with a visit of the same user."),
+    groups.PLATFORM: ("Platform", "Platform of the day that is forecast."),
+    groups.WEEKDAY: ("Weekday", "Weekday of the day that is forecast, on the user's calendar."),
+    groups.USERS: ("New and known users", "Known users have days in the training part, new ones have none."),
+}
+
+
+def figure(value: float | None, unit: Unit) -> str:
+    """Write a metric's value.
+
+    >>> figure(0.4217, "share"), figure(2.61234, "nats"), figure(None, "hours")
+    ('42.2%', '2.6123', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:.1%}" if unit == "share" else f"{value:.2f}" if unit == "hours" else f"{value:.4f}"
+
+
+def signed(value: float | None, unit: Unit) -> str:
+    """Write a difference with its sign; differences of shares are points.
+
+    >>> signed(-0.0123, "share"), signed(0.5, "hours"), signed(-1e-9, "nats")
+    ('−1.23 points', '+0.500', '0.0000')
+    """
+    if value is None:
+        return "–"
+    text = f"{100 * value:+.2f}" if unit == "share" else f"{value:+.3f}" if unit == "hours" else f"{value:+.4f}"
+    text = text[1:] if float(text) == 0 else text.replace("-", "−")
+    return f"{text} points" if unit == "share" else text
+
+
+def spread(value: float | None, unit: Unit) -> str:
+    """Write a standard deviation; nothing where there is none.
+
+    >>> spread(0.0123, "share"), spread(0.5, "hours"), spread(None, "nats")
+    ('± 1.23 points', '± 0.500', '')
+    """
+    return "" if value is None else "± " + signed(value, unit).lstrip("+")

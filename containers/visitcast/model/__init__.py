@@ -1,0 +1,1 @@
+"""What forecasts hours: the network, the baselines, their mixture, and the bundle that holds a fitted model."""

@@ -1,0 +1,57 @@
+"""Temperature scaling: one number, fitted on validation, that makes confidence mean what it says.
+
+Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from visitcast.metrics import log_losses
+from visitcast.model.gru.inference import sigmoid, softmax
+
+LOWEST, HIGHEST = 0.5, 3.0
+
+
+def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]) -> float:
+    """Temperature with the lowest log loss of ``softmax(logits / temperature)``.
+
+    Parameters
+    ----------
+    logits : float32 array [rows, 24]
+        Network's logits of the first-visit hour.
+    first_hour : int array [rows]
+        Hour that came.
+    """
+    hour = first_hour.astype(np.int64)
+    return _lowest(lambda temperature: float(log_losses(softmax(logits / temperature), hour).mean()))
+
+
+def visited_temperature(logits: NDArray[np.float32], flags: NDArray[np.float32]) -> float:
+    """Temperature with the lowest binary cross-entropy of ``sigmoid(logits / temperature)``.
+
+    Parameters
+    ----------
+    logits : float32 array [rows, 24]
+        Network's logits of the visited hours.
+    flags : float32 array [rows, 24]
+        1.0 where the user visited in that hour.
+    """
+    return _lowest(lambda temperature: float(cross_entropies(sigmoid(logits / temperature), flags).mean()))
+
+
+def cross_entropies(probabilities: NDArray[Any], flags: NDArray[Any]) -> NDArray[np.float64]:
+    """Binary cross-entropy (nats), summed over the 24 hours of each row, [rows]."""
+    p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    losses: NDArray[np.float64] = -(flags * np.log(p) + (1 - flags) * np.log1p(-p)).sum(axis=1)
+    return losses
+
+
+def _lowest(loss: Callable[[np.float32], float]) -> float:
+    found = minimize_scalar(lambda value: loss(np.float32(value)), bounds=(LOWEST, HIGHEST), method="bounded")
+    return float(found.x)

@@ -1,0 +1,133 @@
+"""The network's forward pass by ONNX Runtime.
+
+Serving and evaluation need no gradients, and TensorFlow takes seconds and hundreds of megabytes just to import.
+A test holds this pass against Keras'.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.model.gru.sequences import Pieces, cut
+
+# Otherwise it reports models and machines to its maker, by default since 1.29 and from a thread, which a forked process
+# would not have: Privacy.md in its wheel.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
+
+SEQUENCES_AT_ONCE: Final = 128
+"""The working set of a step fits into a core's second-level cache."""
+
+Float = NDArray[np.float32]
+ReadVisits = Callable[[NDArray[np.int64]], Float]
+"""Gives the history features [rows, F] of rows."""
+_Places = NDArray[np.int64] | slice
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A trained network.
+
+    Attributes
+    ----------
+    model : bytes
+        As :func:`visitcast.model.gru.onnx_graph.to_onnx` writes it.
+    session : onnxruntime.InferenceSession
+        The same, ready to run; threads may share it.
+    """
+
+    model: bytes
+    session: onnxruntime.InferenceSession
+
+
+def load(model: bytes) -> Network:
+    """Make a network ready to run."""
+    options = onnxruntime.SessionOptions()
+    # The products of one forecast are too small to share out, and requests run side by side already.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # A plan of the memory is kept for each shape of the inputs, and here nearly every request has another.
+    options.enable_mem_pattern = False
+    return Network(model, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+
+
+def logits(
+    network: Network,
+    read_visits: ReadVisits,
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    target: Float,
+    log_prior: Float,
+) -> tuple[Float, Float]:
+    """Run the network for some rows.
+
+    Sequences of like length are computed together, so that few steps are padding.
+
+    Parameters
+    ----------
+    network : Network
+        What to run.
+    read_visits : callable
+        Gives history features by row.
+    offsets : int64 array [U + 1]
+        Rows ``offsets[u]:offsets[u + 1]`` belong to user ``u``, in date order.
+    rows : int64 array [rows]
+        Rows to forecast, ascending, none of them a user's first.
+    target : float32 array [rows, G]
+        Features of the days to forecast.
+    log_prior : float32 array [rows, 24]
+        Log of the histogram's forecast.
+
+    Returns
+    -------
+    first_hour, visited : float32 arrays [rows, 24]
+        Logits.
+    """
+    pieces = cut(offsets, rows)
+    step = rows - pieces.start[pieces.of_row]
+    first_hour, visited = np.empty_like(log_prior), np.empty_like(log_prior)
+    for members, here, sequence in _blocks(pieces):
+        start, length = pieces.start[members], pieces.length[members]
+        # The network reads the visit before each row. Behind its end a sequence reads its last visit again.
+        visit_rows = start - 1 + np.minimum(np.arange(length.max(initial=0))[:, None], length - 1)
+        inputs = {
+            "visits": read_visits(visit_rows.ravel()).reshape(*visit_rows.shape, -1),
+            "lengths": length.astype(np.int32),
+            "places": np.stack([step[here], sequence], axis=1),
+            "target": target[here],
+            "log_prior": log_prior[here],
+        }
+        first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
+    return first_hour, visited
+
+
+def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:
+    """Pieces of like length, the wanted rows of theirs, and the piece among these of each such row."""
+    if len(pieces.start) <= SEQUENCES_AT_ONCE:
+        yield slice(None), slice(None), pieces.of_row
+        return
+    longest_first = np.argsort(-pieces.length, kind="stable")
+    rank = np.empty_like(longest_first)
+    rank[longest_first] = np.arange(len(rank))
+    rank_of_row = rank[pieces.of_row]
+    by_rank = np.argsort(rank_of_row, kind="stable")
+    for begin in range(0, len(longest_first), SEQUENCES_AT_ONCE):
+        members = longest_first[begin : begin + SEQUENCES_AT_ONCE]
+        here = by_rank[slice(*rank_of_row.searchsorted([begin, begin + len(members)], sorter=by_rank))]
+        yield members, here, rank_of_row[here] - begin
+
+
+def sigmoid(x: Float) -> Float:
+    """Logistic function; ``tanh`` does not overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), dtype=np.float32)
+
+
+def softmax(logits: Float) -> Float:
+    """Probabilities over the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)

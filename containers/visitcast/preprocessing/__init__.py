@@ -1,0 +1,1 @@
+"""The preprocessing job: visits in, dataset and fitted transformer out."""

@@ -1,0 +1,121 @@
+"""Complete a dataset: from the parts of all instances to the transformer and the manifest."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import sklearn
+
+from visitcast.data import protocol, schema
+from visitcast.data.dataset import TRANSFORMER_FILE
+from visitcast.data.manifest import Counts, CutOffs, Manifest, write_manifest
+from visitcast.data.validation import ROWS_SHOWN
+from visitcast.errors import InputError
+from visitcast.features import day_statistics
+from visitcast.features import pipeline as features
+from visitcast.features.day_statistics import DayStatistics
+from visitcast.preprocessing.part import Part
+
+
+def complete(folder: Path, parts: Sequence[Part]) -> Counts:
+    """Write ``transformer.joblib`` and ``manifest.json``. The shards themselves are not looked at.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    parts : sequence of Part
+        Those of all instances.
+
+    Returns
+    -------
+    Counts
+        Sizes, as in the manifest.
+
+    Raises
+    ------
+    InputError
+        No visits, too few, or a user in two parts.
+    """
+    require_each_user_once(parts)
+    statistics = day_statistics.merge([part.statistics for part in parts])
+    if not len(statistics.dates):
+        raise InputError(
+            "The source SQL found no visits.",
+            f"{len(parts)} instances read no row.",
+            "Check that the events table holds data for the dates that the SQL reads.",
+        )
+    cuts = protocol.cut_dates(statistics.dates, statistics.eligible)
+    counts = _count(parts, statistics, cuts)
+    protocol.require_enough(counts.train_rows, counts.validation_rows, counts.test_rows)
+    pipeline = features.fit_statistics(statistics, before=cuts.validation_starts)
+    joblib.dump(pipeline, folder / TRANSFORMER_FILE)
+    history_names, target_names = features.feature_names(pipeline)
+    manifest = Manifest(
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        as_of=max(part.as_of for part in parts),
+        columns=list(schema.VISITS_COLUMNS),
+        feature_names=[*history_names, *target_names],
+        shards=[shard for part in parts for shard in part.shards],
+        counts=counts,
+        cut_offs=CutOffs(_iso(cuts.validation_starts), _iso(cuts.test_starts)),
+        versions={
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pandas": pd.__version__,
+            "pyarrow": pa.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+    )
+    write_manifest(folder, manifest)
+    return counts
+
+
+def require_each_user_once(parts: Sequence[Part]) -> None:
+    """Refuse a user whom two instances were given; within an instance the readers have refused that.
+
+    Raises
+    ------
+    InputError
+        Names a shard and the place in it of up to five such users.
+    """
+    hashed = np.concatenate([part.user_hashes for part in parts])
+    order = np.argsort(hashed, kind="stable")
+    repeated = order[1:][np.diff(hashed[order]) == 0]
+    if len(repeated) == 0:
+        return
+    shards = [shard for part in parts for shard in part.shards]
+    ends = np.cumsum([shard.users for shard in shards])
+    named = []
+    for user in np.sort(repeated)[:ROWS_SHOWN].tolist():
+        number = int(np.searchsorted(ends, user, side="right"))
+        named.append(f"{shards[number].file} user {user - int(ends[number]) + shards[number].users + 1}")
+    raise InputError(
+        'The visits break the rule "one file per user" (user_id).',
+        f"All visits of a user must reach the same instance. {len(repeated):,} users are in two: {'; '.join(named)}.",
+        "Unload the source SQL once, into an empty folder; shard CSV files by user.",
+    )
+
+
+def _count(parts: Sequence[Part], statistics: DayStatistics, cuts: protocol.CutDates) -> Counts:
+    dates, eligible = statistics.dates, statistics.eligible
+    train = dates < cuts.validation_starts
+    test = dates >= cuts.test_starts
+    return Counts(
+        users=sum(len(part.user_hashes) for part in parts),
+        visit_days=int(statistics.visit_days.sum()),
+        train_rows=int(eligible[train].sum()),
+        validation_rows=int(eligible[~train & ~test].sum()),
+        test_rows=int(eligible[test].sum()),
+    )
+
+
+def _iso(days_since_epoch: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=days_since_epoch)).isoformat()

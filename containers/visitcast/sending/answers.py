@@ -1,0 +1,160 @@
+"""The batch transform's answers, joined with the forecasts by priors.
+
+Checks decide whether they may go out: nobody missing, nobody twice, and probabilities that are probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.json
+from numpy.typing import NDArray
+
+from visitcast.data import schema
+from visitcast.data.schema import HOURS
+from visitcast.errors import InputError
+from visitcast.sending.priors import MODEL
+from visitcast.sending.requests import FIRST_SHARES, SOURCE, VISIT_SHARES
+
+DATE: Final = "date"
+SUM_TOLERANCE: Final = 1e-3
+_SHOWN: Final = 5
+_LINE_SCHEMA: Final = pa.schema(
+    [
+        (schema.USER_ID, pa.string()),
+        (DATE, pa.string()),
+        (FIRST_SHARES, pa.list_(pa.float32())),
+        (VISIT_SHARES, pa.list_(pa.float32())),
+    ]
+)
+_BLOCK_BYTES: Final = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of all users asked for, in the order of the user list.
+
+    Attributes
+    ----------
+    first_visit_hour : float32 array [users, 24]
+        Sums to 1.
+    visit_hour : float32 array [users, 24]
+        Chance of a visit in the hour, given that the user comes that day.
+    """
+
+    first_visit_hour: NDArray[np.float32]
+    visit_hour: NDArray[np.float32]
+
+    @property
+    def best_hour(self) -> NDArray[np.int64]:
+        """Hour with the highest chance of a visit, [users]."""
+        return np.asarray(self.visit_hour.argmax(axis=1))
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Chance of a visit in the best hour, [users]."""
+        return np.asarray(self.visit_hour.max(axis=1))
+
+
+def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
+    """Read the answers and put every forecast where its user stands in the list.
+
+    Parameters
+    ----------
+    users : pyarrow.Table
+        What :func:`visitcast.sending.requests.user_table` gave.
+    files : sequence of Path
+        Output of the batch transform: one JSON object per line.
+    date : str
+        The date asked for.
+
+    Raises
+    ------
+    InputError
+        A user is missing, comes twice or was not asked for; another date; not 24 numbers; NaN; a sum that is not 1; a
+        chance outside 0 to 1.
+    """
+    first = np.zeros((users.num_rows, HOURS), dtype=np.float32)
+    visited = np.zeros_like(first)
+    by_model = users[SOURCE].to_numpy() == MODEL
+    prior = np.flatnonzero(~by_model)
+    first[prior], visited[prior] = (
+        _matrix(users[name].filter(pa.array(~by_model)).combine_chunks(), "the user list")
+        for name in (FIRST_SHARES, VISIT_SHARES)
+    )
+    ids = pd.Index(users[schema.USER_ID].to_pandas())
+    answered = np.zeros(users.num_rows, dtype=np.int64)
+    for source, batch in _batches(files):
+        names = batch.column(schema.USER_ID).to_pandas()
+        rows = ids.get_indexer(pd.Index(names))
+        asked = (rows >= 0) & by_model[rows]
+        _refuse(~asked, names, "was not asked for", source)
+        _refuse(batch.column(DATE).to_pandas().to_numpy() != date, names, f"is not for {date}", source)
+        np.add.at(answered, rows, 1)
+        first[rows] = _matrix(batch.column(FIRST_SHARES), source)
+        visited[rows] = _matrix(batch.column(VISIT_SHARES), source)
+    _refuse(answered > 1, ids, "was answered twice", "the answers")
+    _refuse(by_model & (answered == 0), ids, "was asked for and not answered", "the answers")
+    check(ids, first, visited)
+    return Forecasts(first, visited)
+
+
+def check(ids: Any, first: NDArray[np.float32], visited: NDArray[np.float32]) -> None:
+    """Check that forecasts are probabilities.
+
+    Raises
+    ------
+    InputError
+        Naming the rule and up to five users.
+    """
+    _refuse(~np.isfinite(first).all(axis=1) | ~np.isfinite(visited).all(axis=1), ids, "has a number that is none", "")
+    _refuse((first < 0).any(axis=1), ids, "has a negative probability", "")
+    off = np.abs(first.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
+    _refuse(off, ids, f"has first-visit probabilities that do not sum to 1 within {SUM_TOLERANCE}", "")
+    _refuse(((visited < 0) | (visited > 1)).any(axis=1), ids, "has a chance of a visit outside 0 to 1", "")
+
+
+def _batches(files: Sequence[Path]) -> Iterable[tuple[str, pa.RecordBatch]]:
+    parse = pyarrow.json.ParseOptions(explicit_schema=_LINE_SCHEMA, unexpected_field_behavior="ignore")
+    read = pyarrow.json.ReadOptions(block_size=_BLOCK_BYTES)
+    for file in files:
+        try:
+            with pyarrow.json.open_json(file, read_options=read, parse_options=parse) as reader:
+                for batch in reader:
+                    yield file.name, batch
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"The answers {file.name} cannot be read.",
+                str(error),
+                "They must be JSON Lines as the serving image writes them; look into the transform job's log.",
+            ) from error
+
+
+def _matrix(lists: Any, source: str) -> NDArray[np.float32]:
+    values = lists.flatten().to_numpy(zero_copy_only=False)
+    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    if (lengths != HOURS).any():
+        raise InputError(
+            "A forecast does not have 24 hours.",
+            f"{int((lengths != HOURS).sum()):,} of {len(lengths):,} forecasts in {source} have another number.",
+            "Check that the model in production and the serving image belong together.",
+        )
+    return np.asarray(values.reshape(-1, HOURS), dtype=np.float32)
+
+
+def _refuse(wrong: Any, ids: Any, rule: str, source: str) -> None:
+    if not wrong.any():
+        return
+    rows = np.flatnonzero(wrong)
+    shown = ", ".join(str(ids[row]) for row in rows[:_SHOWN])
+    raise InputError(
+        "The forecasts are not sound; nothing was published.",
+        f"{len(rows):,} of {len(wrong):,} users{f' in {source}' if source else ''}: each {rule}, such as {shown}.",
+        "Look into the log of the transform job; yesterday's table stays as it is.",
+    )

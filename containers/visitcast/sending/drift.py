@@ -1,0 +1,187 @@
+"""Whether users or forecasts have changed since the last run, and whether forecasts of a day that is over held.
+
+Two comparisons. *Distributions*: the population stability index (PSI) of what goes into the model and of what comes
+out, this run against the last. Siddiqi, Credit Risk Scorecards, Wiley 2006: below 0.1 nothing has changed, above 0.25
+much has. *Outcomes*: log loss and hit rate of a forecast date that is over, against the evaluation of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.data import schema
+from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+
+Profile = dict[str, list[int]]
+"""Counts per bin, by the name of what is counted."""
+
+HISTORY_DAYS: Final = (0, 1, 3, 6, 11, 21, 41, 81)
+ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15, 31, 61)
+CONFIDENCE_BINS: Final = 20
+LIMITS_PASSED: Final = "drift_limits_passed"
+"""Metric behind the alarm."""
+_SMOOTHING: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Beyond these a run raises an alarm.
+
+    Attributes
+    ----------
+    psi : float
+        Of any one distribution.
+    log_loss_increase : float
+        Nats by which a realised log loss may exceed the evaluation's.
+    hit_rate_decrease : float
+        By which a realised hit rate may fall below the evaluation's.
+    minimum_rows : int
+        Fewer forecasts that came true or not prove nothing.
+    """
+
+    psi: float = 0.25
+    log_loss_increase: float = 0.15
+    hit_rate_decrease: float = 0.05
+    minimum_rows: int = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    Attributes
+    ----------
+    alarm : bool
+        A limit was passed.
+    reasons : list of str
+        One sentence for each limit passed.
+    psi : dict
+        Index of each distribution; empty on the first run.
+    realised : dict or None
+        ``rows``, ``log_loss`` and ``best_hour_hit_rate`` of the date that is over.
+    """
+
+    alarm: bool
+    reasons: list[str]
+    psi: dict[str, float] = field(default_factory=dict)
+    realised: dict[str, float] | None = None
+
+
+def profile(
+    platform: NDArray[np.int8],
+    utc_offset_minutes: NDArray[np.int16],
+    history_days: NDArray[Any],
+    absent_days: NDArray[Any],
+    first_visit_hour: NDArray[np.float32],
+    best_hour: NDArray[Any],
+    confidence: NDArray[Any],
+) -> Profile:
+    """Count the inputs and the forecasts of a run; every array has one row per user.
+
+    Parameters
+    ----------
+    platform, utc_offset_minutes : arrays [rows]
+        Who the users are.
+    history_days : int array [rows]
+        Visit days in the window.
+    absent_days : int array [rows]
+        Days since the last visit.
+    first_visit_hour : float32 array [rows, 24]
+        Its mean is counted as if it were as many users.
+    best_hour, confidence : arrays [rows]
+        What comes out.
+    """
+    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+    hours = (utc_offset_minutes.astype(np.int64) - schema.WESTERNMOST_MINUTES) // 60
+    zones = (schema.EASTERNMOST_MINUTES - schema.WESTERNMOST_MINUTES) // 60 + 1
+    return {
+        "input: platform": np.bincount(platform, minlength=len(schema.PLATFORMS)).tolist(),
+        "input: utc offset": np.bincount(hours, minlength=zones).tolist(),
+        "input: visit days": _binned(history_days, HISTORY_DAYS),
+        "input: days since last visit": _binned(absent_days, ABSENT_DAYS),
+        "forecast: best hour": np.bincount(best_hour.astype(np.int64), minlength=schema.HOURS).tolist(),
+        "forecast: confidence": np.bincount(bins, minlength=CONFIDENCE_BINS).tolist(),
+        "forecast: first visit hour": np.rint(first_visit_hour.sum(axis=0, dtype=np.float64)).astype(int).tolist(),
+    }
+
+
+def _binned(values: NDArray[Any], starts: Sequence[int]) -> list[int]:
+    place = np.searchsorted(np.asarray(starts), values, side="right") - 1
+    counts: list[int] = np.bincount(np.maximum(place, 0), minlength=len(starts)).tolist()
+    return counts
+
+
+def psi(before: Sequence[float], now: Sequence[float]) -> float:
+    """Compute the population stability index: sum over the bins of ``(q - p) * log(q / p)``.
+
+    Half a user is added to every bin, so that one that was empty gives no infinity.
+    """
+    p, q = (np.asarray(counts, dtype=np.float64) + _SMOOTHING for counts in (before, now))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def metrics(verdict: Verdict, environment: str) -> list[dict[str, Any]]:
+    """Put a verdict into the form of CloudWatch's ``MetricData``; what is not known is left out.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What :func:`judge` gave.
+    environment : str
+        Value of the dimension ``Environment``.
+    """
+    values: dict[str, float] = {LIMITS_PASSED: len(verdict.reasons)}
+    if verdict.psi:
+        values["drift_largest_psi"] = max(verdict.psi.values())
+    if verdict.realised is not None:
+        values |= {f"realised_{name}": verdict.realised[name] for name in (LOG_LOSS, BEST_HOUR_HIT_RATE)}
+    dimensions = [{"Name": "Environment", "Value": environment}]
+    return [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in values.items()]
+
+
+def judge(
+    now: Profile,
+    before: Profile | None,
+    realised: Mapping[str, float] | None,
+    evaluated: Mapping[str, float] | None,
+    limits: Limits,
+) -> Verdict:
+    """Compare a run with the last one, and a date that is over with the evaluation.
+
+    Parameters
+    ----------
+    now, before : Profile
+        Of this run and of the last; None on the first.
+    realised : mapping or None
+        ``rows``, ``log_loss`` and ``best_hour_hit_rate`` of the last date that is over.
+    evaluated : mapping or None
+        ``log_loss`` and ``best_hour_hit_rate`` of the model on its test rows.
+    limits : Limits
+        What is still in order.
+    """
+    shifts = {name: psi(before[name], now[name]) for name in now if name in (before or {})} if before else {}
+    reasons = [
+        f"{name} has shifted: PSI {value:.2f}, limit {limits.psi:.2f}"
+        for name, value in shifts.items()
+        if value > limits.psi
+    ]
+    if realised is not None and evaluated is not None and realised["rows"] >= limits.minimum_rows:
+        worse = realised[LOG_LOSS] - evaluated[LOG_LOSS]
+        if worse > limits.log_loss_increase:
+            reasons.append(
+                f"realised log loss {realised[LOG_LOSS]:.3f} is {worse:.3f} nats above the evaluation's, "
+                f"limit {limits.log_loss_increase:.3f}"
+            )
+        missed = evaluated[BEST_HOUR_HIT_RATE] - realised[BEST_HOUR_HIT_RATE]
+        if missed > limits.hit_rate_decrease:
+            reasons.append(
+                f"realised hit rate {realised[BEST_HOUR_HIT_RATE]:.3f} is {missed:.3f} below the evaluation's, "
+                f"limit {limits.hit_rate_decrease:.3f}"
+            )
+    return Verdict(bool(reasons), reasons, shifts, dict(realised) if realised is not None else None)

@@ -1,0 +1,250 @@
+"""The two processing jobs of the forecast workflow, before and after the batch transform."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from visitcast import paths
+from visitcast.contract import progress, whole_folder
+from visitcast.data import schema
+from visitcast.data.dataset import platform_codes
+from visitcast.data.histories import is_parquet, read_blocks
+from visitcast.data.schema import HOURS
+from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+from visitcast.sending import drift
+from visitcast.sending.answers import Forecasts, gather
+from visitcast.sending.audience import LAST_VISIT_DATE, TIME_ZONE, read_audience
+from visitcast.sending.plan import ARM, CHANCE, IDEMPOTENCY_KEY, SEND_AT_LOCAL, SEND_AT_UTC, SEND_HOUR, Plan, plan_sends
+from visitcast.sending.priors import MODEL
+from visitcast.sending.requests import (
+    FIRST_SHARES,
+    HISTORY_DAYS,
+    SOURCE,
+    VISIT_SHARES,
+    user_table,
+    write_requests,
+    write_users,
+)
+from visitcast.sending.send_times import unknown_zones
+from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
+
+MESSAGES_PER_FILE: Final = 20_000
+"""One Lambda hands a file over within a minute or so."""
+ROWS_PER_FILE: Final = 1_000_000
+MESSAGE_VERSION: Final = 1
+_SHOWN_SENDS: Final = 5
+_ROWS: Final = "rows"
+
+
+def requests() -> None:
+    """Write the request lines and the user list.
+
+    Raises
+    ------
+    InputError
+        Settings or visits cannot be used. Nothing is written then.
+    """
+    date = forecast_date(os.environ)
+    progress(0.0, "reading who is known")
+    audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
+    progress(0.05, "writing requests")
+    blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
+    with whole_folder(paths.forecast_output("requests")) as folder:
+        collected = write_requests(blocks, date, folder, users_per_file(os.environ))
+    progress(0.9, "listing the users")
+    users = user_table(collected, audience)
+    with whole_folder(paths.forecast_output("users")) as folder:
+        write_users(folder, users)
+    asked = int((users[SOURCE].to_numpy() == MODEL).sum())
+    progress(1.0, f"done: {users.num_rows:,} users, {asked:,} of them for the model")
+
+
+def plan() -> None:
+    """Check the forecasts, write the tables of the date, the messages to hand over and the report.
+
+    Raises
+    ------
+    InputError
+        The forecasts are not sound, or the settings cannot be used. Nothing is written then.
+    """
+    date, planned = forecast_date(os.environ), campaign(os.environ)
+    day = str(np.datetime64(date, "D"))
+    progress(0.0, "reading the answers")
+    users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
+    forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
+    progress(0.4, "comparing with the last run")
+    profile = profile_of(users, forecasts, date)
+    verdict = drift.judge(profile, _json("reference", "profile.json"), _realised(), _evaluated(), planned.limits)
+    progress(0.5, f"planning the sends of {users.num_rows:,} users")
+    sends = plan_sends(users, forecasts, date, planned)
+    progress(0.8, "writing tables and messages")
+    with ExitStack() as outputs:
+        # All four or none: each folder is renamed when the block ends well.
+        tables, plans, messages, report = (
+            outputs.enter_context(whole_folder(paths.forecast_output(name)))
+            for name in ("forecasts", "plans", "messages", "report")
+        )
+        _write_parts(tables, forecast_table(users, forecasts))
+        _write_parts(plans, sends.table)
+        files = write_messages(messages, sends.table, day)
+        _write_json(report / "profile.json", profile)
+        found = summary(users, forecasts, sends, verdict, files, day)
+        found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
+        _write_json(report / "report.json", found)
+    progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
+
+
+def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> drift.Profile:
+    """Count inputs and forecasts for the drift check."""
+    last = users[LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
+    absent = np.where(np.isnat(last), 100_000, date - last.astype(np.int64))
+    return drift.profile(
+        platform=platform_codes(users[schema.PLATFORM].to_numpy()),
+        utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),
+        history_days=users[HISTORY_DAYS].to_numpy(),
+        absent_days=absent,
+        first_visit_hour=forecasts.first_visit_hour,
+        best_hour=forecasts.best_hour,
+        confidence=forecasts.confidence,
+    )
+
+
+def forecast_table(users: pa.Table, forecasts: Forecasts) -> pa.Table:
+    """Lay out the table ``visit_forecasts``."""
+    columns: dict[str, Any] = {
+        schema.USER_ID: users[schema.USER_ID],
+        FIRST_SHARES: _lists(forecasts.first_visit_hour),
+        VISIT_SHARES: _lists(forecasts.visit_hour),
+        "best_hour": pa.array(forecasts.best_hour.astype(np.int8)),
+        "confidence": pa.array(forecasts.confidence),
+        SOURCE: users[SOURCE],
+        schema.PLATFORM: users[schema.PLATFORM],
+        schema.UTC_OFFSET_MINUTES: users[schema.UTC_OFFSET_MINUTES],
+        TIME_ZONE: users[TIME_ZONE],
+        LAST_VISIT_DATE: users[LAST_VISIT_DATE],
+    }
+    return pa.table(columns)
+
+
+def write_messages(folder: Path, sends: pa.Table, date: str) -> list[str]:
+    """Write one JSON line per send, in the order of sending; return the names of the files."""
+    names = []
+    for start in range(0, sends.num_rows, MESSAGES_PER_FILE):
+        name = f"messages-{start // MESSAGES_PER_FILE:05d}.jsonl"
+        lines = message_lines(sends.slice(start, MESSAGES_PER_FILE), date)
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        names.append(name)
+    return names
+
+
+def message_lines(sends: pa.Table, date: str) -> list[str]:
+    """Turn rows of the send plan into the messages that are handed over, as JSON."""
+    utc, local = (
+        np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]")) for name in (SEND_AT_UTC, SEND_AT_LOCAL)
+    )
+    # A dictionary for each of millions of sends would take most of the job's time.
+    columns = [
+        map(json.dumps, sends[schema.USER_ID].to_pylist()),
+        sends[ARM].to_pylist(),
+        sends[SEND_HOUR].to_pylist(),
+        utc.tolist(),
+        local.tolist(),
+        sends[CHANCE].to_numpy().astype(np.float64).round(6).tolist(),
+        sends[SOURCE].to_pylist(),
+        sends[IDEMPOTENCY_KEY].to_pylist(),
+    ]
+    return [
+        f'{{"{schema.USER_ID}":{user},"{ARM}":"{arm}","{SEND_HOUR}":{hour},"{SEND_AT_UTC}":"{at}Z",'
+        f'"{SEND_AT_LOCAL}":"{wall}","{CHANCE}":{chance},"{SOURCE}":"{source}","{IDEMPOTENCY_KEY}":"{key}",'
+        f'"version":{MESSAGE_VERSION},"forecast_date":"{date}"}}'
+        for user, arm, hour, at, wall, chance, source, key in zip(*columns, strict=True)
+    ]
+
+
+def summary(
+    users: pa.Table, forecasts: Forecasts, sends: Plan, verdict: drift.Verdict, files: list[str], date: str
+) -> dict[str, Any]:
+    """Sum up the run for the state machine and for people; small, whatever the number of users."""
+    per_hour = pd.Series(sends.table[SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
+    return {
+        "schema_version": 1,
+        "users": users.num_rows,
+        "sources": _counts(users[SOURCE]),
+        "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
+        "unknown_time_zones": unknown_zones(users[TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
+        "sends": {
+            "planned": sends.table.num_rows,
+            "expected_responses": round(float(pc.sum(sends.table[CHANCE]).as_py() or 0.0), 3),
+            "by_arm": _counts(sends.table[ARM]),
+            "by_utc_hour": {f"{hour:%Y-%m-%dT%H}:00Z": int(count) for hour, count in per_hour.items()},
+            "barred": sends.barred,
+            "no_room": sends.no_room,
+            "moved": sends.moved,
+            "loss_bound": sends.loss_bound,
+        },
+        "drift": asdict(verdict),
+        "message_files": files,
+        "examples": [json.loads(line) for line in message_lines(_spread_out(sends.table), date)],
+    }
+
+
+def _spread_out(sends: pa.Table) -> pa.Table:
+    rows = np.unique(np.linspace(0, sends.num_rows - 1, min(_SHOWN_SENDS, sends.num_rows)).astype(np.int64))
+    return sends.take(pa.array(rows, pa.int64()))
+
+
+def _counts(column: Any) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
+
+
+def _parquet_files(name: str) -> list[Path]:
+    folder = paths.forecast_input(name)
+    return [file for file in sorted(folder.rglob("*")) if file.is_file() and is_parquet(file)]
+
+
+def _realised() -> dict[str, float] | None:
+    """Outcomes of the last date that is over: one line of numbers, empty where nothing could be compared."""
+    for file in sorted(paths.forecast_input("outcomes").rglob("*.csv")):
+        with file.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                if row[_ROWS] not in ("", "0"):
+                    return {name: float(row[name]) for name in (_ROWS, LOG_LOSS, BEST_HOUR_HIT_RATE)}
+    return None
+
+
+def _evaluated() -> dict[str, float] | None:
+    found = _json("reference", "evaluation.json")
+    return {name: found["model"][name] for name in (LOG_LOSS, BEST_HOUR_HIT_RATE)} if found else None
+
+
+def _json(name: str, file: str) -> dict[str, Any] | None:
+    place = paths.forecast_input(name) / file
+    content: dict[str, Any] | None = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+    return content
+
+
+def _lists(values: Any) -> Any:
+    offsets: Any = pa.array(np.arange(0, values.size + 1, HOURS, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
+
+
+def _write_parts(folder: Path, table: pa.Table) -> None:
+    for start in range(0, max(table.num_rows, 1), ROWS_PER_FILE):
+        part = table.slice(start, ROWS_PER_FILE)
+        pq.write_table(part, folder / f"part-{start // ROWS_PER_FILE:05d}.parquet", compression="zstd")
+
+
+def _write_json(file: Path, content: Any) -> None:
+    file.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,185 @@
+"""The send plan of a date: for every user the arm, the hour and the instant of the push."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from visitcast.data import schema
+from visitcast.sending import arms
+from visitcast.sending.answers import Forecasts
+from visitcast.sending.audience import LAST_PUSH_AT, TIME_ZONE, minutes_of
+from visitcast.sending.capacity import UNSENT, Assignment, spread
+from visitcast.sending.requests import SOURCE
+from visitcast.sending.send_times import NEVER, LocalHours, local_hours
+from visitcast.sending.send_window import allowed_hours, sendable
+from visitcast.sending.settings import Campaign
+
+ARM: Final = "arm"
+SEND_HOUR: Final = "send_hour"
+SEND_AT_UTC: Final = "send_at_utc"
+SEND_AT_LOCAL: Final = "send_at_local"
+CHANCE: Final = "chance"
+IDEMPOTENCY_KEY: Final = "idempotency_key"
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is sent when.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        One row per send: ``user_id``, ``arm``, ``send_hour`` (local), ``send_at_utc``, ``send_at_local``, ``chance``,
+        ``source``, ``idempotency_key``.
+    barred : int
+        Users for whom no hour is allowed: quiet hours, window, or the gap since the last push.
+    no_room : int
+        Users left out because every allowed hour is full.
+    moved : int
+        Users sent at another hour than their best allowed one, for the sake of capacity.
+    loss_bound : float
+        Share of the expected responses that the spreading itself loses at most, against the best possible spread.
+    """
+
+    table: pa.Table
+    barred: int
+    no_room: int
+    moved: int
+    loss_bound: float
+
+
+def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign) -> Plan:
+    """Plan the sends of a date.
+
+    Control users keep the hour that their arm gives them; the others share what capacity is left, so that the
+    comparison is not disturbed by who was moved.
+
+    Parameters
+    ----------
+    users : pyarrow.Table
+        The user list, in the order of `forecasts`.
+    forecasts : Forecasts
+        Of that date.
+    date : int
+        Days since 1970-01-01.
+    campaign : Campaign
+        Rules, capacity and control group.
+    """
+    ids = users[schema.USER_ID].to_numpy()
+    offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
+    hours = local_hours(date, offsets, users[TIME_ZONE].to_pandas().to_numpy(dtype=object))
+    last_push: Any = minutes_of(pd.Series(users[LAST_PUSH_AT].to_pandas()))
+    earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
+    # A plan sends at the hour's beginning, so that must lie after the gap.
+    possible = sendable(hours, allowed_hours(campaign.rules), earliest)
+    possible &= hours.utc[hours.clock] >= earliest[:, None]
+    arm = arms.arm_codes(ids, campaign.control)
+    hour, assignment, treated = _assign(ids, forecasts, hours, possible, arm, date, campaign)
+    sent = np.flatnonzero(hour != UNSENT)
+    utc, local = hours.at(np.maximum(hour, 0))
+    first_choice = np.where(possible, forecasts.visit_hour, -1).argmax(axis=1)
+    chosen = users.take(sent)
+    columns: dict[str, Any] = {
+        schema.USER_ID: chosen[schema.USER_ID],
+        ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
+        SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
+        SEND_AT_UTC: _timestamps(utc[sent]),
+        SEND_AT_LOCAL: _timestamps(local[sent]),
+        CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
+        SOURCE: chosen[SOURCE],
+        IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
+    }
+    barred = int((~possible.any(axis=1)).sum())
+    return Plan(
+        table=pa.table(columns).sort_by([(SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
+        barred=barred,
+        no_room=len(hour) - len(sent) - barred,
+        moved=int((hour[treated] != first_choice[treated])[hour[treated] != UNSENT].sum()),
+        loss_bound=assignment.gap,
+    )
+
+
+def _assign(
+    ids: NDArray[Any],
+    forecasts: Forecasts,
+    hours: LocalHours,
+    possible: Mask,
+    arm: NDArray[np.int8],
+    date: int,
+    campaign: Campaign,
+) -> tuple[NDArray[np.int64], Assignment, NDArray[np.int64]]:
+    # The sender's capacity is per hour of UTC: it does not know whose evening it is.
+    bucket = hours.utc.astype(np.int64) // 60
+    # An hour that never comes is not possible, so its bucket does not matter.
+    bucket = np.where(hours.utc == NEVER, 0, bucket - bucket.min())
+    capacity = np.full(int(bucket.max()) + 1, max(1, int(campaign.largest_hour_share * len(ids))), dtype=np.int64)
+    hour = _control_hours(ids, forecasts, possible, arm, date, campaign)
+    hour = _within_capacity(hour, bucket[hours.clock, np.maximum(hour, 0)], capacity, ids, campaign)
+    controlled = hour != UNSENT
+    np.subtract.at(capacity, bucket[hours.clock[controlled], hour[controlled]], 1)
+    treated = np.flatnonzero(arm == arms.ARMS.index(arms.BEST_HOUR))
+    assignment = spread(forecasts.visit_hour[treated], bucket, hours.clock[treated], possible[treated], capacity)
+    hour[treated] = assignment.hour
+    return hour, assignment, treated
+
+
+def _control_hours(
+    ids: NDArray[Any], forecasts: Forecasts, possible: Mask, arm: NDArray[np.int8], date: int, campaign: Campaign
+) -> NDArray[np.int64]:
+    """Hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
+    hour = np.full(len(ids), UNSENT, dtype=np.int64)
+    one_for_all = np.flatnonzero(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR))
+    best = global_best_hour(forecasts.visit_hour, campaign)
+    hour[one_for_all] = np.where(possible[one_for_all, best], best, UNSENT)
+    random = np.flatnonzero(arm == arms.ARMS.index(arms.RANDOM_HOUR))
+    drawn = arms.random_hours(ids[random], campaign.control, str(np.datetime64(date, "D")), possible[random])
+    hour[random] = np.where(possible[random].any(axis=1), drawn, UNSENT)
+    return hour
+
+
+def global_best_hour(visit_hour: NDArray[np.float32], campaign: Campaign) -> int:
+    """Return the allowed local hour with the highest chance over all users."""
+    mean = visit_hour.mean(axis=0, dtype=np.float64)
+    return int(np.where(allowed_hours(campaign.rules), mean, -1).argmax())
+
+
+def _within_capacity(
+    hour: NDArray[np.int64],
+    bucket: NDArray[np.int64],
+    capacity: NDArray[np.int64],
+    ids: NDArray[Any],
+    campaign: Campaign,
+) -> NDArray[np.int64]:
+    """Drop control users from a full hour, chosen by their hash: none moves, since the hour is what is compared."""
+    sent = np.flatnonzero(hour != UNSENT)
+    place = arms.hashed(ids[sent], f"{campaign.control.salt}/capacity")
+    order = sent[np.lexsort((place, bucket[sent]))]
+    ordered = bucket[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    dropped = order[rank >= capacity[ordered]]
+    hour[dropped] = UNSENT
+    return hour
+
+
+def idempotency_keys(ids: NDArray[Any], campaign: str, date: int) -> list[str]:
+    """Name each send by campaign, date and user: a message that comes twice, or a date run twice, has the same key."""
+    state = blake2b(f"{campaign}\0{np.datetime64(date, 'D')}\0".encode(), digest_size=16)
+    keys = []
+    for user in ids.tolist():
+        of_user = state.copy()
+        of_user.update(user.encode())
+        keys.append(of_user.hexdigest())
+    return keys
+
+
+def _timestamps(minutes: NDArray[np.int32]) -> Any:
+    return pa.array(minutes.astype("datetime64[m]").astype("datetime64[ms]"), pa.timestamp("ms"))

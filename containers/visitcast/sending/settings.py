@@ -1,0 +1,142 @@
+"""Settings of the forecast jobs, from their environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from visitcast.data.instants import read_instant
+from visitcast.errors import InputError
+from visitcast.sending.arms import ControlGroup
+from visitcast.sending.drift import Limits
+from visitcast.sending.send_times import day_number
+from visitcast.sending.send_window import SendRules
+
+FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
+AS_OF: Final = "VISITCAST_AS_OF"
+CAMPAIGN: Final = "VISITCAST_CAMPAIGN"
+USERS_PER_FILE: Final = "VISITCAST_USERS_PER_FILE"
+ENVIRONMENT: Final = "VISITCAST_ENVIRONMENT"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """How the sends of a date are planned.
+
+    Attributes
+    ----------
+    name : str
+        Part of every message's idempotency key.
+    rules : SendRules
+        Window, quiet hours and gap.
+    largest_hour_share : float
+        Share of the users that may be sent in any one hour of UTC, > 0 and at most 1.
+    control : ControlGroup
+        Who is sent at another hour, for comparison.
+    limits : Limits
+        Beyond which a run raises an alarm.
+    """
+
+    name: str
+    rules: SendRules
+    largest_hour_share: float
+    control: ControlGroup
+    limits: Limits
+
+
+def forecast_date(environment: Mapping[str, str]) -> int:
+    """Date to forecast, days since 1970-01-01.
+
+    Raises
+    ------
+    InputError
+        It is not set or no date.
+    """
+    text = environment.get(FORECAST_DATE, "")
+    try:
+        return day_number(date.fromisoformat(text))
+    except ValueError:
+        raise InputError(f"{FORECAST_DATE} is no date.", f"It is {text!r}.", "Use a date such as 2026-11-24.") from None
+
+
+def as_of(environment: Mapping[str, str]) -> datetime:
+    """Instant at which the data end.
+
+    Raises
+    ------
+    InputError
+        It is not set or no instant.
+    """
+    return read_instant(AS_OF, environment.get(AS_OF, ""))
+
+
+def users_per_file(environment: Mapping[str, str]) -> int:
+    """Request lines in a file: few enough to share among instances, enough to keep one busy.
+
+    The execution input's 5,000 are some 30 MB at 30 visit days a user.
+
+    Raises
+    ------
+    InputError
+        It is not set or no positive number.
+    """
+    text = environment.get(USERS_PER_FILE, "")
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{USERS_PER_FILE} is no positive number.", f"It is {text!r}.", "Use a number such as 5000.")
+    return int(text)
+
+
+def environment_name(environment: Mapping[str, str]) -> str:
+    """Name of the deployment, by which its metrics are told apart.
+
+    Raises
+    ------
+    InputError
+        It is not set: metrics without it would be those of another deployment.
+    """
+    if not (name := environment.get(ENVIRONMENT, "")):
+        raise InputError(f"{ENVIRONMENT} is not set.", "It names the metrics.", "Set it to the stack's Environment.")
+    return name
+
+
+def campaign(environment: Mapping[str, str]) -> Campaign:
+    """Read the campaign, a JSON object as ``Campaign`` in the execution input with every default filled in.
+
+    Raises
+    ------
+    InputError
+        It is no JSON object or lacks a key.
+    """
+    text = environment.get(CAMPAIGN, "")
+    try:
+        content: dict[str, Any] = json.loads(text)
+        quiet = content["QuietHours"]
+        return Campaign(
+            name=content["Name"],
+            rules=SendRules(
+                window=(content["SendWindow"]["From"], content["SendWindow"]["Until"]),
+                quiet=(quiet["From"], quiet["Until"]) if quiet else None,
+                minimum_gap_minutes=round(content["MinimumGapHours"] * 60),
+            ),
+            largest_hour_share=content["LargestHourShare"],
+            control=ControlGroup(
+                content["Control"]["Salt"],
+                content["Control"]["GlobalBestHourShare"],
+                content["Control"]["RandomHourShare"],
+            ),
+            limits=Limits(
+                psi=content["Drift"]["Psi"],
+                log_loss_increase=content["Drift"]["LogLossIncreaseNats"],
+                hit_rate_decrease=content["Drift"]["HitRateDecrease"],
+                minimum_rows=content["Drift"]["MinimumRows"],
+            ),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{CAMPAIGN} is no campaign.",
+            f"{type(error).__name__}: {error} in {text[:300]!r}.",
+            "Take it from the run that the state Prepare forecast returns.",
+        ) from None

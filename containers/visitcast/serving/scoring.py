@@ -1,0 +1,136 @@
+"""Answers requests: bytes in, bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from visitcast.data.dataset import Dataset
+from visitcast.data.schema import SCHEMA_VERSION
+from visitcast.forecasting.forecaster import Forecast, forecast_last
+from visitcast.model.bundle import Bundle
+from visitcast.serving import answers, csv_requests, json_requests
+from visitcast.serving.errors import RequestError
+from visitcast.serving.formats import Format
+from visitcast.serving.histories import to_dataset
+from visitcast.serving.json_requests import Locate, User
+from visitcast.serving.limits import Limits
+
+MODEL_NAME = "visitcast"
+_READERS = {
+    Format.JSON: json_requests.read_json,
+    Format.JSON_LINES: json_requests.read_lines,
+    Format.CSV: csv_requests.read_csv,
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request's body, its format and the format wanted for the answer."""
+
+    body: bytes
+    given: Format
+    wanted: Format
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer's body, and how many users it forecasts and how many of them by the prior alone."""
+
+    body: bytes
+    users: int
+    prior_users: int
+
+
+def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> list[Answer | RequestError]:
+    """Forecast the users of all questions together, and write an answer for each question.
+
+    Parameters
+    ----------
+    fitted : Bundle
+        Model.
+    limits : Limits
+        Of each request and each answer.
+    questions : sequence of Question
+        Requests.
+
+    Returns
+    -------
+    list of Answer or RequestError
+        In the order asked; an error where a request is not valid or its answer would be too large.
+    """
+    read = [_read(question, limits) for question in questions]
+    try:
+        dataset = _dataset(read)
+    except RequestError:
+        # One of them contradicts itself: each alone tells which, in the words of its own request.
+        read = [_checked(one) for one in read]
+        dataset = _dataset(read)
+    forecast = forecast_last(fitted, dataset)
+    first = 0
+    answers_: list[Answer | RequestError] = []
+    for question, one in zip(questions, read, strict=True):
+        if isinstance(one, RequestError):
+            answers_.append(one)
+            continue
+        part = slice(first, first + len(one.users))
+        first += len(one.users)
+        its = Forecast(forecast.first_visit_hour[part], forecast.visit_hour[part], forecast.from_model[part])
+        answers_.append(_written(its, one.users, model_of(fitted), question.wanted, limits))
+    return answers_
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The users of a request, and how to name a place in it."""
+
+    users: Sequence[User]
+    locate: Locate
+
+
+def _read(question: Question, limits: Limits) -> _Read | RequestError:
+    try:
+        users, locate = _READERS[question.given](question.body)
+        if limits.users is not None and len(users) > limits.users:
+            reason = f"{len(users):,} users; one request may hold {limits.users:,}."
+            return RequestError("users", reason, status=413)
+        return _Read(users, locate)
+    except RequestError as error:
+        return error
+
+
+def _checked(read: _Read | RequestError) -> _Read | RequestError:
+    if isinstance(read, _Read):
+        try:
+            to_dataset(read.users, read.locate)
+        except RequestError as error:
+            return error
+    return read
+
+
+def _dataset(read: Sequence[_Read | RequestError]) -> Dataset:
+    return to_dataset([user for one in read if isinstance(one, _Read) for user in one.users])
+
+
+def _written(
+    forecast: Forecast, users: Sequence[User], model: dict[str, Any], wanted: Format, limits: Limits
+) -> Answer | RequestError:
+    written = answers.write(
+        forecast, [user["user_id"] for user in users], [user["date"] for user in users], model, wanted
+    )
+    if limits.answer_bytes is not None and len(written) > limits.answer_bytes:
+        reason = (
+            f"The answer would have {len(written):,} bytes; {limits.answer_bytes:,} are allowed. Ask for fewer users."
+        )
+        return RequestError("users", reason, status=413)
+    return Answer(written, len(users), int((~forecast.from_model).sum()))
+
+
+def model_of(fitted: Bundle) -> dict[str, Any]:
+    """Say what made the forecasts."""
+    return {
+        "name": MODEL_NAME,
+        "schema_version": SCHEMA_VERSION,
+        "trained_at": fitted.metadata.get("trained_at"),
+    }

@@ -1,0 +1,98 @@
+"""The server: load the model, listen, answer until SIGTERM."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+
+from visitcast import contract, paths
+from visitcast.model import bundle
+from visitcast.serving import cores, limits, logs, scoring
+from visitcast.serving.application import Application, application
+from visitcast.serving.batching import Batches
+from visitcast.serving.formats import Format
+
+PORT_VARIABLE: Final = "SAGEMAKER_BIND_TO_PORT"
+DEFAULT_PORT: Final = 8080
+WARM_UP: Final = scoring.Question(
+    b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON, Format.JSON
+)
+_UVICORN: Final[dict[str, Any]] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "off",
+    "interface": "asgi3",
+    "proxy_headers": False,
+    "server_header": False,
+    "access_log": False,
+    "log_level": "warning",
+    "timeout_graceful_shutdown": 25,  # SageMaker kills a container 30 s after SIGTERM
+}
+
+
+def main(prepare_worker: Callable[[], None] | None = None) -> None:
+    """Serve the model of SageMaker's model folder.
+
+    Parameters
+    ----------
+    prepare_worker : callable, optional
+        Called in every worker, which then loads the model for itself. For what starts threads: a forked process has
+        none of them. Without it the model is loaded once and all workers share its memory.
+    """
+    workers = cores.workers()
+    load = partial(_loaded_after, prepare_worker) if prepare_worker else partial(_same, load_application())
+    # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
+    listeners = _listeners(int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT), workers)
+    logs.event("listening", port=listeners[0].getsockname()[1], workers=workers)
+    if workers == 1:
+        with listeners[0] as listener:
+            # On SIGTERM uvicorn finishes the requests under way, then raises it again for the contract's handler.
+            uvicorn.Server(uvicorn.Config(load(), **_UVICORN)).run(sockets=[listener])
+    else:
+        from visitcast.serving import processes  # gunicorn, which one worker does without
+
+        processes.run(load, listeners, _UVICORN)
+        raise contract.Terminated
+
+
+def _listeners(port: int, number: int) -> list[socket.socket]:
+    """Open sockets of one port, among which the kernel shares out connections as they come (Linux, ``SO_REUSEPORT``).
+
+    From one shared socket the first worker to wake takes all that wait, and clients keep their connections.
+    """
+    listeners: list[socket.socket] = []
+    while len(listeners) < number:
+        address = ("0.0.0.0", port)  # nosec B104 # called from outside the container
+        listeners.append(socket.create_server(address, reuse_port=number > 1))
+        port = listeners[0].getsockname()[1]
+    return listeners
+
+
+def _same(made: Application) -> Application:
+    return made
+
+
+def _loaded_after(prepare: Callable[[], None]) -> Application:
+    prepare()
+    return load_application()
+
+
+def load_application() -> Application:
+    """Load the model and make it ready for its first request."""
+    started = time.perf_counter()
+    fitted = bundle.load(paths.model())
+    allowed = limits.from_environment()
+    score = partial(scoring.answer, fitted, allowed)
+    score([WARM_UP])
+    # What has been made until here stays: the collector need not look at it, nor processes copy its pages.
+    gc.freeze()
+    logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
+    return application(Batches(score), allowed)

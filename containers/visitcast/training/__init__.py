@@ -1,0 +1,1 @@
+"""The training job: fits a model, and scores cross-validation folds."""
