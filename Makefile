@@ -75,7 +75,7 @@ ENVIRONMENT ?= dev
 export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 .PHONY: images
 images: $(READY) ## with Docker: build and push what a deployment would build; ENVIRONMENT=dev, REGISTRY=..., CONTAINER=podman
-	@PYTHONPATH=functions $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
+	@PYTHONPATH=. $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
 		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
 
 # --- check -----------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ lint-weaknesses:
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
-	PYTHONPATH=.:functions $(BIN)/lint-imports --no-cache --config pyproject.toml
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache --config pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

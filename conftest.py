@@ -1,4 +1,4 @@
-"""What all tests share: their time limit, and which of them run in the same process when several processes test."""
+"""What all tests share: their time limit, the region of clients, and which of them run in the same process when several test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ SHARED = ("stack", "shared_region", "server")
 # pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` the second.
 os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
 os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
+# The handlers make their clients when they are imported.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests by the slow fixture that they share."""
     fixtures = defaultdict(set)
     for item in items:
         fixtures[item.path].update(getattr(item, "fixturenames", ()))

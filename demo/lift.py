@@ -42,7 +42,7 @@ def measure_lift(
     Returns
     -------
     list of dict
-        One for each control arm; see `measure_lift.lift.Lift`.
+        One for each control arm; see `functions.measure_lift.lift.Lift`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What Step Functions Local needs to run the training workflow: mocked responses, and a definition of no deployment.
 
-    python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
-    python tools/mock_config.py definition > build/train.asl.json
+    PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
+    PYTHONPATH=. python tools/mock_config.py definition > build/train.asl.json
 
 The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definition has
 sample values for what only a deployment knows. A test runs every case and compares the file with what this prints.
@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from asl_lint import ROOT, SUBSTITUTION, sample_value, state_machines
 
-sys.path.insert(0, str(ROOT / "functions"))
-
-from prepare_run.deployment import Deployment
-from prepare_run.execution_input import load_schema, validated
-from prepare_run.plan import plan_run
+from functions.prepare_run.contradictions import contradictions
+from functions.prepare_run.deployment import Deployment
+from functions.prepare_run.plan import plan_run
+from functions.shared.execution_input import load_schema, validated
 
 MACHINE = "visitcast-train-mocked"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
@@ -45,7 +43,7 @@ def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
     short = {"SourceSql": {"WaitSeconds": 1}, "Endpoint": {"WaitSeconds": 1}}
     given = {key: {**execution_input.get(key, {}), **short.get(key, {})} for key in {*execution_input, *short}}
     plan = plan_run(
-        validated(given, load_schema()),
+        validated(given, load_schema("train"), contradictions),
         execution_id=EXECUTION,
         started_at="2026-11-23T09:15:00.123Z",
         deployment=Deployment(bucket="bucket", endpoint_name="visitcast-mocked", **deployed),

@@ -1,6 +1,6 @@
 """Build the images here and push them to a stack's repositories, so that the next deployment has nothing to build.
 
-    PYTHONPATH=functions python tools/push_images.py --environment dev [--registry URI] [--container podman]
+    PYTHONPATH=. python tools/push_images.py --environment dev [--registry URI] [--container podman]
 
 The tags are those that the deployment asks for: digests of what goes into each image. Needs Docker or podman, and
 credentials of the account; the registry is its own unless another is given. Prints the URIs as a deployment's
@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from build_images.sources import image_tag
+from functions.build_images.sources import image_tag
 
 CONTAINERS = Path(__file__).resolve().parents[1] / "containers"
 

@@ -16,8 +16,8 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from answer_approval import page
-from approval_record import APPROVED, REJECTED, Decision, Question, decide, find, mark_delivered
+from functions.answer_approval import page
+from functions.shared.approval_record import APPROVED, REJECTED, Decision, Question, decide, find, mark_delivered
 
 STATUS = {"approve": APPROVED, "reject": REJECTED}
 LONGEST_NAME, LONGEST_REASON = 80, 500
@@ -30,7 +30,7 @@ Response = dict[str, Any]
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> Response:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Answer one HTTP request.
 
     Parameters

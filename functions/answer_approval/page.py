@@ -6,7 +6,7 @@ from html import escape
 from string import Template
 from typing import Any
 
-from approval_record import APPROVED, REJECTED, Decision, Question
+from functions.shared.approval_record import APPROVED, REJECTED, Decision, Question
 
 TITLES = {APPROVED: "Approve this model?", REJECTED: "Reject this model?"}
 BUTTONS = {APPROVED: "Approve", REJECTED: "Reject"}

@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from custom_resource import respond
-from object_versions import delete_versions
 
-from build_images import builds, registry
-from build_images.sources import image_tag, source_archive
+from functions.build_images import builds, registry
+from functions.build_images.sources import image_tag, source_archive
+from functions.shared.bundle import CONTAINERS
+from functions.shared.custom_resource import respond
+from functions.shared.object_versions import delete_versions
 
 GIVE_UP_SECONDS = 3480
 """Two minutes before CloudFormation stops waiting (``ServiceTimeout``, at most an hour)."""
@@ -88,12 +88,11 @@ def begin(event: dict[str, Any]) -> dict[str, Any]:
         _, _, _, region, account, *_ = event["StackId"].split(":")
         registry.require(images, account, region)
         return progress
-    containers = containers_folder()
-    tags = {image: image_tag(containers, image, properties["BaseImage"]) for image in images}
+    tags = {image: image_tag(CONTAINERS, image, properties["BaseImage"]) for image in images}
     progress["uris"] = {image: f"{repository}:{tags[image]}" for image, repository in images.items()}
     progress["waiting"] = [image for image, uri in progress["uris"].items() if not registry.has(uri)]
     if progress["waiting"]:
-        archive = source_archive(containers)
+        archive = source_archive(CONTAINERS)
         key = f"images/{hashlib.sha256(archive).hexdigest()[:16]}/source.zip"
         s3.put_object(Bucket=properties["Bucket"], Key=key, Body=archive)
         progress["source"] = f"{properties['Bucket']}/{key}"
@@ -177,9 +176,3 @@ def go_on_later(event: dict[str, Any], progress: dict[str, Any], context: Lambda
         InvocationType="Event",
         Payload=json.dumps({**event, "Progress": progress}).encode(),
     )
-
-
-def containers_folder() -> Path:
-    """Find the sources of the images: beside the handlers in the bundle, at the top in a checkout."""
-    here = Path(__file__).parent
-    return next(p for p in (here.parent / "containers", here.parents[1] / "containers") if p.is_dir())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.s3.transfer import TransferConfig
+
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="copy_s3_content")
 s3 = boto3.client("s3")
@@ -25,7 +26,7 @@ class EmptyResult(ValueError):  # noqa: N818 (Step Functions shows the class nam
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Copy one CSV object inside S3, whatever its size.
 
     The destination appears only when the copy is complete; a copy that fails leaves what was there.
@@ -47,16 +48,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     EmptyResult
         The source has a header line at most. Nothing is written.
     """
-    source, destination = urlparse(event["SourceUri"]), urlparse(event["DestinationUri"])
-    source_key, destination_key = source.path.lstrip("/"), destination.path.lstrip("/")
-    head = s3.head_object(Bucket=source.netloc, Key=source_key)
-    if not has_rows(_first_bytes(source.netloc, source_key, head["ContentLength"])):
+    source_bucket, source_key = bucket_and_key(event["SourceUri"])
+    bucket, key = bucket_and_key(event["DestinationUri"])
+    head = s3.head_object(Bucket=source_bucket, Key=source_key)
+    if not has_rows(_first_bytes(source_bucket, source_key, head["ContentLength"])):
         raise EmptyResult(f"{event['SourceUri']} holds no rows. Nothing was copied.")
     s3.copy(
         # The ETag guards against a source that changes between two parts.
-        CopySource={"Bucket": source.netloc, "Key": source_key},
-        Bucket=destination.netloc,
-        Key=destination_key,
+        CopySource={"Bucket": source_bucket, "Key": source_key},
+        Bucket=bucket,
+        Key=key,
         ExtraArgs={"CopySourceIfMatch": head["ETag"]},
         Config=TransferConfig(
             multipart_threshold=MULTIPART_THRESHOLD_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=10

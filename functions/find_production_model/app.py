@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
+
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="find_production_model")
 s3 = boto3.client("s3")
@@ -24,7 +25,7 @@ class NoProductionModel(ValueError):  # noqa: N818 (Step Functions shows the cla
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Find the model behind an endpoint, and put its evaluation and the last forecasts' profile beside the run.
 
     Parameters
@@ -45,8 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         There is no such endpoint yet.
     """
     model = production_model(event["EndpointName"])
-    place = urlparse(event["ReferenceUri"])
-    bucket, prefix = place.netloc, place.path.strip("/")
+    bucket, prefix = bucket_and_key(event["ReferenceUri"])
     references = {
         "evaluation.json": evaluation_of(model["ModelDataUrl"]),
         "profile.json": last_profile(bucket, event["ForecastDate"]),
@@ -88,9 +88,9 @@ def evaluation_of(model_data_url: str) -> tuple[str, str] | None:
     >>> evaluation_of("s3://bucket/runs/20261123-1/models/job/output/model.tar.gz")
     ('bucket', 'runs/20261123-1/evaluation/evaluation.json')
     """
-    place = urlparse(model_data_url)
-    folder, models, _ = place.path.lstrip("/").partition("/models/")
-    return (place.netloc, f"{folder}/evaluation/evaluation.json") if models else None
+    bucket, key = bucket_and_key(model_data_url)
+    folder, models, _ = key.partition("/models/")
+    return (bucket, f"{folder}/evaluation/evaluation.json") if models else None
 
 
 def last_profile(bucket: str, forecast_date: str) -> tuple[str, str] | None:

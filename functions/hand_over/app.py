@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from send_message import read_message
+from functions.shared.send_message import read_message
 
 logger = Logger(service="hand_over")
 THREADS = 16
@@ -28,7 +28,7 @@ class NotHandedOver(RuntimeError):  # noqa: N818 (Step Functions shows the class
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Send every message of a file to the queue, after all of them have been checked.
 
     Parameters

@@ -6,20 +6,20 @@ import csv
 import io
 from dataclasses import fields
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from measure_lift.lift import ArmSums, lifts
+from functions.measure_lift.lift import ArmSums, lifts
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="measure_lift")
 s3 = boto3.client("s3")
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Compare the arms, whose sums a query has taken.
 
     Parameters
@@ -32,10 +32,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     Returns
     -------
     dict
-        ``ResponseHours`` and ``Lifts``, one for each control arm; see `measure_lift.lift.Lift`.
+        ``ResponseHours`` and ``Lifts``, one for each control arm; see `functions.measure_lift.lift.Lift`.
     """
-    place = urlparse(event["OutputLocation"])
-    text = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode("utf-8")
+    bucket, key = bucket_and_key(event["OutputLocation"])
+    text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
     found = lifts(read_sums(text), event["WantedRelativeLift"])
     logger.info("lift measured", extra={"lifts": found})
     return {"ResponseHours": event["ResponseHours"], "Lifts": found}

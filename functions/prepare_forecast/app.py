@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from prepare_forecast.plan import UNLOADED, contradictions, plan_forecast, render_queries
-from prepare_run.execution_input import load_schema, validated
-from prepare_run.network import Network
+from functions.prepare_forecast.plan import UNLOADED, contradictions, plan_forecast, render_queries
+from functions.shared.bundle import SQL
+from functions.shared.execution_input import load_schema, validated
+from functions.shared.network import Network
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="prepare_forecast")
 s3 = boto3.client("s3")
-SCHEMA = load_schema("forecast.input.schema.json")
+SCHEMA = load_schema("forecast")
 NOBODY = "user_id\n"
 """An audience without users: a processing job's inputs cannot be left out."""
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Validate the execution input, plan the run and put its queries and its audience into the bucket.
 
     Parameters
@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     Returns
     -------
     dict
-        The run; see `prepare_forecast.plan.plan_forecast`.
+        The run; see `functions.prepare_forecast.plan.plan_forecast`.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         endpoint_name=os.environ["ENDPOINT_NAME"],
         network=Network.from_environment(),
     )
-    queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], sql_folder())
+    queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
     for name, sql in queries.items():
         s3.put_object(Bucket=bucket, Key=f"sql/{run['Prefix']}/{name}.sql", Body=sql.encode())
     for name in (*UNLOADED.values(), "Answers"):
@@ -70,12 +70,6 @@ def put_audience(uri: str | None, bucket: str, key: str) -> None:
     if uri is None:
         s3.put_object(Bucket=bucket, Key=key, Body=NOBODY.encode())
         return
-    place = urlparse(uri)
+    source_bucket, source_key = bucket_and_key(uri)
     # The managed copy goes in parts above 5 GB, inside S3.
-    s3.copy(CopySource={"Bucket": place.netloc, "Key": place.path.lstrip("/")}, Bucket=bucket, Key=key)
-
-
-def sql_folder() -> Path:
-    """Find the SQL files: beside the handlers in a Lambda bundle, at the top in a checkout."""
-    here = Path(__file__).parent
-    return next(p for p in (here.parent / "sql", here.parents[1] / "sql") if p.is_dir())
+    s3.copy(CopySource={"Bucket": source_bucket, "Key": source_key}, Bucket=bucket, Key=key)

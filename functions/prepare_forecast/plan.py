@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from prepare_run.network import Network
-from prepare_run.plan import run_id
+from functions.shared.network import Network
+from functions.shared.run_id import run_id
 
 HISTORIES = "recent_histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}

@@ -7,16 +7,17 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from prepare_run.deployment import Deployment
-from prepare_run.execution_input import load_schema, validated
-from prepare_run.plan import plan_run
+from functions.prepare_run.contradictions import contradictions
+from functions.prepare_run.deployment import Deployment
+from functions.prepare_run.plan import plan_run
+from functions.shared.execution_input import load_schema, validated
 
 logger = Logger(service="prepare_run")
-SCHEMA = load_schema()
+SCHEMA = load_schema("train")
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Validate the execution input and plan the run.
 
     Parameters
@@ -29,14 +30,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     Returns
     -------
     dict
-        The run: names, S3 places, instance settings; see `prepare_run.plan.plan_run`.
+        The run: names, S3 places, instance settings; see `functions.prepare_run.plan.plan_run`.
 
     Raises
     ------
     InputRejected
         The input breaks its JSON Schema. The message lists every violation.
     """
-    execution_input = validated(event["Input"], SCHEMA)
+    execution_input = validated(event["Input"], SCHEMA, contradictions)
     run = plan_run(
         execution_input,
         execution_id=event["ExecutionId"],

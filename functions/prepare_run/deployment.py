@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from prepare_run.execution_input import InputRejected
-from prepare_run.network import Network
+from functions.shared.execution_input import InputRejected
+from functions.shared.network import Network
 
 LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
 """Instance families with a disk of their own. SageMaker refuses a volume key for them: hardware encrypts the disk.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
 from typing import Any
 
-from prepare_run.deployment import Deployment
-from prepare_run.tuning import plan_tuning, tuning_job_name
+from functions.prepare_run.deployment import Deployment
+from functions.prepare_run.tuning import plan_tuning, tuning_job_name
+from functions.shared.run_id import run_id
 
 # SageMaker's limit is 63 characters; the state machine appends -<attempt>-<8 characters>.
 LONGEST_BASE_NAME = 50
@@ -18,17 +17,6 @@ SOURCES = {"csv": ("visits.sql", "visits.csv"), "parquet": ("histories.sql", "hi
 
 # Hyperparameters that say which rows to train on: here all of the protocol.
 FULL_SPLIT = {"fold": "0", "folds": "0"}
-
-
-def run_id(execution_id: str, started_at: str) -> str:
-    """Name a run by its start time and a digest of its execution: readable, unique, the same when retried.
-
-    >>> run_id("arn:aws:states:eu-central-1:123456789012:execution:train:a", "2026-11-23T09:15:00.123Z")
-    '20261123-091500-85c438'
-    """
-    start = datetime.fromisoformat(started_at.replace("Z", "+00:00"))
-    digest = hashlib.sha256(execution_id.encode()).hexdigest()[:6]
-    return f"{start:%Y%m%d-%H%M%S}-{digest}"
 
 
 def plan_run(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="publish_forecasts")
 glue = boto3.client("glue")
@@ -20,7 +21,7 @@ s3 = boto3.client("s3")
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Point the partitions of a forecast date at a run's files, and keep its profile for the next drift check.
 
     Idempotent: a retry, and a second run of the date, point the partitions again.
@@ -39,10 +40,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     """
     day, database = event["ForecastDate"], os.environ["DATABASE_NAME"]
     done = {table: point(database, table, day, location) for table, location in sorted(event["Locations"].items())}
-    report = urlparse(event["ReportUri"])
+    bucket, prefix = bucket_and_key(event["ReportUri"])
     s3.copy_object(
-        CopySource={"Bucket": report.netloc, "Key": f"{report.path.strip('/')}/profile.json"},
-        Bucket=report.netloc,
+        CopySource={"Bucket": bucket, "Key": f"{prefix}/profile.json"},
+        Bucket=bucket,
         Key=f"forecasts/profiles/dt={day}.json",
     )
     logger.info("forecasts published", extra={"forecast_date": day, "tables": done})

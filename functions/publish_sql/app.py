@@ -13,15 +13,17 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from custom_resource import respond
-from object_versions import delete_versions
+
+from functions.shared.bundle import SQL
+from functions.shared.custom_resource import respond
+from functions.shared.object_versions import delete_versions
 
 logger = Logger(service="publish_sql")
 s3 = boto3.client("s3")
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Create, update or delete the published SQL.
 
     Parameters
@@ -41,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
             deleted = sum(delete_versions(bucket, "sql/"))
             logger.info("SQL deleted", extra={"versions": deleted})
         else:
-            data = publish(bucket, sql_folder())
+            data = publish(bucket, SQL)
     except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
         logger.exception("SQL not published")
         respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"SQL not published: {error}")
@@ -77,9 +79,3 @@ def composed(texts: dict[str, str]) -> dict[str, str]:
         marker = f"${{{included.removesuffix('.sql')}}}"
         result = {name: body.replace(marker, text) for name, body in result.items()}
     return result
-
-
-def sql_folder() -> Path:
-    """Find the SQL files: beside the handlers in a Lambda bundle, at the top in a checkout."""
-    here = Path(__file__).parent
-    return next(p for p in (here.parent / "sql", here.parents[1] / "sql") if p.is_dir())

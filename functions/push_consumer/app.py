@@ -20,12 +20,12 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from push_consumer.senders import load
-from send_message import read_message
+from functions.push_consumer.senders import load
+from functions.shared.send_message import read_message
 
 logger = Logger(service="push_consumer")
 processor = BatchProcessor(event_type=EventType.SQS)
-send_with = load(os.environ.get("SENDER", "push_consumer.senders:log"))
+send_with = load(os.environ.get("SENDER", "functions.push_consumer.senders:log"))
 REMEMBERED_SECONDS = 8 * 24 * 3600
 """Longer than a message can stay in the queues."""
 idempotency = IdempotencyConfig(

@@ -40,7 +40,7 @@ def webhook(message: dict[str, Any]) -> None:
 def load(name: str) -> Sender:
     """Find a sender by ``module:function``.
 
-    >>> load("push_consumer.senders:log").__name__
+    >>> load("functions.push_consumer.senders:log").__name__
     'log'
     """
     module, _, function = name.partition(":")

@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from custom_resource import respond
-from object_versions import delete_versions
+
+from functions.shared.custom_resource import respond
+from functions.shared.object_versions import delete_versions
 
 TAG = "visitcast:stack"
 SECONDS_TO_ANSWER = 20

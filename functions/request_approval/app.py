@@ -14,7 +14,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from approval_record import Question, digest, keep
+from functions.shared.approval_record import Question, digest, keep
 
 logger = Logger(service="request_approval")
 sns: Any = boto3.client("sns")
@@ -24,7 +24,7 @@ LONGEST_SUBJECT = 100
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Keep the task token and send the links.
 
     Parameters

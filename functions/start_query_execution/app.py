@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from urllib.parse import urlparse
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="start_query_execution")
 s3 = boto3.client("s3")
@@ -16,7 +17,7 @@ athena = boto3.client("athena")
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001 (Lambda passes it)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Read the SQL file from S3 and start it in the work group.
 
     Idempotent: the client request token is made of the execution and the SQL, so a retried start gets the first
@@ -35,8 +36,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:  #
     dict
         ``QueryExecutionId``.
     """
-    place = urlparse(event["SqlUri"])
-    sql = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode("utf-8")
+    bucket, key = bucket_and_key(event["SqlUri"])
+    sql = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
     sql = sql.replace("${destination}", event["DestinationUri"])
     response = athena.start_query_execution(
         QueryString=sql,

@@ -103,7 +103,12 @@ def asking(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     # The clients are made when the modules are imported.
-    modules = ("object_versions", "build_images.registry", "build_images.builds", "build_images.app")
+    modules = (
+        "functions.shared.object_versions",
+        "functions.build_images.registry",
+        "functions.build_images.builds",
+        "functions.build_images.app",
+    )
     *_, app = (importlib.reload(importlib.import_module(name)) for name in modules)
     containers = tmp_path / "containers"
     for name in ("common", *IMAGES):
@@ -112,7 +117,7 @@ def asking(
     for name in IMAGES:
         (containers / name / "Dockerfile").write_text(f"FROM scratch\nCOPY common /common\nCOPY {name} /app\n")
     (containers / ".dockerignore").write_text("**/Dockerfile\n")
-    monkeypatch.setattr(app, "containers_folder", lambda: containers)
+    monkeypatch.setattr(app, "CONTAINERS", containers)
     with answering() as (url, answers):
         project = f"p{abs(hash(request.node.name)):x}"
         found = CloudFormation(region, project, containers, url, answers)
@@ -229,7 +234,7 @@ def printed(region: Region, group: str) -> dict[str, Any]:
 
 
 def test_when_time_runs_out_the_answer_says_what_to_do(asking: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    from build_images import app
+    from functions.build_images import app
 
     monkeypatch.setattr(app, "GIVE_UP_SECONDS", 0)
     asking.make_project(GOOD.replace("    commands:", "    commands:\n      - sleep 600"))
@@ -268,7 +273,7 @@ def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(as
 def test_an_account_that_may_run_no_builds_is_told_what_to_ask_for(
     asking: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from build_images import app
+    from functions.build_images import app
 
     monkeypatch.setattr(app, "NO_ROOM_SECONDS", 0)
     asking.make_project(GOOD)

@@ -16,8 +16,8 @@ from deployed_stack import Execution, Production, Stack
 
 from demo.lift import lift_sql, measure_lift
 from demo.upload import partition_files
-from prepare_forecast.plan import contradictions
-from prepare_run.execution_input import load_schema, validated
+from functions.prepare_forecast.plan import contradictions
+from functions.shared.execution_input import load_schema, validated
 from visitcast.data import schema
 
 DATE = date(2026, 11, 12)
@@ -168,4 +168,4 @@ def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> No
     assert target["Arn"] == stack.outputs["ForecastStateMachineArn"]
     given = json.loads(target["Input"])
     assert given == {"OnDrift": "alarm"}
-    validated(given, load_schema("forecast.input.schema.json"), contradictions)
+    validated(given, load_schema("forecast"), contradictions)

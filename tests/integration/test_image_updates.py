@@ -16,7 +16,7 @@ from deployed_stack import ROOT, build, local_region, region_environment, sam, s
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
-from build_images.sources import image_tag
+from functions.build_images.sources import image_tag
 
 STACK = "visitcast-images"
 BASE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cache/library/python:3.13-slim"

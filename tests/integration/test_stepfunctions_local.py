@@ -75,7 +75,7 @@ def test_every_case_runs_to_its_end_on_mocks_alone(client: Any, machine: str, ca
 
 
 def test_the_file_is_what_the_tool_prints() -> None:
-    command = "python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json"
+    command = "PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json"
     assert FILE.read_text(encoding="utf-8").strip() == mock_config.text(mock_config.mock_config()), f"Run {command}"
 
 

@@ -16,12 +16,12 @@ BUCKET = "a-bucket"
 
 @contextmanager
 def handler_module(monkeypatch: pytest.MonkeyPatch, package: str, *services: str) -> Iterator[Any]:
-    """Give ``<package>.app`` in a region that has `BUCKET` and nothing else; `services` are its clients' names."""
+    """Yield ``functions.<package>.app`` in a region that has only `BUCKET`; `services` are its clients' names."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
-        app = import_module(f"{package}.app")
+        app = import_module(f"functions.{package}.app")
         for service in services:
             monkeypatch.setattr(app, service, boto3.client(service))
         app.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any
 
@@ -10,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")  # the handlers make their clients when they are imported
-
-from answer_approval import page
-from answer_approval.app import LONGEST_NAME, LONGEST_REASON, one_line
-from approval_record import APPROVED, REJECTED, Decision, Question, digest
-from request_approval.app import facts, message
+from functions.answer_approval import page
+from functions.answer_approval.app import LONGEST_NAME, LONGEST_REASON, one_line
+from functions.request_approval.app import facts, message
+from functions.shared.approval_record import APPROVED, REJECTED, Decision, Question, digest
 
 EVENT: dict[str, Any] = {
     "RunId": "20261123-091500-85c438",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from build_images.sources import copied_sources, image_tag, source_archive
+from functions.build_images.sources import copied_sources, image_tag, source_archive
 
 CONTAINERS = Path(__file__).parents[2] / "containers"
 IMAGES = ("preprocessing", "sending", "serving", "training")

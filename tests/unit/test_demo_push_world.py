@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from demo.lift_experiment import ALLOWED, true_rates
 from demo.push_world import DAY_MINUTES, Law, PushWorld, make_world
-from measure_lift.lift import ArmSums, compare
+from functions.measure_lift.lift import ArmSums, compare
 from visitcast.data import schema
 
 FIRST = 20_000  # of the experiment, days since 1970-01-01

@@ -13,13 +13,13 @@ import sqlglot
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
-from prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render_queries
-from prepare_run.execution_input import InputRejected, load_schema, validated
-from prepare_run.network import Network
-from send_message import MessageRejected, read_message
+from functions.prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render_queries
+from functions.shared.execution_input import InputRejected, load_schema, validated
+from functions.shared.network import Network
+from functions.shared.send_message import MessageRejected, read_message
 from visitcast.sending.job import message_lines
 
-SCHEMA = load_schema("forecast.input.schema.json")
+SCHEMA = load_schema("forecast")
 SQL = Path(__file__).resolve().parents[2] / "sql"
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-forecast-dev:a"
 MESSAGE = {
@@ -146,7 +146,7 @@ def test_a_message_that_breaks_the_schema_is_rejected(spoiled):
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
 def test_batches_hold_every_message_once(count):
-    from hand_over.app import batches
+    from functions.hand_over.app import batches
 
     messages = [(str(n), "body") for n in range(count)]
     cut = list(batches(messages))
@@ -155,7 +155,7 @@ def test_batches_hold_every_message_once(count):
 
 
 def test_sums_are_read_as_athena_writes_them():
-    from measure_lift.app import read_sums
+    from functions.measure_lift.app import read_sums
 
     text = (
         '"arm","users","sends","responses","sends_squared","responses_squared","sends_times_responses"\n'
@@ -191,7 +191,7 @@ def consumer(monkeypatch):
         )
         from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 
-        from push_consumer import app
+        from functions.push_consumer import app
 
         sent = []
 

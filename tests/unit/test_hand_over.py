@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from handlers_in_moto import BUCKET, handler_module
 
-from send_message import MessageRejected
+from functions.shared.send_message import MessageRejected
 
 
 def made_message(number: int) -> dict[str, Any]:

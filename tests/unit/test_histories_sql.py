@@ -11,8 +11,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from functions.publish_sql.app import composed
 from localaws.athena import results, sql, unload
-from publish_sql.app import composed
 from visitcast.data import schema
 
 SQL = {file.name: file.read_text(encoding="utf-8") for file in (Path(__file__).parents[2] / "sql").glob("*.sql")}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from measure_lift.lift import ArmSums, compare, control_users_needed, lifts
+from functions.measure_lift.lift import ArmSums, compare, control_users_needed, lifts
 
 SIMULATIONS = 400
 

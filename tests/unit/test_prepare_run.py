@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prepare_run.deployment import Deployment
-from prepare_run.execution_input import InputRejected, load_schema, validated
-from prepare_run.network import Network
-from prepare_run.plan import evaluation_arguments, plan_run, run_id
+from functions.prepare_run.contradictions import contradictions
+from functions.prepare_run.deployment import Deployment
+from functions.prepare_run.plan import evaluation_arguments, plan_run
+from functions.shared.execution_input import InputRejected, load_schema, validated
+from functions.shared.network import Network
+from functions.shared.run_id import run_id
 from visitcast.data.protocol import MAX_FOLDS
 
-SCHEMA = load_schema()
+SCHEMA = load_schema("train")
 DEPLOYMENT = Deployment(bucket="bucket", endpoint_name="visitcast-dev")
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-train-dev:one"
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -26,7 +28,7 @@ def plan(
     execution_input: dict[str, Any], execution: str = EXECUTION, deployment: Deployment = DEPLOYMENT
 ) -> dict[str, Any]:
     return plan_run(
-        validated(execution_input, SCHEMA),
+        validated(execution_input, SCHEMA, contradictions),
         execution_id=execution,
         started_at="2026-11-23T09:15:00.123Z",
         deployment=deployment,
@@ -83,18 +85,18 @@ def plan(
 )
 def test_bad_input_is_rejected_and_the_key_is_named(execution_input: Any, named: str) -> None:
     with pytest.raises(InputRejected, match=re.escape(named)):
-        validated(execution_input, SCHEMA)
+        validated(execution_input, SCHEMA, contradictions)
 
 
 def test_every_violation_is_listed() -> None:
     with pytest.raises(InputRejected) as rejection:
-        validated({"ModelName": "a_b", "EndpointName": "x-", "Gate": {"MaxMaeHours": 99}}, SCHEMA)
+        validated({"ModelName": "a_b", "EndpointName": "x-", "Gate": {"MaxMaeHours": 99}}, SCHEMA, contradictions)
     assert all(key in str(rejection.value) for key in ("ModelName", "EndpointName", "Gate.MaxMaeHours"))
 
 
 def test_defaults_are_filled_without_touching_the_input() -> None:
     given_input = {"Gate": {"MaxMaeHours": 5}}
-    filled = validated(given_input, SCHEMA)
+    filled = validated(given_input, SCHEMA, contradictions)
     assert filled["Gate"] == {
         "MaxMaeHours": 5,
         "MaxRmseHours": None,
@@ -159,7 +161,7 @@ def test_evaluation_gets_the_folds_or_a_file_that_exists(folds: int, ending: str
 
 
 def test_the_gate_becomes_arguments() -> None:
-    gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA)["Gate"]
+    gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA, contradictions)["Gate"]
     assert evaluation_arguments(gate) == [
         "evaluate",
         *("--max-rmse-hours", "6"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import made_dataset
 
-from prepare_run.execution_input import load_schema
+from functions.shared.execution_input import load_schema
 from visitcast.data.dataset import position_in_history
 from visitcast.data.protocol import MAX_FOLDS, MINIMUM_HISTORY, eligible_rows, require_enough_rows, split
 from visitcast.errors import InputError
@@ -95,5 +95,5 @@ def test_too_few_rows_are_counted_for_people():
 
 
 def test_the_execution_input_allows_as_many_folds_as_the_protocol() -> None:
-    folds = load_schema()["properties"]["CrossValidation"]["properties"]["Folds"]
+    folds = load_schema("train")["properties"]["CrossValidation"]["properties"]["Folds"]
     assert folds["maximum"] == MAX_FOLDS

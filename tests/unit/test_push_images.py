@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 from push_images import CONTAINERS, main
 
-from build_images.sources import image_tag
+from functions.build_images.sources import image_tag
 
 IMAGES = ["preprocessing", "sending", "serving", "training"]
 

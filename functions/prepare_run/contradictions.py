@@ -1,0 +1,34 @@
+"""Settings of a training run that do not go together. JSON Schema could express them, but not in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
+    """Name the keys that do not go together, each with its remedy; the input has its defaults."""
+    is_csv = execution_input["SourceSql"]["Format"] == "csv"
+    instances = execution_input["Preprocessing"]["InstanceCount"]
+    if is_csv and instances > 1:
+        yield (
+            f"Preprocessing.InstanceCount: {instances} instances cannot share the one CSV file; "
+            "set SourceSql.Format to parquet, or InstanceCount to 1"
+        )
+    if not is_csv and "InputFilePath" in execution_input:
+        yield "InputFilePath: names one CSV file, but SourceSql.Format is parquet; leave InputFilePath out"
+    if execution_input["Tuning"]["MaxJobs"]:
+        yield from _of_ranges(execution_input["Tuning"], execution_input["Hyperparameters"])
+    if execution_input["Gate"]["MustHoldInCrossValidation"] and not execution_input["CrossValidation"]["Folds"]:
+        yield "Gate.MustHoldInCrossValidation: there is no cross-validation; set CrossValidation.Folds to 2 or more"
+
+
+def _of_ranges(tuning: dict[str, Any], hyperparameters: dict[str, Any]) -> Iterator[str]:
+    integers, continuous = tuning["IntegerRanges"], tuning["ContinuousRanges"]
+    for name, limits in (*integers.items(), *continuous.items()):
+        if limits["Min"] > limits["Max"]:
+            yield f"Tuning: the range of {name} is empty, Min {limits['Min']} is greater than Max {limits['Max']}"
+    for name in sorted(integers.keys() & continuous.keys()):
+        yield f"Tuning: {name} is both in IntegerRanges and in ContinuousRanges"
+    if not (integers.keys() | continuous.keys()) - hyperparameters.keys():
+        yield "Tuning: Hyperparameters fixes all that has a range; leave one of them out, or set MaxJobs to 0"

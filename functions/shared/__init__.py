@@ -1,0 +1,1 @@
+"""What several handlers need. Handlers import nothing else of one another."""
