@@ -1,4 +1,4 @@
-"""What all tests share: their time limit, the region of clients, and which of them run in the same process when several test."""
+"""What all tests share: the time limit, the region of clients, and which of them run in the same process."""
 
 from __future__ import annotations
 

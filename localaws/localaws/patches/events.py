@@ -66,13 +66,13 @@ def input_of(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
 
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
     """
-    from jsonpath_ng.ext import parse
+    from jsonpath_ng.ext import parser
     from moto.events.utils import EventTemplateParser
 
     if constant := target.get("Input"):
         return str(constant)
     if path := target.get("InputPath"):
-        return json.dumps(parse(path).find(event)[0].value)
+        return json.dumps(parser.parse(path).find(event)[0].value)
     if transformer := target.get("InputTransformer"):
         paths = transformer.get("InputPathsMap", {})
         # moto's event type is a TypedDict; this is the same dict.
