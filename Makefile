@@ -108,7 +108,7 @@ lint-weaknesses:
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
-	PYTHONPATH=. $(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/lint-imports --no-cache --config pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What all tests share: the time limit, the region of clients, and which of them run in the same process."""
+"""What all tests share: their time limit, the region of clients, and which tests run in one process."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections import defaultdict
 import pytest
 from patience import FACTOR, patient
 
+# The handlers make their clients when they are imported.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+
 SHARED = ("stack", "shared_region", "server")
 """Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""
 
 # pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` the second.
 os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
 os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
-# The handlers make their clients when they are imported.
-os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests by the slow fixture that they share."""
+    """Group the tests by the fixture of the session that they use, and put the longest group first."""
     fixtures = defaultdict(set)
     for item in items:
         fixtures[item.path].update(getattr(item, "fixturenames", ()))
     groups = {path: next((name for name in SHARED if name in used), str(path)) for path, used in fixtures.items()}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    # What takes longest begins first, so that the processes end together.
     order = {name: number for number, name in enumerate(SHARED)}
     items.sort(key=lambda item: order.get(groups[item.path], len(SHARED)))

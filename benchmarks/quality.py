@@ -16,9 +16,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.events import read_events
-from localaws.athena import sql
 from visitcast.data.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
@@ -46,9 +46,8 @@ def measure(events: Path) -> list[Figure]:
 def visit_days(events: Path) -> Dataset:
     """Turn events into visit days with the application's own SQL."""
     with duckdb.connect() as connection:
-        sql.prepare(connection)
         connection.register("events", read_events(events))
-        query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
+        query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
         return from_frame(connection.sql(query).to_df())
 
 

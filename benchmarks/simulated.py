@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import informed_learner
+from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
-from localaws.athena import sql
 from visitcast.data.dataset import Dataset, from_frame, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
@@ -72,10 +72,9 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def visit_days(world: World) -> Dataset:
     """Simulate events and turn them into visit days with the application's own SQL, block by block."""
-    query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
+    query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
     frames = []
     with duckdb.connect() as connection:
-        sql.prepare(connection)
         for block in simulate(world):
             connection.register("events", block.events)
             frames.append(connection.sql(query).to_df())

@@ -102,11 +102,7 @@ def plan_forecast(
         },
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
-        "Keys": {
-            "Report": f"{prefix}/report/report.json",
-            "Messages": f"{prefix}/messages",
-            "Requests": f"{prefix}/requests/",
-        },
+        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
         "Campaign": json.dumps(execution_input["Campaign"]),
         # The environment of a processing job holds strings only.
         "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},

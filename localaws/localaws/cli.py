@@ -1,4 +1,4 @@
-"""The command line: ``python -m localaws up|down|serve|env``."""
+"""The command line: ``localaws up|down|serve|env|translate``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOP_SECONDS = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
-    command = {"up": up, "down": down, "serve": serve, "env": env}[options.command]
+    command = {"up": up, "down": down, "serve": serve, "env": env, "translate": translate}[options.command]
     try:
         return command(options)
     except SettingsError as error:
@@ -115,6 +115,22 @@ def env(options: argparse.Namespace) -> int:
     return 0
 
 
+def translate(options: argparse.Namespace) -> int:
+    """Print a query as the region runs it on DuckDB; of an UNLOAD, the query inside."""
+    from localaws.athena import sql, unload
+    from localaws.athena.errors import MalformedQueryError, QueryError
+
+    del options
+    text = sys.stdin.read()
+    try:
+        order = unload.parse(text)
+        print(sql.script(order.query if order else text), end="")
+    except (MalformedQueryError, QueryError) as error:
+        print(f"Athena would refuse this query: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localaws", description="An AWS region on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -129,6 +145,11 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("up", "serve"):
             command.add_argument("--config", type=Path, default=Path("localaws.toml"), help="settings (%(default)s)")
             command.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one (%(default)s)")
+    commands.add_parser(
+        "translate",
+        help="translate a query from Athena's SQL to DuckDB's",
+        description="Read a query in Athena's SQL from standard input; print the script that DuckDB runs for it.",
+    )
     return parser
 
 

@@ -1,24 +1,21 @@
-"""The log of something that has ended, into CloudWatch Logs through the front door."""
+"""Writes logs to CloudWatch Logs through the region's own API."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
 
-from botocore.exceptions import ClientError
-
 from localaws.clients import client
 from localaws.settings import Settings
 
 
 def keep(settings: Settings, region: str, group: str, stream: str, text: str) -> None:
-    """Write a text's lines to a new stream, in the name of whoever this thread acts for; make the group if missing."""
+    """Append a text's lines to a stream, as the caller's current role; make group and stream if they are missing."""
     logs = client(settings, "logs", region)
     try:
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    except logs.exceptions.ResourceNotFoundException:
         with suppress(logs.exceptions.ResourceAlreadyExistsException):  # two first writers at once
             logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName=stream)

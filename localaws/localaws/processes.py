@@ -30,7 +30,14 @@ _lock = threading.Lock()
 
 
 def spawn(
-    argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log_path: Path, kind: str, name: str
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    log_path: Path,
+    kind: str,
+    name: str,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own and register it until it ends.
 
@@ -46,6 +53,8 @@ def spawn(
         File to which standard output and standard error are appended.
     kind, name
         What `running` reports, for example ``training`` and the name of the job.
+    stdin
+        File descriptor of the child's standard input. Default: empty input.
 
     Raises
     ------
@@ -58,7 +67,7 @@ def spawn(
             list(argv),
             cwd=cwd,
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -95,13 +95,13 @@ class Services:
         apply_all(cloudformation.patches(self._settings))
 
     def _athena(self) -> None:
-        from localaws import athena
+        from localaws.athena.install import install
 
-        athena.install(self._settings)
+        install(self._settings)
 
     def _sagemaker(self) -> None:
-        from localaws import sagemaker
+        from localaws.sagemaker.install import install
 
         self.prepare("events")  # the registry's changes are events
         if not {"sagemaker", "sagemakerruntime"} & self._prepared:  # one engine behind two services
-            sagemaker.install(self._settings)
+            install(self._settings)

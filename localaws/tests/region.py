@@ -76,6 +76,7 @@ elif mode == "exec":
     exec(sys.argv[2])
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    http.server.ThreadingHTTPServer.request_queue_size = 128
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
 """
 
@@ -103,9 +104,7 @@ class Region:
         return self._clients[service]
 
     def create_bucket(self, name: str) -> None:
-        self.client("s3").create_bucket(
-            Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     def put(self, key: str, body: bytes | str) -> str:
         self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)

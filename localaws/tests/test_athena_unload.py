@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from botocore.exceptions import ClientError
 from athena_queries import Athena
+from botocore.exceptions import ClientError
 
 USERS = """
 SELECT 'u' || CAST(n AS varchar) AS user_id, ARRAY[date '2026-01-01', CAST(NULL AS date)] AS days,

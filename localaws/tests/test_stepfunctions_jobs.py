@@ -75,7 +75,10 @@ def test_a_timeout_stops_the_job_and_can_be_caught(region: Region) -> None:
 
 def test_a_failed_sibling_in_a_map_stops_the_other_jobs(region: Region) -> None:
     state = processing("", name="$.name", End=True)
-    state["Parameters"]["AppSpecification"] = {"ImageUri": IMAGE, "ContainerArguments.$": "States.Array('exec', $.script)"}
+    state["Parameters"]["AppSpecification"] = {
+        "ImageUri": IMAGE,
+        "ContainerArguments.$": "States.Array('exec', $.script)",
+    }
     inner = {"StartAt": "Inner", "States": {"Inner": state}}
     items = [
         {"name": "sibling-fails", "script": "import time; time.sleep(1); raise SystemExit(4)"},

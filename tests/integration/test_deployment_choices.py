@@ -87,7 +87,7 @@ def test_interrupted_training_goes_on_and_serves_without_instances(chooser: Choo
     production = Production(stack, execution)
     (variant,) = stack.sagemaker.describe_endpoint(EndpointName=production.endpoint)["ProductionVariants"]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert production.forecast()["source"] in ("model", "mixed", "prior")
+    assert production.forecast()["source"] in ("model", "prior")
 
     before = production.config()
     second = stack.run(QUICK)

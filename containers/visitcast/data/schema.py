@@ -34,6 +34,12 @@ HOURLY_VISITS: Final = "hourly_visits"
 PLATFORMS: Final = ("ios", "android", "web", "other")
 """A platform's code is its position here. Any name that is not listed counts as ``other``."""
 
+# --- forecasts
+MODEL: Final = "model"
+PRIOR: Final = "prior"
+SOURCES: Final = (MODEL, PRIOR)
+"""Values of a forecast's source: the network answered, or the tuned histogram alone (fewer than three visit days)."""
+
 WESTERNMOST_MINUTES: Final = -12 * 60
 EASTERNMOST_MINUTES: Final = 14 * 60
 LONGEST_LOCAL_DAY_S: Final = 24 * 3600 + 60 * (EASTERNMOST_MINUTES - WESTERNMOST_MINUTES)

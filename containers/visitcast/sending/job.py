@@ -27,13 +27,11 @@ from visitcast.sending import drift
 from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.audience import LAST_VISIT_DATE, TIME_ZONE, read_audience
 from visitcast.sending.plan import ARM, CHANCE, IDEMPOTENCY_KEY, SEND_AT_LOCAL, SEND_AT_UTC, SEND_HOUR, Plan, plan_sends
-from visitcast.sending.priors import MODEL
 from visitcast.sending.requests import (
     FIRST_SHARES,
     HISTORY_DAYS,
     SOURCE,
     VISIT_SHARES,
-    user_table,
     write_requests,
     write_users,
 )
@@ -62,13 +60,11 @@ def requests() -> None:
     progress(0.05, "writing requests")
     blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
     with whole_folder(paths.forecast_output("requests")) as folder:
-        collected = write_requests(blocks, date, folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, date, folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
-    users = user_table(collected, audience)
     with whole_folder(paths.forecast_output("users")) as folder:
         write_users(folder, users)
-    asked = int((users[SOURCE].to_numpy() == MODEL).sum())
-    progress(1.0, f"done: {users.num_rows:,} users, {asked:,} of them for the model")
+    progress(1.0, f"done: {users.num_rows:,} users")
 
 
 def plan() -> None:
@@ -77,7 +73,7 @@ def plan() -> None:
     Raises
     ------
     InputError
-        The forecasts are not sound, or the settings cannot be used. Nothing is written then.
+        The forecasts failed validation, or the settings cannot be used. Nothing is written then.
     """
     date, planned = forecast_date(os.environ), campaign(os.environ)
     day = str(np.datetime64(date, "D"))
@@ -129,7 +125,7 @@ def forecast_table(users: pa.Table, forecasts: Forecasts) -> pa.Table:
         VISIT_SHARES: _lists(forecasts.visit_hour),
         "best_hour": pa.array(forecasts.best_hour.astype(np.int8)),
         "confidence": pa.array(forecasts.confidence),
-        SOURCE: users[SOURCE],
+        SOURCE: pa.array(forecasts.source, pa.string()),
         schema.PLATFORM: users[schema.PLATFORM],
         schema.UTC_OFFSET_MINUTES: users[schema.UTC_OFFSET_MINUTES],
         TIME_ZONE: users[TIME_ZONE],
@@ -181,7 +177,7 @@ def summary(
     return {
         "schema_version": 1,
         "users": users.num_rows,
-        "sources": _counts(users[SOURCE]),
+        "sources": _counts(pa.array(forecasts.source, pa.string())),
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
         "unknown_time_zones": unknown_zones(users[TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {

@@ -79,9 +79,7 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     hours = local_hours(date, offsets, users[TIME_ZONE].to_pandas().to_numpy(dtype=object))
     last_push: Any = minutes_of(pd.Series(users[LAST_PUSH_AT].to_pandas()))
     earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
-    # A plan sends at the hour's beginning, so that must lie after the gap.
     possible = sendable(hours, allowed_hours(campaign.rules), earliest)
-    possible &= hours.utc[hours.clock] >= earliest[:, None]
     arm = arms.arm_codes(ids, campaign.control)
     hour, assignment, treated = _assign(ids, forecasts, hours, possible, arm, date, campaign)
     sent = np.flatnonzero(hour != UNSENT)
@@ -95,7 +93,7 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
         SEND_AT_UTC: _timestamps(utc[sent]),
         SEND_AT_LOCAL: _timestamps(local[sent]),
         CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
-        SOURCE: chosen[SOURCE],
+        SOURCE: pa.array(forecasts.source[sent], pa.string()),
         IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
     }
     barred = int((~possible.any(axis=1)).sum())

@@ -35,6 +35,7 @@ class LocalLambda(LambdaSimpleBackend):
         self._log_groups: dict[str, str] = {}
         self._asynchronous: Counter[str] = Counter()
         self._counting = threading.Lock()
+        self._sandboxes = sandbox.Sandboxes()
 
     def create_function(self, spec: dict[str, Any]) -> Any:
         """Create a function; where it logs is one of the things that moto drops."""
@@ -68,6 +69,12 @@ class LocalLambda(LambdaSimpleBackend):
     def _answer(self, function: sandbox.Function, event: bytes) -> tuple[bytes, bool]:
         outcome = self._run(function, event)
         return outcome.payload, outcome.failed
+
+    def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
+        """Delete a function; its idle processes end."""
+        name = self.get_function(function_name).function_name
+        super().delete_function(function_name, qualifier)
+        self._sandboxes.close(name)
 
     def _set_log_group(self, name: str, spec: dict[str, Any]) -> None:
         self._log_groups[name] = spec.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}"
@@ -129,9 +136,12 @@ class LocalLambda(LambdaSimpleBackend):
         )
 
     def _run(self, function: sandbox.Function, event: bytes) -> sandbox.Outcome:
-        today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
-        log_stream = f"{today}/[{function.version}]{uuid4().hex}"
+        used = self._sandboxes.take(function)
         with acting_as(function.role):
-            outcome = sandbox.invoke(self.settings, function, event, log_stream)
-            log_streams.keep(self.settings, self.region_name, function.log_group, log_stream, outcome.log)
+            if used is None:
+                today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
+                used = sandbox.Sandbox(self.settings, function, f"{today}/[{function.version}]{uuid4().hex}")
+            outcome = used.invoke(event)
+            self._sandboxes.give_back(used)
+            log_streams.keep(self.settings, self.region_name, function.log_group, used.log_stream, outcome.log)
         return outcome

@@ -1,7 +1,8 @@
-"""What runs inside a handler's process: find the handler, call it, write down what it returned.
+"""The program of a function's process: load the handler once, then call it for one invocation after another.
 
 Started as a script, without ``site``: only the bundle and what Lambda's own runtime brings can be imported, so that a
-package that was forgotten in the bundle is missing here as well. Arguments: one JSON object, see `sandbox.invoke`.
+package that was forgotten in the bundle is missing here as well. Standard input is a socket: the process reads one JSON
+object per invocation from it and answers with one, see `sandbox.Sandbox`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
+import os
+import socket
 import sys
 import time
 import traceback
 import types
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -97,6 +101,7 @@ class RuntimeFailure(Exception):  # noqa: N818 - the runtime's word for it
         self.kind = f"Runtime.{kind}"
 
 
+@cache
 def load_handler(name: str) -> Any:
     """Import the module of ``module.function`` and return the function."""
     module_name, _, function_name = name.rpartition(".")
@@ -116,7 +121,7 @@ def run(invocation: dict[str, Any]) -> dict[str, Any]:
     """Call the handler; return ``{"result": text}`` or ``{"error": {...}}`` in the words of Lambda's runtime."""
     try:
         handler = load_handler(invocation["handler"])
-        result = handler(json.loads(Path(invocation["event_path"]).read_bytes()), Context(invocation))
+        result = handler(json.loads(invocation["event"]), Context(invocation))
         try:
             return {"result": json.dumps(result)}
         except (TypeError, ValueError) as error:
@@ -132,24 +137,30 @@ def run(invocation: dict[str, Any]) -> dict[str, Any]:
                 "errorType": kind,
                 "requestId": invocation["request_id"],
                 "stackTrace": traceback.format_tb(error.__traceback__)[1:],
-            }
+            },
+            # After sys.exit and the like Lambda starts a new process.
+            "ends": not isinstance(error, Exception),
         }
 
 
 def main() -> None:
-    """Run one invocation."""
-    invocation = json.loads(sys.argv[1])
-    bundle = Path(invocation["bundle"])
+    """Answer invocations until the region closes the socket."""
+    bundle, installed = Path(sys.argv[1]), sys.argv[2:]
     sys.argv[1:] = []
+    control = socket.socket(fileno=os.dup(0)).makefile("rw", encoding="utf-8")
+    # What belongs to the handler must not read the invocations.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.path.insert(0, str(bundle))
-    sys.meta_path.insert(0, InstalledInsteadOfForeign(bundle, invocation["installed"]))
-    sys.meta_path.append(RuntimePackages(invocation["installed"]))
-    outcome = run(invocation)
-    sys.stdout.flush()
-    result_path = Path(invocation["result_path"])
-    partial = result_path.with_suffix(".part")
-    partial.write_text(json.dumps(outcome))
-    partial.replace(result_path)
+    sys.meta_path.insert(0, InstalledInsteadOfForeign(bundle, installed))
+    sys.meta_path.append(RuntimePackages(installed))
+    for line in control:
+        outcome = run(json.loads(line))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        control.write(json.dumps(outcome) + "\n")
+        control.flush()
+        if outcome.get("ends"):
+            break
 
 
 if __name__ == "__main__":

@@ -192,6 +192,8 @@ class LocalSageMakerBackend(ModelRegistry):
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        if len(production_variants) != 1:
+            raise ValidationError("The local region serves endpoints of one production variant.")
         models = [self.describe_model(variant["ModelName"]) for variant in production_variants]
         serverless.check_config(production_variants, models, data_capture_config)
         config = LocalEndpointConfig(  # type: ignore[abstract]
@@ -236,11 +238,11 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or the configuration or one of its models does not exist.
+            The name is taken or not allowed, or the configuration or its model does not exist.
         """
         check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
-        models = self._containers(config)
+        model = self._container(config.production_variants[0]["ModelName"])
         with self._create_lock:
             if endpoint_name in self.endpoints:
                 raise ValidationError(
@@ -248,7 +250,7 @@ class LocalSageMakerBackend(ModelRegistry):
                 )
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
             host = self.hosts[endpoint_name] = EndpointHost(self.workplace, endpoint)
-        host.deploy(endpoint_config_name, config.production_variants, models)
+        host.deploy(endpoint_config_name, config.production_variants[0], model)
         return endpoint
 
     def update_endpoint(
@@ -270,7 +272,8 @@ class LocalSageMakerBackend(ModelRegistry):
         self._refuse_in_progress(endpoint)
         host = self.hosts[endpoint_name]
         serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
-        host.deploy(endpoint_config_name, config.production_variants, self._containers(config))
+        (variant,) = config.production_variants
+        host.deploy(endpoint_config_name, variant, self._container(variant["ModelName"]))
         return endpoint
 
     def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:
@@ -310,10 +313,6 @@ class LocalSageMakerBackend(ModelRegistry):
     def _refuse_in_progress(self, endpoint: FakeEndpoint) -> None:
         if endpoint.endpoint_status in ("Creating", "Updating"):
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
-
-    def _containers(self, config: FakeEndpointConfig) -> dict[str, Mapping[str, Any]]:
-        names = [variant["ModelName"] for variant in config.production_variants]
-        return {name: self._container(name) for name in names}
 
     def _container(self, model_name: str) -> Mapping[str, Any]:
         """Return the container definition of a model, and the role it runs under."""

@@ -30,14 +30,8 @@ def start(job: Job, workplace: Workplace, work: Work) -> None:
 
 
 def _run(job: Job, workplace: Workplace, work: Work) -> None:
-    folder = workplace.folder(job.kind.word, job.name)
-    container.remove(folder)
     try:
-        job.enter("Starting", "Preparing the instances")
-        folder.mkdir(parents=True)
-        job.started = datetime.now(UTC)
-        with acting_as(job.request.get("RoleArn") or ""):
-            outcome = work(job, workplace, folder)
+        outcome = _in_a_folder(job, workplace, work)
     except JobError as error:
         if job.kind is PROCESSING and isinstance(error, AlgorithmError):
             job.details.setdefault("ExitMessage", f"exit code: {error.exit_code}")
@@ -50,6 +44,18 @@ def _run(job: Job, workplace: Workplace, work: Work) -> None:
             _finish(job, "Stopped", stage=outcome)
         else:
             _finish(job, outcome)
+
+
+def _in_a_folder(job: Job, workplace: Workplace, work: Work) -> Outcome:
+    """Do a job's work in a folder that is gone when the job has a final status."""
+    folder = workplace.folder(job.kind.word, job.name)
+    container.remove(folder)
+    try:
+        job.enter("Starting", "Preparing the instances")
+        folder.mkdir(parents=True)
+        job.started = datetime.now(UTC)
+        with acting_as(job.request.get("RoleArn") or ""):
+            return work(job, workplace, folder)
     finally:
         container.remove(folder)
 

@@ -11,7 +11,7 @@ from localaws.sagemaker import cluster, container, transfer
 from localaws.sagemaker.cluster import MESSAGE_LIMIT, Cluster, Launch, Outcome, write_json
 from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import check_vpc, find_image
+from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 
 
@@ -28,6 +28,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     for entry in request.get("ProcessingInputs") or []:
         if "S3Input" not in entry:
             raise ValidationError(f"Input {entry.get('InputName')}: the local region reads S3Input only.")
+        check_s3_source(entry["S3Input"])
         _check_path(entry["S3Input"].get("LocalPath", ""))
     for entry in _outputs(request):
         if "S3Output" not in entry:

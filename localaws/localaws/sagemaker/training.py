@@ -15,7 +15,7 @@ from localaws.sagemaker import cluster, container, transfer
 from localaws.sagemaker.cluster import Cluster, Launch, Outcome, write_json
 from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import check_vpc, find_image
+from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 from localaws.sagemaker.workplace import Workplace
 
 HYPERPARAMETER_LIMIT = 2500
@@ -45,6 +45,9 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     for channel in request.get("InputDataConfig") or []:
         if "S3DataSource" not in channel.get("DataSource", {}):
             raise ValidationError(f"Channel {channel['ChannelName']}: the local region reads S3 data sources only.")
+        check_s3_source(channel["DataSource"]["S3DataSource"])
+    if (request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
+        raise ValidationError("The local region writes models as model.tar.gz only. Leave CompressionType out.")
     return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
 
 
@@ -182,10 +185,6 @@ def _collect(job: Job, workplace: Workplace, instances: Cluster) -> None:
     """Put the model and the output into S3; of several instances each file once, the first one's first."""
     uri = job.details["ModelArtifacts"]["S3ModelArtifacts"]
     model, output = (_merged(instances, part) for part in ("model", "output/data"))
-    if (job.request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
-        transfer.upload(workplace.store, model, uri)
-        transfer.upload(workplace.store, output, uri.rstrip("/").rpartition("/")[0] + "/data")
-        return
     transfer.upload_archive(workplace.store, model, uri)
     if any(output.iterdir()):
         transfer.upload_archive(workplace.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
@@ -205,9 +204,7 @@ def _merged(instances: Cluster, part: str) -> Path:
 
 
 def _artifacts_uri(request: dict[str, Any]) -> str:
-    output = request["OutputDataConfig"]
-    name = "model/" if output.get("CompressionType") == "NONE" else "model.tar.gz"
-    return f"{output['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/{name}"
+    return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
 class _Metrics:

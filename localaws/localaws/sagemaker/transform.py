@@ -15,6 +15,7 @@ from localaws.sagemaker.cluster import Outcome
 from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.job import TRANSFORM, Job
 from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer
+from localaws.sagemaker.validation import check_s3_source
 from localaws.sagemaker.workplace import Workplace
 
 PAYLOAD_MEBIBYTES = 6
@@ -30,6 +31,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         The request splits records in a way that needs AWS, or joins input and output.
     """
     del workplace
+    check_s3_source(request["TransformInput"]["DataSource"]["S3DataSource"])
     split = request["TransformInput"].get("SplitType") or "None"
     if split not in ("None", "Line"):
         raise ValidationError(f"The local region splits records by Line or not at all, not by {split}.")

@@ -23,7 +23,7 @@ import visitcast
 from visitcast.data import schema
 
 CONTAINERS = Path(visitcast.__file__).parents[1]
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+JSON, JSON_LINES = "application/json", "application/jsonlines"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

@@ -16,7 +16,7 @@ from visitcast.serving.scoring import Answer, Question
 
 
 def question(body: bytes) -> Question:
-    return Question(body, Format.JSON, Format.JSON)
+    return Question(body, Format.JSON)
 
 
 class Recorder:

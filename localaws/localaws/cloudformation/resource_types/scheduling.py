@@ -40,15 +40,6 @@ def _delete_schedule(request: Request, physical_id: str) -> None:
     request.call("scheduler", "delete_schedule", Name=physical_id, **request.pick("GroupName"))
 
 
-def _create_group(request: Request) -> Handled:
-    answer = request.call("scheduler", "create_schedule_group", Name=request.name, **request.pick("Tags"))
-    return Handled(request.name, {"Arn": answer["ScheduleGroupArn"]})
-
-
-def _delete_group(request: Request, physical_id: str) -> None:
-    request.call("scheduler", "delete_schedule_group", Name=physical_id)
-
-
 def _put_rule(request: Request) -> Handled:
     options = request.pick("Description", "ScheduleExpression", "State", "RoleArn", "EventBusName")
     if pattern := request.properties.get("EventPattern"):
@@ -85,5 +76,4 @@ TYPES = (
         "Name",
         frozenset({"GroupName"}),
     ),
-    ResourceType("AWS::Scheduler::ScheduleGroup", _create_group, _delete_group, name_property="Name"),
 )

@@ -1,19 +1,15 @@
-"""The command line, and Lambda through its API."""
+"""Lambda through its API: what a handler finds, and what becomes of its result, errors and log."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import patient
-from region import Region, running_region, wait_for, write_settings
+from region import Region
 
 HANDLER = """
 import json, os, sys, time
@@ -60,82 +56,6 @@ def invoke(region: Region, function: str, event: Any, **options: Any) -> tuple[A
 def logged(region: Region, group: str) -> str:
     events = region.client("logs").filter_log_events(logGroupName=group)["events"]
     return "\n".join(event["message"] for event in events)
-
-
-def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    config = home / "localaws.toml"
-    if not config.exists():
-        write_settings(home)
-    options = ["--home", str(home)]
-    if words[0] in ("up", "serve"):
-        options += ["--config", str(config), "--port", "0"]
-    return subprocess.run(
-        [sys.executable, "-m", "localaws", *words, *options],
-        capture_output=True,
-        text=True,
-        timeout=patient(120),
-        check=False,
-    )
-
-
-def alive(pid: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
-    first = command(tmp_path, "up")
-    assert first.returncode == 0, first.stderr
-    described = json.loads((tmp_path / "region.json").read_text())
-    assert described["endpoint_url"] in first.stdout
-    try:
-        with urllib.request.urlopen(f"{described['endpoint_url']}/_localaws/health") as answer:
-            assert json.load(answer)["pid"] == described["pid"]
-        again = command(tmp_path, "up")
-        assert (again.returncode, "already running" in again.stdout) == (0, True)
-        exported = command(tmp_path, "env").stdout
-        assert f"AWS_ENDPOINT_URL={described['endpoint_url']}" in exported
-        assert "AWS_REGION=eu-central-1" in exported
-    finally:
-        stopped = command(tmp_path, "down")
-    assert stopped.returncode == 0
-    assert not alive(described["pid"])
-    assert not (tmp_path / "region.json").exists()
-    assert command(tmp_path, "down").returncode == 0
-    assert command(tmp_path, "env").returncode == 1
-
-
-def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> None:
-    assert command(tmp_path, "up").returncode == 0
-    first = json.loads((tmp_path / "region.json").read_text())
-    os.kill(first["pid"], 9)
-    wait_for(lambda: alive(first["pid"]), lambda found: not found)
-    second = command(tmp_path, "up")
-    try:
-        assert second.returncode == 0, second.stderr
-        assert "ended without notice" in second.stderr
-        assert json.loads((tmp_path / "region.json").read_text())["pid"] != first["pid"]
-    finally:
-        command(tmp_path, "down")
-
-
-def test_a_malformed_file_of_settings_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "localaws.toml").write_text('[region]\nname = "nowhere"\n')
-    failed = command(tmp_path, "up")
-    assert failed.returncode == 2
-    assert "region.name" in failed.stderr
-    assert "Traceback" not in failed.stderr
-
-
-def test_down_ends_a_handler_that_still_runs(tmp_path: Path) -> None:
-    with running_region(tmp_path) as region:
-        region.create_function("sleeper", {"app.py": "import time\ndef handler(e, c): time.sleep(60)"}, Timeout=50)
-        region.client("lambda").invoke(FunctionName="sleeper", InvocationType="Event", Payload="{}")
-        children = wait_for(lambda: region.processes("sleeper"), bool)
-    assert [child["kind"] for child in children] == ["function"]
-    assert not alive(children[0]["pid"])
 
 
 def test_a_handler_gets_its_event_environment_and_context(region: Region, function: str) -> None:
@@ -208,6 +128,62 @@ def test_new_code_is_what_runs_next(region: Region) -> None:
     region.client("lambda").delete_function(FunctionName="changing")
     region.create_function("changing", {"app.py": "def handler(e, c): return 2"})
     assert invoke(region, "changing", {}) == (2, None)
+
+
+COUNTER = """
+import os, time
+calls = 0
+
+def handler(event, context):
+    global calls
+    calls += 1
+    print(f"call {calls}")
+    time.sleep(event.get("sleep", 0))
+    if event.get("exit"):
+        raise SystemExit("enough")
+    return [os.getpid(), calls]
+"""
+
+
+def test_a_function_stays_loaded_between_invocations(region: Region) -> None:
+    region.create_function("counting", {"app.py": COUNTER}, Timeout=20)
+    (first, calls), _ = invoke(region, "counting", {})
+    answer = region.client("lambda").invoke(FunctionName="counting", LogType="Tail", Payload="{}")
+    assert (calls, json.loads(answer["Payload"].read())) == (1, [first, 2])
+    tail = base64.b64decode(answer["LogResult"]).decode()
+    assert ("call 1" in tail, "call 2" in tail) == (False, True)
+
+
+def test_invocations_at_the_same_time_have_processes_of_their_own(region: Region) -> None:
+    region.create_function("together", {"app.py": COUNTER}, Timeout=60)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: invoke(region, "together", {"sleep": 5}), range(2)))
+    assert [calls for (_, calls), _ in answers] == [1, 1]
+    assert len({pid for (pid, _), _ in answers}) == 2
+
+
+@pytest.mark.parametrize(("event", "kind"), [({"sleep": 60}, "Sandbox.Timedout"), ({"exit": True}, "SystemExit")])
+def test_after_a_timeout_or_an_exit_the_next_invocation_starts_anew(
+    region: Region, event: dict[str, Any], kind: str
+) -> None:
+    name = f"ended-{kind.replace('.', '-')}"
+    region.create_function(name, {"app.py": COUNTER}, Timeout=2)
+    (pid, _), _ = invoke(region, name, {})
+    result, error = invoke(region, name, event)
+    assert (error, result["errorType"]) == ("Unhandled", kind)
+    (next_pid, calls), _ = invoke(region, name, {})
+    assert calls == 1
+    assert next_pid != pid
+
+
+def test_another_configuration_is_another_process(region: Region) -> None:
+    region.create_function("configured", {"app.py": COUNTER}, Timeout=20)
+    (pid, _), _ = invoke(region, "configured", {})
+    region.client("lambda").update_function_configuration(
+        FunctionName="configured", Environment={"Variables": {"MODE": "other"}}
+    )
+    (next_pid, calls), _ = invoke(region, "configured", {})
+    assert (next_pid != pid, calls) == (True, 1)
 
 
 def test_a_module_compiled_for_another_python_is_replaced_by_the_installed_one(region: Region) -> None:
