@@ -30,12 +30,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run: names, S3 places, instance settings; see `functions.prepare_run.plan.plan_run`.
+        The run: names, S3 addresses and instance settings; see `functions.prepare_run.plan.plan_run`.
 
     Raises
     ------
     InputRejected
-        The input breaks its JSON Schema. The message lists every violation.
+        The input violates its JSON Schema. The message lists every violation.
     """
     execution_input = validated(event["Input"], SCHEMA, contradictions)
     run = plan_run(
