@@ -23,7 +23,7 @@ from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import Outcomes, probability_outcomes
@@ -162,9 +162,8 @@ def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
-    pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    return article_gru.outcomes(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
+    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
