@@ -92,7 +92,7 @@ def plan_run(
         "Evaluation": {
             **execution_input["Evaluation"],
             "Cluster": deployment.cluster(execution_input["Evaluation"], 1),
-            "Arguments": evaluation_arguments(execution_input["Gate"]),
+            "Arguments": evaluation_arguments(execution_input["Gate"], execution_input["Evaluation"]),
             # A processing input cannot be left out in JSONPath: without folds it is a file that is sure to exist.
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
@@ -103,8 +103,8 @@ def plan_run(
     }
 
 
-def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
-    """Render the gate as the evaluation container's arguments (SageMaker takes strings only)."""
+def evaluation_arguments(gate: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
+    """Render both sections of the input as the evaluation container's arguments (SageMaker takes strings only)."""
     return [
         "evaluate",
         "--max-rmse-hours",
@@ -117,6 +117,8 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
         _as_text(gate["MustHoldInCrossValidation"]),
         "--non-inferiority-margin",
         _as_text(gate["NonInferiorityMarginNats"]),
+        "--article-model-epochs",
+        _as_text(evaluation["ArticleModelEpochs"]),
     ]
 
 
