@@ -109,7 +109,7 @@ class Deployment:
             stopping["MaxWaitTimeInSeconds"] = SPOT_PATIENCE * longest
         return {
             **settings,
-            "Cluster": self.cluster(settings),
+            "Cluster": self.cluster(settings, 1),
             "UseSpot": self.use_spot,
             "StoppingCondition": stopping,
         }

@@ -25,11 +25,12 @@ from typing import Any
 from urllib.parse import urlparse
 
 import boto3
+from patience import patient
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK_NAME = "visitcast-test"
 TEXT_COLUMNS = {"user_id", "visit_date", "platform"}
-WITHIN_SECONDS = 300
+WITHIN_SECONDS = patient(300)
 PARAMETERS = {"Revision": "4a1b2c3", "ApprovalMode": "on-request", "ApprovalEmail": "approver@example.com"}
 """What the tests' stack is deployed with besides samconfig.toml."""
 
@@ -158,18 +159,18 @@ class Stack:
         request = urllib.request.Request(
             f"{self.region_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=10):
+        with urllib.request.urlopen(request, timeout=patient(60)):
             pass
 
     def lift_faults(self) -> None:
         with urllib.request.urlopen(
-            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=10
+            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=patient(60)
         ):
             pass
 
     def processes(self) -> list[dict[str, Any]]:
         """List the jobs, endpoints and handlers that run now."""
-        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=patient(60)) as response:
             found: list[dict[str, Any]] = json.load(response)
         return found
 
@@ -235,7 +236,7 @@ def wait_for(look: Any, is_enough: Any) -> Any:
     end = time.monotonic() + WITHIN_SECONDS
     while not is_enough(seen := look()):
         if time.monotonic() > end:
-            raise TimeoutError(f"Still not there after {WITHIN_SECONDS} s; last seen: {seen!r:.500}")
+            raise TimeoutError(f"Still not there after {WITHIN_SECONDS:g} s; last seen: {seen!r:.500}")
         time.sleep(0.1)
     return seen
 
@@ -244,11 +245,11 @@ def wait_for(look: Any, is_enough: Any) -> Any:
 def local_region(home: Path) -> Iterator[str]:
     """Run a region of its own on a free port; yield its address."""
     command = [sys.executable, "-m", "localaws"]
-    subprocess.run([*command, "up", "--port", "0", "--home", str(home)], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([*command, "up", "--port", "0", "--home", str(home)], cwd=ROOT, check=True, timeout=patient(120))
     try:
         yield json.loads((home / "region.json").read_text())["endpoint_url"]
     finally:
-        subprocess.run([*command, "down", "--home", str(home)], cwd=ROOT, check=True, timeout=60)
+        subprocess.run([*command, "down", "--home", str(home)], cwd=ROOT, check=True, timeout=patient(120))
 
 
 def region_environment(home: Path) -> dict[str, str]:
@@ -259,7 +260,7 @@ def region_environment(home: Path) -> dict[str, str]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
     ).stdout
     words = (word for word in shlex.split(printed) if "=" in word)
     return dict(word.split("=", 1) for word in words)
@@ -305,7 +306,7 @@ def sam(*arguments: str, succeeds: bool = True) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=WITHIN_SECONDS,
         check=False,
     )
     printed = done.stdout + done.stderr
@@ -318,7 +319,7 @@ def delete(stack_name: str) -> None:
     cloudformation = boto3.client("cloudformation")
     cloudformation.delete_stack(StackName=stack_name)
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": WITHIN_SECONDS}
+        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": round(WITHIN_SECONDS)}
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from deployed_stack import local_region, region_environment
+from patience import patient
 
 from benchmarks.random_model import write_model
 from benchmarks.serving import histories, request_of
@@ -20,7 +21,7 @@ from visitcast.data.dataset import with_target_days
 BUCKET = "transform"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/serving:latest"
 ROLE = "arn:aws:iam::123456789012:role/any"
-PATIENCE_SECONDS = 120
+WITHIN_SECONDS = patient(120)
 USERS = 50
 
 
@@ -68,7 +69,7 @@ def test_a_transform_job_answers_every_line_in_order(sagemaker: Any, strategy: s
         },
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
     )
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + WITHIN_SECONDS
     while (job := sagemaker.describe_transform_job(TransformJobName="transform"))["TransformJobStatus"] == "InProgress":
         assert time.monotonic() < end, job
         time.sleep(0.2)

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, position_in_history, user_of_row
 from visitcast.data.protocol import MINIMUM_HISTORY, Split
 from visitcast.data.schema import PLATFORMS
 from visitcast.evaluation.bootstrap import Interval, interval, resampled_sums
-from visitcast.features.histograms import weekday
 from visitcast.metrics import Outcomes, Scores, select, summarise
 from visitcast.model import mixture
 

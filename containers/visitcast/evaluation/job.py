@@ -23,7 +23,7 @@ from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import Outcomes, probability_outcomes
@@ -173,10 +173,8 @@ def article_outcomes(dataset: Dataset, parts: Split, epochs: int) -> Outcomes:
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
-    pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    transformed = features.transform(pipeline, dataset)
-    return article_gru.outcomes(dataset, parts, transformed, target_names, epochs, seed=SEED)
+    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), epochs, seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

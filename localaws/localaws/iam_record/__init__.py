@@ -5,7 +5,6 @@ IAM is not enforced here. The record is what a test compares with the policies o
 
 from __future__ import annotations
 
-from localaws.calls.identity import acting_as
-from localaws.calls.record import Call, active
+from localaws.iam_record.record import Call, active
 
-__all__ = ["Call", "acting_as", "active"]
+__all__ = ["Call", "active"]

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree  # nosec B405 # see its use
 
-from localaws.calls.record import Call, active
+from localaws.iam_record.record import Call, active
 
 READS = frozenset({"s3:GetObject"})
 WRITES = frozenset({"s3:PutObject"})

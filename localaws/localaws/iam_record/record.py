@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localaws.calls.identity import acting
+from localaws.identity import acting
 
 FILE_NAME = "calls.jsonl"
 """Below the region's home; one call a line, so that it can be read while the region runs."""

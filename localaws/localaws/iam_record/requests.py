@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from localaws.calls import storage
-from localaws.calls.identity import acting_as, role_of
-from localaws.calls.record import Call, active
+from localaws.iam_record import s3_calls
+from localaws.iam_record.record import Call, active
+from localaws.identity import acting_as, role_of
 from localaws.settings import Settings
 
 Parameters = Mapping[str, Any]
@@ -59,8 +59,8 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
     if service == "s3":
         words = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         if environ["REQUEST_METHOD"] == "POST" and "delete" in words:
-            return list(storage.of_batch_deletion(path, _body(environ)))
-        return list(storage.of_request(environ["REQUEST_METHOD"], path, words, environ))
+            return list(s3_calls.of_batch_deletion(path, _body(environ)))
+        return list(s3_calls.of_request(environ["REQUEST_METHOD"], path, words, environ))
     arn = f"arn:aws:{service}:{region}:{account}:"
     if service == "lambda" and path.endswith("/invocations"):
         function = path.split("/functions/")[1].removesuffix("/invocations")
