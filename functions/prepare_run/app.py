@@ -33,8 +33,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run: names, S3 addresses and instance settings; see `functions.prepare_run.plan.plan_run`. With a ModelVersion in
-        the input also that version; see `functions.prepare_run.model_version.describe_version`.
+        The run: names, S3 addresses and instance settings; see `functions.prepare_run.plan.plan_run`. With a
+        ModelVersion in the input also that version; see `functions.prepare_run.model_version.describe_version`.
 
     Raises
     ------

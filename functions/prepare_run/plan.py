@@ -93,7 +93,7 @@ def plan_run(
         "Evaluation": {
             **execution_input["Evaluation"],
             "Cluster": deployment.cluster(execution_input["Evaluation"], 1),
-            "Arguments": evaluation_arguments(execution_input["Gate"]),
+            "Arguments": evaluation_arguments(execution_input["Gate"], execution_input["Evaluation"]),
             # JSONPath cannot leave out a processing input: without folds it is a file that always exists.
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
@@ -104,8 +104,8 @@ def plan_run(
     }
 
 
-def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
-    """Return the gate as arguments of the evaluation container; SageMaker takes strings only."""
+def evaluation_arguments(gate: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
+    """Return both sections of the input as arguments of the evaluation container; SageMaker takes strings only."""
     return [
         "evaluate",
         "--max-rmse-hours",
@@ -118,6 +118,8 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
         _as_text(gate["MustHoldInCrossValidation"]),
         "--non-inferiority-margin",
         _as_text(gate["NonInferiorityMarginNats"]),
+        "--article-model-epochs",
+        _as_text(evaluation["ArticleModelEpochs"]),
     ]
 
 

@@ -39,7 +39,7 @@ SEED = 7
 
 def main(arguments: Sequence[str]) -> None:
     """Run the job on SageMaker's folders."""
-    limits = parse_limits(arguments)
+    limits, article_epochs = parse_arguments(arguments)
     production_version = os.environ.get(PRODUCTION_VERSION_VARIABLE, "")
     cross_validation = read_cross_validation()
     progress(0.0, "reading the dataset")
@@ -61,8 +61,9 @@ def main(arguments: Sequence[str]) -> None:
     progress(0.3, "scoring the baselines")
     baselines = baseline_outcomes(dataset, parts, counts)
     del counts
-    progress(0.5, "fitting the article's model")
-    baselines[ARTICLE_GRU] = article_outcomes(dataset, parts)
+    if article_epochs:
+        progress(0.5, "fitting the article's model")
+        baselines[ARTICLE_GRU] = article_outcomes(dataset, parts, article_epochs)
 
     progress(0.9, "comparing")
     users = user_of_row(dataset)[parts.test]
@@ -81,13 +82,13 @@ def main(arguments: Sequence[str]) -> None:
     progress(1.0, "model passed the gate" if verdict["passed"] else "model rejected: " + " ".join(verdict["reasons"]))
 
 
-def parse_limits(arguments: Sequence[str]) -> gate.Limits:
-    """Read the job's arguments.
+def parse_arguments(arguments: Sequence[str]) -> tuple[gate.Limits, int]:
+    """Read the job's arguments: the gate's limits, and the epochs of the article's model (0: it is not fitted).
 
     Raises
     ------
     InputError
-        An unknown argument, a limit that is no number, or an unknown baseline.
+        An unknown argument, a value that is not a number, or a baseline to beat that is unknown or not fitted.
     """
     parser = argparse.ArgumentParser(prog="evaluate", exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--max-rmse-hours", default=None, type=_limit)
@@ -95,16 +96,26 @@ def parse_limits(arguments: Sequence[str]) -> gate.Limits:
     parser.add_argument("--must-beat", default=(), type=_names)
     parser.add_argument("--must-hold-in-cross-validation", default=False, type=_flag)
     parser.add_argument("--non-inferiority-margin", default=gate.Limits().non_inferiority_margin, type=float)
+    parser.add_argument("--article-model-epochs", default=0, type=int)
     try:
         known, unknown = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        raise InputError("The gate's limits cannot be read.", str(error), _REMEDY) from None
+        raise InputError("The evaluation's arguments cannot be read.", str(error), _REMEDY) from None
     if unknown:
         raise InputError("The evaluation has an unknown argument.", " ".join(unknown), _REMEDY)
-    return gate.Limits(**vars(known))
+    values = vars(known)
+    article_epochs = values.pop("article_model_epochs")
+    limits = gate.Limits(**values)
+    if ARTICLE_GRU in limits.must_beat and not article_epochs:
+        raise InputError(
+            "The gate names a baseline that is not fitted.",
+            f"The model must beat {ARTICLE_GRU}, which is fitted for 0 epochs.",
+            "Set Evaluation.ArticleModelEpochs in the execution input, or leave it out of Gate.MustBeat.",
+        )
+    return limits, article_epochs
 
 
-_REMEDY = "Correct Gate in the execution input."
+_REMEDY = "Correct Gate and Evaluation in the execution input."
 
 
 def _limit(text: str) -> float | None:
@@ -160,14 +171,14 @@ def forecast_test_rows(
     return forecast, outcomes
 
 
-def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
+def article_outcomes(dataset: Dataset, parts: Split, epochs: int) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
     fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
-    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), seed=SEED)
+    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), epochs, seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
