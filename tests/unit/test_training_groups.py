@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from made_visits import datasets, made_dataset
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, position_in_history, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.groups import FEWEST_USERS, WEEKDAYS, group_rows, score_groups
-from visitcast.features.histograms import weekday
 from visitcast.metrics import Outcomes, probability_outcomes, summarise
 
 DATASET = made_dataset(users=60, mean_days=40, seed=2)

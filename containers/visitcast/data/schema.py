@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""Of the dataset's files; raise it with every change of ``VISITS``."""
 HOURS: Final = 24
 
 # --- shared by both tables
@@ -111,6 +112,8 @@ VISITS: Final[tuple[Column, ...]] = (
     Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
 )
 VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
+DAY_COLUMNS: Final = tuple(column for column in VISITS if column.name != USER_ID)
+"""What is known of each visit day: arrays of a dataset, keys of a visit in a request."""
 
 EVENTS: Final[tuple[Column, ...]] = (
     Column(USER_ID, "text", "str"),

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, position_in_history, user_of_row
 from visitcast.data.protocol import MINIMUM_HISTORY, Split
 from visitcast.data.schema import PLATFORMS
 from visitcast.evaluation.bootstrap import Interval, interval, resampled_sums
-from visitcast.features.histograms import weekday
 from visitcast.metrics import Outcomes, Scores, select, summarise
 from visitcast.model import mixture
 
@@ -85,19 +85,27 @@ def score_groups(
         User of each row.
     """
     difference = _log_loss(model) - _log_loss(tuned_histogram)
-    masks = [mask for grouping in groupings.values() for mask in grouping.values()]
-    columns = (column for mask in masks for column in (mask.astype(np.float64), np.where(mask, difference, 0.0)))
-    sums = resampled_sums(columns, users)
-    resampled = iter(sums.reshape(len(sums), len(masks), 2).transpose(1, 0, 2))
+    sums = resampled_sums(
+        (
+            column
+            for grouping, named in groupings.items()
+            for name, mask in named.items()
+            for column in (
+                ((grouping, name, "rows"), mask.astype(np.float64)),
+                ((grouping, name, "difference"), np.where(mask, difference, 0.0)),
+            )
+        ),
+        users,
+    )
     found: dict[str, list[Group]] = {}
     for grouping, named in groupings.items():
         found[grouping] = []
         for name, mask in named.items():
-            rows_and_difference = next(resampled)
             if not mask.any():
                 continue
             size = len(np.unique(users[mask]))
-            drawn = rows_and_difference[rows_and_difference[:, 0] > 0]
+            rows_drawn = sums[grouping, name, "rows"]
+            drawn = rows_drawn > 0
             found[grouping].append(
                 Group(
                     name=name,
@@ -105,7 +113,9 @@ def score_groups(
                     users=size,
                     model=summarise(select(model, mask)),
                     tuned_histogram=summarise(select(tuned_histogram, mask)),
-                    log_loss_difference=interval(float(difference[mask].mean()), drawn[:, 1] / drawn[:, 0])
+                    log_loss_difference=interval(
+                        float(difference[mask].mean()), sums[grouping, name, "difference"][drawn] / rows_drawn[drawn]
+                    )
                     if size >= FEWEST_USERS
                     else None,
                 )

@@ -23,7 +23,7 @@ from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import Outcomes, probability_outcomes
@@ -31,15 +31,16 @@ from visitcast.model import bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES, baseline_outcomes
 from visitcast.training import folds
 
-PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
+PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
+"""Number of the version in the model registry that is in production; empty where none is."""
 FOLDS_VARIABLE = "VISITCAST_FOLDS"
 SEED = 7
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the job on SageMaker's folders."""
-    limits = parse_limits(arguments)
-    production_config = os.environ.get(PRODUCTION_CONFIG_VARIABLE, "")
+    limits, article_epochs = parse_arguments(arguments)
+    production_version = os.environ.get(PRODUCTION_VERSION_VARIABLE, "")
     cross_validation = read_cross_validation()
     progress(0.0, "reading the dataset")
     folder = paths.evaluation_dataset()
@@ -50,24 +51,28 @@ def main(arguments: Sequence[str]) -> None:
     progress(0.1, "forecasting the test rows")
     candidate = load_model(paths.candidate_model())
     forecast, outcomes = forecast_test_rows(candidate, dataset, parts, counts)
-    production = None
-    if production_config:
-        _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
+    production, not_compared = None, gate.NO_PRODUCTION
+    if production_version:
+        try:
+            _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
+        except bundle.VersionMismatch as error:  # of an earlier release: no reason to keep it for ever
+            not_compared = f"Version {production_version} in production cannot be compared: {error.cause}"
 
     progress(0.3, "scoring the baselines")
     baselines = baseline_outcomes(dataset, parts, counts)
     del counts
-    progress(0.5, "fitting the article's model")
-    baselines[ARTICLE_GRU] = article_outcomes(dataset, parts)
+    if article_epochs:
+        progress(0.5, "fitting the article's model")
+        baselines[ARTICLE_GRU] = article_outcomes(dataset, parts, article_epochs)
 
     progress(0.9, "comparing")
     users = user_of_row(dataset)[parts.test]
-    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production)
+    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production, not_compared)
     assessment = assess(contest, group_rows(dataset, parts), cross_validation, limits)
     evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **assessment}
     evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
-    if production_config:
-        evaluation["production"]["endpoint_config"] = production_config
+    if production is not None:
+        evaluation["production"]["model_version"] = production_version
 
     progress(0.95, "drawing the report")
     figures = report.draw(dataset, parts, forecast, evaluation, candidate.metadata, SEED)
@@ -77,13 +82,13 @@ def main(arguments: Sequence[str]) -> None:
     progress(1.0, "model passed the gate" if verdict["passed"] else "model rejected: " + " ".join(verdict["reasons"]))
 
 
-def parse_limits(arguments: Sequence[str]) -> gate.Limits:
-    """Read the job's arguments.
+def parse_arguments(arguments: Sequence[str]) -> tuple[gate.Limits, int]:
+    """Read the job's arguments: the gate's limits, and the epochs of the article's model (0: it is not fitted).
 
     Raises
     ------
     InputError
-        An unknown argument, a limit that is no number, or an unknown baseline.
+        An unknown argument, a value that is not a number, or a baseline to beat that is unknown or not fitted.
     """
     parser = argparse.ArgumentParser(prog="evaluate", exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--max-rmse-hours", default=None, type=_limit)
@@ -91,16 +96,26 @@ def parse_limits(arguments: Sequence[str]) -> gate.Limits:
     parser.add_argument("--must-beat", default=(), type=_names)
     parser.add_argument("--must-hold-in-cross-validation", default=False, type=_flag)
     parser.add_argument("--non-inferiority-margin", default=gate.Limits().non_inferiority_margin, type=float)
+    parser.add_argument("--article-model-epochs", default=0, type=int)
     try:
         known, unknown = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        raise InputError("The gate's limits cannot be read.", str(error), _REMEDY) from None
+        raise InputError("The evaluation's arguments cannot be read.", str(error), _REMEDY) from None
     if unknown:
         raise InputError("The evaluation has an unknown argument.", " ".join(unknown), _REMEDY)
-    return gate.Limits(**vars(known))
+    values = vars(known)
+    article_epochs = values.pop("article_model_epochs")
+    limits = gate.Limits(**values)
+    if ARTICLE_GRU in limits.must_beat and not article_epochs:
+        raise InputError(
+            "The gate names a baseline that is not fitted.",
+            f"The model must beat {ARTICLE_GRU}, which is fitted for 0 epochs.",
+            "Set Evaluation.ArticleModelEpochs in the execution input, or leave it out of Gate.MustBeat.",
+        )
+    return limits, article_epochs
 
 
-_REMEDY = "Correct Gate in the execution input."
+_REMEDY = "Correct Gate and Evaluation in the execution input."
 
 
 def _limit(text: str) -> float | None:
@@ -156,15 +171,14 @@ def forecast_test_rows(
     return forecast, outcomes
 
 
-def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
+def article_outcomes(dataset: Dataset, parts: Split, epochs: int) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
-    pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    return article_gru.outcomes(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
+    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), epochs, seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

@@ -90,12 +90,10 @@ def _require_days_before(block: Dataset, date: int) -> None:
 
 def request_lines(dataset: Dataset, date: int) -> list[str]:
     """Write one JSON line for each user: the endpoint's request for that user alone."""
-    values = {column.name: getattr(dataset, column.name, None) for column in _VISIT_COLUMNS}
+    values = dict(dataset.columns)
     values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
     values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
-    for kind, name in enumerate(schema.PAGE_VIEWS_BY_TYPE):
-        values[name] = dataset.page_views_by_type[:, kind]
-    columns = [np.asarray(values[column.name]).tolist() for column in _VISIT_COLUMNS]
+    columns = [values[column.name].tolist() for column in _VISIT_COLUMNS]
     visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
     day, bounds = np.datetime64(date, "D"), dataset.offsets.tolist()
     return [

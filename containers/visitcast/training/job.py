@@ -22,8 +22,9 @@ from visitcast.contract import progress, whole_folder
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, read
 from visitcast.data.manifest import read_manifest
 from visitcast.data.protocol import Split, require_enough_rows, split
-from visitcast.features import pipeline as features
+from visitcast.features.encoding import Encoding
 from visitcast.features.histograms import decayed_histograms, histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
 from visitcast.model import bundle, calibration, mixture
@@ -50,11 +51,13 @@ def main() -> None:
     parts = split(dataset, hyperparameters.fold, hyperparameters.folds)
     require_enough_rows(parts)
     # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
-    pipeline = features.fit(dataset, parts.validation_starts) if hyperparameters.fold else bundle.read_pipeline(folder)
+    pipeline = (
+        FeaturePipeline(parts.validation_starts).fit(dataset) if hyperparameters.fold else bundle.read_pipeline(folder)
+    )
 
-    shards = Shards(readers(folder), pipeline, parts.validation_starts)
+    shards = Shards(readers(folder), pipeline.encoding_, parts.validation_starts)
     with whole_folder(paths.model()) as model_folder:
-        fitted, epochs = fit(dataset, shards, parts, pipeline, hyperparameters, paths.checkpoints())
+        fitted, epochs = fit(dataset, shards, parts, pipeline.encoding_, hyperparameters, paths.checkpoints())
         fitted.metadata["dataset"] = asdict(manifest)
         fitted.metadata["learning_curve"] = [asdict(epoch) for epoch in epochs]  # for the evaluation's report
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -75,7 +78,7 @@ def fit(
     dataset: Dataset,
     shards: Shards,
     parts: Split,
-    pipeline: features.FeaturePipeline,
+    encoding: Encoding,
     hyperparameters: Hyperparameters,
     checkpoints: Path | None = None,
 ) -> tuple[bundle.Bundle, list[trainer.Epoch]]:
@@ -89,15 +92,15 @@ def fit(
         The same, as the network reads them.
     parts : Split
         Training and validation rows.
-    pipeline : FeaturePipeline
-        Fitted on days before the validation part.
+    encoding : Encoding
+        Features, fitted on days before the validation part.
     hyperparameters : Hyperparameters
         Settings.
     checkpoints : Path, optional
         Folder of checkpoints. Default: none are read or written.
     """
     started = time.monotonic()
-    validation, encoding = parts.validation, features.export(pipeline)
+    validation = parts.validation
     progress(0.0, "tuning the histogram")
     counts = histograms_before(dataset, validation)
     histogram = tuned_histogram.fit(dataset, parts, counts)
