@@ -6,17 +6,15 @@ import base64
 import datetime as dt
 import threading
 from collections import Counter
-from collections.abc import Callable, MutableMapping
-from functools import partial
+from collections.abc import MutableMapping
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from localaws import log_streams
 from localaws.identity import acting_as
-from localaws.lambda_runtime import function_urls, sandbox
+from localaws.lambda_runtime import sandbox
 from localaws.settings import Settings
 
 LOG_TAIL_BYTES = 4096
@@ -49,26 +47,6 @@ class LocalLambda(LambdaSimpleBackend):
         if configuration is not None and "LoggingConfig" in body:
             self._set_log_group(configuration["FunctionName"], body)
         return configuration
-
-    def create_function_url_config(self, name_or_arn: str, config: dict[str, Any]) -> Any:
-        """Give a function an address of this region."""
-        if config.get("AuthType") != "NONE":
-            raise InvalidParameterValueException("The local region serves function URLs of AuthType NONE only.")
-        found = super().create_function_url_config(name_or_arn, config)
-        found.url = f"{self.settings.endpoint_url}{function_urls.PREFIX}{uuid4().hex}/"
-        return found
-
-    def invocation_of_url(self, url_id: str) -> Callable[[bytes], tuple[bytes, bool]] | None:
-        """Return what invokes the function behind a URL: an event in, payload and failure out; None without one."""
-        for function in self.list_functions():
-            if function.url_config and function.url_config.url.endswith(f"/{url_id}/"):
-                runnable = self._function(function.function_name, None)
-                return partial(self._answer, runnable)
-        return None
-
-    def _answer(self, function: sandbox.Function, event: bytes) -> tuple[bytes, bool]:
-        outcome = self._run(function, event)
-        return outcome.payload, outcome.failed
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
         """Delete a function; its idle processes end."""
