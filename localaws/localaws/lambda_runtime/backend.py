@@ -1,4 +1,4 @@
-"""moto's Lambda backend, with `invoke` replaced by a run of the deployed code."""
+"""The functions of one account and region."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from localaws.lambda_runtime import sandbox
 from localaws.settings import Settings
 
 LOG_TAIL_BYTES = 4096
-"""What Invoke returns of the log when asked for its tail (API reference)."""
+"""Invoke returns the last 4 KB of the log (API reference)."""
 
 
 class LocalLambda(LambdaSimpleBackend):
-    """Functions that run."""
+    """moto's backend with functions that run."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.awslambda_simple.models"
     settings: ClassVar[Settings]
 
@@ -36,7 +36,7 @@ class LocalLambda(LambdaSimpleBackend):
         self._sandboxes = sandbox.Sandboxes()
 
     def create_function(self, spec: dict[str, Any]) -> Any:
-        """Create a function; where it logs is one of the things that moto drops."""
+        """Create a function. moto drops its log group."""
         function = super().create_function(spec)
         self._set_log_group(function.function_name, spec)
         return function
@@ -49,7 +49,7 @@ class LocalLambda(LambdaSimpleBackend):
         return configuration
 
     def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
-        """Delete a function; its idle processes end."""
+        """Delete a function and end its idle processes."""
         name = self.get_function(function_name).function_name
         super().delete_function(function_name, qualifier)
         self._sandboxes.close(name)
@@ -65,7 +65,7 @@ class LocalLambda(LambdaSimpleBackend):
         headers: Any,
         response_headers: MutableMapping[str, str],
     ) -> bytes:
-        """Run the handler; asynchronously for an invocation of type Event."""
+        """Run the handler, asynchronously for an invocation of type Event."""
         function = self._function(function_name, qualifier)
         event = (body.encode() if isinstance(body, str) else bytes(body or b"")) or b"{}"
         kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
@@ -83,7 +83,7 @@ class LocalLambda(LambdaSimpleBackend):
         return outcome.payload
 
     def works_asynchronously(self, function_name: str) -> bool:
-        """Tell whether asynchronous invocations of a function, given by name or ARN, have not ended."""
+        """Return whether asynchronous invocations of a function, given by name or ARN, are running."""
         return self._asynchronous[self.get_function(function_name).function_name] > 0
 
     def _count(self, name: str, change: int) -> None:

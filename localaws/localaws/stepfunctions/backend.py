@@ -31,7 +31,7 @@ FINAL = frozenset(
 class LocalStepFunctions(StepFunctionsParserBackend):
     """State machines that run, with the names, aliases and histories that AWS gives them."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.stepfunctions.models"
 
     def create_state_machine(self, name: str, definition: str, *arguments: Any, **options: Any) -> Any:
