@@ -200,7 +200,7 @@ def test_a_module_compiled_for_another_python_is_replaced_by_the_installed_one(r
     (path, size), error = invoke(region, "compiled", {})
     assert error is None
     assert (str(region.home) in path, size) == (False, 1)
-    assert "rpds: the bundle's build is for another Python" in logged(region, "/aws/lambda/compiled")
+    assert "rpds: the bundle has it for another Python" in logged(region, "/aws/lambda/compiled")
 
 
 def test_powertools_accept_the_context(region: Region) -> None:

@@ -249,7 +249,7 @@ def test_jobs_on_instances_of_their_own_are_not_interrupted(region: Region) -> N
                     }
                 ]
             },
-            "S3DataType of S3Prefix only",
+            "S3DataType S3Prefix only",
             id="manifest",
         ),
         pytest.param(

@@ -140,7 +140,7 @@ def test_the_same_seed_draws_the_same_values(region: Region) -> None:
             "speed is not among the MetricDefinitions",
             id="unknown objective",
         ),
-        pytest.param({"Strategy": "Grid"}, "not by Grid", id="strategy"),
+        pytest.param({"Strategy": "Grid"}, "not Grid", id="strategy"),
     ],
 )
 def test_requests_that_are_refused(region: Region, changes: dict[str, Any], message: str) -> None:

@@ -59,7 +59,7 @@ class LocalAthenaBackend(AthenaBackend):
         Raises
         ------
         InvalidRequestError
-            The query is malformed, its work group or result bucket does not exist, or its token was used for another query.
+            The query is malformed, its work group or result bucket does not exist, or its token belongs to another one.
         """
         token = request.get("ClientRequestToken")
         fingerprint = json.dumps({**request, "ClientRequestToken": None}, sort_keys=True)

@@ -29,7 +29,7 @@ class Buildspec:
 
 
 def read(given: str, source: Path) -> Buildspec:
-    """Read the buildspec of a project: a text, the path of a file in the source, or an empty text for ``buildspec.yml``.
+    """Read a buildspec: a text, the path of a file in the source, or an empty text for ``buildspec.yml``.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
     python container_tools.py docker build --tag URI --file F CONTEXT | docker push URI | docker login ... | aws ...
 
-No image is built. `docker build` checks that the Dockerfile and the files that it copies exist, and `docker push` stores
-a manifest of these files in the region's registry, so that tags, immutability and digests behave as in ECR. This script
+No image is built. `docker build` checks that the Dockerfile and the files that it copies exist. `docker push` stores a
+manifest of these files in the region's registry, so that tags, immutability and digests behave as in ECR. This script
 runs outside the local environment, so it imports the standard library only.
 """
 

@@ -1,8 +1,8 @@
 """The program of a function's process: it loads the handler once and calls it for one invocation after another.
 
-It is started as a script without ``site``, so that it can import only the bundle and the packages of Lambda's runtime: a
-package that is missing in the bundle is missing here too. Standard input is a socket. The process reads one JSON object
-per invocation from it and answers with one; see `sandbox.Sandbox`.
+It is started as a script without ``site``, so that it can import only the bundle and the packages of Lambda's runtime.
+A package that is missing in the bundle is missing here too. Standard input is a socket. The process reads one JSON
+object per invocation from it and answers with one; see `sandbox.Sandbox`.
 """
 
 from __future__ import annotations

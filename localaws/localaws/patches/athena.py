@@ -7,7 +7,7 @@ from localaws.settings import Settings
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     from localaws.athena.api import LocalAthenaResponse
     from localaws.athena.backend import LocalAthenaBackend
 
@@ -20,7 +20,7 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             "moto.athena.urls:url_paths",
-            "Operations on queries must reach the backend that runs them.",
+            "Operations on queries do not use the backend that runs them.",
             replaced_by({"{0}/$": LocalAthenaResponse.dispatch}),
         ),
     ]

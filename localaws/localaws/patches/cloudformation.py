@@ -1,4 +1,4 @@
-"""Patches of moto's CloudFormation: the list, and what replaces parts of its stacks."""
+"""Patches of moto's CloudFormation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RESPONSES = "moto.cloudformation.responses"
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     from localaws.cloudformation.backend import LocalCloudFormation
     from localaws.cloudformation.template import parse
 
@@ -22,12 +22,12 @@ def patches(settings: Settings) -> list[Patch]:
     return [
         Patch(
             f"{_MODELS}:cloudformation_backends.backend",
-            "Stacks have no resource events and no rollback; unknown types are skipped in silence.",
+            "Stacks have no events of resources and no rollback, and unknown resource types are ignored.",
             replaced_by(LocalCloudFormation),
         ),
         Patch(
             "moto.cloudformation.parsing:ResourceMap.__getitem__",
-            "Looking at a resource creates it.",
+            "Reading a resource creates it.",
             replaced_by(resource_in_map),
         ),
         Patch(
@@ -35,48 +35,48 @@ def patches(settings: Settings) -> list[Patch]:
             "Listing resources creates them.",
             replaced_by(property(existing_resources)),
         ),
-        Patch(f"{_MODELS}:Stack.outputs", "Reading outputs too early fails.", outputs_when_ready),
-        Patch(f"{_MODELS}:Stack.exports", "Reading exports too early fails.", exports_when_ready),
+        Patch(f"{_MODELS}:Stack.outputs", "Reading outputs before the stack is complete fails.", outputs_when_ready),
+        Patch(f"{_MODELS}:Stack.exports", "Reading exports before the stack is complete fails.", exports_when_ready),
         Patch(
             f"{_MODELS}:Stack.parse_template",
-            "YAML with nested short forms is misread, JSON is read slowly as YAML.",
+            "YAML with nested short forms is misread, and JSON is slowly parsed as YAML.",
             replaced_by(staticmethod(parse)),
         ),
         Patch(
             f"{_MODELS}:ChangeSet._parse_template",
-            "The same.",
+            "As above.",
             replaced_by(lambda self: setattr(self, "template_dict", parse(self.template))),
         ),
         Patch(
             "moto.iam.models:Role.put_policy",
-            "Policies of a role in a template are kept as objects and shown as Python writes them, not as JSON.",
+            "The inline policies of a role in a template are stored as objects and returned as Python text.",
             policy_as_json,
         ),
         Patch(
             "moto.kms.models:KmsBackend.create_key",
-            "The policy of a key in a template is kept as an object, on which DescribeKey fails.",
+            "The policy of a key in a template is stored as an object, on which DescribeKey fails.",
             key_policy_as_json,
         ),
         Patch(
             "moto.s3.models:FakeBucket.delete_from_cloudformation_json",
-            "A bucket with objects stays, and the stack says that it is gone.",
+            "A bucket with objects is reported as deleted but stays.",
             refusal_of_a_full_bucket,
         ),
         Patch(
             f"{_RESPONSES}:StackResourceDTO.__init__",
-            "Each resource is given the status of the stack.",
+            "Each resource has the status of the stack.",
             resource_status,
         ),
         Patch(
             f"{_RESPONSES}:get_stack_from_s3_url",
-            "A TemplateURL at 127.0.0.1 is not understood.",
+            "A TemplateURL at 127.0.0.1 is not recognized.",
             template_text_from_url,
         ),
     ]
 
 
 def resource_in_map(self: Any, key: str) -> Any:
-    """Replace ``ResourceMap.__getitem__``, which creates what it is asked for: here only the deployment creates."""
+    """Replace ``ResourceMap.__getitem__``. The original creates the resource."""
     if key in self._parsed_resources:
         return self._parsed_resources[key]
     definition = self._resource_json_map.get(key)
@@ -87,12 +87,12 @@ def resource_in_map(self: Any, key: str) -> Any:
 
 
 def existing_resources(self: Any) -> list[Any]:
-    """Replace ``Stack.stack_resources``: only those that exist."""
+    """Replace ``Stack.stack_resources``. Return those that exist."""
     return [deployed.resource for deployed in self.deployment.deployed.values()] if hasattr(self, "deployment") else []
 
 
 def outputs_when_ready(original: Any) -> Any:
-    """Replace ``Stack.outputs``: none while resources are still missing or once they have been rolled back."""
+    """Replace ``Stack.outputs``. Return none unless the stack is complete."""
 
     def outputs(self: Any) -> Any:
         ready = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
@@ -102,7 +102,7 @@ def outputs_when_ready(original: Any) -> Any:
 
 
 def exports_when_ready(original: Any) -> Any:
-    """Replace ``Stack.exports`` likewise."""
+    """Replace ``Stack.exports``. Return none unless the stack is complete."""
 
     def exports(self: Any) -> Any:
         ready = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
@@ -112,7 +112,7 @@ def exports_when_ready(original: Any) -> Any:
 
 
 def resource_status(original: Any) -> Any:
-    """Give each resource its own status in DescribeStackResources, not the stack's."""
+    """Give each resource its own status in DescribeStackResources."""
 
     def initialise(self: Any, stack: Any, resource: Any) -> None:
         original(self, stack, resource)
@@ -126,7 +126,7 @@ def resource_status(original: Any) -> Any:
 
 
 def policy_as_json(original: Any) -> Any:
-    """Keep a role's inline policy as JSON text, however it came."""
+    """Store the inline policy of a role as JSON text."""
 
     def put_policy(self: Any, policy_name: str, policy_json: Any) -> None:
         original(self, policy_name, policy_json if isinstance(policy_json, str) else json.dumps(policy_json))
@@ -135,7 +135,7 @@ def policy_as_json(original: Any) -> Any:
 
 
 def key_policy_as_json(original: Any) -> Any:
-    """Keep a key's policy as JSON text, however it came."""
+    """Store the policy of a key as JSON text."""
 
     def create_key(self: Any, policy: Any, *arguments: Any, **options: Any) -> Any:
         text = policy if policy is None or isinstance(policy, str) else json.dumps(policy)
@@ -145,7 +145,7 @@ def key_policy_as_json(original: Any) -> Any:
 
 
 def refusal_of_a_full_bucket(original: Any) -> Any:
-    """Refuse to delete a bucket with objects; moto leaves it without a word."""
+    """Refuse to delete a bucket with objects."""
 
     def delete(cls: Any, resource_name: str, document: Any, account_id: str, region_name: str) -> None:
         from moto.s3.models import s3_backends
@@ -161,7 +161,7 @@ def refusal_of_a_full_bucket(original: Any) -> Any:
 
 
 def template_text_from_url(original: Any) -> Any:
-    """Understand a TemplateURL at the region's own address; moto knows it only by the name ``localhost``."""
+    """Accept a TemplateURL at the region's address. moto expects the host name ``localhost``."""
 
     def read(template_url: str, **options: Any) -> Any:
         return original(template_url.replace("//127.0.0.1", "//localhost", 1), **options)

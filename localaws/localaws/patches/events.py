@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     return [
         Patch(
             "moto.events.models:Rule.send_to_targets",
-            "A disabled rule sends, and no rule starts a state machine.",
+            "Disabled rules send events, and rules do not start state machines.",
             with_state_machines(settings),
         )
     ]
 
 
 def with_state_machines(settings: Settings) -> Callable[[Any], Callable[..., None]]:
-    """Start the executions that a matching rule asks for, in the name of each target's role."""
+    """Start the executions that a matching rule asks for, as the role of each target."""
 
     def make(original: Callable[..., None]) -> Callable[..., None]:
         @wraps(original)
@@ -51,18 +51,18 @@ def with_state_machines(settings: Settings) -> Callable[[Any], Callable[..., Non
 
 
 def start(settings: Settings, region: str, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-    """Start the execution of one target. EventBridge would try for a day; here the log says what went wrong."""
+    """Start the execution of one target. EventBridge would retry for a day; the region logs the error."""
     with acting_as(target["RoleArn"]):
         try:
             client(settings, "stepfunctions", region).start_execution(
                 stateMachineArn=target["Arn"], input=input_of(target, event)
             )
         except ClientError:
-            log.exception("The rule's target %s did not start", target["Arn"])
+            log.exception("The target %s of a rule did not start", target["Arn"])
 
 
 def input_of(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
-    """Return a target's input as JSON: a constant, a part of the event, a transformed event, or all of it.
+    """Return the input of a target as JSON: a constant, a part of the event, a transformed event, or the event.
 
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
     """
@@ -75,6 +75,6 @@ def input_of(target: Mapping[str, Any], event: Mapping[str, Any]) -> str:
         return json.dumps(parser.parse(path).find(event)[0].value)
     if transformer := target.get("InputTransformer"):
         paths = transformer.get("InputPathsMap", {})
-        # moto's event type is a TypedDict; this is the same dict.
+        # moto declares a TypedDict.
         return json.dumps(EventTemplateParser.parse(transformer["InputTemplate"], paths, event))  # type: ignore[arg-type]
     return json.dumps({key: value for key, value in event.items() if key != "ingestion-time"})

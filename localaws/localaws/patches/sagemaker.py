@@ -9,7 +9,7 @@ from localaws.settings import Settings
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     from localaws.sagemaker.api import LocalSageMakerResponse
     from localaws.sagemaker.backend import LocalSageMakerBackend
 
@@ -22,19 +22,19 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             "moto.sagemaker.urls:url_paths",
-            "Operations on jobs and endpoints must reach the backend that runs them.",
+            "Operations on jobs and endpoints do not use the backend that runs them.",
             replaced_by({"{0}/$": LocalSageMakerResponse.dispatch}),
         ),
         Patch(
             "moto.sagemakerruntime.urls:url_paths",
-            "InvokeEndpoint gives canned answers.",
+            "InvokeEndpoint returns canned answers.",
             with_real_invocations,
         ),
     ]
 
 
 def with_real_invocations(original: dict[str, Any]) -> dict[str, Any]:
-    """Return the routes of the runtime API, with InvokeEndpoint led to the endpoint's process."""
+    """Return the routes of the runtime API, with InvokeEndpoint going to the process of the endpoint."""
     from localaws.sagemaker.runtime_api import LocalSageMakerRuntimeResponse
 
     return {

@@ -1,4 +1,4 @@
-"""Patches of moto's Step Functions: the list, and what replaces parts of the interpreter."""
+"""Patches of moto's Step Functions."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ AWS_SDK_PREFIXES = {
     "ssm": "Ssm",
     "sts": "Sts",
 }
-"""Prefix of error names by service: the names of the AWS SDK for Java 2.x, which Step Functions is built on."""
+"""Prefix of error names by service. These are the names in the AWS SDK for Java 2.x, which Step Functions uses."""
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     from localaws.stepfunctions import execution_log, mock_cases, responses
     from localaws.stepfunctions.backend import LocalStepFunctions
 
@@ -64,37 +64,37 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             f"{_TASK}.state_task_factory:state_task_service_for",
-            "The optimised integrations of SageMaker and Athena are absent.",
+            "The optimized integrations of SageMaker and Athena are missing.",
             with_job_services(settings),
         ),
         Patch(
             f"{_ASL}.utils.boto_client:boto3",
-            "Clients address the region as localhost, which breaks S3's addressing of buckets.",
+            "Clients address the region as localhost, with which boto3 puts the bucket into the host name.",
             replaced_by(shared_clients(settings)),
         ),
         Patch(
             f"{_TASK}.service.state_task_service:StateTaskService._eval_execution",
-            "Tasks are not called in the name of the state machine's role.",
+            "Tasks are not called as the role of the state machine.",
             in_the_name_of_its_role,
         ),
         Patch(
             f"{_ASL}.component.state.wait.wait_function.wait_function:WaitFunction._wait_interval",
-            "Wait states must be scaled, and end early when the execution does.",
+            "Wait states are not scaled and do not end with the execution.",
             replaced_by(scaled_wait(settings.wait_scale)),
         ),
         Patch(
             f"{_ASL}.component.common.retry.retrier_decl:time",
-            "The delays of Retry must be scaled.",
+            "The delays of Retry are not scaled.",
             replaced_by(scaled_sleep(settings.retry_scale)),
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution:Execution.get_start_execution_details",
-            "$$.Execution.StartTime is a datetime, which no JSON can hold.",
+            "$$.Execution.StartTime is a datetime, which is not JSON.",
             with_text_start_time,
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution:Execution.start",
-            "The logging configuration has no effect.",
+            "The logging configuration is ignored.",
             execution_log.with_log(settings),
         ),
         Patch(
@@ -109,37 +109,37 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             f"{_TASK}.service.state_task_service_sfn:StateTaskServiceSfn._eval_service_task",
-            "StateMachineArn of states:startExecution reaches boto3 as it is, which knows stateMachineArn alone.",
+            "StateMachineArn of states:startExecution is passed to boto3, which expects stateMachineArn.",
             with_names_of_integration,
         ),
         Patch(
             f"{_AWS_SDK}:_SERVICE_ERROR_NAMES",
-            "Error names begin with the service in lower case.",
+            "Error names begin with the name of the service in lower case.",
             with_error_prefixes,
         ),
         Patch(
             f"{_AWS_SDK}:StateTaskServiceAwsSdk._normalise_exception_name",
-            "HeadObject of a missing key has another error name.",
+            "The error of HeadObject for a missing key has another name on AWS.",
             with_s3_not_found,
         ),
         Patch(
             f"{_ASL}.utils.json_path:_is_singleton_array_access",
-            "A definite path through an array, as $.a[0].b is, gives a list instead of the value.",
+            "A definite path through an array, such as $.a[0].b, returns a list.",
             replaced_by(is_definite_path),
         ),
         Patch(
             f"{_ASL}.component.common.error_name.custom_error_name:CustomErrorName.__init__",
-            "An uncaught States.* error inside Map or Parallel turns into States.Runtime.",
+            "An uncaught States.* error inside Map or Parallel becomes States.Runtime.",
             any_error_name,
         ),
         Patch(
             f"{_ASL}.eval.environment:Environment.set_error",
-            "An error of a task that is being stopped turns ABORTED into FAILED.",
+            "An error of a task that is being stopped changes ABORTED to FAILED.",
             unless_over,
         ),
         Patch(
             f"{_RESPONSE}.stop_execution",
-            "Error and cause are dropped.",
+            "Error and cause are ignored.",
             replaced_by(responses.stop_execution),
         ),
         Patch(
@@ -149,13 +149,13 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             f"{_RESPONSE}.describe_execution",
-            "An execution that has timed out has no stop date; an output that is a text is no JSON.",
+            "An execution that has timed out has no stop date, and an output that is a string is not JSON.",
             responses.with_end,
         ),
         *(
             Patch(
                 f"moto.stepfunctions.parser.api:{name}.TYPE",
-                "The error reaches callers without a code.",
+                "The error has no code.",
                 replaced_by(name),
             )
             for name in _NAMELESS_ERRORS
@@ -164,27 +164,27 @@ def patches(settings: Settings) -> list[Patch]:
 
 
 def scaled_wait(scale: float) -> Callable[..., None]:
-    """Return a ``WaitFunction._wait_interval`` that waits `scale` times as long and ends when the execution does."""
+    """Return a ``WaitFunction._wait_interval`` that waits `scale` times as long and ends with the execution."""
 
     def wait(self: Any, env: Any, wait_seconds: float) -> None:
         del self
         end = time.monotonic() + wait_seconds * scale
         while env.is_running() and (left := end - time.monotonic()) > 0:
-            # The event is set for every change in the environment and cleared at once: it may also be missed.
+            # The event is set at every change in the environment and cleared at once, so it may be missed.
             env.program_state_event.wait(min(left, 0.5))
 
     return wait
 
 
 def scaled_sleep(scale: float) -> Any:
-    """Return a stand-in for the ``time`` module, for the one function that Retry takes from it."""
+    """Return a replacement for the ``time`` module, of which Retry uses one function."""
     return SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * scale))
 
 
 def shared_clients(settings: Settings) -> Any:
-    """Return a stand-in for the ``boto3`` module whose clients are the region's shared ones.
+    """Return a replacement for the ``boto3`` module that returns the region's shared clients.
 
-    moto's own address the region as ``localhost``: boto3 would then put a bucket's name before the host's.
+    moto's clients address the region as ``localhost``, with which boto3 puts the bucket into the host name.
     """
 
     def make(*, service_name: str, region_name: str, **_: Any) -> Any:
@@ -194,7 +194,7 @@ def shared_clients(settings: Settings) -> Any:
 
 
 def in_the_name_of_its_role(original: Callable[..., None]) -> Callable[..., None]:
-    """Run a task in the name of the state machine's role."""
+    """Run a task as the role of the state machine."""
 
     def evaluate(self: Any, env: Any) -> None:
         with acting_as(env.aws_execution_details.role_arn):
@@ -204,7 +204,7 @@ def in_the_name_of_its_role(original: Callable[..., None]) -> Callable[..., None
 
 
 def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make ``$$.Execution.StartTime`` a text: a datetime in a state's output breaks DescribeExecution."""
+    """Make ``$$.Execution.StartTime`` a text. A datetime in a state's output breaks DescribeExecution."""
 
     def details(self: Any) -> Any:
         result = original(self)
@@ -215,7 +215,7 @@ def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]
 
 
 def with_redrive_count(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Put ``$$.Execution.RedriveCount`` into the context object; the region cannot redrive, so it is 0."""
+    """Add ``$$.Execution.RedriveCount`` to the context object. It is 0, since the region cannot redrive."""
 
     def environment(self: Any) -> Any:
         env = original(self)
@@ -226,7 +226,7 @@ def with_redrive_count(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
-    """Turn datetimes and streams in the result of an ``aws-sdk`` call into text."""
+    """Convert datetimes and streams in the result of an AWS SDK call to text."""
 
     def evaluate(self: Any, env: Any, *arguments: Any, **options: Any) -> None:
         original(self, env, *arguments, **options)
@@ -236,7 +236,7 @@ def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_names_of_integration(original: Callable[..., None]) -> Callable[..., None]:
-    """Translate the names of ``states:startExecution``, such as ``StateMachineArn``, into boto3's, and back."""
+    """Convert the names of ``states:startExecution``, such as ``StateMachineArn``, to those of boto3 and back."""
 
     def evaluate(self: Any, env: Any, normalised_parameters: dict[str, Any], **options: Any) -> None:
         parameters = {name[:1].lower() + name[1:]: value for name, value in normalised_parameters.items()}
@@ -248,12 +248,12 @@ def with_names_of_integration(original: Callable[..., None]) -> Callable[..., No
 
 
 def with_error_prefixes(original: dict[str, str]) -> dict[str, str]:
-    """Complete the table of error name prefixes."""
+    """Add the missing prefixes of error names."""
     return {**original, **AWS_SDK_PREFIXES}
 
 
 def with_s3_not_found(original: Any) -> Any:
-    """Name the error of HeadObject as AWS does: its answer has no body, so boto3 only knows the status."""
+    """Name the error of HeadObject as AWS does. Its response has no body, so boto3 has only the status."""
 
     def name(service: str, error: Any) -> str:
         if service == "S3" and error.response["Error"]["Code"] == "404":
@@ -264,10 +264,10 @@ def with_s3_not_found(original: Any) -> Any:
 
 
 def any_error_name(original: Any) -> Callable[..., None]:
-    """Let an uncaught ``States.*`` error leave a Map or Parallel under its own name.
+    """Let an uncaught ``States.*`` error leave a Map or Parallel state under its own name.
 
-    moto builds the error anew there as a custom one, whose constructor refuses that prefix, and ends with
-    ``States.Runtime``, which no ``Catch`` of ``States.TaskFailed`` matches.
+    moto creates the error again as a custom error, whose constructor refuses the prefix. The result is
+    ``States.Runtime``, which a ``Catch`` of ``States.TaskFailed`` does not match.
     """
     del original
 
@@ -278,7 +278,7 @@ def any_error_name(original: Any) -> Callable[..., None]:
 
 
 def unless_over(original: Callable[..., None]) -> Callable[..., None]:
-    """Let no error of a task that was being stopped turn an aborted or timed out execution into a failed one."""
+    """Ignore errors of tasks after an execution was aborted or timed out."""
 
     def set_error(self: Any, error: Any) -> None:
         if type(self.program_state()).__name__ not in ("ProgramStopped", "ProgramTimedOut"):
@@ -288,7 +288,7 @@ def unless_over(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_job_services(settings: Settings) -> Callable[[Any], Callable[[str], Any]]:
-    """Add the optimised integrations that start jobs to the factory of Task states."""
+    """Add the optimized integrations of SageMaker and Athena to the factory of Task states."""
 
     def make(original: Callable[[str], Any]) -> Callable[[str], Any]:
         from localaws.stepfunctions.job_services import AthenaTask, SageMakerTask
@@ -305,7 +305,7 @@ def with_job_services(settings: Settings) -> Callable[[Any], Callable[[str], Any
 
 
 def is_definite_path(path: str) -> bool:
-    """Tell whether a JSONPath can match one value only: no wildcard, slice, filter or descent.
+    """Return whether a JSONPath can match one value only: it has no wildcard, slice, filter or recursive descent.
 
     >>> is_definite_path("$.Variants[0].ModelName"), is_definite_path("$.Variants[*].ModelName")
     (True, False)

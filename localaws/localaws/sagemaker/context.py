@@ -1,4 +1,4 @@
-"""Where the jobs and endpoints of one account and region run."""
+"""The context of jobs and endpoints: settings, account, S3, folders and logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localaws.settings import Settings
 
 @dataclass(frozen=True)
 class Context:
-    """What every job and endpoint needs to know of its surroundings."""
+    """The context of the jobs and endpoints of one account and region."""
 
     settings: Settings
     account_id: str
@@ -21,7 +21,7 @@ class Context:
 
     @property
     def store(self) -> s3files.Store:
-        """The objects of this account."""
+        """Return the S3 of the account."""
         return s3files.Store(self.account_id, self.region)
 
     def folder(self, kind: str, name: str) -> Path:
@@ -30,9 +30,9 @@ class Context:
         return self.settings.home / parent / f"{kind}-{name}"
 
     def log_path(self, folder: Path, host: str) -> Path:
-        """Return a host's log file; it stays until the region stops, when its folder is long gone."""
+        """Return the log file of an instance. It stays after the folder has been removed."""
         return folder.parent / "logs" / f"{folder.name}-{host}.log"
 
     def follow(self, log_path: Path, group: str, stream: str, on_line: Callable[[str], None] | None = None) -> LogTail:
-        """Follow a log file into CloudWatch Logs."""
+        """Send the lines of a growing log file to CloudWatch Logs."""
         return LogTail(log_path, self.account_id, self.region, group, stream, on_line)

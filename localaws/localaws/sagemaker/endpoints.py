@@ -1,4 +1,4 @@
-"""Endpoints: a serving process that an update replaces blue/green."""
+"""Endpoints: a serving process, which an update replaces blue/green."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer, Reply
 
 DRAIN_SECONDS = 60.0
-"""How long the old fleet may finish what it has begun; no invocation lasts longer."""
+"""Time for the old fleet to answer its requests. No invocation takes longer."""
 
 
 class Fleet:
-    """The process of an endpoint at one time, and how many requests it is answering."""
+    """The serving process of a deployment, and the number of requests that it is answering."""
 
     def __init__(self, variant: str, server: ModelServer) -> None:
         self.variant = variant
@@ -39,19 +39,19 @@ class Fleet:
                 self._idle.notify_all()
 
     def stop(self, drain_seconds: float = 0) -> None:
-        """End the process after the requests that it is answering, or at the latest after so many seconds."""
+        """Stop the process when it has answered its requests, or after `drain_seconds`."""
         with self._idle:
             self._idle.wait_for(lambda: self._busy == 0, drain_seconds)
         self._server.stop()
 
 
 class EndpointHost:
-    """Keeps the processes of one endpoint in step with the configuration it shall have.
+    """Deploys the configurations of one endpoint.
 
     Parameters
     ----------
     endpoint
-        moto's record of the endpoint; its status, configuration and variants are kept up to date here.
+        moto's endpoint, whose status, configuration and variants are updated.
     """
 
     def __init__(self, context: Context, endpoint: Any) -> None:
@@ -63,23 +63,23 @@ class EndpointHost:
 
     @property
     def is_serverless(self) -> bool:
-        """Whether the endpoint has no instances."""
+        """Return whether the endpoint is serverless."""
         return any("CurrentServerlessConfig" in variant for variant in self.endpoint.production_variants)
 
     def deploy(self, config_name: str, variant: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-        """Bring a configuration into service, in the background.
+        """Deploy a configuration in the background.
 
         Parameters
         ----------
         config_name, variant
-            The endpoint configuration and its production variant.
+            Name of the endpoint configuration, and its production variant.
         model
-            The container definition of its model.
+            Container definition of its model.
 
         Raises
         ------
         ValidationError
-            Another deployment is under way, or the endpoint has failed.
+            Another deployment is in progress, or the endpoint has failed.
         """
         with self._lock:
             if self._fleet is not None and self.endpoint.endpoint_status != "InService":
@@ -90,12 +90,12 @@ class EndpointHost:
         threading.Thread(target=self._deploy, args=(config_name, variant, model), name=name, daemon=True).start()
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> tuple[Reply, str]:
-        """Send a request to the fleet in service; return its answer and the name of the production variant.
+        """Send a request to the model and return its reply and the name of the production variant.
 
         Raises
         ------
         LookupError
-            Nothing is in service.
+            The endpoint is not in service.
         JobError
             The container did not answer.
         """
@@ -105,7 +105,7 @@ class EndpointHost:
         return fleet.invoke(body, headers), fleet.variant
 
     def stop(self) -> None:
-        """Take the endpoint out of service for good."""
+        """Stop the endpoint."""
         self._stopped.set()
         with self._lock:
             fleet, self._fleet = self._fleet, None
@@ -115,7 +115,7 @@ class EndpointHost:
     def _deploy(self, config_name: str, variant: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         try:
             fleet = self._start(variant, model)
-        except Exception as error:  # noqa: BLE001 - whatever happens, the endpoint must leave Creating or Updating
+        except Exception as error:  # noqa: BLE001 - the endpoint must leave Creating or Updating
             reason = str(error) if isinstance(error, JobError | ValidationError) else f"Internal error: {error}"
             self._settle(None, config_name, variant, reason)
             return
@@ -123,7 +123,7 @@ class EndpointHost:
             fleet.stop()
 
     def _settle(self, fleet: Fleet | None, config_name: str, variant: Mapping[str, Any], reason: str | None) -> bool:
-        """End a deployment: switch to the new fleet, or stay with the old one; False when the endpoint is gone."""
+        """Switch to the new fleet, or keep the old one. Return False if the endpoint was stopped."""
         endpoint = self.endpoint
         with self._lock:
             if self._stopped.is_set():
@@ -134,7 +134,7 @@ class EndpointHost:
                 endpoint.endpoint_config_name = config_name
                 endpoint.production_variants = endpoint._process_production_variants([variant])
             endpoint.failure_reason = reason
-            # A failed update is rolled back: in service, on the old configuration.
+            # A failed update is rolled back: the endpoint is in service with its old configuration.
             endpoint.endpoint_status = "InService" if self._fleet is not None else "Failed"
             endpoint.last_modified_time = utcnow()
         if fleet is not None and old is not None:
@@ -143,7 +143,7 @@ class EndpointHost:
 
     def _start(self, variant: Mapping[str, Any], model: Mapping[str, Any]) -> Fleet:
         endpoint_name, name = self.endpoint.endpoint_name, variant["VariantName"]
-        instance = uuid.uuid4().hex[:8]  # old and new fleet live at the same time
+        instance = uuid.uuid4().hex[:8]  # the old and the new process run at the same time
         server = ModelServer(
             self._context,
             "endpoint",

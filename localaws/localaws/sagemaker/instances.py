@@ -1,4 +1,4 @@
-"""The instances of one job: a process and a folder each, which start, end and fail together."""
+"""The instances of a job: each has a process and a folder. They start, end and fail together."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from localaws.settings import Image
 
 POLL_SECONDS = 0.05
 MESSAGE_LIMIT = 1024
-"""Characters of a failure text that SageMaker reports."""
+"""SageMaker reports this many characters of a failure file."""
 
 Outcome = Literal["Completed", "Stopped", "MaxRuntimeExceeded", "Interrupted"]
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What each instance runs: the image, what follows its command, and the request's environment."""
+    """What each instance runs: the image, its arguments and the environment of the request."""
 
     image: Image
     arguments: Sequence[str]
@@ -37,14 +37,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Instances:
-    """The folders of a job's instances.
+    """The folders of the instances of a job.
 
     Attributes
     ----------
     hosts
-        ``algo-1``, ``algo-2``...
+        Names of the instances: ``algo-1``, ``algo-2``...
     roots
-        What each instance sees as /opt/ml. A single instance has the job's own folder.
+        Folder of each instance's /opt/ml. A single instance has the folder of the job.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Instances:
 
     @classmethod
     def of(cls, folder: Path, count: int) -> Instances:
-        """Lay out a number of instances below a folder."""
+        """Return a number of instances in a folder."""
         hosts = tuple(f"algo-{number + 1}" for number in range(count))
         return cls(folder, hosts, (folder,) if count == 1 else tuple(folder / host for host in hosts))
 
@@ -86,22 +86,22 @@ def run_instances(
     meanwhile: Callable[[], None] = lambda: None,
     interrupted: threading.Event | None = None,
 ) -> Outcome:
-    """Run the process of every instance to its end.
+    """Run the processes of all instances to their end.
 
     Parameters
     ----------
     on_line
-        Called with every line of the logs.
+        Called with each line of the logs.
     meanwhile
-        Called about once a second while they run.
+        Called about once a second while the processes run.
     interrupted
-        Set when the instances shall be taken away.
+        Set to take the instances away.
 
     Raises
     ------
     AlgorithmError
-        An instance ended with an exit code other than 0; the others were stopped. The text is what the container
-        wrote to ``output/failure``, empty when it wrote nothing.
+        An instance ended with an exit code other than 0, and the others were stopped. The message is the content of
+        ``output/failure``.
     """
     running: list[subprocess.Popen[bytes]] = []
     tails = []
@@ -146,7 +146,7 @@ def _wait(
     meanwhile: Callable[[], None],
     interrupted: threading.Event,
 ) -> Outcome:
-    """Wait until all have ended, one has failed, the job shall stop, its time is up, or its instances are taken."""
+    """Wait until all processes have ended, one has failed, or the job is stopped, timed out or interrupted."""
     end = time.monotonic() + job.time_limit_seconds
     next_call = time.monotonic() + 1
     while any(process.poll() is None for process in running):
@@ -173,6 +173,6 @@ def _failure_text(root: Path) -> str:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write one of the configuration files a container finds."""
+    """Write a configuration file for a container."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, default=str, indent=1), encoding="utf-8")

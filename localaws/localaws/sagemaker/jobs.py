@@ -1,4 +1,4 @@
-"""Runs jobs: each in a thread of its own, from its folder's making to its end."""
+"""Runs each job in a thread of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Work = Callable[[Job, Context, Path], Outcome]
 
 
 def start(job: Job, context: Context, work: Work) -> None:
-    """Run a job in the background; the job itself tells how it goes.
+    """Run a job in the background and update its state.
 
     Parameters
     ----------
     work
-        Does all that is special to the kind of job. It may leave what it likes in the folder it is given.
+        Function that does the work of a kind of job in a folder.
     """
     threading.Thread(target=_run, args=(job, context, work), name=f"{job.kind.word}-{job.name}", daemon=True).start()
 
@@ -36,7 +36,7 @@ def _run(job: Job, context: Context, work: Work) -> None:
         if job.kind is PROCESSING and isinstance(error, AlgorithmError):
             job.details.setdefault("ExitMessage", f"exit code: {error.exit_code}")
         _finish(job, "Failed", str(error))
-    except Exception as error:  # noqa: BLE001 - whatever happens, the job must reach a final state
+    except Exception as error:  # noqa: BLE001 - the job must reach a final status
         traceback.print_exc()
         _finish(job, "Failed", f"InternalServerError: {error}")
     else:
@@ -47,7 +47,7 @@ def _run(job: Job, context: Context, work: Work) -> None:
 
 
 def _in_a_folder(job: Job, context: Context, work: Work) -> Outcome:
-    """Do a job's work in a folder that is gone when the job has a final status."""
+    """Do the work of a job in a folder, which is removed before the job gets a final status."""
     folder = context.folder(job.kind.word, job.name)
     container.remove(folder)
     try:
@@ -61,7 +61,7 @@ def _in_a_folder(job: Job, context: Context, work: Work) -> Outcome:
 
 
 def _finish(job: Job, status: str, reason: str | None = None, stage: str | None = None) -> None:
-    """End a job; one that was asked to stop is Stopped, however its processes took it."""
+    """Set the final status of a job, which is Stopped if it was asked to stop."""
     if job.stop_requested.is_set():
         job.finish("Stopped")
     else:

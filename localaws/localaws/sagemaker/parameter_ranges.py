@@ -1,4 +1,4 @@
-"""ParameterRanges of a tuning job: values are drawn from them, as texts, which is what hyperparameters are."""
+"""Draws hyperparameters from the ParameterRanges of a tuning job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 SPREAD_FOR_LOGARITHMS = 10.0
-"""With ScalingType Auto a range is searched by its logarithm when its ends are so many times apart."""
+"""ScalingType Auto uses the logarithm if the ends of a range are at least this factor apart."""
 
 
 def names(ranges: Mapping[str, Any]) -> list[str]:
@@ -19,20 +19,20 @@ def names(ranges: Mapping[str, Any]) -> list[str]:
 
 
 def draw(ranges: Mapping[str, Any], generator: random.Random) -> dict[str, str]:
-    """Draw a value for every hyperparameter.
+    """Return a random value, as text, for each hyperparameter.
 
     Parameters
     ----------
     ranges
-        ``IntegerParameterRanges`` and ``ContinuousParameterRanges`` of the API.
+        ParameterRanges of the API, with ``IntegerParameterRanges`` and ``ContinuousParameterRanges``.
 
     Raises
     ------
     ValidationError
-        A range is empty, or of a kind or scaling that the region does not have.
+        A range is empty, or its kind or scaling is not supported.
     """
     if ranges.get("CategoricalParameterRanges"):
-        raise ValidationError("The local region tunes IntegerParameterRanges and ContinuousParameterRanges only.")
+        raise ValidationError("The local region supports IntegerParameterRanges and ContinuousParameterRanges only.")
     return {entry["Name"]: _value(kind, entry, generator) for kind, entry in _entries(ranges)}
 
 
@@ -50,7 +50,7 @@ def _value(kind: str, entry: Mapping[str, Any], generator: random.Random) -> str
     if low > high:
         raise ValidationError(f"Range of {entry['Name']}: MinValue {low:g} is greater than MaxValue {high:g}.")
     value = _between(low, high, entry.get("ScalingType", "Auto"), generator)
-    # Rounding could leave the range by a hair.
+    # Rounding errors may leave the range.
     value = min(max(value, low), high)
     return str(round(value)) if kind == "Integer" else repr(value)
 
@@ -63,5 +63,5 @@ def _between(low: float, high: float, scaling: str, generator: random.Random) ->
             raise ValidationError("Logarithmic scaling needs a MinValue greater than 0.")
         return math.exp(generator.uniform(math.log(low), math.log(high)))
     if scaling != "Linear":
-        raise ValidationError(f"The local region scales a range by Auto, Linear or Logarithmic, not by {scaling}.")
+        raise ValidationError(f"The local region supports ScalingType Auto, Linear or Logarithmic, not {scaling}.")
     return generator.uniform(low, high)

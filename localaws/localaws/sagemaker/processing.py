@@ -1,4 +1,4 @@
-"""Processing jobs: S3 inputs and outputs around a container with arguments."""
+"""Processing jobs: a container with inputs from S3 and outputs to S3."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 
 
 def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
@@ -27,12 +27,12 @@ def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     check_vpc((request.get("NetworkConfig") or {}).get("VpcConfig"))
     for entry in request.get("ProcessingInputs") or []:
         if "S3Input" not in entry:
-            raise ValidationError(f"Input {entry.get('InputName')}: the local region reads S3Input only.")
+            raise ValidationError(f"Input {entry.get('InputName')}: the local region supports S3Input only.")
         check_s3_source(entry["S3Input"])
         _check_path(entry["S3Input"].get("LocalPath", ""))
     for entry in _outputs(request):
         if "S3Output" not in entry:
-            raise ValidationError(f"Output {entry.get('OutputName')}: the local region writes S3Output only.")
+            raise ValidationError(f"Output {entry.get('OutputName')}: the local region supports S3Output only.")
         _check_path(entry["S3Output"].get("LocalPath", ""))
     return {}
 
@@ -43,7 +43,7 @@ def run(job: Job, context: Context, folder: Path) -> Outcome:
     Raises
     ------
     JobError
-        With the FailureReason.
+        The job has failed. The message is its FailureReason.
     """
     request = job.request
     resources = (request.get("ProcessingResources") or {}).get("ClusterConfig") or {}
@@ -91,7 +91,7 @@ def run(job: Job, context: Context, folder: Path) -> Outcome:
 
 
 def _prepare(job: Job, context: Context, instances: Instances, number: int, instance_type: str, root: Path) -> None:
-    """Lay out /opt/ml as a processing container finds it."""
+    """Create the content of /opt/ml for a processing container."""
     (root / "output").mkdir(parents=True, exist_ok=True)
     (root / "processing").mkdir(exist_ok=True)
     config = root / "config"
@@ -120,7 +120,7 @@ def _check_path(path: str) -> None:
 
 
 def _exit_message(instances: Instances) -> str:
-    """Return what a container left for DescribeProcessingJob, the first one that left anything."""
+    """Return the exit message that a container wrote, of the first one that wrote any."""
     for root in instances.roots:
         path = root / "output" / "message"
         if path.is_file() and (text := path.read_text("utf-8", "replace").strip()):

@@ -1,4 +1,4 @@
-"""SageMaker runtime: InvokeEndpoint, passed on to the process behind the endpoint."""
+"""The runtime API: InvokeEndpoint, which calls the process of the endpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PASSED_ON = {
 
 
 class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
-    """moto's SageMaker runtime API with endpoints that answer."""
+    """moto's runtime API with endpoints that answer."""
 
     use_raw_body = True
 
@@ -59,7 +59,7 @@ class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
 
 
 def _model_error(endpoint: str, variant: str, status: int, text: str) -> Response:
-    """Word a container's refusal or failure as SageMaker does; its own answer is in OriginalMessage."""
+    """Return SageMaker's response for an error of the container, whose own message is OriginalMessage."""
     kind = "client" if 400 <= status < 500 else "server"
     return _error(
         424,
@@ -74,5 +74,5 @@ def _model_error(endpoint: str, variant: str, status: int, text: str) -> Respons
 
 def _error(status: int, code: str, message: str, **details: Any) -> Response:
     body = json.dumps({"Message": message, "message": message, **details}).encode()
-    # moto takes the status of an answer from its headers.
+    # moto reads the status of a response from its headers.
     return status, {"status": str(status), "Content-Type": "application/json", "x-amzn-errortype": code}, body

@@ -1,4 +1,4 @@
-"""Training jobs: input channels and hyperparameters in, model.tar.gz out."""
+"""Training jobs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from localaws.sagemaker.job import Job
 from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 
 HYPERPARAMETER_LIMIT = 2500
-"""Characters of a hyperparameter's value."""
+"""A hyperparameter has at most this many characters (API reference)."""
 
 
 def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
     ValidationError
-        The image is unknown, a hyperparameter too long, or an input mode is asked for that needs AWS.
+        The image does not exist, a hyperparameter is too long, or a feature is not supported.
     """
     find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), context.settings.images)
     check_vpc(request.get("VpcConfig"))
@@ -44,18 +44,18 @@ def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     modes = [request["AlgorithmSpecification"].get("TrainingInputMode")]
     modes += [channel.get("InputMode") for channel in request.get("InputDataConfig") or []]
     if "Pipe" in modes:
-        raise ValidationError("The local region has no Pipe mode. Use File or FastFile.")
+        raise ValidationError("The local region does not support Pipe mode. Use File or FastFile.")
     for channel in request.get("InputDataConfig") or []:
         if "S3DataSource" not in channel.get("DataSource", {}):
-            raise ValidationError(f"Channel {channel['ChannelName']}: the local region reads S3 data sources only.")
+            raise ValidationError(f"Channel {channel['ChannelName']}: the local region supports S3 data sources only.")
         check_s3_source(channel["DataSource"]["S3DataSource"])
     if (request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
-        raise ValidationError("The local region writes models as model.tar.gz only. Leave CompressionType out.")
+        raise ValidationError("The local region writes model.tar.gz only. Remove CompressionType.")
     return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
 
 
 def _check_spot(request: dict[str, Any]) -> None:
-    """Refuse a longest wait that does not go with spare capacity."""
+    """Check that only managed spot training has MaxWaitTimeInSeconds."""
     condition = request.get("StoppingCondition") or {}
     wait, limit = condition.get("MaxWaitTimeInSeconds"), condition.get("MaxRuntimeInSeconds") or 86_400
     if request.get("EnableManagedSpotTraining"):
@@ -73,7 +73,7 @@ def run(job: Job, context: Context, folder: Path) -> Outcome:
     Raises
     ------
     JobError
-        With the FailureReason.
+        The job has failed. The message is its FailureReason.
     """
     while True:
         outcome = _train(job, context, folder)
@@ -89,7 +89,7 @@ def run(job: Job, context: Context, folder: Path) -> Outcome:
 
 
 def _train(job: Job, context: Context, root: Path) -> Outcome:
-    """Run the container once, from the download to its end."""
+    """Download the input and run the container once."""
     specification = job.request["AlgorithmSpecification"]
     job.enter("Downloading", "Downloading input data")
     instances = Instances.of(root, 1)
@@ -128,7 +128,7 @@ def _train(job: Job, context: Context, root: Path) -> Outcome:
 
 
 def _prepare(job: Job, context: Context, resource_config: Mapping[str, Any], root: Path) -> None:
-    """Lay out /opt/ml as a training container finds it."""
+    """Create the content of /opt/ml for a training container."""
     for name in ("model", "output/data", "input/data", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)
     config = root / "input" / "config"
@@ -158,7 +158,7 @@ def _prepare(job: Job, context: Context, resource_config: Mapping[str, Any], roo
 
 
 def _checkpoints(job: Job, context: Context, root: Path) -> Callable[[], None]:
-    """Download earlier checkpoints; return a function that uploads new ones."""
+    """Download earlier checkpoints and return a function that uploads new ones."""
     configuration = job.request.get("CheckpointConfig")
     if not configuration:
         return lambda: None
@@ -185,7 +185,7 @@ def _artifacts_uri(request: dict[str, Any]) -> str:
 
 
 class _Metrics:
-    """Reads MetricDefinitions out of the log; the last match of each is its final value."""
+    """Finds the metrics of MetricDefinitions in the log. The last match of each is its final value."""
 
     def __init__(self, job: Job) -> None:
         definitions = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
@@ -193,7 +193,7 @@ class _Metrics:
         self._job = job
 
     def read(self, line: str) -> None:
-        """Look for every metric in one line."""
+        """Find all metrics in a line."""
         for name, pattern in self._patterns:
             for match in pattern.finditer(line):
                 try:

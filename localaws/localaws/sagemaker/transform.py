@@ -1,4 +1,4 @@
-"""Batch transform jobs: a model serves, and every input object goes through it."""
+"""Batch transform jobs: the input objects are sent to a model server."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer
 from localaws.sagemaker.validation import check_s3_source
 
 PAYLOAD_MEBIBYTES = 6
-"""Largest request unless MaxPayloadInMB says otherwise."""
+"""Default of MaxPayloadInMB."""
 
 
 def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Refuse what this region cannot do; returns what the job's description has on top of the request.
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
     ValidationError
-        The request splits records in a way that needs AWS, or joins input and output.
+        A feature is not supported.
     """
     del context
     check_s3_source(request["TransformInput"]["DataSource"]["S3DataSource"])
     split = request["TransformInput"].get("SplitType") or "None"
     if split not in ("None", "Line"):
-        raise ValidationError(f"The local region splits records by Line or not at all, not by {split}.")
+        raise ValidationError(f"The local region supports the SplitTypes Line and None, not {split}.")
     if (request.get("DataProcessing") or {}).get("JoinSource") == "Input":
-        raise ValidationError("The local region does not join input and output of a transform job.")
+        raise ValidationError("The local region does not support the JoinSource Input.")
     return {}
 
 
@@ -46,14 +46,14 @@ def run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> O
     Parameters
     ----------
     model
-        The container definition of the model to serve.
+        Container definition of the model.
 
     Raises
     ------
     JobError
-        With the FailureReason.
+        The job has failed. The message is its FailureReason.
     """
-    # A transform job has no role of its own: it reads and writes in the name of its model's.
+    # A transform job has no role of its own. It reads and writes as the role of its model.
     with acting_as(model.get("ExecutionRoleArn") or ""):
         return _run(job, context, folder, model)
 
@@ -64,7 +64,7 @@ def _run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> 
     transfer.download(context.store, source, inputs)
     files = sorted(path for path in inputs.rglob("*") if path.is_file())
     instances = int(job.request["TransformResources"].get("InstanceCount") or 1)
-    # Whole objects are shared out; an instance without one would start its model for nothing.
+    # Instances share whole objects. One without an object is not started.
     shares = [share for host in range(instances) if (share := files[host::instances])]
 
     def work(host: int) -> bool:
@@ -82,7 +82,7 @@ def _run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> 
 def _run_instance(
     job: Job, context: Context, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
 ) -> bool:
-    """Serve the model on one instance and send its files through; False when the job was stopped meanwhile."""
+    """Start the model server of one instance and transform its files. Return False if the job was stopped."""
     mebibytes = job.request.get("MaxPayloadInMB")
     environment = {
         "SAGEMAKER_BATCH": "true",
@@ -104,7 +104,7 @@ def _run_instance(
 
 
 def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> bool:
-    """Send one file through the model; False when the job was stopped meanwhile."""
+    """Transform one file. Return False if the job was stopped."""
     target.parent.mkdir(parents=True, exist_ok=True)
     glue = b"\n" if job.request["TransformOutput"].get("AssembleWith") == "Line" else b""
     headers = {"Content-Type": job.request["TransformInput"].get("ContentType") or "application/octet-stream"}
@@ -132,7 +132,7 @@ def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> boo
 
 
 def _payloads(job: Job, path: Path) -> Iterator[bytes]:
-    """Cut a file into request bodies."""
+    """Split a file into request bodies."""
     if (job.request["TransformInput"].get("SplitType") or "None") == "None":
         yield path.read_bytes()
         return

@@ -1,4 +1,4 @@
-"""Resource types that moto lacks, or whose properties it drops: each is a few calls of the region's own API."""
+"""Resource types that moto lacks, or of which it drops properties or has no update."""
 
 from __future__ import annotations
 

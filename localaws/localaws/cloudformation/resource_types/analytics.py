@@ -24,7 +24,7 @@ def _update_database(request: Request, current: Handled, old_properties: Mapping
 
 
 def _database_name(request: Request) -> str:
-    # Glue folds names to lower case.
+    # Glue converts names to lower case.
     return str(request.properties.get("DatabaseInput", {}).get("Name", request.name)).lower()
 
 

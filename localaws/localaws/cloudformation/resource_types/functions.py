@@ -1,4 +1,4 @@
-"""AWS::Lambda. moto's own classes drop most properties, and have no alias and no deletion of versions."""
+"""AWS::Lambda. moto's classes drop most properties, and have no aliases and no deletion of versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIGURATION = (
     "EphemeralStorage",
     "LoggingConfig",
 )
-"""Properties that CreateFunction and UpdateFunctionConfiguration name alike."""
+"""Properties that are parameters of CreateFunction and UpdateFunctionConfiguration."""
 
 
 def _create_function(request: Request) -> Handled:
@@ -53,7 +53,7 @@ def _update_function(request: Request, current: Handled, old_properties: Mapping
             **_code(properties["Code"]),
             **request.pick("Architectures"),
         )
-    # What is no longer given goes back to its default; moto and AWS leave it as it was when the parameter is absent.
+    # A property that was removed gets its default; without these parameters the API would keep the old value.
     configuration = {"Environment": {"Variables": {}}, "Layers": [], "Description": "", **request.pick(*CONFIGURATION)}
     request.call("lambda", "update_function_configuration", FunctionName=name, **configuration)
     arn = current.attributes["Arn"]
@@ -76,7 +76,7 @@ def _delete_function(request: Request, physical_id: str) -> None:
 
 
 def _code(code: Mapping[str, Any]) -> dict[str, Any]:
-    if "ZipFile" in code:  # in a template: the text of the module `index`
+    if "ZipFile" in code:  # the text of the module `index`
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             file.writestr("index.py", code["ZipFile"])

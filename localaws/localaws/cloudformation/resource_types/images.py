@@ -1,4 +1,4 @@
-"""AWS::ECR and AWS::CodeBuild: where images lie and what builds them."""
+"""AWS::ECR and AWS::CodeBuild."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ PROJECT = (
 
 def _create_project(request: Request) -> Handled:
     source = dict(request.properties["Source"])
-    # The one name that is written differently in a template.
+    # In the API this name is not camelCase.
     buildspec = {"buildspec": source.pop("BuildSpec")} if "BuildSpec" in source else {}
-    # moto asks for a location even where there is no source.
+    # moto requires a location even without a source.
     location = {"location": "none"} if source["Type"] == "NO_SOURCE" else {}
     answer = request.call(
         "codebuild",
@@ -87,6 +87,6 @@ TYPES = (
         "RepositoryName",
         frozenset({"EncryptionConfiguration"}),
     ),
-    # moto has no UpdateProject: a change makes the project anew under its name.
+    # moto has no UpdateProject, so a change creates the project again.
     ResourceType("AWS::CodeBuild::Project", _create_project, _delete_project, name_property="Name"),
 )

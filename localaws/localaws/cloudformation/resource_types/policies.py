@@ -6,10 +6,10 @@ from localaws.cloudformation.resource import Handled, Request, ResourceError, Re
 
 
 def _accept_bucket_policy(request: Request) -> Handled:
-    """Check that the bucket exists and the policy is a document; store neither.
+    """Check that the bucket exists and that the policy is an object. Do not store the policy.
 
-    moto enforces bucket policies but ignores their conditions. The usual ``Deny`` of requests without TLS, which
-    sam's own bucket has as well, would lock everyone out of the bucket.
+    moto enforces bucket policies but ignores their conditions. The usual ``Deny`` of requests without TLS, which the
+    bucket of sam has too, would deny all requests.
     """
     if not isinstance(request.properties.get("PolicyDocument"), dict):
         raise ResourceError("PolicyDocument must be an object.")
@@ -18,7 +18,7 @@ def _accept_bucket_policy(request: Request) -> Handled:
 
 
 def _forget_bucket_policy(request: Request, physical_id: str) -> None:
-    """Delete nothing: nothing was stored."""
+    """Delete nothing: the policy was not stored."""
 
 
 TYPES = (

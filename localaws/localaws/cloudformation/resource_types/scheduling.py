@@ -1,6 +1,6 @@
-"""AWS::Scheduler and AWS::Events. Schedules are stored and can be read back; nothing in the region makes them fire.
+"""AWS::Scheduler and AWS::Events.
 
-moto's own rule cannot be deleted while it has targets.
+Schedules are stored but never fire. moto's own class of rules cannot delete a rule that has targets.
 """
 
 from __future__ import annotations

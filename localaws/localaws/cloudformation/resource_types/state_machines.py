@@ -1,4 +1,4 @@
-"""AWS::StepFunctions. moto's own classes write to a backend that executes nothing and ignore where a definition is."""
+"""AWS::StepFunctions. moto's classes use a backend that executes nothing, and ignore the location of a definition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localaws.cloudformation.resource import Handled, Request, ResourceError, Re
 
 
 def definition(request: Request) -> str:
-    """Return the definition's text: from S3, a text or an object, with ``${Name}`` replaced in it, nothing else."""
+    """Return the definition with its substitutions, from S3, a text or an object."""
     properties = request.properties
     if location := properties.get("DefinitionS3Location"):
         version = {"VersionId": location["Version"]} if "Version" in location else {}
@@ -73,7 +73,7 @@ def _options(request: Request) -> dict[str, Any]:
 
 
 def _create_version(request: Request) -> Handled:
-    # moto has no PublishStateMachineVersion; an update that publishes has the same effect.
+    # moto has no PublishStateMachineVersion. An update with publish=True does the same.
     arn = request.properties["StateMachineArn"]
     machine = request.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
     answer = request.call(
@@ -89,7 +89,7 @@ def _create_version(request: Request) -> Handled:
 
 
 def _keep_version(request: Request, physical_id: str) -> None:
-    """Delete nothing: moto has no DeleteStateMachineVersion; versions go with their state machine."""
+    """Delete nothing: moto has no DeleteStateMachineVersion. Versions are deleted with their state machine."""
 
 
 def _create_alias(request: Request) -> Handled:
@@ -117,7 +117,9 @@ def _update_alias(request: Request, current: Handled, old_properties: Mapping[st
 
 def _routes(request: Request) -> list[dict[str, Any]]:
     properties = request.properties
-    if preference := properties.get("DeploymentPreference"):  # traffic is shifted at once, whatever the type says
+    if preference := properties.get(
+        "DeploymentPreference"
+    ):  # all traffic is shifted at once, whatever the type of deployment
         return [{"stateMachineVersionArn": preference["StateMachineVersionArn"], "weight": 100}]
     return [camel_case(route) for route in properties["RoutingConfiguration"]]
 
