@@ -1,4 +1,4 @@
-"""Athena against a running region: states, results, tables, errors."""
+"""Athena through its API: states, results, tables, errors."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_a_column_of_another_type_is_an_error(athena: Athena, select: str, colum
     assert f"s3://{athena.region.bucket}/{prefix}/a.parquet" in reason
 
 
-def test_an_object_that_is_no_parquet(athena: Athena) -> None:
+def test_an_object_that_is_not_parquet(athena: Athena) -> None:
     prefix = athena.table("events", "id int")
     athena.region.put(f"{prefix}/a.parquet", "id,name\n1,2\n" * 10)
     reason = athena.failure("SELECT * FROM events")

@@ -1,4 +1,4 @@
-"""Athena's SQL on DuckDB: what each function gives on Trino, stated by hand."""
+"""Athena's SQL on DuckDB: functions return what they return on Trino."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def value(connection: duckdb.DuckDBPyConnection, expression: str, path: Path) -> str:
-    """Return the result file's text of one expression, over rows x = 1, 2, 3 where it aggregates."""
+    """Return the text of one expression in the result file. Aggregates have the rows x = 1, 2, 3."""
     query = sql.to_duckdb(sql.parse(f"SELECT {expression} AS v FROM (VALUES 1, 2, 3) AS t(x) LIMIT 1"))
     columns = results.columns_of(connection, query)
     results.write(connection, query, columns, path)
@@ -152,12 +152,12 @@ def test_parameters_of_another_number_are_an_error(parameters: list[str]) -> Non
 @pytest.mark.parametrize(
     "text", ["DROP TABLE t", "MSCK REPAIR TABLE t", "UNLOAD (SELECT 1) TO 's3://b/k'", "CREATE TABLE t AS SELECT 1"]
 )
-def test_what_is_no_query_is_not_supported(text: str) -> None:
+def test_other_statements_are_not_supported(text: str) -> None:
     with pytest.raises(QueryError, match="NOT_SUPPORTED"):
         sql.to_duckdb(sql.parse(text))
 
 
 @pytest.mark.parametrize("text", ["", "SELEC 1", "SELECT (1", "SELECT 1; SELECT 2", "SELECT 'open"])
-def test_what_is_no_statement_is_malformed(text: str) -> None:
+def test_texts_that_are_not_statements_are_malformed(text: str) -> None:
     with pytest.raises(MalformedQueryError):
         sql.parse(text)

@@ -1,4 +1,4 @@
-"""The command line: a region is started, found, stopped; a query is translated."""
+"""The command line: start, find and stop a region, translate a query."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_down_kills_a_region_that_does_not_stop_in_time(tmp_path: Path, monkeypa
     assert not (tmp_path / "region.json").exists()
 
 
-def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> None:
+def test_up_starts_a_region_after_another_has_died(tmp_path: Path) -> None:
     assert command(tmp_path, "up").returncode == 0
     first = json.loads((tmp_path / "region.json").read_text())
     os.kill(first["pid"], 9)
@@ -115,7 +115,7 @@ def test_a_translated_query_runs_on_duckdb() -> None:
         assert connection.sql(script.stdout).fetchall() == [(0,)]
 
 
-def test_of_an_unload_the_query_inside_is_translated() -> None:
+def test_the_query_inside_an_unload_is_translated() -> None:
     script = translated("UNLOAD (SELECT 7 / 2 AS half) TO 's3://bucket/key' WITH (format = 'PARQUET')")
     with duckdb.connect() as connection:
         assert connection.sql(script.stdout).fetchall() == [(3,)]

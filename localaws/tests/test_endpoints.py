@@ -1,4 +1,4 @@
-"""Models, endpoint configurations, endpoints and their invocation; batch transform over the same server."""
+"""Models, endpoint configurations, endpoints and batch transform jobs."""
 
 from __future__ import annotations
 

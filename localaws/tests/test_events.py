@@ -1,4 +1,4 @@
-"""EventBridge: a change in the model registry starts the state machine that a rule names."""
+"""EventBridge: a change in the model registry starts the state machine of a rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRANSFORMER = {"InputPathsMap": {"version": "$.detail.ModelPackageVersion"}, "In
 
 @dataclass(frozen=True)
 class Registry:
-    """A group of model packages, a rule about it and the state machine that the rule starts."""
+    """A model package group, a rule for it, and the state machine that the rule starts."""
 
     region: Region
     group: str
@@ -38,7 +38,7 @@ class Registry:
         self.region.client("sagemaker").update_model_package(ModelPackageArn=arn, **changes)
 
     def listen(self, detail: dict[str, Any] | None = None, *, state: str = "ENABLED", **target: Any) -> None:
-        """Make the rule: what it matches besides the group, and what the target gets."""
+        """Create the rule with a pattern besides the group, and the input of its target."""
         pattern = {
             "source": ["aws.sagemaker"],
             "detail-type": ["SageMaker Model Package State Change"],

@@ -1,4 +1,4 @@
-"""What a request to the region needs of a policy: actions, resources and condition keys."""
+"""The permissions that a request needs: actions, resources and condition keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def needed(service: str, method: str, path: str, body: bytes = b"", query: str =
     found = {
         (call.action, call.resource, tuple(call.context.items())) for call in calls(service, environ, REGION, ACCOUNT)
     }
-    assert environ["wsgi.input"].read() == body  # still there for who answers
+    assert environ["wsgi.input"].read() == body  # still readable for the application
     return found
 
 

@@ -1,4 +1,4 @@
-"""Lambda through its API: what a handler finds, and what becomes of its result, errors and log."""
+"""Lambda through its API: the environment of a handler, its result, errors and log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values drawn from the ranges of a tuning job lie in them, on their scale."""
+"""Random values from the ranges of a tuning job."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_integers_are_whole_and_lie_in_their_range(low: int, width: int, seed: i
 def test_a_wide_range_is_searched_by_its_logarithm() -> None:
     generator = seeded(1)
     values = [float(draw(one("Continuous", 1e-4, 1.0), generator)["x"]) for _ in range(1000)]
-    # Half of the values lie below the geometric mean of the ends; on a linear scale it would be one in a hundred.
+    # Half of the values are below the geometric mean of the ends. On a linear scale it would be one in a hundred.
     assert 0.45 < sum(value < 1e-2 for value in values) / 1000 < 0.55
 
 

@@ -1,4 +1,4 @@
-"""Every name of moto that the region replaces or relies on still exists: another version may have moved it."""
+"""All names of moto that localaws replaces or uses exist in the installed version."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PRIVATE = [
     "moto.sagemaker.responses:SageMakerResponse.sagemaker_backend",
     "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint",
 ]
-"""Names that are not moto's public face, which the engines call or override."""
+"""Private names that localaws calls or overrides."""
 
 
 @pytest.mark.parametrize("target", PRIVATE)

@@ -1,4 +1,4 @@
-"""Objects as files, against moto's S3 in this process."""
+"""Copies between files and moto's S3, in this process."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_uris(uri: str, parts: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("uri", ["", "b/k", "https://b/k", "s3:///k"])
-def test_what_is_no_uri(uri: str) -> None:
+def test_texts_that_are_not_s3_uris(uri: str) -> None:
     with pytest.raises(ValueError, match="is not an S3 URI"):
         s3files.split_uri(uri)
 

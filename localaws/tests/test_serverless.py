@@ -1,4 +1,4 @@
-"""Serverless endpoints: they answer as others do, and refuse what SageMaker's do not support."""
+"""Serverless endpoints: they answer like others, and refuse what SageMaker does not support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""localaws.settings: a file is read as written, and a wrong entry is named."""
+"""The settings file: its entries, and errors in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step Functions of the region with jobs and queries that really run: .sync, errors, and what stops a job."""
+"""Step Functions with jobs and queries: .sync, errors, and what stops a job."""
 
 from __future__ import annotations
 

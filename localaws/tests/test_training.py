@@ -1,4 +1,4 @@
-"""Training jobs: what the container finds, what comes out of it, and how it ends."""
+"""Training jobs: the input of the container, its results, and how it ends."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ for epoch in range(first, 4):
     once = ["Starting", "Downloading", "Training"]
     stages = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert stages == [*once, "Interrupted", *once, "Uploading", "Completed"]
-    # The new instances find the checkpoints and nothing else: the model holds what they wrote.
+    # The new instance finds the checkpoints only, so the model has what it wrote itself.
     assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"epochs.txt": "3 "}
     lines = [line.split()[0] for line in region.log(GROUP, f"{name}/algo-1")]
     assert lines == ["epoch=1", "epoch=2", "told", "epoch=3"]
