@@ -171,7 +171,7 @@ def test_an_approved_version_comes_with_its_endpoint_config(app: Any) -> None:
 
 def test_a_version_that_does_not_exist_is_refused(app: Any) -> None:
     register(app, 1)
-    with pytest.raises(InputRejected, match="has no version 7. aws sagemaker list-model-packages"):
+    with pytest.raises(InputRejected, match=r"has no version 7\. aws sagemaker list-model-packages"):
         describe_version(app.sagemaker, GROUP_ARN, 7)
 
 
