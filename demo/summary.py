@@ -12,7 +12,7 @@ from demo.execution import Execution
 from demo.history import latest_output, seconds_by_state
 
 DATA_COUNTS = ("users", "visit_days", "train_rows", "validation_rows", "test_rows")
-_ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated"}
+_ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated", "Update serverless endpoint": "updated"}
 _NO_ENDPOINT = {"name": None, "config": None, "status": None, "action": "unchanged", "forecast": None}
 
 
