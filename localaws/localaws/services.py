@@ -18,6 +18,7 @@ PATCHES = {
     "awslambda": "lambda_runtime",
     "athena": "athena",
     "codebuild": "codebuild",
+    "events": "events",
     "scheduler": "scheduler",
     "sagemaker": "sagemaker",
     "sagemakerruntime": "sagemaker",
@@ -45,6 +46,8 @@ class Services:
                 # moto's own resource classes write to the backends of the other services directly.
                 for other in ("awslambda", "athena", "sagemaker"):
                     self.prepare(other)
+            if service == "sagemaker":
+                self.prepare("events")  # The registry's changes are events.
             module = importlib.import_module(f"localaws.patches.{PATCHES[service]}")
             apply_all(module.patches(self._settings))
 

@@ -336,3 +336,29 @@ def test_repositories_and_build_projects(region: Region, name: str) -> None:
     region.client("cloudformation").delete_stack(StackName=name)
     assert "team/app" not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]
     assert outputs(stack)["Project"] not in codebuild.list_projects()["projects"]
+
+
+def test_a_rule_is_there_with_its_targets_changes_and_goes(region: Region, name: str) -> None:
+    def rule(*targets: str, state: str = "ENABLED") -> dict[str, Any]:
+        queue = {"Fn::GetAtt": ["Queue", "Arn"]}
+        properties = {
+            "Name": "a-rule",
+            "EventPattern": {"source": ["aws.sagemaker"]},
+            "State": state,
+            "Targets": [{"Id": target, "Arn": queue, "Input": "{}"} for target in targets],
+        }
+        return {"Queue": {"Type": "AWS::SQS::Queue"}, "Rule": {"Type": "AWS::Events::Rule", "Properties": properties}}
+
+    events = region.client("events")
+    arn = {"Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Rule", "Arn"]}}, "Name": {"Value": {"Ref": "Rule"}}}}
+    stack = deploy(region, name, rule("first", "second"), **arn)
+    found = events.describe_rule(Name="a-rule")
+    assert (found["State"], json.loads(found["EventPattern"])) == ("ENABLED", {"source": ["aws.sagemaker"]})
+    assert outputs(stack) == {"Arn": found["Arn"], "Name": "a-rule"}
+
+    deploy(region, name, rule("second", "third", state="DISABLED"), **arn)
+    assert events.describe_rule(Name="a-rule")["State"] == "DISABLED"
+    assert {target["Id"] for target in events.list_targets_by_rule(Rule="a-rule")["Targets"]} == {"second", "third"}
+
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert events.list_rules(NamePrefix="a-rule")["Rules"] == []

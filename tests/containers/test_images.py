@@ -40,7 +40,7 @@ def test_evaluation_scores_the_model(
         folder = tmp_path / "processing/input" / channel
         folder.mkdir(parents=True)
         shutil.copy(model, folder)
-    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_CONFIG="")
+    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_VERSION="")
     assert code == 0, printed
     evaluation = json.loads((tmp_path / "processing/output/evaluation/evaluation.json").read_text())
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)

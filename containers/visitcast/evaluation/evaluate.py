@@ -13,7 +13,7 @@ from visitcast.contract import progress
 from visitcast.data.dataset import Dataset, user_of_row
 from visitcast.data.protocol import Split, split
 from visitcast.evaluation.assessment import PRODUCTION, Contest, assess
-from visitcast.evaluation.gate import Limits
+from visitcast.evaluation.gate import NO_PRODUCTION, Limits
 from visitcast.evaluation.groups import group_rows
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
@@ -83,6 +83,7 @@ def evaluate(
     visits: Dataset,
     *,
     production: Bundle | None = None,
+    not_compared: str = NO_PRODUCTION,
     more_baselines: Mapping[str, Outcomes] | None = None,
     cross_validation: CrossValidation | None = None,
     limits: Limits | None = None,
@@ -97,6 +98,8 @@ def evaluate(
         Visit days.
     production : Bundle, optional
         The model now in production, to compare with.
+    not_compared : str
+        Why `production` is None; the gate repeats it.
     more_baselines : mapping, optional
         Outcomes on the test rows of further forecasters, by name.
     cross_validation : CrossValidation, optional
@@ -117,7 +120,7 @@ def evaluate(
     progress(0.3, "scoring the baselines")
     baselines = {**baseline_outcomes(visits, parts, counts), **(more_baselines or {})}
     progress(0.7, "comparing")
-    contest = Contest(user_of_row(visits)[parts.test], outcomes, forecast.confidence, baselines, rival)
+    contest = Contest(user_of_row(visits)[parts.test], outcomes, forecast.confidence, baselines, rival, not_compared)
     results = assess(contest, group_rows(visits, parts), cross_validation, limits or Limits())
     return Evaluation(parts, forecast, results)
 

@@ -25,7 +25,8 @@ from visitcast.model import bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES
 from visitcast.training import folds
 
-PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
+PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
+"""Number of the version in the model registry that is in production; empty where none is."""
 FOLDS_VARIABLE = "VISITCAST_FOLDS"
 SEED = 7
 
@@ -33,7 +34,7 @@ SEED = 7
 def main(arguments: Sequence[str]) -> None:
     """Run the job on SageMaker's folders."""
     limits, article_epochs = parse_arguments(arguments)
-    production_config = os.environ.get(PRODUCTION_CONFIG_VARIABLE, "")
+    production_version = os.environ.get(PRODUCTION_VERSION_VARIABLE, "")
     cross_validation = read_cross_validation()
     progress(0.0, "reading the dataset")
     folder = paths.evaluation_dataset()
@@ -43,18 +44,20 @@ def main(arguments: Sequence[str]) -> None:
         progress(0.05, "fitting the article's model")
         article = {ARTICLE_GRU: article_outcomes(dataset, article_epochs)}
     candidate = load_model(paths.candidate_model())
+    production, not_compared = read_production(production_version)
     evaluated = evaluate(
         candidate,
         dataset,
-        production=load_model(paths.production_model()) if production_config else None,
+        production=production,
+        not_compared=not_compared,
         more_baselines=article,
         cross_validation=cross_validation,
         limits=limits,
     )
     evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **evaluated.results}
     evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
-    if production_config:
-        evaluation["production"]["endpoint_config"] = production_config
+    if production is not None:
+        evaluation["production"]["model_version"] = production_version
 
     progress(0.95, "drawing the report")
     figures = report.draw(dataset, evaluated.parts, evaluated.forecast, evaluation, candidate.metadata, SEED)
@@ -130,6 +133,19 @@ def read_cross_validation() -> folds.CrossValidation | None:
     if not text.isdecimal():
         raise InputError("The number of folds is no number.", f"{FOLDS_VARIABLE}={text}", _REMEDY)
     return folds.aggregate(folds.read_folds(paths.evaluation_folds(), int(text))) if int(text) else None
+
+
+def read_production(version: str) -> tuple[bundle.Bundle | None, str]:
+    """Read the model in production; None and the reason if there is none that can be compared.
+
+    A model of an earlier release is not an error: it would keep every later one from production.
+    """
+    if not version:
+        return None, gate.NO_PRODUCTION
+    try:
+        return load_model(paths.production_model()), ""
+    except bundle.VersionMismatch as error:
+        return None, f"Version {version} in production cannot be compared: {error.cause}"
 
 
 def load_model(archive: Path) -> bundle.Bundle:
