@@ -24,7 +24,7 @@ NOBODY = "user_id\n"
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Validate the execution input, plan the run and put its queries and its audience into the bucket.
+    """Validate the execution input, plan the run and put its audience into the bucket.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run; see `functions.prepare_forecast.plan.plan_forecast`.
+        The run, see `functions.prepare_forecast.plan.plan_forecast`, and its ``Queries``, see `render_queries` there.
 
     Raises
     ------
@@ -50,19 +50,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         execution_id=event["ExecutionId"],
         started_at=event["ExecutionStartTime"],
         bucket=bucket,
-        endpoint_name=os.environ["ENDPOINT_NAME"],
         network=Network.from_environment(),
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
-    for name, sql in queries.items():
-        s3.put_object(Bucket=bucket, Key=f"sql/{run['Prefix']}/{name}.sql", Body=sql.encode())
     for name in (*UNLOADED.values(), "Answers"):
         # An UNLOAD without rows writes nothing, as does a transform of nobody, and a processing job fails on a prefix
         # without objects.
         s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/{name.lower()}/about.txt", Body=b"written by the run")
     put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
     logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
-    return run
+    return {**run, "Queries": queries}
 
 
 def put_audience(uri: str | None, bucket: str, key: str) -> None:

@@ -61,7 +61,6 @@ def plan_forecast(
     execution_id: str,
     started_at: str,
     bucket: str,
-    endpoint_name: str,
     network: Network,
 ) -> dict[str, Any]:
     """Lay out one run.
@@ -76,16 +75,14 @@ def plan_forecast(
         Its start time, ISO-8601 in UTC.
     bucket
         The application's bucket.
-    endpoint_name
-        The stack's endpoint, whose model forecasts when the input names no other.
     network
         Of the processing jobs.
 
     Returns
     -------
     dict
-        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Queries``, ``Campaign`` (as text) and
-        the input's other sections unchanged.
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Campaign`` (as text) and the input's
+        other sections unchanged.
     """
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
@@ -102,31 +99,18 @@ def plan_forecast(
             "RequestsJobName": f"visitcast-requests-{run}",
             "TransformJobName": f"visitcast-forecast-{run}",
             "PlanJobName": f"visitcast-plan-{run}",
-            "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
-        "Keys": {
-            "Report": f"{prefix}/report/report.json",
-            "Messages": f"{prefix}/messages",
-            "Requests": f"{prefix}/requests/",
-        },
-        "Queries": [
-            {
-                "Name": name,
-                "SqlUri": f"s3://{bucket}/sql/{prefix}/{name}.sql",
-                "DestinationUri": f"{uris[UNLOADED[name]]}/unloaded/" if name in UNLOADED else "",
-            }
-            for name in QUERIES
-        ],
+        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
         "Campaign": json.dumps(execution_input["Campaign"]),
         # The environment of a processing job holds strings only.
         "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "SourceSql", "Transform", "Plan")},
+        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "Transform", "Plan")},
     }
 
 
-def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> dict[str, str]:
+def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> list[dict[str, str]]:
     """Fill the run's dates and places into the SQL files.
 
     Parameters
@@ -142,8 +126,9 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
 
     Returns
     -------
-    dict
-        SQL text by the query's name. Every value comes from a validated date or name, so nothing can be injected.
+    list
+        ``Name`` and ``Sql`` of each query, in the order of `QUERIES`. Every value comes from a validated date or name,
+        so nothing can be injected.
     """
     day = date.fromisoformat(run["ForecastDate"])
     outcome = day - timedelta(days=1 + OUTCOME_DAYS)
@@ -167,12 +152,12 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
     # The training's own query, on the visits of the window.
     recent = Template(_text(folder / "forecast" / "recent_visits.sql")).substitute(values)
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=recent)}
-    return {
-        query["Name"]: Template(
-            texts.get(query["Name"]) or _text(folder / "forecast" / f"{query['Name']}.sql")
-        ).substitute(values, destination=query["DestinationUri"])
-        for query in run["Queries"]
-    }
+    texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
+    destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
+    return [
+        {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
+        for name in QUERIES
+    ]
 
 
 def _text(file: Path) -> str:

@@ -48,7 +48,9 @@ class Deployment:
     network
         Subnets and security groups of jobs and models.
     approval_mode
-        ``none``, ``on-request`` or ``always``: whether a person is asked before the endpoint changes.
+        ``none``, ``on-request`` or ``always``: whether a person approves a model before it goes into production.
+    model_package_group_arn
+        The model registry's group of this stack.
     """
 
     bucket: str
@@ -62,6 +64,7 @@ class Deployment:
     use_spot: bool = False
     rollback_alarms: tuple[str, ...] = ()
     approval_mode: str = "none"
+    model_package_group_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> Deployment:
@@ -78,6 +81,7 @@ class Deployment:
             use_spot=os.environ["SPOT_TRAINING"] == "yes",
             rollback_alarms=tuple(os.environ["ROLLBACK_ALARMS"].split(",")),
             approval_mode=os.environ["APPROVAL_MODE"],
+            model_package_group_arn=os.environ["MODEL_PACKAGE_GROUP_ARN"],
         )
 
     def cluster(self, resources: dict[str, Any], instances: int | None = None) -> dict[str, Any]:
@@ -109,17 +113,30 @@ class Deployment:
             stopping["MaxWaitTimeInSeconds"] = SPOT_PATIENCE * longest
         return {
             **settings,
-            "Cluster": self.cluster(settings),
+            "Cluster": self.cluster(settings, 1),
             "UseSpot": self.use_spot,
             "StoppingCondition": stopping,
         }
 
-    def endpoint(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of the endpoint, with how an update of it shifts traffic and what takes it back.
+    def endpoint(self, settings: dict[str, Any], name: str) -> dict[str, Any]:
+        """Return the settings of the endpoint. ``Update`` holds the parameters of an update, but for the new config.
 
-        The new fleet stands beside the old; an alarm while both do brings the old one back. A canary needs a second
-        instance: it may hold at most half of the fleet.
+        An update sets up the new fleet beside the old one; an alarm in the meantime brings the old one back. A canary
+        needs a second instance, since it may hold at most half of the fleet. A serverless endpoint has no fleet.
         """
+        update: dict[str, Any] = {"EndpointName": name}
+        if self.endpoint_mode != "serverless":
+            update["DeploymentConfig"] = self.deployment_config(settings)
+        return {
+            **settings,
+            "Mode": self.endpoint_mode,
+            "IsIsolated": self.isolates_models,
+            "Variant": self.variant(settings),
+            "Update": update,
+        }
+
+    def deployment_config(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return how an update shifts the traffic, and which alarms take it back."""
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
         if settings["InstanceCount"] > 1:
             size = {"Type": "CAPACITY_PERCENT", "Value": 50}
@@ -134,13 +151,7 @@ class Deployment:
         if self.rollback_alarms:
             alarms = [{"AlarmName": name} for name in self.rollback_alarms]
             change["AutoRollbackConfiguration"] = {"Alarms": alarms}
-        return {
-            **settings,
-            "Mode": self.endpoint_mode,
-            "IsIsolated": self.isolates_models,
-            "Variant": self.variant(settings),
-            "DeploymentConfig": change,
-        }
+        return change
 
     def variant(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the endpoint's production variant, but for the model's name.
@@ -161,7 +172,7 @@ class Deployment:
         }
 
     def approval(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return whether this run needs a person's consent, and what a new model counts as in the registry until then.
+        """Return whether a person must approve the model of this run, and the status that it is registered with.
 
         Raises
         ------
@@ -171,13 +182,12 @@ class Deployment:
         required = self.approval_mode == "always" if settings["Required"] is None else settings["Required"]
         if required and self.approval_mode == "none":
             raise InputRejected(
-                "Execution input rejected: Approval.Required is true, but this stack has nobody to ask. Leave it "
-                "out, or deploy with ApprovalMode=on-request and ApprovalEmail."
+                "Execution input rejected: Approval.Required is true, but the ApprovalMode of this stack is none. "
+                "Leave it out, or deploy with ApprovalMode=on-request and AlarmEmail."
             )
         if not required and self.approval_mode == "always":
             raise InputRejected(
-                "Execution input rejected: Approval.Required is false, but this stack asks for every model. Leave it "
-                "out, or deploy with ApprovalMode=on-request."
+                "Execution input rejected: Approval.Required is false, but the ApprovalMode of this stack is "
+                "always. Leave it out, or deploy with ApprovalMode=on-request."
             )
-        status = "PendingManualApproval" if required else "Approved"
-        return {**settings, "Required": required, "InitialStatus": status}
+        return {"Required": required, "InitialStatus": "PendingManualApproval" if required else "Approved"}

@@ -51,6 +51,7 @@ def plan_run(
     preprocessing_job = execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}")
     sql_file, result = SOURCES[execution_input["SourceSql"]["Format"]]
     folds = execution_input["CrossValidation"]["Folds"]
+    endpoint = execution_input.get("EndpointName", deployment.endpoint_name)
     return {
         "RunId": run,
         "Names": {
@@ -63,7 +64,7 @@ def plan_run(
             ),
             "ModelName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
             "EndpointConfigName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
-            "EndpointName": execution_input.get("EndpointName", deployment.endpoint_name),
+            "EndpointName": endpoint,
         },
         "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/{result}"),
         "Uris": {
@@ -97,7 +98,7 @@ def plan_run(
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
         "Approval": deployment.approval(execution_input["Approval"]),
-        "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
+        "Endpoint": deployment.endpoint(execution_input["Endpoint"], endpoint),
         "NetworkConfig": deployment.network.processing_config(),
         "VpcConfig": deployment.network.vpc_config(),
     }

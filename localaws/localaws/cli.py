@@ -16,7 +16,11 @@ from localaws.region_file import RegionFile, Running
 from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, Settings, SettingsError, load
 
 START_SECONDS = 60
-STOP_SECONDS = 20
+STOP_SECONDS = 60
+"""A region stops its jobs, endpoints and handlers, and removes their folders, before it ends."""
+
+PATIENCE = "LOCALAWS_PATIENCE"
+"""Variable with a factor on both, for a slow or busy machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +54,7 @@ def up(options: argparse.Namespace) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + _patient(START_SECONDS)
     while time.monotonic() < end and process.poll() is None:
         if running := file.running():
             print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
@@ -73,13 +77,18 @@ def down(options: argparse.Namespace) -> int:
         file.path.unlink(missing_ok=True)
         print("No region is running.")
         return 0
+    seconds = _patient(STOP_SECONDS)
     os.kill(running.pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_SECONDS
+    end = time.monotonic() + seconds
     while _exists(running) and time.monotonic() < end:
         time.sleep(0.05)
     if _exists(running):
         os.kill(running.pid, signal.SIGKILL)
-        print(f"The region did not end within {STOP_SECONDS} s and was killed.", file=sys.stderr)
+        print(
+            f"The region did not stop within {seconds:g} s and was killed: processes that it started may still run. "
+            f"On a busy machine wait longer: set {PATIENCE} to a factor on this time.",
+            file=sys.stderr,
+        )
         file.path.unlink(missing_ok=True)
         return 1
     print("The region has stopped.")
@@ -159,6 +168,13 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _as_arguments(options: argparse.Namespace) -> list[str]:
     return ["--config", str(options.config), "--port", str(options.port), "--home", str(options.home)]
+
+
+def _patient(seconds: float) -> float:
+    try:
+        return seconds * float(os.environ.get(PATIENCE, "1"))
+    except ValueError:
+        raise SettingsError(f"{PATIENCE} is {os.environ[PATIENCE]!r}. Write a number, such as 2.") from None
 
 
 def _exists(running: Running) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from localaws.calls.identity import access_key_id
+from localaws.identity import access_key_id
 from localaws.settings import SECRET_ACCESS_KEY, Settings
 
 _clients: dict[tuple[str, str, str, str], Any] = {}

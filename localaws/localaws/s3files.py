@@ -14,7 +14,7 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.utilities.utils import get_partition
 
-from localaws.calls import storage
+from localaws.iam_record import s3_calls
 
 
 class ObjectNotFoundError(LookupError):
@@ -69,7 +69,7 @@ class Store:
         ObjectNotFoundError
             There is no such bucket.
         """
-        storage.record("s3:ListBucket", bucket)
+        s3_calls.record("s3:ListBucket", bucket)
         try:
             keys = self._backend.get_bucket(bucket).keys
         except MissingBucket:
@@ -102,7 +102,7 @@ class Store:
             There is no such bucket.
         """
         bucket, key = split_uri(uri)
-        storage.record("s3:PutObject", bucket, key)
+        s3_calls.record("s3:PutObject", bucket, key)
         try:
             if path.stat().st_size == 0:
                 self._backend.put_object(bucket, key, b"")
@@ -124,7 +124,7 @@ class Store:
         bucket, key = split_uri(uri)
         if not self.has_bucket(bucket) or (found := self._find(bucket, key)) is None:
             raise ObjectNotFoundError(f"There is no object {uri}")
-        storage.record("s3:GetObject", bucket, key)
+        s3_calls.record("s3:GetObject", bucket, key)
         # `_value_buffer` is moto's own: the public `value` would copy the whole object.
         with found.lock:
             found._value_buffer.seek(start)
@@ -145,7 +145,7 @@ def etag(found: Any) -> str:
 
 def save(found: Any, path: Path) -> None:
     """Copy an object to a file; nobody ever sees the file half-written."""
-    storage.record("s3:GetObject", found.bucket_name, found.name)
+    s3_calls.record("s3:GetObject", found.bucket_name, found.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{threading.get_ident()}.part")
     with temporary.open("wb") as file, found.lock:

@@ -91,16 +91,16 @@ def assemble(settings: Settings) -> Any:
     """Build the application: moto's, with faults and the region's own paths in front."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
-    from localaws import calls
-    from localaws.calls.requests import CallRecorder
+    from localaws import iam_record
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
+    from localaws.iam_record.requests import CallRecorder
     from localaws.lambda_runtime.function_urls import FunctionUrls
     from localaws.patches import apply_all, requests
 
     apply_all(requests.patches())
     services = Services(settings)
-    calls.active.open(settings.home)
+    iam_record.active.open(settings.home)
     application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(

@@ -6,11 +6,26 @@ So the server answers first; the rest is prepared in the background, or at once 
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from localaws.patches import apply_all
 from localaws.settings import Settings
+
+PATCHES = {
+    "awslambda": "lambda_runtime",
+    "athena": "athena",
+    "codebuild": "codebuild",
+    "events": "events",
+    "scheduler": "scheduler",
+    "sagemaker": "sagemaker",
+    "sagemakerruntime": "sagemaker",
+    "stepfunctions": "stepfunctions",
+    "cloudformation": "cloudformation",
+}
+"""Module of `localaws.patches` by moto's name of a service, in the order in which a deployment and a run need them."""
 
 
 class Services:
@@ -20,27 +35,25 @@ class Services:
         self._settings = settings
         self._lock = threading.RLock()
         self._prepared: set[str] = set()
-        self._steps = {
-            "awslambda": self._functions,
-            "athena": self._athena,
-            "codebuild": self._codebuild,
-            "scheduler": self._scheduler,
-            "sagemaker": self._sagemaker,
-            "sagemakerruntime": self._sagemaker,
-            "stepfunctions": self._stepfunctions,
-            "cloudformation": self._cloudformation,
-        }
 
     def prepare(self, service: str) -> None:
-        """Put a service's patches and engine in place."""
+        """Apply the patches of a service, if it has any."""
         with self._lock:
-            if service not in self._prepared and service in self._steps:
-                self._steps[service]()
+            if service in self._prepared or service not in PATCHES:
+                return
             self._prepared.add(service)
+            if service == "cloudformation":
+                # moto's own resource classes write to the backends of the other services directly.
+                for other in ("awslambda", "athena", "sagemaker"):
+                    self.prepare(other)
+            if service == "sagemaker":
+                self.prepare("events")  # The registry's changes are events.
+            module = importlib.import_module(f"localaws.patches.{PATCHES[service]}")
+            apply_all(module.patches(self._settings))
 
     def prepare_all(self) -> None:
-        """Prepare every service, in the order in which a deployment and a run need them."""
-        for service in self._steps:
+        """Prepare every service."""
+        for service in PATCHES:
             self.prepare(service)
 
     def application(self, service: str) -> Any:
@@ -59,42 +72,3 @@ class Services:
         backend: Any = lambda_simple_backends[self._settings.account_id][self._settings.region]
         found: Callable[[bytes], tuple[bytes, bool]] | None = backend.invocation_of_url(url_id)
         return found
-
-    def _functions(self) -> None:
-        from localaws.patches import apply_all, lambda_runtime
-
-        apply_all(lambda_runtime.patches(self._settings))
-
-    def _codebuild(self) -> None:
-        from localaws.patches import apply_all, codebuild
-
-        apply_all(codebuild.patches(self._settings))
-
-    def _scheduler(self) -> None:
-        from localaws.patches import apply_all, scheduler
-
-        apply_all(scheduler.patches())
-
-    def _stepfunctions(self) -> None:
-        from localaws.patches import apply_all, stepfunctions
-
-        apply_all(stepfunctions.patches(self._settings))
-
-    def _cloudformation(self) -> None:
-        from localaws.patches import apply_all, cloudformation
-
-        # moto's own resource classes write to the backends of the other services directly.
-        for service in ("awslambda", "athena", "sagemaker"):
-            self.prepare(service)
-        apply_all(cloudformation.patches(self._settings))
-
-    def _athena(self) -> None:
-        from localaws.athena.install import install
-
-        install(self._settings)
-
-    def _sagemaker(self) -> None:
-        from localaws.sagemaker.install import install
-
-        if not {"sagemaker", "sagemakerruntime"} & self._prepared:  # one engine behind two services
-            install(self._settings)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from localaws.calls.identity import access_key_id
+from localaws.identity import access_key_id
 
 DEFAULT_PORT = 4599
 DEFAULT_HOME = Path("build/localaws")

@@ -97,13 +97,6 @@ def test_a_key_that_leaves_its_folder_is_refused(store: s3files.Store, bucket: s
     assert list(tmp_path.rglob("evil")) == []
 
 
-def test_a_manifest_names_its_objects(store: s3files.Store, bucket: str, tmp_path: Path) -> None:
-    manifest = f'[{{"prefix": "s3://{bucket}/data/"}}, "a.csv"]'.encode()
-    put(bucket, **{"data__a.csv": b"1", "data__a.csv.old": b"2", "manifest": manifest})
-    transfer.download(store, {"S3Uri": f"s3://{bucket}/manifest", "S3DataType": "ManifestFile"}, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
-
-
 def test_an_archive_that_leaves_its_folder_is_refused(store: s3files.Store, bucket: str, tmp_path: Path) -> None:
     (tmp_path / "evil").write_text("x")
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:

@@ -241,6 +241,23 @@ def test_jobs_on_instances_of_their_own_are_not_interrupted(region: Region) -> N
             "17",
             id="too many subnets",
         ),
+        pytest.param(
+            {
+                "InputDataConfig": [
+                    {
+                        "ChannelName": "dataset",
+                        "DataSource": {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://b/manifest"}},
+                    }
+                ]
+            },
+            "S3DataType of S3Prefix only",
+            id="manifest",
+        ),
+        pytest.param(
+            {"OutputDataConfig": {"S3OutputPath": "s3://b/models", "CompressionType": "NONE"}},
+            "model.tar.gz only",
+            id="model without compression",
+        ),
     ],
 )
 def test_what_create_refuses(region: Region, request_: dict[str, Any], message: str) -> None:

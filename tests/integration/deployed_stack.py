@@ -167,18 +167,18 @@ class Stack:
         request = urllib.request.Request(
             f"{self.region_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=patient(10)):
+        with urllib.request.urlopen(request, timeout=patient(60)):
             pass
 
     def lift_faults(self) -> None:
         with urllib.request.urlopen(
-            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=patient(10)
+            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=patient(60)
         ):
             pass
 
     def processes(self) -> list[dict[str, Any]]:
         """List the jobs, endpoints and handlers that run now."""
-        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=patient(10)) as response:
+        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=patient(60)) as response:
             found: list[dict[str, Any]] = json.load(response)
         return found
 
@@ -282,7 +282,7 @@ def wait_for(look: Any, is_enough: Any) -> Any:
     end = time.monotonic() + WITHIN_SECONDS
     while not is_enough(seen := look()):
         if time.monotonic() > end:
-            raise TimeoutError(f"Still not there after {WITHIN_SECONDS} s; last seen: {seen!r:.500}")
+            raise TimeoutError(f"Still not there after {WITHIN_SECONDS:g} s; last seen: {seen!r:.500}")
         time.sleep(0.1)
     return seen
 
@@ -295,7 +295,7 @@ def local_region(home: Path) -> Iterator[str]:
     try:
         yield json.loads((home / "region.json").read_text())["endpoint_url"]
     finally:
-        subprocess.run([*command, "down", "--home", str(home)], cwd=ROOT, check=True, timeout=patient(60))
+        subprocess.run([*command, "down", "--home", str(home)], cwd=ROOT, check=True, timeout=patient(120))
 
 
 def region_environment(home: Path) -> dict[str, str]:
@@ -371,7 +371,7 @@ def sam(*arguments: str, succeeds: bool = True) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=patient(300),
+        timeout=WITHIN_SECONDS,
         check=False,
     )
     printed = done.stdout + done.stderr
@@ -384,7 +384,7 @@ def delete(stack_name: str) -> None:
     cloudformation = boto3.client("cloudformation")
     cloudformation.delete_stack(StackName=stack_name)
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": int(WITHIN_SECONDS)}
+        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": round(WITHIN_SECONDS)}
     )
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import boto3
 import pytest
 from deployed_stack import QUICK, Execution, Production, Stack, wait_for
+from patience import patient
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def request(link: str, method: str = "GET", **form: str) -> tuple[int, str]:
     """Return status and page."""
     data = urllib.parse.urlencode(form).encode() if method == "POST" else None
     try:
-        with urllib.request.urlopen(urllib.request.Request(link, data=data, method=method), timeout=60) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(link, data=data, method=method), timeout=patient(60)
+        ) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()

@@ -46,7 +46,7 @@ def test_every_user_has_one_forecast(stack: Stack, published: Execution) -> None
         assert float(row["total"]) == pytest.approx(1, abs=1e-3)
         assert int(row["best_hour"]) in range(HOURS)
         assert 0 < float(row["confidence"]) <= 1
-        assert row["source"] in {"model", "mixed", "prior"}
+        assert row["source"] in {"model", "prior"}
     assert "model" in {row["source"] for row in rows}
 
 
@@ -90,12 +90,11 @@ def test_two_transform_instances_give_the_table_of_one(stack: Stack, published: 
     assert table(stack, "visit_forecasts", FORECAST) == before
 
 
-def test_without_enough_history_for_the_model_everyone_gets_the_prior(stack: Stack, published: Execution) -> None:
+def test_without_enough_history_for_the_network_everyone_gets_the_prior(stack: Stack, published: Execution) -> None:
     execution = stack.run_forecast({"ForecastDate": "2026-10-20", "AsOf": "2026-10-20T00:00:00Z", "WindowDays": 2})
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
-    assert "Forecast" not in execution.states
     report = execution.output["planned"]["report"]
-    assert report["sources"].keys() == {"mixed"}
+    assert report["sources"].keys() == {"prior"}
     assert report["users"] > 10
     rows = stack.query("SELECT user_id, source FROM visit_forecasts WHERE dt = '2026-10-20'")
     assert len(rows) == report["users"]

@@ -49,7 +49,6 @@ def planned(**given):
         execution_id=EXECUTION,
         started_at="2026-11-23T04:00:00.123Z",
         bucket="a-bucket",
-        endpoint_name="visitcast-dev",
         network=Network(),
     )
 
@@ -94,8 +93,8 @@ def test_an_input_that_cannot_be_is_rejected(given, reason):
 
 def test_queries_are_whole_sql_with_the_runs_dates():
     run = planned(Lift={"ResponseHours": 3})
-    queries = render_queries(run, 30, "visitcast_dev", SQL)
-    assert set(queries) == set(QUERIES)
+    queries = {query["Name"]: query["Sql"] for query in render_queries(run, 30, "visitcast_dev", SQL)}
+    assert tuple(queries) == QUERIES
     for sql in queries.values():
         assert "${" not in sql
         body = sql[sql.index("UNLOAD (") + 8 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql

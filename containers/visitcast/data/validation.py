@@ -15,8 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.data.calendar import days_since_epoch
 from visitcast.data.rules import BY_USER_AND_DATE, ROW_RULES, Mask, Rule, Visits
-from visitcast.data.text_values import blank, dates, days_since_epoch, integers, ranks
+from visitcast.data.text_values import blank, dates, integers, ranks
 from visitcast.errors import InputError
 
 ROWS_SHOWN: Final = 5

@@ -32,7 +32,9 @@ class Contest:
     baselines : mapping
         Outcomes by name, the tuned histogram's among them.
     production : Outcomes or None
-        The production model's; None without one.
+        The production model's; None without one that can be compared.
+    not_compared : str
+        Why `production` is None.
     """
 
     users: NDArray[np.int64]
@@ -40,6 +42,7 @@ class Contest:
     best_hour_chance: NDArray[np.float32]
     baselines: Mapping[str, Outcomes]
     production: Outcomes | None = None
+    not_compared: str = gate.NO_PRODUCTION
 
 
 def assess(
@@ -73,7 +76,10 @@ def assess(
         rivals[PRODUCTION] = contest.production
     compared = comparison.compare(contest.model, rivals, contest.users)
     to_production = compared.differences.pop(PRODUCTION, None)
-    verdict = gate.judge(gate.Evidence(model, baselines, compared.differences, to_production, cross_validation), limits)
+    evidence = gate.Evidence(
+        model, baselines, compared.differences, to_production, contest.not_compared, cross_validation
+    )
+    verdict = gate.judge(evidence, limits)
     tuned = contest.baselines[TUNED_HISTOGRAM]
     found: dict[str, Any] = _plain(
         {

@@ -10,6 +10,8 @@ from visitcast.evaluation.comparison import Differences
 from visitcast.metrics import LOG_LOSS, MAE_HOURS, METRICS, RMSE_HOURS, Scores
 from visitcast.training.folds import CrossValidation
 
+NO_PRODUCTION = "There is no production model to compare with."
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -50,7 +52,9 @@ class Evidence:
     baseline_differences : mapping
         Candidate minus each baseline, paired, by user.
     production_difference : Differences or None
-        Candidate minus the production model; None without one.
+        Candidate minus the production model; None without one that can be compared.
+    not_compared : str
+        Why there is no such difference. The baselines alone decide then.
     cross_validation : CrossValidation or None
         None when the run has no folds.
     """
@@ -59,10 +63,11 @@ class Evidence:
     baselines: Mapping[str, Scores]
     baseline_differences: Mapping[str, Differences] = field(default_factory=dict)
     production_difference: Differences | None = None
+    not_compared: str = NO_PRODUCTION
     cross_validation: CrossValidation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Outcome of the gate; ``reasons`` say why a model was rejected, or what a passed one has shown."""
 
@@ -84,7 +89,14 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     ]
     broken = [text for good, text in numbers if not good]
     if broken:
-        return Verdict(False, broken, False, False, False, False)
+        return Verdict(
+            passed=False,
+            reasons=broken,
+            within_absolute_limits=False,
+            beats_baselines=False,
+            beats_production=False,
+            holds_in_cross_validation=False,
+        )
     absolute = [
         check
         for check in (
@@ -94,7 +106,7 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
         if check is not None
     ]
     relative = [_beats(evidence, name, limits.non_inferiority_margin) for name in limits.must_beat]
-    production = [_not_inferior(evidence.production_difference, limits.non_inferiority_margin)]
+    production = [_not_inferior(evidence, limits.non_inferiority_margin)]
     folds = _hold(evidence.cross_validation, limits.must_beat) if limits.must_hold_in_cross_validation else []
     checks = [*absolute, *relative, *production, *folds]
     passed = all(good for good, _ in checks)
@@ -138,10 +150,10 @@ def _beats(evidence: Evidence, name: str, margin: float) -> Check:
     return True, f"{figures} better."
 
 
-def _not_inferior(differences: Differences | None, margin: float) -> Check:
-    if differences is None:
-        return True, "There is no production model to compare with."
-    difference = differences[LOG_LOSS]
+def _not_inferior(evidence: Evidence, margin: float) -> Check:
+    if evidence.production_difference is None:
+        return True, evidence.not_compared
+    difference = evidence.production_difference[LOG_LOSS]
     if difference is None:
         return False, f"There is no {LOG_LOSS} to compare with the production model's."
     good = difference.high <= margin

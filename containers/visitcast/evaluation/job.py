@@ -23,7 +23,7 @@ from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import Outcomes, probability_outcomes
@@ -31,7 +31,8 @@ from visitcast.model import bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES, baseline_outcomes
 from visitcast.training import folds
 
-PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
+PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
+"""Number of the version in the model registry that is in production; empty where none is."""
 FOLDS_VARIABLE = "VISITCAST_FOLDS"
 SEED = 7
 
@@ -39,7 +40,7 @@ SEED = 7
 def main(arguments: Sequence[str]) -> None:
     """Run the job on SageMaker's folders."""
     limits = parse_limits(arguments)
-    production_config = os.environ.get(PRODUCTION_CONFIG_VARIABLE, "")
+    production_version = os.environ.get(PRODUCTION_VERSION_VARIABLE, "")
     cross_validation = read_cross_validation()
     progress(0.0, "reading the dataset")
     folder = paths.evaluation_dataset()
@@ -50,9 +51,12 @@ def main(arguments: Sequence[str]) -> None:
     progress(0.1, "forecasting the test rows")
     candidate = load_model(paths.candidate_model())
     forecast, outcomes = forecast_test_rows(candidate, dataset, parts, counts)
-    production = None
-    if production_config:
-        _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
+    production, not_compared = None, gate.NO_PRODUCTION
+    if production_version:
+        try:
+            _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
+        except bundle.VersionMismatch as error:  # of an earlier release: no reason to keep it for ever
+            not_compared = f"Version {production_version} in production cannot be compared: {error.cause}"
 
     progress(0.3, "scoring the baselines")
     baselines = baseline_outcomes(dataset, parts, counts)
@@ -62,12 +66,12 @@ def main(arguments: Sequence[str]) -> None:
 
     progress(0.9, "comparing")
     users = user_of_row(dataset)[parts.test]
-    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production)
+    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production, not_compared)
     assessment = assess(contest, group_rows(dataset, parts), cross_validation, limits)
     evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **assessment}
     evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
-    if production_config:
-        evaluation["production"]["endpoint_config"] = production_config
+    if production is not None:
+        evaluation["production"]["model_version"] = production_version
 
     progress(0.95, "drawing the report")
     figures = report.draw(dataset, parts, forecast, evaluation, candidate.metadata, SEED)
@@ -162,9 +166,8 @@ def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
-    pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    return article_gru.outcomes(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
+    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    return article_gru.outcomes(dataset, parts, encoding.transform(fitted, dataset), seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

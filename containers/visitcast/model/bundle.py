@@ -2,7 +2,7 @@
 
 network.onnx         the network and its weights
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
-encoding.json        the pipeline's numbers, exported from it: forecasting needs neither scikit-learn nor pandas
+encoding.json        the pipeline's fitted numbers: forecasting needs neither scikit-learn nor pandas
 model.json           everything else, readable
 """
 
@@ -34,8 +34,13 @@ NETWORK_FILE: Final = "network.onnx"
 ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 3
-"""Of the bundle's files, the network's layers and its features; to be raised when older models become unreadable."""
+MODEL_VERSION: Final = 4
+"""Of the bundle's files and the network's layers; raise it when older models become unreadable.
+The features are compared by their names."""
+
+
+class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says what does not match)
+    """A bundle of another release, which this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Bundle:
 
 
 def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
-    """Write a bundle into an existing folder, with the pipeline that its encoding was exported from."""
+    """Write a bundle into an existing folder, with the pipeline that holds its encoding."""
     import joblib  # The serving image has none.
 
     (folder / NETWORK_FILE).write_bytes(bundle.network.model)
@@ -96,7 +101,9 @@ def load(folder: Path) -> Bundle:
     Raises
     ------
     InputError
-        A file is missing, or the bundle has another version.
+        A file is missing.
+    VersionMismatch
+        The bundle has another version than this package.
     """
     missing = [
         name for name in (MODEL_FILE, NETWORK_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
@@ -108,12 +115,11 @@ def load(folder: Path) -> Bundle:
     content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     found = content.get("schema_version"), content.get("model_version")
     if found != (SCHEMA_VERSION, MODEL_VERSION):
-        raise InputError(
+        raise VersionMismatch(
             "The model has another version than this image.",
             f"Its schema and model versions are {found[0]} and {found[1]}, this image reads "
             f"{SCHEMA_VERSION} and {MODEL_VERSION}.",
-            "Train again with this image. A model in production needs the image that made it: give the run another "
-            "EndpointName, or delete the endpoint.",
+            "Serve it with the image that made it, or train again with this one.",
         )
     return Bundle(
         network=inference.load((folder / NETWORK_FILE).read_bytes()),

@@ -30,16 +30,15 @@ Minutes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class LocalHours:
-    """The hours of some local dates, for users that share few clocks.
+    """The hours of a local date, for users that share few clocks.
 
     Attributes
     ----------
     clock : int64 array [rows]
         Row of the tables that holds for each user.
-    utc : int32 array [clocks, S]
+    utc : int32 array [clocks, 24]
         Instant at which each hour begins, minutes since the epoch; ``NEVER`` where the date does not exist.
-        S is 24 times the number of dates, in the order of the dates.
-    local : int32 array [clocks, S]
+    local : int32 array [clocks, 24]
         What the clock on the wall shows then, as minutes since the epoch.
     """
 
@@ -52,35 +51,25 @@ class LocalHours:
         return self.utc[self.clock, hours], self.local[self.clock, hours]
 
 
-def local_hours(
-    first_date: int,
-    utc_offset_minutes: NDArray[np.int16],
-    time_zone: NDArray[Any] | None = None,
-    dates: int = 1,
-) -> LocalHours:
+def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: NDArray[Any] | None = None) -> LocalHours:
     """Find when each local hour begins for each user.
 
     Parameters
     ----------
-    first_date : int
-        First local date, days since 1970-01-01.
+    date_ : int
+        Local date, days since 1970-01-01.
     utc_offset_minutes : int16 array [rows]
         Minutes east of UTC, used where no zone is given.
     time_zone : object array [rows] of str or None, optional
         IANA names. A name that the zone data do not know counts as not given (see :func:`unknown_zones`).
-    dates : int
-        Number of consecutive dates.
     """
     zones = np.full(len(utc_offset_minutes), "", dtype="U1") if time_zone is None else _known(time_zone)
     names, zone = np.unique(zones, return_inverse=True)
     # With a zone the offset does not matter.
     offset = np.where(zones == "", utc_offset_minutes.astype(np.int64), 0)
     clocks, clock = np.unique(np.stack([zone, offset], axis=1), axis=0, return_inverse=True)
-    tables = [
-        np.concatenate([_hours_of(str(names[z]), int(minutes), first_date + day) for day in range(dates)], axis=1)
-        for z, minutes in clocks
-    ]
-    utc, local = np.stack(tables, axis=1) if tables else np.empty((2, 0, HOURS * dates), dtype=np.int32)
+    tables = [_hours_of(str(names[z]), int(minutes), date_) for z, minutes in clocks]
+    utc, local = np.stack(tables, axis=1) if tables else np.empty((2, 0, HOURS), dtype=np.int32)
     return LocalHours(clock.reshape(-1), utc, local)
 
 
@@ -150,16 +139,6 @@ def _minutes_between(start: datetime, end: datetime) -> int:
 
 def _minutes(reading: datetime) -> int:
     return round((reading - _EPOCH).total_seconds() / 60)
-
-
-def iso_utc(minutes: int) -> str:
-    """Spell an instant: ``2026-11-24T17:00:00Z``."""
-    return f"{_EPOCH + timedelta(minutes=int(minutes)):%Y-%m-%dT%H:%M:%S}Z"
-
-
-def iso_local(local_minutes: int) -> str:
-    """Spell a wall clock reading: ``2026-11-24T18:00:00``."""
-    return f"{_EPOCH + timedelta(minutes=int(local_minutes)):%Y-%m-%dT%H:%M:%S}"
 
 
 def day_number(day: date) -> int:

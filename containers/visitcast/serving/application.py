@@ -46,13 +46,12 @@ def application(batches: Batches, limits: Limits) -> Application:
         fields: dict[str, str | int] = {}
         headers = dict(scope["headers"])
         try:
-            given = formats.of_request(_text(headers, b"content-type"))
-            wanted = formats.of_answer(_text(headers, b"accept"), given)
+            format_ = formats.of_request(_text(headers, b"content-type"))
             body = await _body(headers, receive, limits.body_bytes)
             metrics["BytesIn"] = len(body)
-            answer = await batches.answer(Question(body, given, wanted))
+            answer = await batches.answer(Question(body, format_))
             metrics |= {"Users": answer.users, "PriorUsers": answer.prior_users, "BytesOut": len(answer.body)}
-            status, written, media_type = 200, answer.body, wanted.value
+            status, written, media_type = 200, answer.body, format_.value
         except RequestError as error:
             metrics["Errors"] = 1
             fields = {"field": error.field[:200], "reason": error.reason[:200]}

@@ -22,7 +22,7 @@ from visitcast.serving.formats import Format
 PORT_VARIABLE: Final = "SAGEMAKER_BIND_TO_PORT"
 DEFAULT_PORT: Final = 8080
 WARM_UP: Final = scoring.Question(
-    b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON, Format.JSON
+    b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON
 )
 _UVICORN: Final[dict[str, Any]] = {
     "loop": "uvloop",

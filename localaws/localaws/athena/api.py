@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from moto.athena.responses import AthenaResponse
 
-from localaws.athena.backend import PAGE_LIMIT, InvalidRequestError, LocalAthenaBackend
+from localaws.athena.backend import PAGE_LIMIT, LocalAthenaBackend
 
 
 class LocalAthenaResponse(AthenaResponse):
@@ -25,17 +25,6 @@ class LocalAthenaResponse(AthenaResponse):
         """Answer GetQueryExecution."""
         execution = self._backend.execution(self._get_param("QueryExecutionId"))
         return json.dumps({"QueryExecution": execution.describe()})
-
-    def batch_get_query_execution(self) -> str:
-        """Answer BatchGetQueryExecution."""
-        found, missing = [], []
-        for execution_id in self._get_param("QueryExecutionIds"):
-            try:
-                found.append(self._backend.execution(execution_id).describe())
-            except InvalidRequestError as error:
-                entry = {"QueryExecutionId": execution_id, "ErrorCode": "NOT_FOUND", "ErrorMessage": error.message}
-                missing.append(entry)
-        return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
 
     def get_query_results(self) -> str:
         """Answer GetQueryResults."""
@@ -62,12 +51,3 @@ class LocalAthenaResponse(AthenaResponse):
         if end < len(newest):
             answer["NextToken"] = str(end)
         return json.dumps(answer)
-
-    def get_query_runtime_statistics(self) -> str:
-        """Answer GetQueryRuntimeStatistics with the timeline; stages are none here."""
-        execution = self._backend.execution(self._get_param("QueryExecutionId"))
-        timeline = execution.describe()["Statistics"]
-        timeline.pop("DataManifestLocation", None)
-        rows = {"InputBytes": timeline.pop("DataScannedInBytes")}
-        del timeline["ResultReuseInformation"]
-        return json.dumps({"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}})

@@ -7,7 +7,7 @@ import re
 import duckdb
 import sqlglot.errors
 
-SYSTEM, USER, OTHER = 1, 2, 3
+SYSTEM, USER = 1, 2
 """Values of AthenaError.ErrorCategory."""
 
 

@@ -20,20 +20,8 @@ from localaws.athena.errors import MalformedQueryError, QueryError, malformed
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 MACROS = (
-    "map_agg(k, v) AS map(list(k), list(v))",
     "bitwise_left_shift(value, shift) AS (value << shift)",
     "bitwise_right_shift(value, shift) AS (value >> shift)",
-    "every(x) AS bool_and(x)",
-    "geometric_mean(x) AS geomean(x)",
-    "e() AS exp(1)",
-    "codepoint(x) AS unicode(x)",
-    "is_nan(x) AS isnan(x)",
-    "nan() AS CAST('nan' AS DOUBLE)",
-    "infinity() AS CAST('inf' AS DOUBLE)",
-    "width_bucket(x, low, high, buckets) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN buckets + 1 "
-    "ELSE CAST(floor((x - low) * buckets / CAST(high - low AS DOUBLE)) AS BIGINT) + 1 END",
-    "to_iso8601(x DATE) AS strftime(x, '%Y-%m-%d'), (x TIMESTAMP) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%g'), "
-    "(x TIMESTAMPTZ) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%gZ')",
     # DuckDB turns a date into a timestamp here; Trino keeps it a date, and so must the result file.
     "athena_date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), "
     "(unit, x TIMESTAMP) AS date_trunc(unit, x), (unit, x TIMESTAMPTZ) AS date_trunc(unit, x)",
@@ -45,28 +33,9 @@ MACROS = (
     "athena_regexp_extract(x, pattern, part) AS "
     "CASE WHEN regexp_matches(x, pattern) THEN regexp_extract(x, pattern, part) END",
 )
-"""Functions of Trino that DuckDB lacks; each is created in every connection."""
+"""Functions that DuckDB lacks, or that differ there without an error; each is created in every connection.
 
-_JODA = {
-    "yyyy": "%Y",
-    "yy": "%y",
-    "MMMM": "%B",
-    "MMM": "%b",
-    "MM": "%m",
-    "dd": "%d",
-    "d": "%-d",
-    "EEEE": "%A",
-    "EEE": "%a",
-    "HH": "%H",
-    "H": "%-H",
-    "hh": "%I",
-    "mm": "%M",
-    "ss": "%S",
-    "SSS": "%g",
-    "a": "%p",
-    "Z": "%z",
-}
-
+Other functions that DuckDB lacks end a query with FUNCTION_NOT_FOUND."""
 
 PREAMBLE = (
     "SET TimeZone = 'UTC'",
@@ -210,43 +179,14 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
             return exp.Extract(this=exp.var("ISODOW"), expression=node.expression)
         case exp.Extract() if node.name.upper() == "DAY_OF_YEAR":
             return exp.Extract(this=exp.var("DOY"), expression=node.expression)
-        case exp.ParseDatetime() if isinstance(node.args.get("format"), exp.Literal):
-            return exp.func("strptime", node.this, exp.Literal.string(_from_joda(node.args["format"].name)))
-        case exp.Anonymous():
-            return _rewrite_function(node)
-    return node
-
-
-def _rewrite_function(node: exp.Anonymous) -> exp.Expr:
-    arguments = node.expressions
-    match node.name.lower(), arguments:
-        case "at_timezone", [instant, zone]:
-            return exp.func("athena_at_timezone", instant, zone)
-        case "format_datetime", [instant, exp.Literal() as pattern]:
-            return exp.func("strftime", instant, exp.Literal.string(_from_joda(pattern.name)))
-        case "millisecond", [instant]:
+        case exp.Anonymous() if node.name.lower() == "at_timezone":
+            return exp.func("athena_at_timezone", *node.expressions)
+        case exp.Anonymous() if node.name.lower() == "millisecond":  # DuckDB's includes the seconds
+            (instant,) = node.expressions
             return exp.Mod(this=exp.func("date_part", exp.Literal.string("millisecond"), instant), expression="1000")
-        case "any_match", [values, test]:
-            return exp.GT(this=_count_matching(values, test), expression=exp.Literal.number(0))
-        case "none_match", [values, test]:
-            return exp.EQ(this=_count_matching(values, test), expression=exp.Literal.number(0))
     return node
-
-
-def _count_matching(values: exp.Expr, test: exp.Expr) -> exp.Expr:
-    return exp.func("len", exp.ArrayFilter(this=values, expression=test))
 
 
 def _unit(node: exp.Expr) -> exp.Expr:
     unit = node.args.get("unit")
     return exp.Literal.string(unit.name.lower() if unit is not None else "day")
-
-
-def _from_joda(pattern: str) -> str:
-    """Translate a pattern of Joda-Time into one of strftime, longest letters first."""
-    result, rest = "", pattern
-    while rest:
-        token = next((token for token in sorted(_JODA, key=len, reverse=True) if rest.startswith(token)), rest[0])
-        result += _JODA.get(token, token.replace("%", "%%").replace("'", ""))
-        rest = rest[len(token) :]
-    return result

@@ -28,9 +28,9 @@ class Table:
     columns, partition_keys
         Name to DuckDB type, in the table's order.
     serde
-        Serialisation library in lower case, and its parameters with names in lower case.
+        Serialisation library, in lower case.
     properties
-        The table's own parameters: projection, header lines.
+        The table's own parameters, which configure partition projection; names in lower case.
     partitions
         Partitions registered in Glue: their values and locations.
     """
@@ -41,7 +41,6 @@ class Table:
     columns: Mapping[str, str]
     partition_keys: Mapping[str, str]
     serde: str
-    serde_parameters: Mapping[str, str]
     properties: Mapping[str, str]
     partitions: tuple[tuple[tuple[str, ...], str], ...]
 
@@ -72,7 +71,6 @@ class Table:
             columns=columns,
             partition_keys=keys,
             serde=serde.get("SerializationLibrary", "").lower(),
-            serde_parameters={key.lower(): str(value) for key, value in (serde.get("Parameters") or {}).items()},
             properties={key.lower(): str(value) for key, value in (table.get("Parameters") or {}).items()},
             partitions=tuple(
                 (tuple(entry["Values"]), (entry.get("StorageDescriptor") or {}).get("Location", "").rstrip("/") + "/")
@@ -125,15 +123,11 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: Table, paths: list
         groups = cache.by_schema(connection, paths)
         selects = [_parquet(connection, table, group, cache, number) for number, group in enumerate(groups)]
         select = " UNION ALL ".join(selects)
-    elif "lazysimple" in table.serde or "opencsv" in table.serde:
-        select = _csv(connection, table, paths)
-    elif "json" in table.serde:
-        select = _json(connection, table, paths)
     else:
         raise QueryError(
             "NOT_SUPPORTED",
             f"Table {table.database}.{table.name} is stored as {table.serde or 'nothing known'}. "
-            "The local region reads Parquet, delimited text and JSON lines.",
+            "The local region reads Parquet.",
         )
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(table.database)}")
     connection.execute(f"CREATE VIEW {_name(table.database)}.{_name(table.name)} AS {select}")
@@ -206,41 +200,7 @@ def _parquet(
     return f"SELECT {_with_partitions(table, columns)} FROM read_parquet({files})"
 
 
-def _csv(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
-    """Read delimited text as its serde does: by position; what is no value of the column's type is NULL."""
-    if "opencsv" in table.serde:
-        delimiter = table.serde_parameters.get("separatorchar", ",")
-        quoting = f"quote={quote(table.serde_parameters.get('quotechar', chr(34)))}"
-        null = ""
-    else:
-        delimiter = table.serde_parameters.get(
-            "field.delim", table.serde_parameters.get("serialization.format", "\x01")
-        )
-        quoting, null = "quote=''", table.serde_parameters.get("serialization.null.format", "\\N")
-    names = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in table.columns) + "}"
-    skip = int(table.properties.get("skip.header.line.count", "0"))
-    # Through trim(), or DuckDB moves the cast into the reader, which fails where TRY_CAST gives NULL.
-    columns = [
-        _name(name) if of == "VARCHAR" else f"TRY_CAST(trim({_name(name)}) AS {of}) AS {_name(name)}"
-        for name, of in table.columns.items()
-    ]
-    return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_csv({_files(connection, table, paths)}, header=false, "
-        f"skip={skip}, delim={quote(delimiter)}, {quoting}, escape='', nullstr={quote(null)}, columns={names}, "
-        "null_padding=true, auto_detect=false)"
-    )
-
-
-def _json(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
-    names = "{" + ", ".join(f"{quote(name)}: {quote(of)}" for name, of in table.columns.items()) + "}"
-    columns = [_name(name) for name in table.columns]
-    return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_json({_files(connection, table, paths)}, "
-        f"format='newline_delimited', columns={names})"
-    )
-
-
-def _files(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], number: int = 0) -> str:
+def _files(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], number: int) -> str:
     """Return a reader's first arguments; the list of files is a variable, as a view may hold no parameter."""
     variable = f"{table.database}.{table.name}.{number}"
     connection.execute(f"SET VARIABLE {_name(variable)} = ?", [paths])

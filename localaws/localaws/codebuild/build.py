@@ -17,10 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.utils import iso_8601_datetime_with_milliseconds as now
 
 from localaws import log_streams, processes
-from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.codebuild import container_tools
 from localaws.codebuild.buildspec import PHASES, Buildspec, BuildspecError, read, script
+from localaws.identity import acting_as
 from localaws.settings import Settings
 
 TOOLS = Path(container_tools.__file__)

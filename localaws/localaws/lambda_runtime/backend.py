@@ -15,7 +15,7 @@ from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from localaws import log_streams
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.lambda_runtime import function_urls, sandbox
 from localaws.settings import Settings
 

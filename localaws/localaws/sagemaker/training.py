@@ -11,18 +11,18 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from localaws import faults
-from localaws.sagemaker import cluster, container, transfer
-from localaws.sagemaker.cluster import Cluster, Launch, Outcome, write_json
+from localaws.sagemaker import container, transfer
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import AlgorithmError
+from localaws.sagemaker.instances import Instances, Launch, Outcome, loopback_addresses, run_instances, write_json
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import check_vpc, find_image
-from localaws.sagemaker.workplace import Workplace
+from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 
 HYPERPARAMETER_LIMIT = 2500
 """Characters of a hyperparameter's value."""
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     """Refuse what SageMaker would; returns what the job's description has on top of the request.
 
     Raises
@@ -30,7 +30,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     ValidationError
         The image is unknown, a hyperparameter too long, or an input mode is asked for that needs AWS.
     """
-    find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), workplace.settings.images)
+    find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), context.settings.images)
     check_vpc(request.get("VpcConfig"))
     for name, value in (request.get("HyperParameters") or {}).items():
         if len(str(value)) > HYPERPARAMETER_LIMIT:
@@ -45,6 +45,9 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     for channel in request.get("InputDataConfig") or []:
         if "S3DataSource" not in channel.get("DataSource", {}):
             raise ValidationError(f"Channel {channel['ChannelName']}: the local region reads S3 data sources only.")
+        check_s3_source(channel["DataSource"]["S3DataSource"])
+    if (request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
+        raise ValidationError("The local region writes models as model.tar.gz only. Leave CompressionType out.")
     return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
 
 
@@ -61,7 +64,7 @@ def _check_spot(request: dict[str, Any]) -> None:
         raise ValidationError("MaxWaitTimeInSeconds is allowed with EnableManagedSpotTraining only.")
 
 
-def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
+def run(job: Job, context: Context, folder: Path) -> Outcome:
     """Run a training job to its end.
 
     Raises
@@ -70,8 +73,8 @@ def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
         With the FailureReason.
     """
     while True:
-        instances = Cluster.of(folder, int((job.request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
-        outcome = _train(job, workplace, instances)
+        instances = Instances.of(folder, int((job.request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
+        outcome = _train(job, context, instances)
         if outcome != "Interrupted":
             break
         # Other instances take over: of what the job wrote they find the checkpoints, which are in S3.
@@ -79,22 +82,22 @@ def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
         container.remove(folder)
         job.enter("Starting", "Preparing the instances")
     job.enter("Uploading", "Uploading generated training model")
-    _collect(job, workplace, instances)
+    _collect(job, context, instances)
     return outcome
 
 
-def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
+def _train(job: Job, context: Context, instances: Instances) -> Outcome:
     """Run the containers once, from the download to their end."""
     specification = job.request["AlgorithmSpecification"]
     job.enter("Downloading", "Downloading input data")
     for number, root in enumerate(instances.roots):
-        _prepare(job, workplace, instances, number, root)
-    checkpoints = _checkpoints(job, workplace, instances)
+        _prepare(job, context, instances, number, root)
+    checkpoints = _checkpoints(job, context, instances)
     job.enter("Training", "Training image download completed. Training in progress.")
     entrypoint = specification.get("ContainerEntrypoint") or []
     arguments = specification.get("ContainerArguments") or []
     launch = Launch(
-        image=find_image(specification["TrainingImage"], workplace.settings.images),
+        image=find_image(specification["TrainingImage"], context.settings.images),
         entrypoint=entrypoint,
         arguments=arguments if entrypoint or arguments else ["train"],
         environment={
@@ -112,8 +115,8 @@ def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
             interrupted.set()
 
     try:
-        return cluster.run(
-            job, workplace, instances, launch, on_line=read, meanwhile=checkpoints, interrupted=interrupted
+        return run_instances(
+            job, context, instances, launch, on_line=read, meanwhile=checkpoints, interrupted=interrupted
         )
     except AlgorithmError as error:
         raise AlgorithmError(f"AlgorithmError: {error}, exit code: {error.exit_code}", error.exit_code) from error
@@ -121,7 +124,7 @@ def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
         checkpoints()
 
 
-def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, root: Path) -> None:
+def _prepare(job: Job, context: Context, instances: Instances, number: int, root: Path) -> None:
     """Lay out /opt/ml as a training container finds it."""
     for name in ("model", "output/data", "input/data", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -144,12 +147,12 @@ def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, ro
         },
     )
     count = len(instances.hosts)
-    addresses = cluster.loopback_addresses(count) if count > 1 else None
+    addresses = loopback_addresses(count) if count > 1 else None
     described = instances.resource_config(number, resources.get("InstanceType", "local"), addresses)
     write_json(config / "resourceconfig.json", described)
     for channel in channels:
         transfer.download(
-            workplace.store,
+            context.store,
             channel["DataSource"]["S3DataSource"],
             root / "input" / "data" / channel["ChannelName"],
             host=number,
@@ -157,7 +160,7 @@ def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, ro
         )
 
 
-def _checkpoints(job: Job, workplace: Workplace, instances: Cluster) -> Any:
+def _checkpoints(job: Job, context: Context, instances: Instances) -> Any:
     """Bring earlier checkpoints, and return what copies new ones to S3."""
     configuration = job.request.get("CheckpointConfig")
     if not configuration:
@@ -167,7 +170,7 @@ def _checkpoints(job: Job, workplace: Workplace, instances: Cluster) -> Any:
     for root in instances.roots:
         folder = container.local_path(root, path)
         folder.mkdir(parents=True, exist_ok=True)
-        synchronised.append(transfer.ChangedFiles(workplace.store, folder, configuration["S3Uri"]))
+        synchronised.append(transfer.ChangedFiles(context.store, folder, configuration["S3Uri"]))
     for files in synchronised:
         files.fetch()
 
@@ -178,20 +181,16 @@ def _checkpoints(job: Job, workplace: Workplace, instances: Cluster) -> Any:
     return copy
 
 
-def _collect(job: Job, workplace: Workplace, instances: Cluster) -> None:
+def _collect(job: Job, context: Context, instances: Instances) -> None:
     """Put the model and the output into S3; of several instances each file once, the first one's first."""
     uri = job.details["ModelArtifacts"]["S3ModelArtifacts"]
     model, output = (_merged(instances, part) for part in ("model", "output/data"))
-    if (job.request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
-        transfer.upload(workplace.store, model, uri)
-        transfer.upload(workplace.store, output, uri.rstrip("/").rpartition("/")[0] + "/data")
-        return
-    transfer.upload_archive(workplace.store, model, uri)
+    transfer.upload_archive(context.store, model, uri)
     if any(output.iterdir()):
-        transfer.upload_archive(workplace.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
+        transfer.upload_archive(context.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
 
 
-def _merged(instances: Cluster, part: str) -> Path:
+def _merged(instances: Instances, part: str) -> Path:
     """Return a folder with the files of all instances."""
     first, *others = (root / part for root in instances.roots)
     first.mkdir(parents=True, exist_ok=True)
@@ -205,9 +204,7 @@ def _merged(instances: Cluster, part: str) -> Path:
 
 
 def _artifacts_uri(request: dict[str, Any]) -> str:
-    output = request["OutputDataConfig"]
-    name = "model/" if output.get("CompressionType") == "NONE" else "model.tar.gz"
-    return f"{output['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/{name}"
+    return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
 class _Metrics:

@@ -73,7 +73,7 @@ METRICS: Final = {
 
 FORECASTERS: Final = {
     "model": ("This model", "The candidate that the gate judges."),
-    "production": ("Production model", "The model that the endpoint serves now, on the same rows."),
+    "production": ("Production model", "The newest approved version of the model registry, on the same rows."),
     baselines.GLOBAL_HISTOGRAM: ("Global histogram", "The same forecast for everybody: when all users come."),
     baselines.LAST_HOUR: ("Last hour", "The hour of the user's previous first visit; gives no chances."),
     baselines.USER_HISTOGRAM: ("User histogram", "The user's own past hours, filled up with everybody's."),

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, put_again
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
 
 CONFIGURATION = (
     "Role",
@@ -132,20 +132,6 @@ def _delete_permission(request: Request, physical_id: str) -> None:
     )
 
 
-def _put_invoke_config(request: Request) -> Handled:
-    request.call(
-        "lambda",
-        "put_function_event_invoke_config",
-        **request.pick("FunctionName", "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"),
-    )
-    return Handled(f"{request.properties['FunctionName']}|{request.properties.get('Qualifier', '$LATEST')}")
-
-
-def _delete_invoke_config(request: Request, physical_id: str) -> None:
-    del physical_id
-    request.call("lambda", "delete_function_event_invoke_config", **request.pick("FunctionName"))
-
-
 def _create_url(request: Request) -> Handled:
     answer = request.call(
         "lambda",
@@ -179,11 +165,4 @@ TYPES = (
     ),
     ResourceType("AWS::Lambda::Url", _create_url, _delete_url),
     ResourceType("AWS::Lambda::Permission", _create_permission, _delete_permission),
-    ResourceType(
-        "AWS::Lambda::EventInvokeConfig",
-        _put_invoke_config,
-        _delete_invoke_config,
-        put_again(_put_invoke_config),
-        replaced_by=frozenset({"FunctionName", "Qualifier"}),
-    ),
 )
