@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, days_since_last_visit, position_in_history
 from visitcast.data.protocol import Split
-from visitcast.data.schema import HOURS
-from visitcast.features.pipeline import Features
+from visitcast.data.schema import HOURS, PAGE_VIEWS_BY_TYPE
+from visitcast.features.encoding import Features
 
 LAGS: Final = 5
 ROUNDS: Final = 150
@@ -74,6 +74,6 @@ def hand_made(dataset: Dataset, features: Features) -> NDArray[np.float32]:
     recent = [lag(dataset.first_visit_hour, steps) for steps in range(1, LAGS + 1)]
     recent += [lag(dataset.last_visit_hour, steps) for steps in (1, 2)]
     recent += [lag(dataset.total_time_spent_s, 1), lag(dataset.total_page_views, 1), lag(dataset.platform, 1)]
-    recent += [lag(views, 1) for views in dataset.page_views_by_type.T[:3]]
+    recent += [lag(dataset.columns[name], 1) for name in PAGE_VIEWS_BY_TYPE[:3]]
     recent.append(np.where(position >= 2, np.roll(gap, 1), -1).astype(np.float32))
     return np.concatenate([features.target, np.stack(recent, axis=1)], axis=1)

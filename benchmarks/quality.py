@@ -22,8 +22,9 @@ from demo.events import read_events
 from visitcast.data.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses, score_probabilities
 from visitcast.model.baselines import global_histogram, tuned_histogram
@@ -68,12 +69,12 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
 
     tensorflow_threads.bound()
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
+    fitted_features = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
     with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
-        fitted, _ = train.fit(dataset, shards, parts, pipeline, Hyperparameters(), Path(checkpoints))
+        shards = Shards([lambda: dataset], fitted_features, parts.validation_starts)
+        fitted, _ = train.fit(dataset, shards, parts, fitted_features, Hyperparameters(), Path(checkpoints))
     seconds = time.perf_counter() - started
     answer = forecaster.forecast(fitted, dataset, parts.test, counts)
     model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
@@ -111,7 +112,7 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
     if with_lightgbm:
         from benchmarks import lightgbm_peer
 
-        peer = lightgbm_peer.forecast(dataset, parts, features.transform(pipeline, dataset, counts))
+        peer = lightgbm_peer.forecast(dataset, parts, encoding.transform(fitted_features, dataset, counts))
         figures += differences(
             subject,
             "LightGBM",

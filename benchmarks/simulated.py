@@ -17,8 +17,8 @@ from demo.simulator import World, simulate
 from visitcast.data.dataset import Dataset, from_frame, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import pipeline as features
 from visitcast.features.histograms import decayed_histograms, histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
 from visitcast.model.baselines import tuned_histogram
@@ -40,11 +40,11 @@ def measure(quick: bool = False) -> list[Figure]:
     world = QUICK if quick else WORLD
     dataset = visit_days(world)
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
+    encoding = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
     with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
+        shards = Shards([lambda: dataset], encoding, parts.validation_starts)
         settings = Hyperparameters(epochs=1) if quick else Hyperparameters()
-        fitted, _ = train.fit(dataset, shards, parts, pipeline, settings, Path(checkpoints))
+        fitted, _ = train.fit(dataset, shards, parts, encoding, settings, Path(checkpoints))
     histogram = tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation))
 
     count = min(COMPARED_USERS, dataset.users)

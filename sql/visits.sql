@@ -1,6 +1,6 @@
 -- events -> visits: one row per user and LOCAL calendar day with at least one event.
--- Dialect: Athena engine version 3 (Trino). Local time is the UTC event time plus the event's own offset, so a day on
--- which the clocks change, or the user travels, still has the hours that the user saw.
+-- Dialect: Athena engine version 3 (Trino). Local time is the UTC event time plus the event's own offset, so hours are
+-- those of the user's clock, also when the clocks change or the user travels.
 
 WITH local_events AS (
     SELECT
@@ -20,13 +20,13 @@ described_events AS (
         visit_date,
         local_time,
         page_type,
-        -- Time to the user's event before, whichever local day that was on: a session across midnight is one session.
+        -- Time since the user's previous event, on any local day: a session may cross midnight.
         date_diff(
             'second',
             lag(event_time) OVER (PARTITION BY user_id ORDER BY event_time),
             event_time
         ) AS gap_s,
-        -- A day has the platform and the offset of its last event; ties are broken by value, so that a rerun agrees.
+        -- A day has the platform and offset of its last event. Ties are broken by value, so that a rerun agrees.
         first_value(platform) OVER (
             PARTITION BY user_id, visit_date ORDER BY event_time DESC, platform
         ) AS day_platform,
@@ -39,13 +39,14 @@ described_events AS (
 SELECT
     user_id,
     CAST(visit_date AS varchar) AS visit_date,
-    -- A gap of more than 30 minutes ends a session: it is not time spent.
+    -- A gap of more than 30 minutes ends a session and is not time spent.
     coalesce(sum(CASE WHEN gap_s <= 1800 THEN gap_s END), 0) AS total_time_spent_s,
     count(*) AS total_page_views,
     count_if(page_type = 1) AS page_views_type_1,
     count_if(page_type = 2) AS page_views_type_2,
     count_if(page_type = 3) AS page_views_type_3,
     count_if(page_type = 4) AS page_views_type_4,
+    -- By the local clock: after a change of offset the earliest reading may not be that of the first event.
     hour(min(local_time)) AS first_visit_hour,
     hour(max(local_time)) AS last_visit_hour,
     -- Bit h is set when the user visited in local hour h.

@@ -22,7 +22,7 @@ NOT_THERE = ("404", "NoSuchKey", "NotFound", "403")
 """S3 answers 403 instead of 404 to who may not list the bucket."""
 
 
-class NoProductionModel(ValueError):  # noqa: N818 (Step Functions shows the class name as the error's name)
+class NoProductionModel(ValueError):
     """No version of the model registry is approved."""
 
 

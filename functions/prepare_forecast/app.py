@@ -24,7 +24,7 @@ NOBODY = "user_id\n"
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Validate the execution input, plan the run and put its audience into the bucket.
+    """Validate the execution input, plan the run and write its queries and its audience to the bucket.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises
     ------
     InputRejected
-        The input breaks its JSON Schema. The message lists every violation.
+        The input violates its JSON Schema. The message lists every violation.
     """
     execution_input = validated(event["Input"], SCHEMA, contradictions)
     bucket = os.environ["BUCKET_NAME"]
@@ -63,10 +63,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def put_audience(uri: str | None, bucket: str, key: str) -> None:
-    """Copy the campaign's list of users to the run, or put an empty one there."""
+    """Copy the campaign's list of users to the run, or write an empty one."""
     if uri is None:
         s3.put_object(Bucket=bucket, Key=key, Body=NOBODY.encode())
         return
     source_bucket, source_key = bucket_and_key(uri)
-    # The managed copy goes in parts above 5 GB, inside S3.
+    # The managed copy stays inside S3 and uses parts above 5 GB.
     s3.copy(CopySource={"Bucket": source_bucket, "Key": source_key}, Bucket=bucket, Key=key)

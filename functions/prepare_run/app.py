@@ -33,13 +33,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run: names, S3 places, instance settings; see `functions.prepare_run.plan.plan_run`. Where the input names
-        a ModelVersion also that version; see `functions.prepare_run.model_version.describe_version`.
+        The run: names, S3 addresses and instance settings; see `functions.prepare_run.plan.plan_run`. With a
+        ModelVersion in the input also that version; see `functions.prepare_run.model_version.describe_version`.
 
     Raises
     ------
     InputRejected
-        The input breaks its JSON Schema, or names a version that cannot be deployed. The message lists every violation.
+        The input violates its JSON Schema, or names a version that cannot be deployed. The message lists every
+        violation.
     """
     execution_input = validated(event["Input"], SCHEMA, contradictions)
     deployment = Deployment.from_environment()

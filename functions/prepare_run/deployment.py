@@ -1,4 +1,4 @@
-"""What the stack was deployed with, and what follows from it for jobs and endpoint."""
+"""Settings of the deployed stack and the job and endpoint settings that follow from them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from functions.shared.execution_input import InputRejected
 from functions.shared.network import Network
 
 LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
-"""Instance families with a disk of their own. SageMaker refuses a volume key for them: hardware encrypts the disk.
+"""Instance families with local storage. SageMaker refuses a volume key for them; hardware encrypts the disk.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
 """
 
 VARIANT = "AllTraffic"
-"""Name of the endpoint's only variant; alarms and dashboard look for it, and an update may not change it."""
+"""Name of the endpoint's only variant. Alarms and dashboard name it, and an update must not change it."""
 
 SPOT_PATIENCE = 2
-"""Spot training may wait for capacity, and start again, up to this many times its longest run time."""
+"""Longest wall time of a spot training job, waiting and restarts included, as a multiple of its run time limit."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the stack was deployed with.
+    """Settings of the deployed stack.
 
     Attributes
     ----------
     bucket
         The application's bucket.
     endpoint_name
-        Its endpoint, used when the execution input names none.
+        The endpoint that is used unless the execution input names another.
     endpoint_mode
         ``instance``, ``serverless`` or ``none``.
     serverless_memory_mb, serverless_max_concurrency
-        Of a serverless endpoint.
+        Size of a serverless endpoint.
     isolates_models
-        Whether the containers of models have no network. A serverless endpoint takes no such model.
+        Whether model containers have no network. A serverless endpoint does not support this.
     kms_key_arn
-        Key of the jobs' volumes; empty for SageMaker's own.
+        Key of the jobs' volumes; empty for SageMaker's own key.
     use_spot
-        Whether training runs on spare capacity, which is cheaper and may be taken away.
+        Whether training uses spot capacity, which is cheaper and may be interrupted.
     rollback_alarms
-        Names of the alarms that roll an endpoint's update back.
+        Names of the alarms that roll back an endpoint update.
     network
         Subnets and security groups of jobs and models.
     approval_mode
@@ -106,23 +106,23 @@ class Deployment:
         return cluster
 
     def training(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of training jobs, with spare capacity if it was chosen."""
+        """Return the settings of training jobs, on spot capacity if the stack asks for it."""
         longest = settings["MaxRuntimeInSeconds"]
         stopping = {"MaxRuntimeInSeconds": longest}
         if self.use_spot:
             stopping["MaxWaitTimeInSeconds"] = SPOT_PATIENCE * longest
         return {
             **settings,
-            "Cluster": self.cluster(settings),
+            "Cluster": self.cluster(settings, 1),
             "UseSpot": self.use_spot,
             "StoppingCondition": stopping,
         }
 
     def endpoint(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of the endpoint, with how an update of it shifts traffic and what takes it back.
+        """Return the settings of the endpoint: how an update shifts traffic and which alarms roll it back.
 
-        An update sets up the new fleet beside the old one; an alarm in the meantime brings the old one back. A canary
-        needs a second instance, since it may hold at most half of the fleet.
+        During an update both fleets run, and an alarm rolls back to the old one. A canary takes at most half of the
+        fleet, so it needs two instances.
         """
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
         if settings["InstanceCount"] > 1:
@@ -147,7 +147,7 @@ class Deployment:
         }
 
     def variant(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the endpoint's production variant, but for the model's name.
+        """Return the endpoint's production variant without the model's name.
 
         >>> Deployment("b", "e", endpoint_mode="serverless").variant({})["ServerlessConfig"]
         {'MemorySizeInMB': 2048, 'MaxConcurrency': 5}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -31,10 +30,10 @@ def mailbox(stack: Stack) -> Iterator[str]:
     sqs.delete_queue(QueueUrl=url)
 
 
-def waiting_version(production: Production, folder: Path) -> dict[str, Any]:
+def waiting_version(production: Production) -> dict[str, Any]:
     """Run the workflow to the point where its model waits for approval; return the version."""
     stack = production.stack
-    production.stand_in_for_jobs(folder)
+    production.replay("preprocess", "train", "evaluate")
     execution = stack.run(QUICK | {"Approval": {"Required": True}})
     assert (execution.status, execution.end_state) == ("SUCCEEDED", "Awaiting approval"), execution.cause
     arn = execution.outputs_of("Register model version")[0]["run"]["Version"]["Arn"]
@@ -66,11 +65,9 @@ def status_of(stack: Stack, version: dict[str, Any]) -> str:
     return f"{found['ModelApprovalStatus']}: {found.get('ApprovalDescription')}"
 
 
-def test_an_approval_in_the_registry_deploys_the_version(
-    stack: Stack, production: Production, mailbox: str, tmp_path: Path
-) -> None:
+def test_an_approval_in_the_registry_deploys_the_version(stack: Stack, production: Production, mailbox: str) -> None:
     config = production.config()
-    version = waiting_version(production, tmp_path)
+    version = waiting_version(production)
     assert production.config() == config
     (mail,) = boto3.client("sqs").receive_message(QueueUrl=mailbox)["Messages"]
     command = f"update-model-package --model-package-arn {version['ModelPackageArn']} --model-approval-status Approved"
@@ -91,10 +88,8 @@ def test_an_approval_in_the_registry_deploys_the_version(
     assert production.config() == config_of(version)
 
 
-def test_an_event_that_is_delivered_twice_deploys_one_version(
-    stack: Stack, production: Production, tmp_path: Path
-) -> None:
-    version = waiting_version(production, tmp_path)
+def test_an_event_that_is_delivered_twice_deploys_one_version(stack: Stack, production: Production) -> None:
+    version = waiting_version(production)
     before = set(stack.executions())
     stack.sagemaker.update_model_package(ModelPackageArn=version["ModelPackageArn"], ModelApprovalStatus="Approved")
     second = stack.start({"ModelVersion": version["ModelPackageVersion"]})
@@ -107,9 +102,9 @@ def test_an_event_that_is_delivered_twice_deploys_one_version(
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_a_rejected_version_is_not_deployed(stack: Stack, production: Production, tmp_path: Path) -> None:
+def test_a_rejected_version_is_not_deployed(stack: Stack, production: Production) -> None:
     config = production.config()
-    version = waiting_version(production, tmp_path)
+    version = waiting_version(production)
     before = stack.executions()
     stack.sagemaker.update_model_package(
         ModelPackageArn=version["ModelPackageArn"],
@@ -124,11 +119,11 @@ def test_a_rejected_version_is_not_deployed(stack: Stack, production: Production
 
 
 def test_a_rollback_makes_the_older_version_production_until_a_newer_one_is_approved(
-    stack: Stack, production: Production, tmp_path: Path
+    stack: Stack, production: Production
 ) -> None:
-    older = waiting_version(production, tmp_path / "older")
+    older = waiting_version(production)
     assert approve(stack, older).status == "SUCCEEDED"
-    newer = waiting_version(production, tmp_path / "newer")
+    newer = waiting_version(production)
     assert approve(stack, newer).status == "SUCCEEDED"
     assert production.config() == config_of(newer)
 
@@ -155,11 +150,9 @@ def found_by_forecasts(stack: Stack) -> str:
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_a_version_that_does_not_come_up_is_rejected_with_the_reason(
-    stack: Stack, production: Production, tmp_path: Path
-) -> None:
+def test_a_version_that_does_not_come_up_is_rejected_with_the_reason(stack: Stack, production: Production) -> None:
     config, model = production.config(), found_by_forecasts(stack)
-    version = waiting_version(production, tmp_path)
+    version = waiting_version(production)
     stack.order_fault(image="serving", match="serve", argv=["python", "-c", "raise SystemExit(3)"])
     execution = approve(stack, version)
     assert (execution.status, execution.end_state) == ("FAILED", "Deployment failed")

@@ -68,7 +68,7 @@ def test_running_a_date_again_gives_the_same_table(stack: Stack, published: Exec
     assert (table(stack, "visit_forecasts", FORECAST), table(stack, "send_plans", "user_id, send_at_utc")) == before
 
 
-def test_the_history_is_no_longer_than_reckoned_on_paper(published: Execution) -> None:
+def test_the_history_is_no_longer_than_estimated(published: Execution) -> None:
     files = len(published.output["planned"]["report"]["message_files"])
     most = forecast_scale.EVENTS_OF_A_RUN + files * forecast_scale.EVENTS_PER_FILE
     assert most - 100 < len(published.events) <= most

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -158,46 +157,57 @@ def test_mixed_shards(stack: Stack, production: Production) -> None:
 PYTHON = ["python", "-c"]
 
 
+def replace_command(stack: Stack, command: str, program: str) -> None:
+    """Run a Python program once in place of an image's command."""
+    image = "preprocessing" if command == "preprocess" else "training"
+    stack.order_fault(image=image, match=f" {command}", argv=[*PYTHON, program])
+
+
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("training", "train", "Training failed", id="train"),
-        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocess", "Preprocessing failed", id="preprocess"),
+        pytest.param("train", "Training failed", id="train"),
+        pytest.param("evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
-def test_job_that_exits_1(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "raise SystemExit(1)"])
+def test_job_that_exits_1(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "raise SystemExit(1)")
+    production.replay("preprocess", "train")
     ended_in(stack.run(QUICK), end, "exit code: 1")
 
 
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("training", "train", "Training failed", id="train"),
+        pytest.param("preprocess", "Preprocessing failed", id="preprocess"),
+        pytest.param("train", "Training failed", id="train"),
     ],
 )
-def test_job_that_is_killed(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "import os; os.kill(os.getpid(), 9)"])
+def test_job_that_is_killed(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "import os; os.kill(os.getpid(), 9)")
+    production.replay("preprocess")
     ended_in(stack.run(QUICK), end, "exit code: 137")
 
 
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Training failed", id="preprocess"),
-        pytest.param("training", "train", "Evaluation failed", id="train"),
-        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocess", "Training failed", id="preprocess"),
+        pytest.param("train", "Evaluation failed", id="train"),
+        pytest.param("evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
-def test_job_that_writes_nothing(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "pass"])
+def test_job_that_writes_nothing(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "pass")
+    # The job after it is real: it must say what is missing.
+    production.replay(*{"preprocess": [], "train": ["preprocess"], "evaluate": ["preprocess", "train"]}[command])
     ended_in(stack.run(QUICK), end)
 
 
 def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> None:
     config = production.config()
+    production.replay("preprocess", "train")
     execution = stack.run(QUICK | {"Gate": {"MaxRmseHours": 0.01}})
     ended_in(execution, "Model rejected", "rmse", "0.01")
     assert execution.error == "ModelRejected"
@@ -217,8 +227,8 @@ def failed_deployment(stack: Stack, execution: Execution, state: str, *words: st
     assert execution.error in version["ApprovalDescription"]
 
 
-def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Production, tmp_path: Path) -> None:
-    production.stand_in_for_jobs(tmp_path)
+def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Production) -> None:
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(
         service="sagemaker",
         operation="DescribeEndpoint",
@@ -232,17 +242,17 @@ def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Prod
     assert "denied" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
 
 
-def test_endpoint_that_cannot_be_created(stack: Stack, production: Production, tmp_path: Path) -> None:
-    production.stand_in_for_jobs(tmp_path)
+def test_endpoint_that_cannot_be_created(stack: Stack, production: Production) -> None:
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK | {"EndpointName": "never-up"})
     failed_deployment(stack, execution, "Endpoint failed", "Failed")
     stack.sagemaker.delete_endpoint(EndpointName="never-up")
 
 
-def test_update_that_rolls_back(stack: Stack, production: Production, tmp_path: Path) -> None:
+def test_update_that_rolls_back(stack: Stack, production: Production) -> None:
     config = production.config()
-    production.stand_in_for_jobs(tmp_path)
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK)
     failed_deployment(stack, execution, "Endpoint update rolled back", config)

@@ -52,7 +52,6 @@ def test_evaluation_holds_every_baseline_and_the_gate(stack: Stack, production: 
         "last_hour",
         "user_histogram",
         "tuned_histogram",
-        "article_gru",
     }
     assert evaluation["gate"]["passed"]
     assert evaluation["production"] is None

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools.asl_graph import Layout, lay_out, longest_way, main, mermaid, read_graph, svg
+from tools.asl_graph import Layout, lay_out, longest_path, main, mermaid, read_graph, svg
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "statemachine" / "train.asl.json"
@@ -93,7 +93,7 @@ def test_layout_runs_downwards_and_no_two_boxes_share_a_place(machine: dict[str,
         assert edge in layout.back or layout.row[edge.source] < layout.row[edge.target], edge
     places = [(layout.row[name], layout.lane[name]) for name in graph.kinds]
     assert len(set(places)) == len(places)
-    spine = longest_way([e for e in graph.edges if e not in layout.back], layout.row, machine["StartAt"])
+    spine = longest_path([e for e in graph.edges if e not in layout.back], layout.row, machine["StartAt"])
     assert graph.kinds[spine[-1]] == "Succeed"
     assert {layout.lane[name] for name in spine} == {0}
 

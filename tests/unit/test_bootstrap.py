@@ -50,8 +50,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 def test_columns_share_their_resamples():
     values, users = made_rows()
     other = np.random.default_rng(2).normal(size=len(values))
-    sums = resampled_sums([values, other, values - other], users, draws=50)
-    assert sums[:, 0] - sums[:, 1] == pytest.approx(sums[:, 2])
+    sums = resampled_sums({"a": values, "b": other, "a - b": values - other}.items(), users, draws=50)
+    assert sums["a"] - sums["b"] == pytest.approx(sums["a - b"])
 
 
 def test_many_users_are_pooled_without_narrowing_the_interval(monkeypatch):
@@ -65,9 +65,9 @@ def test_many_users_are_pooled_without_narrowing_the_interval(monkeypatch):
 
 def test_blocks_do_not_change_the_sums(monkeypatch):
     values, users = made_rows()
-    whole = resampled_sums([values], users, draws=100)
+    whole = resampled_sums([("values", values)], users, draws=100)
     monkeypatch.setattr(bootstrap, "BLOCK_ENTRIES", 7 * 60)
-    assert resampled_sums([values], users, draws=100) == pytest.approx(whole)
+    assert resampled_sums([("values", values)], users, draws=100)["values"] == pytest.approx(whole["values"])
 
 
 def test_it_repeats_itself_whatever_the_users_are_called():

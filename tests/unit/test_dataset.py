@@ -31,11 +31,10 @@ def test_from_frame_keeps_every_value_in_order_of_user_and_date():
     frame = made_frame(users=12)
     dataset = ds.from_frame(frame.sample(frac=1, random_state=1))
     for column in schema.VISITS:
-        if column.kind == "integer" and column.name not in schema.PAGE_VIEWS_BY_TYPE:
+        if column.kind == "integer":
             values = getattr(dataset, column.name)
             assert values.dtype == column.dtype
             assert values.tolist() == frame[column.name].tolist()
-    assert dataset.page_views_by_type.tolist() == frame[list(schema.PAGE_VIEWS_BY_TYPE)].to_numpy().tolist()
     assert dataset.user_ids[ds.user_of_row(dataset)].tolist() == frame[schema.USER_ID].tolist()
     assert dataset.visit_date.astype("datetime64[D]").astype(str).tolist() == frame[schema.VISIT_DATE].tolist()
     assert [schema.PLATFORMS[code] for code in dataset.platform] == frame[schema.PLATFORM].tolist()
@@ -70,7 +69,7 @@ def test_users_may_come_in_an_order_of_their_own_and_without_visits():
 def test_no_visits_at_all():
     dataset = ds.from_frame(made_frame(users=1).iloc[:0], user_ids=["nobody"])
     assert dataset.offsets.tolist() == [0, 0]
-    assert dataset.page_views_by_type.shape == (0, 4)
+    assert all(len(values) == 0 for values in dataset.columns.values())
 
 
 @pytest.mark.parametrize(
@@ -177,8 +176,8 @@ def test_target_days_come_last_and_leave_the_history_alone(dataset, ahead):
     assert longer.visit_date[targets].tolist() == (last + ahead).tolist()
     assert longer.hourly_visits[targets].tolist() == [0] * dataset.users
     assert np.diff(longer.offsets).tolist() == (np.diff(dataset.offsets) + 1).tolist()
-    for name in ds.ROW_ARRAYS:
-        np.testing.assert_array_equal(np.delete(getattr(longer, name), targets, axis=0), getattr(dataset, name))
+    for name, values in dataset.columns.items():
+        np.testing.assert_array_equal(np.delete(longer.columns[name], targets), values)
 
 
 def test_a_user_without_history_can_have_a_target_day():

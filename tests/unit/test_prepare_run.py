@@ -61,6 +61,9 @@ def plan(
             {"Gate": {"MustHoldInCrossValidation": True}}, "CrossValidation.Folds", id="gate on folds that are not"
         ),
         pytest.param(
+            {"Gate": {"MustBeat": ["article_gru"]}}, "Evaluation.ArticleModelEpochs", id="gate on a model not fitted"
+        ),
+        pytest.param(
             {"Tuning": {"MaxJobs": 2, "IntegerRanges": {"units": {"Min": 9, "Max": 8}}}},
             "units is empty",
             id="empty range",
@@ -161,14 +164,15 @@ def test_evaluation_gets_the_folds_or_a_file_that_exists(folds: int, ending: str
 
 
 def test_the_gate_becomes_arguments() -> None:
-    gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA, contradictions)["Gate"]
-    assert evaluation_arguments(gate) == [
+    given = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA, contradictions)
+    assert evaluation_arguments(given["Gate"], given["Evaluation"]) == [
         "evaluate",
         *("--max-rmse-hours", "6"),
         *("--max-mae-hours", "none"),
         *("--must-beat", "none"),
         *("--must-hold-in-cross-validation", "false"),
         *("--non-inferiority-margin", "0.005"),
+        *("--article-model-epochs", "0"),
     ]
 
 

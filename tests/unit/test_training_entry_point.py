@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback import free_port, needs_loopback_addresses
 from made_visits import AS_OF, made_frame, write_csv
+from patience import patient
 from training_folder import training_folder
 
 import visitcast
-from benchmarks.network_weights import weights_of
 from visitcast.data import schema
 from visitcast.errors import InputError
 from visitcast.model import bundle
@@ -39,7 +38,7 @@ def start(*arguments: str, root: Path, **environment: str) -> subprocess.Popen[s
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=patient(240))
     return process.returncode, out, err
 
 
@@ -134,6 +133,7 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         pack(fold / "output/data", inputs / "folds/visitcast-train-f1-0-a/output/output.tar.gz")
         arguments += ["--max-rmse-hours", "0.01", "--must-beat", "global_histogram"]
         arguments += ["--must-hold-in-cross-validation", "true", "--non-inferiority-margin", "0.005"]
+        arguments += ["--article-model-epochs", "1"]
         environment["VISITCAST_FOLDS"] = "1"
     code, _, err = finish(start(*arguments, root=root, **environment))
     assert code == 0, err
@@ -145,13 +145,8 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     text = (folder / "evaluation.json").read_text()
     assert len(text) < 200_000
     evaluation = json.loads(text)
-    assert set(evaluation["baselines"]) == {
-        GLOBAL_HISTOGRAM,
-        LAST_HOUR,
-        USER_HISTOGRAM,
-        TUNED_HISTOGRAM,
-        ARTICLE_GRU,
-    }
+    article = {ARTICLE_GRU} if with_production else set()
+    assert set(evaluation["baselines"]) == {GLOBAL_HISTOGRAM, LAST_HOUR, USER_HISTOGRAM, TUNED_HISTOGRAM} | article
     assert evaluation["baselines"][LAST_HOUR]["log_loss"] is None
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
     assert set(evaluation["intervals"]) == set(evaluation["model"])
@@ -188,46 +183,3 @@ def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Pa
     users = set(VISITS[schema.USER_ID])
     assert not [user for user in users if user in page]
     assert sorted(file.name for file in folder.iterdir()) == ["evaluation.json", "report.html"]
-
-
-def instances(folder: Path, dataset: Path, count: int, **hyperparameters: str) -> list[Path]:
-    """Root folders of the instances of one training job, which call one another by loopback addresses."""
-    hosts = [f"127.0.0.{number + 1}" for number in range(count)]
-    roots = [training_folder(folder / host, dataset, **hyperparameters) for host in hosts]
-    for root, host in zip(roots, hosts, strict=True):
-        (root / "input/config/resourceconfig.json").write_text(json.dumps({"hosts": hosts, "current_host": host}))
-    return roots
-
-
-@needs_loopback_addresses
-def test_two_instances_train_what_one_does_with_twice_the_batch(tmp_path: Path, dataset: Path) -> None:
-    (alone,) = instances(tmp_path / "alone", dataset, 1, epochs="2", units="8", batch_size="512")
-    pair = instances(tmp_path / "pair", dataset, 2, epochs="2", units="8", batch_size="256")
-    port = str(free_port())
-    processes = [start("train", root=root, VISITCAST_TRAINING_PORT=port) for root in [alone, *pair]]
-    for process in processes:
-        code, _, err = finish(process)
-        assert code == 0, err
-
-    one, two = (weights_of(bundle.load(root / "model").network) for root in (alone, pair[0]))
-    for name, weight in one.items():
-        np.testing.assert_allclose(two[name], weight, atol=2e-4, err_msg=name)
-    assert not (pair[1] / "model").exists()
-    assert not (pair[1] / "checkpoints").exists()
-
-
-@needs_loopback_addresses
-def test_a_lost_instance_ends_the_job_with_a_reason(tmp_path: Path, dataset: Path) -> None:
-    roots = instances(tmp_path, dataset, 2, epochs="1000", patience="1000", units="8")
-    port = str(free_port())
-    first, second = (start("train", root=root, VISITCAST_TRAINING_PORT=port) for root in roots)
-    assert first.stdout
-    for line in first.stdout:
-        if line.startswith("epoch=1/"):
-            break
-    second.kill()
-    second.communicate()
-    code, _, _ = finish(first)
-    assert code == 1
-    assert "Instance 2 of the training job is gone" in (roots[0] / "output/failure").read_text()
-    assert not list(roots[0].glob("model/*"))

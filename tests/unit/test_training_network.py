@@ -15,9 +15,9 @@ from made_visits import made_dataset
 
 from visitcast.data.dataset import select_users
 from visitcast.data.protocol import split
-from visitcast.features import pipeline as features
 from visitcast.features.histogram_features import HOUR_COLUMNS
 from visitcast.features.histograms import histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru import inference, network, trainer
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.onnx_graph import to_onnx
@@ -30,15 +30,15 @@ SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
 
 DATASET = made_dataset(users=25, mean_days=20, seed=1)
 PARTS = split(DATASET)
-PIPELINE = features.fit(DATASET, PARTS.validation_starts)
+ENCODING = FeaturePipeline(PARTS.validation_starts).fit(DATASET).encoding_
 SHARDS = [lambda: select_users(DATASET, slice(0, 10)), lambda: select_users(DATASET, slice(10, 25))]
 
 
 @pytest.fixture(scope="module")
 def fit() -> Callable[[Hyperparameters, Path], trainer.Fit]:
-    shards = Shards(SHARDS, PIPELINE, PARTS.validation_starts)
+    shards = Shards(SHARDS, ENCODING, PARTS.validation_starts)
     counts = histograms_before(DATASET, PARTS.validation)
-    validation = validation_of(features.export(PIPELINE), DATASET, PARTS.validation, counts)
+    validation = validation_of(ENCODING, DATASET, PARTS.validation, counts)
     return lambda settings, folder: trainer.fit(shards, validation, settings, folder)
 
 
@@ -140,7 +140,7 @@ def test_dropout_keeps_the_mean() -> None:
 def test_a_later_visit_never_changes_an_earlier_forecast(fitted: trainer.Fit) -> None:
     offsets = DATASET.offsets
     wanted = np.setdiff1d(np.arange(DATASET.visit_days), offsets[:-1])
-    known = validation_of(features.export(PIPELINE), DATASET, wanted, histograms_before(DATASET, wanted))
+    known = validation_of(ENCODING, DATASET, wanted, histograms_before(DATASET, wanted))
     learnt = inference.load(to_onnx(fitted.weights))
     before, _ = known.logits(learnt)
     for row in np.random.default_rng(0).choice(wanted, 10):

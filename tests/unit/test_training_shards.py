@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import datasets, made_dataset
+from made_visits import changed, datasets, made_dataset
 
 from visitcast.data.dataset import Dataset, select_users, write_shard
 from visitcast.data.manifest import Counts, CutOffs, Manifest, write_manifest
 from visitcast.data.protocol import split
 from visitcast.errors import InputError
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru import shards as reading
 from visitcast.model.gru.shards import Shards
 
 DATASET = made_dataset(users=40, mean_days=20, seed=4)
 PARTS = split(DATASET)
-PIPELINE = features.fit(DATASET, PARTS.validation_starts)
+ENCODING = FeaturePipeline(PARTS.validation_starts).fit(DATASET).encoding_
 
 
 def parted(ends: list[int]) -> list[Callable[[], Dataset]]:
@@ -36,8 +37,8 @@ def parted(ends: list[int]) -> list[Callable[[], Dataset]]:
 @pytest.mark.parametrize("kept", [0, DATASET.visit_days // 2, 10**9], ids=["none kept", "some kept", "all kept"])
 def test_shards_hold_together_what_the_dataset_does(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     monkeypatch.setattr(reading, "KEPT_VISIT_DAYS", kept)
-    whole = features.transform(PIPELINE, DATASET)
-    shards = Shards(parted([7, 30]), PIPELINE, PARTS.validation_starts)
+    whole = encoding.transform(ENCODING, DATASET)
+    shards = Shards(parted([7, 30]), ENCODING, PARTS.validation_starts)
     for _ in range(2):  # the second time from memory, or made anew
         opened = [shards.open(number) for number in range(3)]
         for name, expected in (
@@ -63,7 +64,7 @@ def test_no_more_features_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch)
         return lambda: reads.append(number) or read()  # type: ignore[func-returns-value]
 
     shards = Shards(
-        [counted(number, read) for number, read in enumerate(parted([10, 20, 30]))], PIPELINE, PARTS.validation_starts
+        [counted(number, read) for number, read in enumerate(parted([10, 20, 30]))], ENCODING, PARTS.validation_starts
     )
     reads.clear()
     for _ in range(3):
@@ -78,11 +79,11 @@ def test_no_more_features_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch)
 @given(datasets(), st.integers(0, 10_000))
 def test_the_digest_follows_the_data(dataset: Dataset, seed: int) -> None:
     after = int(dataset.visit_date.max()) + 1
-    changed = dataset.first_visit_hour.copy()
+    hours = dataset.first_visit_hour.copy()
     row = seed % dataset.visit_days
-    changed[row] = (changed[row] + 1) % 24
-    other = type(dataset)(**{**vars(dataset), "first_visit_hour": changed})
-    digests = [Shards([lambda one=one: one], PIPELINE, after).digest for one in (dataset, dataset, other)]  # type: ignore[misc]
+    hours[row] = (hours[row] + 1) % 24
+    other = changed(dataset, first_visit_hour=hours)
+    digests = [Shards([lambda one=one: one], ENCODING, after).digest for one in (dataset, dataset, other)]  # type: ignore[misc]
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -7,9 +7,9 @@ the weights, so their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ BLOCK_ENTRIES: Final = 4_000_000
 """Weights made at a time: 32 MB."""
 
 
+Key = TypeVar("Key", bound=Hashable)
+
+
 @dataclass(frozen=True)
 class Interval:
     """A figure and the two ends of its interval."""
@@ -34,14 +37,15 @@ class Interval:
 
 
 def resampled_sums(
-    columns: Iterable[NDArray[Any]], users: NDArray[np.int64], draws: int = DRAWS, seed: int = SEED
-) -> NDArray[np.float64]:
-    """Sum each column over the rows of each resample, [draws, columns].
+    columns: Iterable[tuple[Key, NDArray[Any]]], users: NDArray[np.int64], draws: int = DRAWS, seed: int = SEED
+) -> dict[Key, NDArray[np.float64]]:
+    """Sum each column over the rows of each resample; return the sums [draws] by the column's key.
 
     Parameters
     ----------
-    columns : iterable of arrays [rows]
-        Figures of the rows, read one at a time. A column of ones counts the rows, which differ between resamples.
+    columns : iterable of (key, array [rows])
+        Figures of the rows, read one at a time: all columns together would take many times the memory of the outcomes.
+        A column of ones counts the rows, which differ between resamples.
     users : int64 array [rows]
         User of each row.
     draws : int
@@ -55,12 +59,14 @@ def resampled_sums(
     if units > MAX_UNITS:
         unit = (rng.permutation(units) % MAX_UNITS)[unit]
         units = MAX_UNITS
-    sums = np.stack([np.bincount(unit, weights=column, minlength=units) for column in columns], axis=1)
+    by_unit = {key: np.bincount(unit, weights=column, minlength=units) for key, column in columns}
+    sums = np.stack(list(by_unit.values()), axis=1)
     chances = np.full(units, 1 / units)
     block = max(1, BLOCK_ENTRIES // units)
-    return np.concatenate(
+    drawn = np.concatenate(
         [rng.multinomial(units, chances, size=min(block, draws - start)) @ sums for start in range(0, draws, block)]
     )
+    return dict(zip(by_unit, drawn.T, strict=True))
 
 
 def interval(figure: float, resampled: NDArray[np.float64], level: float = LEVEL) -> Interval:
@@ -85,5 +91,5 @@ def bootstrap_by_user(
     draws, seed : int
         Resamples, and what makes them reproducible.
     """
-    sums = resampled_sums([values, np.ones(len(values))], users, draws, seed)
-    return interval(float(np.mean(values)), sums[:, 0] / sums[:, 1], level)
+    sums = resampled_sums({"values": values, "rows": np.ones(len(values))}.items(), users, draws, seed)
+    return interval(float(np.mean(values)), sums["values"] / sums["rows"], level)

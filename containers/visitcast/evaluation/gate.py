@@ -67,7 +67,7 @@ class Evidence:
     cross_validation: CrossValidation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Outcome of the gate; ``reasons`` say why a model was rejected, or what a passed one has shown."""
 
@@ -89,7 +89,14 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     ]
     broken = [text for good, text in numbers if not good]
     if broken:
-        return Verdict(False, broken, False, False, False, False)
+        return Verdict(
+            passed=False,
+            reasons=broken,
+            within_absolute_limits=False,
+            beats_baselines=False,
+            beats_production=False,
+            holds_in_cross_validation=False,
+        )
     absolute = [
         check
         for check in (

@@ -10,25 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from visitcast import paths
 from visitcast.contract import progress
-from visitcast.data.dataset import Dataset, read, user_of_row
+from visitcast.data.dataset import Dataset, read
 from visitcast.data.manifest import Manifest, manifest_digest, read_manifest
-from visitcast.data.protocol import Split, split
+from visitcast.data.protocol import split
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
-from visitcast.evaluation.assessment import Contest, assess
-from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
-from visitcast.features.histograms import decayed_histograms
-from visitcast.forecasting import forecaster
-from visitcast.metrics import Outcomes, probability_outcomes
+from visitcast.evaluation.evaluate import evaluate
+from visitcast.features import encoding
+from visitcast.metrics import Outcomes
 from visitcast.model import bundle
-from visitcast.model.baselines import ARTICLE_GRU, BASELINES, baseline_outcomes
+from visitcast.model.baselines import ARTICLE_GRU, BASELINES
 from visitcast.training import folds
 
 PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
@@ -39,55 +33,47 @@ SEED = 7
 
 def main(arguments: Sequence[str]) -> None:
     """Run the job on SageMaker's folders."""
-    limits = parse_limits(arguments)
+    limits, article_epochs = parse_arguments(arguments)
     production_version = os.environ.get(PRODUCTION_VERSION_VARIABLE, "")
     cross_validation = read_cross_validation()
     progress(0.0, "reading the dataset")
     folder = paths.evaluation_dataset()
     dataset, manifest = read(folder), read_manifest(folder)
-    parts = split(dataset)
-    counts = decayed_histograms(dataset)
-
-    progress(0.1, "forecasting the test rows")
+    article = {}
+    if article_epochs:
+        progress(0.05, "fitting the article's model")
+        article = {ARTICLE_GRU: article_outcomes(dataset, article_epochs)}
     candidate = load_model(paths.candidate_model())
-    forecast, outcomes = forecast_test_rows(candidate, dataset, parts, counts)
-    production, not_compared = None, gate.NO_PRODUCTION
-    if production_version:
-        try:
-            _, production = forecast_test_rows(load_model(paths.production_model()), dataset, parts, counts)
-        except bundle.VersionMismatch as error:  # of an earlier release: no reason to keep it for ever
-            not_compared = f"Version {production_version} in production cannot be compared: {error.cause}"
-
-    progress(0.3, "scoring the baselines")
-    baselines = baseline_outcomes(dataset, parts, counts)
-    del counts
-    progress(0.5, "fitting the article's model")
-    baselines[ARTICLE_GRU] = article_outcomes(dataset, parts)
-
-    progress(0.9, "comparing")
-    users = user_of_row(dataset)[parts.test]
-    contest = Contest(users, outcomes, forecast.visit_hour.max(axis=1), baselines, production, not_compared)
-    assessment = assess(contest, group_rows(dataset, parts), cross_validation, limits)
-    evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **assessment}
+    production, not_compared = read_production(production_version)
+    evaluated = evaluate(
+        candidate,
+        dataset,
+        production=production,
+        not_compared=not_compared,
+        more_baselines=article,
+        cross_validation=cross_validation,
+        limits=limits,
+    )
+    evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **evaluated.results}
     evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
     if production is not None:
         evaluation["production"]["model_version"] = production_version
 
     progress(0.95, "drawing the report")
-    figures = report.draw(dataset, parts, forecast, evaluation, candidate.metadata, SEED)
+    figures = report.draw(dataset, evaluated.parts, evaluated.forecast, evaluation, candidate.metadata, SEED)
     write_whole(paths.evaluation_report(), report.render(evaluation, figures, candidate.metadata, manifest))
     write_whole(paths.evaluation_file(), json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
     verdict = evaluation["gate"]
     progress(1.0, "model passed the gate" if verdict["passed"] else "model rejected: " + " ".join(verdict["reasons"]))
 
 
-def parse_limits(arguments: Sequence[str]) -> gate.Limits:
-    """Read the job's arguments.
+def parse_arguments(arguments: Sequence[str]) -> tuple[gate.Limits, int]:
+    """Read the job's arguments: the gate's limits, and the epochs of the article's model (0: it is not fitted).
 
     Raises
     ------
     InputError
-        An unknown argument, a limit that is no number, or an unknown baseline.
+        An unknown argument, a value that is not a number, or a baseline to beat that is unknown or not fitted.
     """
     parser = argparse.ArgumentParser(prog="evaluate", exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--max-rmse-hours", default=None, type=_limit)
@@ -95,16 +81,26 @@ def parse_limits(arguments: Sequence[str]) -> gate.Limits:
     parser.add_argument("--must-beat", default=(), type=_names)
     parser.add_argument("--must-hold-in-cross-validation", default=False, type=_flag)
     parser.add_argument("--non-inferiority-margin", default=gate.Limits().non_inferiority_margin, type=float)
+    parser.add_argument("--article-model-epochs", default=0, type=int)
     try:
         known, unknown = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
-        raise InputError("The gate's limits cannot be read.", str(error), _REMEDY) from None
+        raise InputError("The evaluation's arguments cannot be read.", str(error), _REMEDY) from None
     if unknown:
         raise InputError("The evaluation has an unknown argument.", " ".join(unknown), _REMEDY)
-    return gate.Limits(**vars(known))
+    values = vars(known)
+    article_epochs = values.pop("article_model_epochs")
+    limits = gate.Limits(**values)
+    if ARTICLE_GRU in limits.must_beat and not article_epochs:
+        raise InputError(
+            "The gate names a baseline that is not fitted.",
+            f"The model must beat {ARTICLE_GRU}, which is fitted for 0 epochs.",
+            "Set Evaluation.ArticleModelEpochs in the execution input, or leave it out of Gate.MustBeat.",
+        )
+    return limits, article_epochs
 
 
-_REMEDY = "Correct Gate in the execution input."
+_REMEDY = "Correct Gate and Evaluation in the execution input."
 
 
 def _limit(text: str) -> float | None:
@@ -139,36 +135,33 @@ def read_cross_validation() -> folds.CrossValidation | None:
     return folds.aggregate(folds.read_folds(paths.evaluation_folds(), int(text))) if int(text) else None
 
 
+def read_production(version: str) -> tuple[bundle.Bundle | None, str]:
+    """Read the model in production; None and the reason if there is none that can be compared.
+
+    A model of an earlier release is not an error: it would keep every later one from production.
+    """
+    if not version:
+        return None, gate.NO_PRODUCTION
+    try:
+        return load_model(paths.production_model()), ""
+    except bundle.VersionMismatch as error:
+        return None, f"Version {version} in production cannot be compared: {error.cause}"
+
+
 def load_model(archive: Path) -> bundle.Bundle:
     """Read a model from the archive that SageMaker made of it."""
     with bundle.unpacked(archive) as folder:
         return bundle.load(folder)
 
 
-def forecast_test_rows(
-    model: bundle.Bundle, dataset: Dataset, parts: Split, counts: NDArray[np.float32]
-) -> tuple[forecaster.Forecast, Outcomes]:
-    """Forecast the test rows and compare with what came."""
-    rows = parts.test
-    forecast = forecaster.forecast(model, dataset, rows, counts)
-    outcomes = probability_outcomes(
-        forecast.first_visit_hour,
-        dataset.first_visit_hour[rows],
-        dataset.hourly_visits[rows],
-        best_hour=forecast.best_hour,
-    )
-    return forecast, outcomes
-
-
-def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
+def article_outcomes(dataset: Dataset, epochs: int) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
     from visitcast.model.gru import tensorflow_threads
 
     tensorflow_threads.bound()
-    pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    return article_gru.outcomes(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
+    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    return article_gru.outcomes(dataset, split(dataset), encoding.transform(fitted, dataset), epochs, seed=SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

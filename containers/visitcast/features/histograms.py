@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import is_weekend, weekday
 from visitcast.data.dataset import Dataset, days_since_last_visit, hour_bits, hour_flags, select_users
 from visitcast.data.schema import HOURS
 
@@ -47,7 +48,6 @@ _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
 _DECAYING_VISITED: Final = range(Channel.VISITED_15, Channel.VISITED_3 + 1)
 _SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
 
-SATURDAY: Final = 5
 CALENDAR_HALF_LIFE_DAYS: Final = 30.0
 _ROWS_OF_A_BLOCK: Final = 100_000
 
@@ -81,16 +81,6 @@ _COUNTED_DAYS: Final = np.full(len(Channel), _ALL_DAYS)
 """Kind of days that each channel counts."""
 _COUNTED_DAYS[Channel.FIRST_SAME_DAY_TYPE_40] = _DAY_TYPE
 _COUNTED_DAYS[list(_SAME_WEEKDAY)] = _WEEKDAY
-
-
-def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether a day (days since 1970-01-01, a Thursday) is a Saturday or a Sunday."""
-    return weekday(visit_date) >= SATURDAY
-
-
-def weekday(visit_date: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Day of the week of a day (days since 1970-01-01, a Thursday); Monday is 0."""
-    return (visit_date.astype(np.int64) + 3) % 7
 
 
 def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:

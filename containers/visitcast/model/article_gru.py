@@ -17,12 +17,11 @@ from scipy.special import ndtr
 from visitcast.data.dataset import Dataset
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
-from visitcast.features.frames import DAY_OF_MONTH, DAY_OF_WEEK, GAP
-from visitcast.features.pipeline import Features
+from visitcast.features.definition import DAY_OF_MONTH, DAY_OF_WEEK, GAP
+from visitcast.features.encoding import Features, target_names
 from visitcast.metrics import Outcomes, log_losses, point_outcomes, probability_outcomes
 
 UNITS: Final = 64
-EPOCHS: Final = 20
 PATIENCE: Final = 3
 BATCH_ROWS: Final = 1024
 PREDICT_ROWS: Final = 8192
@@ -32,7 +31,7 @@ FLOOR: Final = 1e-6
 """Added to each hour's share, so that no hour is impossible."""
 
 
-def outcomes(dataset: Dataset, parts: Split, features: Features, target_names: list[str], seed: int) -> Outcomes:
+def outcomes(dataset: Dataset, parts: Split, features: Features, epochs: int, seed: int) -> Outcomes:
     """Fit the article's model and compare its forecasts of the test rows with what came.
 
     Parameters
@@ -43,13 +42,13 @@ def outcomes(dataset: Dataset, parts: Split, features: Features, target_names: l
         Training, validation and test rows.
     features : Features
         Of the dataset's rows.
-    target_names : list of str
-        Names of ``features.target``'s columns.
+    epochs : int
+        Passes over the training rows at most; without progress on validation it ends earlier.
     seed : int
         Seed of weights and order.
     """
     keras.utils.set_random_seed(seed)
-    current = features.target[:, article_columns(target_names)]
+    current = features.target[:, article_columns()]
 
     def inputs(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         return [features.history[rows - 1][:, None], current[rows]]
@@ -61,7 +60,7 @@ def outcomes(dataset: Dataset, parts: Split, features: Features, target_names: l
         inputs(parts.train),
         hour[parts.train].astype(np.float32),
         validation_data=(inputs(parts.validation), hour[parts.validation].astype(np.float32)),
-        epochs=EPOCHS,
+        epochs=epochs,
         batch_size=BATCH_ROWS,
         callbacks=[stop],
         verbose=0,
@@ -81,14 +80,10 @@ def outcomes(dataset: Dataset, parts: Split, features: Features, target_names: l
     )
 
 
-def article_columns(target_names: list[str]) -> list[int]:
-    """Columns of the article's current features: day of week, day of month, days since the last visit."""
-    wanted = (f"scaled__{DAY_OF_MONTH}", f"amount__{GAP}")
-    return [
-        column
-        for column, name in enumerate(target_names)
-        if name in wanted or name.startswith(f"weekday__{DAY_OF_WEEK}")
-    ]
+def article_columns() -> list[int]:
+    """Return the columns of the article's current features: day of week, day of month, days since the last visit."""
+    wanted = (f"scaled__{DAY_OF_MONTH}", f"log_scaled__{GAP}", f"one_hot__{DAY_OF_WEEK}_")
+    return [column for column, name in enumerate(target_names()) if name.startswith(wanted)]
 
 
 def discretised_gaussian(mean: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 network.onnx         the network and its weights
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
-encoding.json        the pipeline's numbers, exported from it: forecasting needs neither scikit-learn nor pandas
+encoding.json        the pipeline's fitted numbers: forecasting needs neither scikit-learn nor pandas
 model.json           everything else, readable
 """
 
@@ -34,8 +34,9 @@ NETWORK_FILE: Final = "network.onnx"
 ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 3
-"""Of the bundle's files, the network's layers and its features; to be raised when older models become unreadable."""
+MODEL_VERSION: Final = 4
+"""Of the bundle's files and the network's layers; raise it when older models become unreadable.
+The features are compared by their names."""
 
 
 class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says what does not match)
@@ -72,7 +73,7 @@ class Bundle:
 
 
 def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
-    """Write a bundle into an existing folder, with the pipeline that its encoding was exported from."""
+    """Write a bundle into an existing folder, with the pipeline that holds its encoding."""
     import joblib  # The serving image has none.
 
     (folder / NETWORK_FILE).write_bytes(bundle.network.model)

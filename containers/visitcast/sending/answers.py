@@ -19,18 +19,16 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.schema import HOURS
 from visitcast.errors import InputError
-from visitcast.sending.requests import FIRST_SHARES, SOURCE, VISIT_SHARES
 
-DATE: Final = "date"
 SUM_TOLERANCE: Final = 1e-3
 _SHOWN: Final = 5
 _LINE_SCHEMA: Final = pa.schema(
     [
         (schema.USER_ID, pa.string()),
-        (DATE, pa.string()),
-        (FIRST_SHARES, pa.list_(pa.float32())),
-        (VISIT_SHARES, pa.list_(pa.float32())),
-        (SOURCE, pa.string()),
+        (schema.DATE, pa.string()),
+        (schema.FIRST_HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (schema.HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (schema.SOURCE, pa.string()),
     ]
 )
 _BLOCK_BYTES: Final = 8 * 2**20
@@ -92,11 +90,11 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
         names = batch.column(schema.USER_ID).to_pandas()
         rows = ids.get_indexer(pd.Index(names))
         _refuse(rows < 0, names, "was not asked for", file)
-        _refuse(batch.column(DATE).to_pandas().to_numpy() != date, names, f"is not for {date}", file)
+        _refuse(batch.column(schema.DATE).to_pandas().to_numpy() != date, names, f"is not for {date}", file)
         np.add.at(answered, rows, 1)
-        first[rows] = _matrix(batch.column(FIRST_SHARES), file)
-        visited[rows] = _matrix(batch.column(VISIT_SHARES), file)
-        source[rows] = batch.column(SOURCE).to_pylist()
+        first[rows] = _matrix(batch.column(schema.FIRST_HOUR_PROBABILITIES), file)
+        visited[rows] = _matrix(batch.column(schema.HOUR_PROBABILITIES), file)
+        source[rows] = batch.column(schema.SOURCE).to_pylist()
     _refuse(answered > 1, ids, "was answered twice", "the answers")
     _refuse(answered == 0, ids, "was asked for and not answered", "the answers")
     forecasts = Forecasts(first, visited, source)

@@ -15,22 +15,24 @@ import pyarrow.parquet as pq
 from visitcast.data import schema
 from visitcast.errors import InputError
 
-TIME_ZONE: Final = "time_zone"
-LAST_VISIT_DATE: Final = "last_visit_date"
-LAST_PUSH_AT: Final = "last_push_at"
-"""UTC instant of the last push."""
-COLUMNS: Final = (schema.PLATFORM, schema.UTC_OFFSET_MINUTES, TIME_ZONE, LAST_VISIT_DATE, LAST_PUSH_AT)
+COLUMNS: Final = (
+    schema.PLATFORM,
+    schema.UTC_OFFSET_MINUTES,
+    schema.TIME_ZONE,
+    schema.LAST_VISIT_DATE,
+    schema.LAST_PUSH_AT,
+)
 
 _TYPES: Final[dict[str, Any]] = {
     schema.USER_ID: pa.string(),
     schema.PLATFORM: pa.string(),
     schema.UTC_OFFSET_MINUTES: pa.int16(),
-    TIME_ZONE: pa.string(),
-    LAST_VISIT_DATE: pa.date32(),
-    LAST_PUSH_AT: pa.timestamp("s"),
+    schema.TIME_ZONE: pa.string(),
+    schema.LAST_VISIT_DATE: pa.date32(),
+    schema.LAST_PUSH_AT: pa.timestamp("s"),
 }
 # A time without a zone could be anyone's: the CSV must say Z or an offset.
-_CSV_TYPES: Final[dict[str, Any]] = {**_TYPES, LAST_PUSH_AT: pa.timestamp("s", tz="UTC")}
+_CSV_TYPES: Final[dict[str, Any]] = {**_TYPES, schema.LAST_PUSH_AT: pa.timestamp("s", tz="UTC")}
 
 
 def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame:

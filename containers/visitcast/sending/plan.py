@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,11 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
-from visitcast.sending.audience import LAST_PUSH_AT, TIME_ZONE, minutes_of
+from visitcast.sending.audience import minutes_of
 from visitcast.sending.capacity import UNSENT, Assignment, spread
-from visitcast.sending.requests import SOURCE
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
 from visitcast.sending.send_window import allowed_hours, sendable
 from visitcast.sending.settings import Campaign
-
-ARM: Final = "arm"
-SEND_HOUR: Final = "send_hour"
-SEND_AT_UTC: Final = "send_at_utc"
-SEND_AT_LOCAL: Final = "send_at_local"
-CHANCE: Final = "chance"
-IDEMPOTENCY_KEY: Final = "idempotency_key"
 
 Mask = NDArray[np.bool_]
 
@@ -76,8 +68,8 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
-    hours = local_hours(date, offsets, users[TIME_ZONE].to_pandas().to_numpy(dtype=object))
-    last_push: Any = minutes_of(pd.Series(users[LAST_PUSH_AT].to_pandas()))
+    hours = local_hours(date, offsets, users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))
+    last_push: Any = minutes_of(pd.Series(users[schema.LAST_PUSH_AT].to_pandas()))
     earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
     possible = sendable(hours, allowed_hours(campaign.rules), earliest)
     arm = arms.arm_codes(ids, campaign.control)
@@ -88,17 +80,17 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     chosen = users.take(sent)
     columns: dict[str, Any] = {
         schema.USER_ID: chosen[schema.USER_ID],
-        ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
-        SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
-        SEND_AT_UTC: _timestamps(utc[sent]),
-        SEND_AT_LOCAL: _timestamps(local[sent]),
-        CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
-        SOURCE: pa.array(forecasts.source[sent], pa.string()),
-        IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
+        schema.ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
+        schema.SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
+        schema.SEND_AT_UTC: _timestamps(utc[sent]),
+        schema.SEND_AT_LOCAL: _timestamps(local[sent]),
+        schema.CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
+        schema.SOURCE: pa.array(forecasts.source[sent], pa.string()),
+        schema.IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
     }
     barred = int((~possible.any(axis=1)).sum())
     return Plan(
-        table=pa.table(columns).sort_by([(SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
+        table=pa.table(columns).sort_by([(schema.SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
         barred=barred,
         no_room=len(hour) - len(sent) - barred,
         moved=int((hour[treated] != first_choice[treated])[hour[treated] != UNSENT].sum()),

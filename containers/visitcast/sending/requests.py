@@ -19,12 +19,6 @@ import pyarrow.parquet as pq
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset
 from visitcast.errors import InputError
-from visitcast.sending.audience import LAST_PUSH_AT, LAST_VISIT_DATE, TIME_ZONE
-
-HISTORY_DAYS: Final = "history_days"
-SOURCE: Final = "source"
-FIRST_SHARES: Final = "first_visit_hour"
-VISIT_SHARES: Final = "visit_hour"
 
 _VISIT_COLUMNS: Final = tuple(column for column in schema.VISITS if column.name != schema.USER_ID)
 _VISIT_LINE: Final = (
@@ -72,8 +66,8 @@ def write_requests(
             users.append(_last_known(block))
             yield from request_lines(block, date)
         absent = audience.index.difference(pd.concat(users).index)
-        users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, LAST_VISIT_DATE]])
-        yield from (_line(user, date, "") for user in absent)
+        users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
+        yield from (_line(user, np.datetime64(date, "D"), "") for user in absent)
 
     remaining = lines()
     for number in count():
@@ -89,29 +83,27 @@ def _require_days_before(block: Dataset, date: int) -> None:
     if latest >= date:
         raise InputError(
             "A visit is not before the date to forecast.",
-            f"The latest is of {_iso(latest)}, the forecast is for {_iso(date)}.",
+            f"The latest is of {np.datetime64(latest, 'D')}, the forecast is for {np.datetime64(date, 'D')}.",
             "Let the source SQL read days before the forecast date only.",
         )
 
 
 def request_lines(dataset: Dataset, date: int) -> list[str]:
     """Write one JSON line for each user: the endpoint's request for that user alone."""
-    values = {column.name: getattr(dataset, column.name, None) for column in _VISIT_COLUMNS}
+    values = dict(dataset.columns)
     values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
     values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
-    for kind, name in enumerate(schema.PAGE_VIEWS_BY_TYPE):
-        values[name] = dataset.page_views_by_type[:, kind]
-    columns = [np.asarray(values[column.name]).tolist() for column in _VISIT_COLUMNS]
+    columns = [values[column.name].tolist() for column in _VISIT_COLUMNS]
     visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
-    bounds = dataset.offsets.tolist()
+    day, bounds = np.datetime64(date, "D"), dataset.offsets.tolist()
     return [
-        _line(user, date, ",".join(visits[start:end]))
+        _line(user, day, ",".join(visits[start:end]))
         for user, start, end in zip(dataset.user_ids.tolist(), bounds, bounds[1:], strict=False)
     ]
 
 
-def _line(user: str, date: int, visits: str) -> str:
-    return f'{{"user_id":{json.dumps(user)},"date":"{_iso(date)}","visits":[{visits}]}}\n'
+def _line(user: str, day: np.datetime64, visits: str) -> str:
+    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","visits":[{visits}]}}\n'
 
 
 def _last_known(block: Dataset) -> pd.DataFrame:
@@ -121,24 +113,24 @@ def _last_known(block: Dataset) -> pd.DataFrame:
         {
             schema.PLATFORM: _PLATFORM_NAMES[block.platform[last]],
             schema.UTC_OFFSET_MINUTES: block.utc_offset_minutes[last],
-            LAST_VISIT_DATE: block.visit_date[last].astype("datetime64[D]"),
-            HISTORY_DAYS: np.diff(block.offsets),
+            schema.LAST_VISIT_DATE: block.visit_date[last].astype("datetime64[D]"),
+            schema.HISTORY_DAYS: np.diff(block.offsets),
         },
         index=pd.Index(block.user_ids.astype(object), name=schema.USER_ID),
     )
 
 
 def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
-    users = users.join(audience[[TIME_ZONE, LAST_PUSH_AT]])
+    users = users.join(audience[[schema.TIME_ZONE, schema.LAST_PUSH_AT]])
     # A user of whom nothing is known: the platform "other", and UTC.
     columns: dict[str, Any] = {
         schema.USER_ID: pa.array(users.index, pa.string()),
         schema.PLATFORM: pa.array(users[schema.PLATFORM].fillna("other"), pa.string()),
         schema.UTC_OFFSET_MINUTES: pa.array(users[schema.UTC_OFFSET_MINUTES].fillna(0).astype("int16")),
-        TIME_ZONE: pa.array(users[TIME_ZONE], pa.string(), from_pandas=True),
-        LAST_VISIT_DATE: pa.array(users[LAST_VISIT_DATE].to_numpy("datetime64[D]"), pa.date32()),
-        HISTORY_DAYS: pa.array(users[HISTORY_DAYS].fillna(0).astype("int32")),
-        LAST_PUSH_AT: pa.array(users[LAST_PUSH_AT], pa.timestamp("s"), from_pandas=True),
+        schema.TIME_ZONE: pa.array(users[schema.TIME_ZONE], pa.string(), from_pandas=True),
+        schema.LAST_VISIT_DATE: pa.array(users[schema.LAST_VISIT_DATE].to_numpy("datetime64[D]"), pa.date32()),
+        schema.HISTORY_DAYS: pa.array(users[schema.HISTORY_DAYS].fillna(0).astype("int32")),
+        schema.LAST_PUSH_AT: pa.array(users[schema.LAST_PUSH_AT], pa.timestamp("s"), from_pandas=True),
     }
     return pa.table(columns)
 
@@ -146,7 +138,3 @@ def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
 def write_users(folder: Path, users: pa.Table) -> None:
     """Write the user list."""
     pq.write_table(users, folder / "users.parquet", compression="zstd")
-
-
-def _iso(day: int) -> str:
-    return str(np.datetime64(day, "D"))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
+from visitcast.data import schema
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.serving.formats import Format
 
@@ -50,16 +51,16 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
     first_hour = _rounded(forecast.first_visit_hour)
     visited = _rounded(forecast.visit_hour)
     best_hours = forecast.best_hour.tolist()
-    from_model = forecast.from_model.tolist()
+    sources = forecast.source.tolist()
     for number, user in enumerate(users):
         yield {
-            "user_id": user,
-            "date": dates[number].isoformat(),
-            "first_visit_hour": first_hour[number],
-            "visit_hour": visited[number],
-            "best_hour": best_hours[number],
-            "confidence": visited[number][best_hours[number]],
-            "source": "model" if from_model[number] else "prior",
+            schema.USER_ID: user,
+            schema.DATE: dates[number].isoformat(),
+            schema.FIRST_HOUR_PROBABILITIES: first_hour[number],
+            schema.HOUR_PROBABILITIES: visited[number],
+            schema.BEST_HOUR: best_hours[number],
+            schema.CONFIDENCE: visited[number][best_hours[number]],
+            schema.SOURCE: sources[number],
         }
 
 

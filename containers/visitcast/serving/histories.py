@@ -85,7 +85,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
         refuse(repeated, schema.VISIT_DATE, "A user's day must appear once.")
 
     ids = np.array([user["user_id"] for user in users], dtype=np.str_)
-    return of_columns(ids, offsets, columns.__getitem__)
+    return of_columns(ids, offsets, columns)
 
 
 def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from localaws.athena import results, sql, unload
 from localaws.athena.errors import MalformedQueryError
 from localaws.athena.execution import QueryExecution
 from localaws.athena.runner import Runner
-from localaws.calls.identity import acting
+from localaws.identity import acting
 from localaws.settings import Settings
 
 PAGE_LIMIT = 1000
@@ -35,6 +35,8 @@ class InvalidRequestError(JsonRESTError):
 class LocalAthenaBackend(AthenaBackend):
     """moto's Athena with queries that really run."""
 
+    # The base class derives its urls from the module's name.
+    __module__ = "moto.athena.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:

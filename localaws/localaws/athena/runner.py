@@ -19,7 +19,8 @@ from localaws.athena import results, sql, tables, unload
 from localaws.athena.errors import QueryError, classify, position
 from localaws.athena.execution import QueryExecution
 from localaws.athena.object_cache import ObjectCache
-from localaws.calls import Call, acting_as, active, storage
+from localaws.iam_record import Call, active, s3_calls
+from localaws.identity import acting_as
 
 CONCURRENT_QUERIES = 4
 """Further queries wait as QUEUED, as on AWS once an account's capacity is used."""
@@ -105,7 +106,7 @@ class Runner:
                 (result / "manifest.csv").write_text("".join(f"{uri}\n" for uri in files), encoding="utf-8")
                 files[execution.manifest_location] = result / "manifest.csv"
         _go_on(execution)
-        storage.record("s3:GetBucketLocation", s3files.split_uri(execution.output_location)[0])
+        s3_calls.record("s3:GetBucketLocation", s3files.split_uri(execution.output_location)[0])
         for uri, path in files.items():
             _go_on(execution)
             self._store.upload(path, uri)

@@ -17,10 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.utils import iso_8601_datetime_with_milliseconds as now
 
 from localaws import log_streams, processes
-from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.codebuild import container_tools
 from localaws.codebuild.buildspec import PHASES, Buildspec, BuildspecError, read, script
+from localaws.identity import acting_as
 from localaws.settings import Settings
 
 TOOLS = Path(container_tools.__file__)
@@ -113,7 +113,7 @@ class Build:
         code = processes.stop(self._process, 0)
         place = self.record["logs"]
         text = log.read_text(encoding="utf-8", errors="replace")
-        log_streams.keep(self._settings, self._region, place["groupName"], place["streamName"], text)
+        log_streams.append(self._settings, self._region, place["groupName"], place["streamName"], text)
         interrupted = "STOPPED" if self._stopped.is_set() else "TIMED_OUT" if timed_out else ""
         self._keep_phases(spec, outcome.read_text(encoding="utf-8").splitlines(), interrupted)
         return interrupted or ("SUCCEEDED" if code == 0 else "FAILED")

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localaws.calls import acting_as
 from localaws.clients import client
+from localaws.identity import acting_as
 from localaws.patches import Patch
 from localaws.settings import Settings
 

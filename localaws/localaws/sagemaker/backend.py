@@ -13,11 +13,11 @@ from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
 from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
-from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
 
 _CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
@@ -44,11 +44,13 @@ class LocalEndpointConfig(FakeEndpointConfig):
 class LocalSageMakerBackend(ModelRegistry):
     """moto's SageMaker with jobs that run, endpoints that answer and a registry that can be emptied."""
 
+    # The base class derives its urls from the module's name.
+    __module__ = "moto.sagemaker.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self.workplace = Workplace(self.settings, account_id, region_name)
+        self.context = Context(self.settings, account_id, region_name)
         self.hosts: dict[str, EndpointHost] = {}
         # moto finds a resource to tag by these attributes.
         self.training_jobs: dict[str, Job] = {}  # type: ignore[assignment]
@@ -87,7 +89,7 @@ class LocalSageMakerBackend(ModelRegistry):
         """
         name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
         arn = self._arn(kind.resource, name)
-        details = _CHECKS[kind](dict(request), self.workplace)
+        details = _CHECKS[kind](dict(request), self.context)
         model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
         with self._create_lock:
             if name in self.jobs(kind):
@@ -103,7 +105,7 @@ class LocalSageMakerBackend(ModelRegistry):
             TRANSFORM: partial(transform.run, model=model),
             TUNING: partial(tuning.run, start_training=partial(self.create_job, TRAINING)),
         }
-        jobs.start(job, self.workplace, works[kind])
+        jobs.start(job, self.context, works[kind])
         return job
 
     def job(self, kind: Kind, name: str) -> Job:
@@ -249,7 +251,7 @@ class LocalSageMakerBackend(ModelRegistry):
                     f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
                 )
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
-            host = self.hosts[endpoint_name] = EndpointHost(self.workplace, endpoint)
+            host = self.hosts[endpoint_name] = EndpointHost(self.context, endpoint)
         host.deploy(endpoint_config_name, config.production_variants[0], model)
         return endpoint
 
@@ -322,7 +324,7 @@ class LocalSageMakerBackend(ModelRegistry):
 
     def _exists(self, url: str) -> bool:
         try:
-            return self.workplace.store.has(url)
+            return self.context.store.has(url)
         except ValueError:
             return False
 

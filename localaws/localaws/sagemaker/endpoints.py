@@ -10,9 +10,9 @@ from typing import Any
 from moto.core.utils import utcnow
 from moto.sagemaker.exceptions import ValidationError
 
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer, Reply
-from localaws.sagemaker.workplace import Workplace
 
 DRAIN_SECONDS = 60.0
 """How long the old fleet may finish what it has begun; no invocation lasts longer."""
@@ -54,9 +54,9 @@ class EndpointHost:
         moto's record of the endpoint; its status, configuration and variants are kept up to date here.
     """
 
-    def __init__(self, workplace: Workplace, endpoint: Any) -> None:
+    def __init__(self, context: Context, endpoint: Any) -> None:
         self.endpoint = endpoint
-        self._workplace = workplace
+        self._context = context
         self._fleet: Fleet | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -145,11 +145,11 @@ class EndpointHost:
         endpoint_name, name = self.endpoint.endpoint_name, variant["VariantName"]
         instance = uuid.uuid4().hex[:8]  # old and new fleet live at the same time
         server = ModelServer(
-            self._workplace,
+            self._context,
             "endpoint",
             endpoint_name,
             model,
-            self._workplace.folder("endpoint", f"{endpoint_name}-{name}-{instance}"),
+            self._context.folder("endpoint", f"{endpoint_name}-{name}-{instance}"),
             f"/aws/sagemaker/Endpoints/{endpoint_name}",
             f"{name}/{instance}",
         )

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, hour_flags, user_of_row
 from visitcast.data.schema import PLATFORMS
-from visitcast.evaluation.groups import WEEKDAYS, weekday
+from visitcast.evaluation.groups import WEEKDAYS
 from visitcast.forecasting.forecaster import Forecast
 
 COUNT: Final = 10

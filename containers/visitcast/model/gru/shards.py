@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from visitcast.data.dataset import Dataset, read_shard
 from visitcast.data.manifest import read_manifest
 from visitcast.data.protocol import rows_before
-from visitcast.features import pipeline as features
+from visitcast.features.encoding import Encoding, history_names, target_names, transform
 from visitcast.model.gru.packing import Lanes, pack
 from visitcast.model.gru.sequences import cut
 
@@ -66,8 +66,8 @@ class Shards:
     ----------
     readers : sequence of callables
         Each reads one shard.
-    pipeline : FeaturePipeline
-        Gives the features.
+    encoding : Encoding
+        Fitted numbers of the features.
     before : int
         Training rows lie before this day (days since 1970-01-01), ``Split.validation_starts``.
 
@@ -83,11 +83,11 @@ class Shards:
         Of everything that the gradient depends on.
     """
 
-    def __init__(self, readers: Sequence[ReadShard], pipeline: features.FeaturePipeline, before: int) -> None:
-        self._readers, self._pipeline, self._before = readers, pipeline, before
+    def __init__(self, readers: Sequence[ReadShard], encoding: Encoding, before: int) -> None:
+        self._readers, self._encoding, self._before = readers, encoding, before
         self._kept: dict[int, OpenShard] = {}
         self._kept_visit_days = 0
-        self.visit_width, self.target_width = (len(names) for names in features.feature_names(pipeline))
+        self.visit_width, self.target_width = len(history_names()), len(target_names())
         self.lanes: list[int] = []
         self.labelled = 0
         digest = hashlib.sha256(f"{before} {self.visit_width} {self.target_width}".encode())
@@ -105,7 +105,7 @@ class Shards:
         if number in self._kept:
             return self._kept[number]
         dataset = self._readers[number]()
-        made = features.transform(self._pipeline, dataset)
+        made = transform(self._encoding, dataset)
         shard = OpenShard(
             visit=made.history,
             target=made.target,

@@ -52,14 +52,14 @@ class Validation:
 
 
 def validation_of(
-    exported: Encoding, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]
+    fitted: Encoding, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]
 ) -> Validation:
     """Make the features of validation rows.
 
     Parameters
     ----------
-    exported : Encoding
-        The fitted pipeline's numbers.
+    fitted : Encoding
+        Fitted numbers of the features.
     dataset : Dataset
         Visit days.
     rows : int64 array [V]
@@ -68,9 +68,9 @@ def validation_of(
         Decayed histograms before each of them.
     """
     return Validation(
-        encoding.history_reader(exported, dataset),
+        encoding.history_reader(fitted, dataset),
         dataset.offsets,
         rows,
-        *encoding.target_features(exported, dataset, rows, histograms),
+        *encoding.target_features(fitted, dataset, rows, histograms),
         dataset.first_visit_hour[rows],
     )

@@ -12,7 +12,7 @@ from localaws.settings import Settings
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Context:
     """What every job and endpoint needs to know of its surroundings."""
 
     settings: Settings

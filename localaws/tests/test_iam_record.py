@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localaws.calls.requests import calls
+from localaws.iam_record.requests import calls
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234"

@@ -1,6 +1,6 @@
-"""The features once more, as one writes them in pandas at first: ``groupby("user_id").apply`` and a loop over the days.
+"""Compute the features as a first version in pandas would: ``groupby("user_id").apply`` and a loop over the days.
 
-The judge of :mod:`visitcast.features.pipeline`, of its results and of its speed. It shares no code with it: each
+Tests compare :mod:`visitcast.features` with it, and a benchmark their speed. It shares no code with the product: each
 feature is computed from what its name promises, so ``first_same_weekday_10_7`` is the share of 7 o'clock among the
 first visits on the user's earlier days of the same weekday, of which those ten such days ago count half. Only fitted
 numbers are taken over.
@@ -22,6 +22,7 @@ Floats = NDArray[np.float32]
 
 HOURS = range(24)
 PLATFORMS = ["ios", "android", "web", "other"]
+PERIODS = {"first_visit_hour": 24, "last_visit_hour": 24, "month": 12}
 PRIOR_DAYS = np.float32(8)
 KERNEL_HOURS = 0.8
 KERNEL_REACH = 4
@@ -187,20 +188,25 @@ def _smooth(counts: Floats) -> Floats:
 
 def _named(days: pd.DataFrame, name: str, fitted: Fitted) -> Floats:
     """Compute the feature that a name promises, [rows]."""
-    step, _, column = name.rpartition("__")
-    if not step:
-        values = days[name]
-    elif step == "amount":
-        values = (np.log1p(days[column]) - fitted.scale[name][0]) / fitted.scale[name][1]
-    elif step == "scaled":
-        values = (days[column] - fitted.scale[name][0]) / fitted.scale[name][1]
-    elif step in ("clock", "season"):
-        column, _, part = column.rpartition("_")
-        angle = 2 * np.pi * days[column] / (24 if step == "clock" else 12)
-        values = np.sin(angle) if part == "sine" else np.cos(angle)
-    elif step in ("flag", "visited"):
-        values = days[column]
-    else:
-        column, _, value = column.rpartition("_")
-        values = days[column] == int(value)
+    encoder, _, rest = name.rpartition("__")
+    column, _, part = (rest, "", "") if encoder in ("", "copied", "scaled", "log_scaled") else rest.rpartition("_")
+    if column not in days:
+        raise ValueError(f"The oracle does not know the feature {name}.")
+    values = days[column]
+    match encoder:
+        case "" | "copied":
+            pass
+        case "log_scaled":
+            values = (np.log1p(values) - fitted.scale[name][0]) / fitted.scale[name][1]
+        case "scaled":
+            values = (values - fitted.scale[name][0]) / fitted.scale[name][1]
+        case "circle":
+            angle = 2 * np.pi * values / PERIODS[column]
+            values = {"sine": np.sin, "cosine": np.cos}[part](angle)
+        case "hour_flags":
+            values = values // 2 ** int(part) % 2
+        case "one_hot":
+            values = values == int(part)
+        case _:
+            raise ValueError(f"The oracle does not know the feature {name}.")
     return np.asarray(values, dtype=np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -14,9 +13,9 @@ from typing import Any, Literal
 
 from localaws import processes
 from localaws.sagemaker import container
-from localaws.sagemaker.errors import AlgorithmError, JobError
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Image
 
 POLL_SECONDS = 0.05
@@ -37,7 +36,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Instances:
     """The folders of a job's instances.
 
     Attributes
@@ -53,24 +52,14 @@ class Cluster:
     roots: tuple[Path, ...]
 
     @classmethod
-    def of(cls, folder: Path, count: int) -> Cluster:
+    def of(cls, folder: Path, count: int) -> Instances:
         """Lay out a number of instances below a folder."""
         hosts = tuple(f"algo-{number + 1}" for number in range(count))
         return cls(folder, hosts, (folder,) if count == 1 else tuple(folder / host for host in hosts))
 
-    def resource_config(
-        self, number: int, instance_type: str, addresses: Sequence[str] | None = None
-    ) -> dict[str, Any]:
-        """Return what an instance finds in resourceconfig.json.
-
-        Parameters
-        ----------
-        number
-            Which instance, from 0.
-        addresses
-            What the instances call one another by; ``algo-1``, ``algo-2``... unless given.
-        """
-        hosts = list(addresses or self.hosts)
+    def resource_config(self, number: int, instance_type: str) -> dict[str, Any]:
+        """Return the content of an instance's resourceconfig.json; `number` counts from 0."""
+        hosts = list(self.hosts)
         return {
             "current_host": hosts[number],
             "current_instance_type": instance_type,
@@ -87,34 +76,10 @@ class Cluster:
         }
 
 
-def loopback_addresses(count: int) -> tuple[str, ...]:
-    """Return an address for each of several instances on this machine: 127.0.0.1, 127.0.0.2...
-
-    On AWS the name algo-2 leads to another machine. Here no resolver knows it, and all instances would have to share
-    the ports of one address.
-
-    Raises
-    ------
-    JobError
-        The machine has no such address.
-    """
-    addresses = tuple(f"127.0.0.{number + 1}" for number in range(count))
-    for address in addresses:
-        try:
-            with socket.socket() as listener:
-                listener.bind((address, 0))
-        except OSError as error:
-            raise JobError(
-                f"CapacityError: This machine has no address {address} for another instance: {error}. Linux has it; "
-                f"on macOS run: sudo ifconfig lo0 alias {address}"
-            ) from error
-    return addresses
-
-
-def run(
+def run_instances(
     job: Job,
-    workplace: Workplace,
-    cluster: Cluster,
+    context: Context,
+    instances: Instances,
     launch: Launch,
     *,
     on_line: Callable[[str], None] | None = None,
@@ -141,10 +106,10 @@ def run(
     running: list[subprocess.Popen[bytes]] = []
     tails = []
     try:
-        for host, root in zip(cluster.hosts, cluster.roots, strict=True):
-            log_path = workplace.log_path(cluster.folder, host)
-            tails.append(workplace.follow(log_path, job.kind.log_group, f"{job.name}/{host}", on_line))
-            running.append(_start(job, workplace, launch, root, log_path))
+        for host, root in zip(instances.hosts, instances.roots, strict=True):
+            log_path = context.log_path(instances.folder, host)
+            tails.append(context.follow(log_path, job.kind.log_group, f"{job.name}/{host}", on_line))
+            running.append(_start(job, context, launch, root, log_path))
         outcome = _wait(job, running, meanwhile, interrupted or threading.Event())
     finally:
         for process in running:
@@ -152,16 +117,16 @@ def run(
         for tail in tails:
             tail.close()
     if outcome == "Completed":
-        for process, root in zip(running, cluster.roots, strict=True):
+        for process, root in zip(running, instances.roots, strict=True):
             if process.returncode:
                 raise AlgorithmError(_failure_text(root), container.exit_code(process))
     return outcome
 
 
-def _start(job: Job, workplace: Workplace, launch: Launch, root: Path, log_path: Path) -> subprocess.Popen[bytes]:
+def _start(job: Job, context: Context, launch: Launch, root: Path, log_path: Path) -> subprocess.Popen[bytes]:
     try:
         return container.start(
-            workplace.settings,
+            context.settings,
             launch.image,
             kind=job.kind.word,
             name=job.name,
