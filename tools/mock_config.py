@@ -236,12 +236,13 @@ CASES: dict[str, tuple[str, Case]] = {
     "EverythingOnServerless": (
         "Pipeline succeeded",
         {
-            **without(LATER_RUN, "Copy source file"),
+            **without(LATER_RUN, "Copy source file", "Update endpoint"),
             "Prepare run": "RunWithEverything",
             "Look for source files": "FilesFound",
             "Combine dataset": "Processed",
             "Tune hyperparameters": "Tuned",
             "Train fold": "Trained",
+            "Update serverless endpoint": "EndpointChanged",
         },
     ),
     "WithoutEndpoint": (

@@ -1,6 +1,6 @@
-"""In whose name this region's code acts: a handler's, a job's or a state machine's role, or nobody's.
+"""The identity that code of the region acts as: the role of a function, job or state machine, or the operator.
 
-A role's credentials are an access key id of its own. Whatever a process signs with it tells the region who it is.
+Each role has an access key id of its own. A request that is signed with it tells the region who makes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 OPERATOR_KEY = "localaws"
-"""Access key id of whoever stands outside the stack: people, sam, tests."""
+"""Access key id of the operator: people, sam and tests outside the stack."""
 
 _acting: ContextVar[str] = ContextVar("role", default="")
 _roles: dict[str, str] = {}
@@ -19,7 +19,7 @@ _roles: dict[str, str] = {}
 
 @contextmanager
 def acting_as(role_arn: str) -> Iterator[None]:
-    """Make calls in the name of a role; the empty text is the operator's."""
+    """Act as a role, or as the operator if the ARN is empty."""
     token = _acting.set(role_arn)
     try:
         yield
@@ -28,12 +28,12 @@ def acting_as(role_arn: str) -> Iterator[None]:
 
 
 def acting() -> str:
-    """Return the ARN of the role in whose name this thread acts, or an empty text."""
+    """Return the ARN of the role that this thread acts as; empty for the operator."""
     return _acting.get()
 
 
 def access_key_id() -> str:
-    """Return the access key id of whoever this thread acts for."""
+    """Return the access key id of the current identity."""
     role_arn = acting()
     if not role_arn:
         return OPERATOR_KEY
@@ -43,5 +43,5 @@ def access_key_id() -> str:
 
 
 def role_of(key: str) -> str:
-    """Return the ARN of the role that an access key id was made for, or an empty text."""
+    """Return the ARN of the role that has an access key id; empty for the operator."""
     return _roles.get(key, "")

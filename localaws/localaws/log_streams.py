@@ -9,14 +9,14 @@ from localaws.clients import client
 from localaws.settings import Settings
 
 
-def keep(settings: Settings, region: str, group: str, stream: str, text: str) -> None:
-    """Append a text's lines to a stream, as the caller's current role; make group and stream if they are missing."""
+def append(settings: Settings, region: str, group: str, stream: str, text: str) -> None:
+    """Append the lines of a text to a log stream, as the current identity. Create the group and stream if needed."""
     logs = client(settings, "logs", region)
     try:
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_stream(logGroupName=group, logStreamName=stream)
     except logs.exceptions.ResourceNotFoundException:
-        with suppress(logs.exceptions.ResourceAlreadyExistsException):  # two first writers at once
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):  # another writer has just created it
             logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
     now = int(time.time() * 1000)

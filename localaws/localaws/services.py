@@ -1,7 +1,7 @@
-"""Which parts of the region stand behind which service, and their preparation when they are first needed.
+"""Applies the patches of each service when the service is first needed.
 
-Preparing a service imports moto's models for it, and CloudFormation's import nearly all of moto: about 3 s of a start.
-So the server answers first; the rest is prepared in the background, or at once for a request that cannot wait.
+Patching a service imports moto's models of it, and those of CloudFormation import nearly all of moto, which takes about
+3 s. So the server starts first. The services are patched in the background, or at once if a request needs one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PATCHES = {
     "stepfunctions": "stepfunctions",
     "cloudformation": "cloudformation",
 }
-"""Module of `localaws.patches` by moto's name of a service, in the order in which a deployment and a run need them."""
+"""Module in `localaws.patches` by moto's name of the service, in the order in which a deployment needs them."""
 
 
 class Services:
-    """Prepares each service once, before its first request."""
+    """Patches each service once, before its first request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,13 +37,13 @@ class Services:
         self._prepared: set[str] = set()
 
     def prepare(self, service: str) -> None:
-        """Apply the patches of a service, if it has any."""
+        """Apply the patches of a service, if there are any."""
         with self._lock:
             if service in self._prepared or service not in PATCHES:
                 return
             self._prepared.add(service)
             if service == "cloudformation":
-                # moto's own resource classes write to the backends of the other services directly.
+                # moto's own resource classes call the backends of other services directly.
                 for other in ("awslambda", "athena", "sagemaker"):
                     self.prepare(other)
             if service == "sagemaker":
@@ -52,7 +52,7 @@ class Services:
             apply_all(module.patches(self._settings))
 
     def prepare_all(self) -> None:
-        """Prepare every service."""
+        """Patch every service."""
         for service in PATCHES:
             self.prepare(service)
 
@@ -61,7 +61,7 @@ class Services:
         from moto.moto_server import werkzeug_app
 
         self.prepare(service)
-        create: Any = werkzeug_app.create_backend_app  # typed by the literal names of all services
+        create: Any = werkzeug_app.create_backend_app  # its type lists the literal names of all services
         return create(service)
 
     def invocation_of_url(self, url_id: str) -> Callable[[bytes], tuple[bytes, bool]] | None:

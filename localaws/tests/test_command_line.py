@@ -81,7 +81,7 @@ def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> Non
     second = command(tmp_path, "up")
     try:
         assert second.returncode == 0, second.stderr
-        assert "ended without notice" in second.stderr
+        assert "has died" in second.stderr
         assert json.loads((tmp_path / "region.json").read_text())["pid"] != first["pid"]
     finally:
         command(tmp_path, "down")

@@ -67,7 +67,7 @@ def test_uris(uri: str, parts: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("uri", ["", "b/k", "https://b/k", "s3:///k"])
 def test_what_is_no_uri(uri: str) -> None:
-    with pytest.raises(ValueError, match="is no S3 URI"):
+    with pytest.raises(ValueError, match="is not an S3 URI"):
         s3files.split_uri(uri)
 
 

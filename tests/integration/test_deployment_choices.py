@@ -94,7 +94,7 @@ def test_a_serverless_endpoint_answers_and_is_updated(interrupted: Production) -
     stack = interrupted.stack
     (variant,) = stack.sagemaker.describe_endpoint(EndpointName=interrupted.endpoint)["ProductionVariants"]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert interrupted.forecast()["source"] in ("model", "mixed", "prior")
+    assert interrupted.forecast()["source"] in ("model", "prior")
 
     before = interrupted.config()
     interrupted.replay("preprocess", "train", "evaluate")

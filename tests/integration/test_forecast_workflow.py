@@ -124,7 +124,7 @@ def test_the_demo_shows_the_plan_and_the_lift_of_a_running_stack(
         pytest.param({"image": "serving", "argv": ["false"]}, "Forecast failed", id="the model does not start"),
         pytest.param(
             {"image": "sending", "argv": ["false"], "match": "plan"},
-            "Forecasts not sound",
+            "Forecasts invalid",
             id="no plan is made",
         ),
     ],

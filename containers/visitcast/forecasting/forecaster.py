@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.features import encoding
@@ -40,6 +41,17 @@ class Forecast:
         """Hour with the highest chance of a visit, [rows]."""
         hours: NDArray[np.int64] = self.visit_hour.argmax(axis=1)
         return hours
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Chance of a visit in the best hour, [rows]."""
+        chances: NDArray[np.float32] = self.visit_hour.max(axis=1)
+        return chances
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """One of ``schema.SOURCES`` for each row, [rows]."""
+        return np.where(self.from_model, schema.MODEL, schema.PRIOR)
 
 
 def forecast(

@@ -113,7 +113,7 @@ class Build:
         code = processes.stop(self._process, 0)
         place = self.record["logs"]
         text = log.read_text(encoding="utf-8", errors="replace")
-        log_streams.keep(self._settings, self._region, place["groupName"], place["streamName"], text)
+        log_streams.append(self._settings, self._region, place["groupName"], place["streamName"], text)
         interrupted = "STOPPED" if self._stopped.is_set() else "TIMED_OUT" if timed_out else ""
         self._keep_phases(spec, outcome.read_text(encoding="utf-8").splitlines(), interrupted)
         return interrupted or ("SUCCEEDED" if code == 0 else "FAILED")

@@ -1,6 +1,6 @@
-"""Who calls what: every API call that a role makes in the region, written down as IAM would judge it.
+"""A record of every API call that a role makes, in the terms of IAM: action, resource and condition keys.
 
-IAM is not enforced here. The record is what a test compares with the policies of the deployed roles.
+IAM is not enforced here. A test can compare the record with the policies of the deployed roles.
 """
 
 from __future__ import annotations

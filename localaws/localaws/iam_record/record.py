@@ -1,4 +1,4 @@
-"""The record: which role did which action on which resource, each once."""
+"""The record: each call of a role once."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from localaws.identity import acting
 
 FILE_NAME = "calls.jsonl"
-"""Below the region's home; one call a line, so that it can be read while the region runs."""
+"""Name of the file in the region's home: one call a line, so that it can be read while the region runs."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What IAM judges of a call.
+    """What IAM decides about.
 
     Attributes
     ----------
     action
-        As in a policy: ``s3:GetObject``.
+        As in a policy, such as ``s3:GetObject``.
     resource
-        ARN, or ``*`` for actions that know no resource.
+        ARN, or ``*`` for an action that supports no resources.
     context
         Condition keys and their values, such as ``iam:PassedToService``.
     """
@@ -34,7 +34,7 @@ class Call:
 
 
 class Record:
-    """Writes calls down as they are made; nothing is written before `open`."""
+    """Writes calls to a file as they are made. Nothing is written before `open`."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -42,7 +42,7 @@ class Record:
         self._lock = threading.Lock()
 
     def open(self, home: Path) -> None:
-        """Begin a new record in a region's home."""
+        """Start a new record in a region's home."""
         with self._lock:
             home.mkdir(parents=True, exist_ok=True)
             self._path = home / FILE_NAME
@@ -50,7 +50,7 @@ class Record:
             self._seen.clear()
 
     def add(self, calls: Iterable[Call]) -> None:
-        """Write down calls of the role in whose name this thread acts; the operator's are nobody's business."""
+        """Record calls of the current role. The operator's calls are not recorded."""
         role = acting()
         if not role:
             return

@@ -1,4 +1,4 @@
-"""HTTP requests as calls: which action on which resource a signed request asks for.
+"""Which actions on which resources a request needs.
 
 Actions, resources and condition keys are those of the Service Authorization Reference:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -30,13 +30,13 @@ SAGEMAKER_NAMES = {
     "ModelName": "model",
     "ModelPackageGroupName": "model-package-group",
 }
-"""Parameters that name the resources of a SageMaker call."""
+"""Type of the resource that each parameter of SageMaker names."""
 
 NAMELESS = "*"
 
 
 class CallRecorder:
-    """WSGI middleware: writes down the calls of roles, and lets the region act in the caller's name meanwhile."""
+    """WSGI middleware that records the calls of roles and lets the region act as the caller while it answers."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], settings: Settings) -> None:
         self.app, self._settings = app, settings
@@ -54,7 +54,7 @@ class CallRecorder:
 
 
 def calls(service: str, environ: dict[str, Any], region: str, account: str) -> list[Call]:
-    """Return what a request needs; `service` is the one it is signed for."""
+    """Return the calls that a request needs permission for. `service` is the one that it is signed for."""
     path = unquote(environ.get("PATH_INFO", ""))
     if service == "s3":
         words = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
@@ -74,7 +74,7 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
 
 
 def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
-    """Return the operation and the parameters of a request in one of the protocols with a body."""
+    """Return the operation and the parameters of a request in the JSON, query or RPC v2 CBOR protocol."""
     body = _body(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return target.rpartition(".")[2], json.loads(body or b"{}")
@@ -85,14 +85,14 @@ def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """Return the body of a request, which is left there for who answers it."""
+    """Return the body of a request and leave it readable for the application."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
 def _cbor(body: bytes) -> Parameters:
-    """Read CBOR by the SDK's own reader, which is made for answers but reads any document."""
+    """Parse CBOR with the SDK's parser, which is meant for responses but reads any document."""
     from botocore.parsers import RpcV2CBORParser
 
     reader: Any = RpcV2CBORParser()
@@ -108,15 +108,16 @@ def _sagemaker(arn: str, operation: str, parameters: Parameters) -> Iterator[Cal
     if operation.startswith("List"):
         yield Call(action, NAMELESS)
         return
-    asked_for = {"CreateTransformJob": ["TransformJobName"]}.get(operation, SAGEMAKER_NAMES)  # its model is only named
+    # CreateTransformJob names a model as well, for which it needs no permission.
+    asked_for = {"CreateTransformJob": ["TransformJobName"]}.get(operation, SAGEMAKER_NAMES)
     named = [
         f"{arn}{SAGEMAKER_NAMES[name]}/{str(parameters[name]).lower()}" for name in asked_for if name in parameters
     ]
     named += [parameters[name] for name in ("ModelPackageName", "ModelPackageArn") if name in parameters]
-    if operation == "CreateModelPackage":  # the version that is made is asked for too, besides its group
+    if operation == "CreateModelPackage":  # needed for the new version as well as for its group
         named.append(f"{arn}model-package/{parameters.get('ModelPackageGroupName', '')}/*".lower())
     for resource in named or [NAMELESS]:
-        # What is changed or removed may be asked for by its tags.
+        # A policy may allow changes and deletions by the resource's tags.
         tags = _sagemaker_tags(resource) if operation.startswith(("Delete", "Update", "Stop")) else {}
         yield Call(action, resource, tags)
         if parameters.get("Tags"):
@@ -132,7 +133,7 @@ def _sagemaker_tags(arn: str) -> dict[str, str]:
     _, _, _, region, account, *_ = arn.split(":")
     try:
         tags, _ = sagemaker_backends[account][region].list_tags(arn)
-    except Exception:  # noqa: BLE001 - what does not exist has no tags; the call itself will say so
+    except Exception:  # noqa: BLE001 - what does not exist has no tags; the call itself reports it
         return {}
     return {f"aws:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags}
 
@@ -173,14 +174,14 @@ def _sns(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
 
 def _sqs(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     queue = str(parameters.get("QueueUrl", "")).rpartition("/")[2]
-    # A batch needs the permission of the single call; there is no action of its own.
+    # A batch needs the permission for the single call; it is not an action of its own.
     yield Call(f"sqs:{operation.removesuffix('Batch')}", f"{arn}{queue}" if queue else NAMELESS)
 
 
 def _glue(arn: str, operation: str, parameters: Parameters) -> Iterator[Call]:
     database = parameters.get("DatabaseName")
     table = parameters.get("TableName") or parameters.get("Name")
-    # Glue asks for the catalog and the database of a table too.
+    # A table also needs permission for its catalog and database.
     resources = ["catalog"]
     resources += [f"database/{database}"] if database else []
     resources += [f"table/{database}/{table}"] if database and table else []
@@ -224,4 +225,4 @@ RESOURCES: dict[str, Callable[[str, str, Parameters], Iterator[Call]]] = {
     "ecr": _ecr,
     "kms": _kms,
 }
-"""By service prefix: the calls that an operation with these parameters amounts to."""
+"""Function that returns the calls of an operation with its parameters, by service."""

@@ -1,4 +1,4 @@
-"""Calls of S3, and those of KMS that S3 makes in the caller's name where a bucket is encrypted with a customer's key.
+"""Calls of S3, and of KMS on behalf of the caller if a bucket is encrypted with a customer managed key.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -18,12 +18,12 @@ LISTS = frozenset({"s3:ListBucket", "s3:ListBucketVersions"})
 
 
 def record(action: str, bucket: str, key: str = "") -> None:
-    """Write down a call that an engine makes without HTTP."""
+    """Record a call that the region makes without HTTP."""
     active.add(calls(action, bucket, key))
 
 
 def calls(action: str, bucket: str, key: str = "") -> Iterator[Call]:
-    """Yield what one action on a bucket or an object needs."""
+    """Yield the calls that one action on a bucket or an object needs."""
     yield Call(action, f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}")
     if action in READS | WRITES and (kms_key := _default_key(bucket)):
         region = kms_key.split(":")[3]
@@ -32,16 +32,16 @@ def calls(action: str, bucket: str, key: str = "") -> Iterator[Call]:
 
 
 def of_request(method: str, path: str, words: Mapping[str, list[str]], headers: Mapping[str, str]) -> Iterator[Call]:
-    """Yield what a request to S3 needs.
+    """Yield the calls that a request to S3 needs.
 
     Parameters
     ----------
     path
-        With the bucket in front.
+        Path of the request, beginning with the bucket.
     words
-        The query, with the words that have no value.
+        The query string, including parameters without a value.
     headers
-        By their names in a WSGI environment, of which only the source of a copy matters.
+        The WSGI environment. Only the source of a copy is read.
     """
     bucket, _, key = path.strip("/").partition("/")
     if not key:
@@ -56,15 +56,15 @@ def of_request(method: str, path: str, words: Mapping[str, list[str]], headers: 
             yield from calls("s3:GetObjectTagging", source_bucket, source_key)
     else:
         yield from calls(_object_action(method, words), bucket, key)
-        # A multipart upload needs to decrypt its own parts to join them (S3 user guide, "Multipart upload and KMS").
+        # A multipart upload decrypts its parts to join them (S3 User Guide, "Multipart upload and KMS").
         if "uploadId" in words and method in ("PUT", "POST") and (kms_key := _default_key(bucket)):
             yield Call("kms:Decrypt", kms_key, {"kms:ViaService": f"s3.{kms_key.split(':')[3]}.amazonaws.com"})
 
 
 def of_batch_deletion(path: str, body: bytes) -> Iterator[Call]:
-    """Yield what DeleteObjects needs: on each object what deleting it alone would need."""
+    """Yield the calls that DeleteObjects needs: one for each object."""
     bucket = path.strip("/")
-    for item in ElementTree.fromstring(body).iter():  # nosec B314 # only programs of this machine reach the region
+    for item in ElementTree.fromstring(body).iter():  # nosec B314 # only programs on this machine reach the region
         if item.tag.rpartition("}")[2] == "Object":
             named = {part.tag.rpartition("}")[2]: part.text or "" for part in item}
             yield from calls(f"s3:DeleteObject{'Version' if 'VersionId' in named else ''}", bucket, named["Key"])
@@ -96,10 +96,10 @@ def _object_action(method: str, words: Mapping[str, Any]) -> str:
 
 
 def _default_key(bucket: str) -> str:
-    """Return the ARN of the customer's key that a bucket is encrypted with, or an empty text."""
+    """Return the ARN of the key that encrypts a bucket by default; empty if there is none."""
     from moto.s3.models import s3_backends
 
-    # Each account's backend knows the buckets of all.
+    # A bucket may belong to any account.
     for accounts in list(s3_backends.values()):
         for backend in list(accounts.values()):
             if (found := backend.buckets.get(bucket)) is not None:

@@ -143,5 +143,5 @@ class LocalLambda(LambdaSimpleBackend):
                 used = sandbox.Sandbox(self.settings, function, f"{today}/[{function.version}]{uuid4().hex}")
             outcome = used.invoke(event)
             self._sandboxes.give_back(used)
-            log_streams.keep(self.settings, self.region_name, function.log_group, used.log_stream, outcome.log)
+            log_streams.append(self.settings, self.region_name, function.log_group, used.log_stream, outcome.log)
         return outcome

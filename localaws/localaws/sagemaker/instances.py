@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any, Literal
 from localaws import processes
 from localaws.sagemaker import container
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.errors import AlgorithmError, JobError
+from localaws.sagemaker.errors import AlgorithmError
 from localaws.sagemaker.job import Job
 from localaws.settings import Image
 
@@ -58,19 +57,9 @@ class Instances:
         hosts = tuple(f"algo-{number + 1}" for number in range(count))
         return cls(folder, hosts, (folder,) if count == 1 else tuple(folder / host for host in hosts))
 
-    def resource_config(
-        self, number: int, instance_type: str, addresses: Sequence[str] | None = None
-    ) -> dict[str, Any]:
-        """Return what an instance finds in resourceconfig.json.
-
-        Parameters
-        ----------
-        number
-            Which instance, from 0.
-        addresses
-            What the instances call one another by; ``algo-1``, ``algo-2``... unless given.
-        """
-        hosts = list(addresses or self.hosts)
+    def resource_config(self, number: int, instance_type: str) -> dict[str, Any]:
+        """Return the content of an instance's resourceconfig.json; `number` counts from 0."""
+        hosts = list(self.hosts)
         return {
             "current_host": hosts[number],
             "current_instance_type": instance_type,
@@ -85,30 +74,6 @@ class Instances:
             ],
             "network_interface_name": "lo",
         }
-
-
-def loopback_addresses(count: int) -> tuple[str, ...]:
-    """Return an address for each of several instances on this machine: 127.0.0.1, 127.0.0.2...
-
-    On AWS the name algo-2 leads to another machine. Here no resolver knows it, and all instances would have to share
-    the ports of one address.
-
-    Raises
-    ------
-    JobError
-        The machine has no such address.
-    """
-    addresses = tuple(f"127.0.0.{number + 1}" for number in range(count))
-    for address in addresses:
-        try:
-            with socket.socket() as listener:
-                listener.bind((address, 0))
-        except OSError as error:
-            raise JobError(
-                f"CapacityError: This machine has no address {address} for another instance: {error}. Linux has it; "
-                f"on macOS run: sudo ifconfig lo0 alias {address}"
-            ) from error
-    return addresses
 
 
 def run_instances(
