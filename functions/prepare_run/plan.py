@@ -100,6 +100,8 @@ def plan_run(
         "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
         "NetworkConfig": deployment.network.processing_config(),
         "VpcConfig": deployment.network.vpc_config(),
+        # Training jobs name it where there is no VpcConfig; this is its default, and a job has one instance.
+        "EnableInterContainerTrafficEncryption": False,
     }
 
 
