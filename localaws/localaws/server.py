@@ -95,7 +95,6 @@ def assemble(settings: Settings) -> Any:
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
     from localaws.iam_record.requests import CallRecorder
-    from localaws.lambda_runtime.function_urls import FunctionUrls
     from localaws.patches import apply_all, requests
 
     apply_all(requests.patches())
@@ -104,7 +103,7 @@ def assemble(settings: Settings) -> Any:
     application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
-        FunctionUrls(application, services.invocation_of_url),
+        application,
         {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
     )
 

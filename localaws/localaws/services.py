@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from localaws.patches import apply_all
@@ -63,12 +62,3 @@ class Services:
         self.prepare(service)
         create: Any = werkzeug_app.create_backend_app  # its type lists the literal names of all services
         return create(service)
-
-    def invocation_of_url(self, url_id: str) -> Callable[[bytes], tuple[bytes, bool]] | None:
-        """Return what invokes the function behind a function URL."""
-        self.prepare("awslambda")
-        from moto.awslambda_simple.models import lambda_simple_backends
-
-        backend: Any = lambda_simple_backends[self._settings.account_id][self._settings.region]
-        found: Callable[[bytes], tuple[bytes, bool]] | None = backend.invocation_of_url(url_id)
-        return found

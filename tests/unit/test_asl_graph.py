@@ -67,7 +67,6 @@ def test_fail_states_are_folded_into_the_steps_that_reach_them() -> None:
     ]
 
 
-@pytest.mark.parametrize("machine", MACHINES)
 def test_the_steps_of_a_single_branch_are_drawn_like_any_other() -> None:
     branch = {
         "StartAt": "Call",
@@ -85,6 +84,7 @@ def test_the_steps_of_a_single_branch_are_drawn_like_any_other() -> None:
     assert graph.failures == {"Around": ["Sorry"], "Call": ["Refused"], "Called": [], "Done": []}
 
 
+@pytest.mark.parametrize("machine", MACHINES)
 def test_layout_runs_downwards_and_no_two_boxes_share_a_place(machine: dict[str, Any]) -> None:
     graph = read_graph(machine)
     layout: Layout = lay_out(graph, machine["StartAt"])

@@ -1,4 +1,4 @@
-"""Athena's API: requests about queries in, JSON out. Work groups, catalogs and tags stay moto's."""
+"""The operations of Athena's API on queries. moto answers those on work groups, catalogs and tags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localaws.athena.backend import PAGE_LIMIT, LocalAthenaBackend
 
 
 class LocalAthenaResponse(AthenaResponse):
-    """moto's Athena API with the operations on query executions replaced."""
+    """moto's Athena API with other operations on queries."""
 
     @property
     def _backend(self) -> LocalAthenaBackend:
@@ -36,12 +36,12 @@ class LocalAthenaResponse(AthenaResponse):
         return json.dumps(page)
 
     def stop_query_execution(self) -> str:
-        """Answer StopQueryExecution; a query that has ended stays as it is."""
+        """Answer StopQueryExecution. A query that has ended keeps its state."""
         self._backend.execution(self._get_param("QueryExecutionId")).cancel()
         return "{}"
 
     def list_query_executions(self) -> str:
-        """Answer ListQueryExecutions: the newest first, one page."""
+        """Answer ListQueryExecutions with one page, the newest first."""
         name = self._get_param("WorkGroup") or "primary"
         executions: list[Any] = list(self._backend.executions.values())
         newest = [execution.id for execution in reversed(executions) if execution.work_group == name]

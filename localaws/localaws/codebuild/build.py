@@ -1,4 +1,4 @@
-"""One build: its source fetched, its commands run as a process, its phases and its log kept."""
+"""One build: it downloads its source, runs its commands in a process, and keeps its phases and log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Build:
     Attributes
     ----------
     record
-        What BatchGetBuilds answers.
+        Description of the build, as in the answer of BatchGetBuilds.
     """
 
     def __init__(self, settings: Settings, region: str, record: dict[str, Any]) -> None:
@@ -45,18 +45,18 @@ class Build:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run the build in a thread of its own."""
         threading.Thread(target=self._run, name=f"build-{self.record['id']}", daemon=True).start()
 
     def stop(self) -> None:
-        """End the build."""
+        """Stop the build."""
         self._stopped.set()
         if self._process is not None:
             processes.stop(self._process, 0)
 
     def _run(self) -> None:
         with acting_as(self.record["serviceRole"]):
-            status = "FAULT"  # CodeBuild's word for an error of its own
+            status = "FAULT"  # what CodeBuild calls an error of its own
             try:
                 status = self._work()
             finally:
@@ -87,11 +87,11 @@ class Build:
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
                 archive.extractall(source)
         elif kind != "NO_SOURCE":
-            raise BuildspecError(f"The local region has sources of type S3 and NO_SOURCE, not {kind}")
+            raise BuildspecError(f"The local region supports sources of type S3 and NO_SOURCE, not {kind}")
         return read(self.record["source"].get("buildspec", ""), source)
 
     def _execute(self, spec: Buildspec) -> str:
-        """Run the commands; return the build's status."""
+        """Run the commands and return the status of the build."""
         outcome, log = self._folder / "outcome", self._folder / "log"
         outcome.touch()
         (self._folder / "build.sh").write_text(script(spec, outcome), encoding="utf-8")
@@ -103,7 +103,7 @@ class Build:
             kind="build",
             name=self.record["id"],
         )
-        if self._stopped.is_set():  # before there was a process to stop
+        if self._stopped.is_set():  # the build was stopped before it had a process
             processes.stop(self._process, 0)
         timed_out = False
         try:

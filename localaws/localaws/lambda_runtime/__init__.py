@@ -1,1 +1,1 @@
-"""Lambda: deployed handlers run for real, in processes that stay loaded between invocations."""
+"""Lambda: deployed functions run in processes that stay loaded between invocations."""

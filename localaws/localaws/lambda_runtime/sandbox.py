@@ -1,4 +1,4 @@
-"""A function's sandbox: its code unpacked, and a process that runs its handler for one invocation after another."""
+"""The sandbox of a function: its unpacked code and a process that runs its handler."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from localaws.settings import Settings
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 MOST_IDLE = 8
-"""A process with the AWS SDK loaded holds some 50 MB."""
+"""A process with the AWS SDK needs about 50 MB."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """What an invocation needs to know of a function.
+    """A function as an invocation needs it.
 
     Attributes
     ----------
     timeout
-        Seconds.
+        Timeout in seconds.
     code
         The deployed zip archive.
     """
@@ -54,7 +54,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation ended with: the payload (JSON), whether it is an error, and the log."""
+    """The outcome of an invocation: the payload (JSON), whether it is an error, and the log."""
 
     request_id: str
     payload: bytes
@@ -63,7 +63,7 @@ class Outcome:
 
 
 def unpack(directory: Path, function: Function) -> Path:
-    """Unpack a function's code once per version of the code; return the directory."""
+    """Unpack a function's code, if it is not unpacked yet, and return the directory."""
     bundle = directory / "".join(character for character in function.code_digest if character.isalnum())[:24]
     if not bundle.exists():
         partial = directory / f".{uuid4().hex}"
@@ -71,20 +71,20 @@ def unpack(directory: Path, function: Function) -> Path:
             archive.extractall(partial)
         try:
             partial.rename(bundle)
-        except OSError:  # another invocation was faster
+        except OSError:  # another invocation has unpacked it
             shutil.rmtree(partial, ignore_errors=True)
     return bundle
 
 
 class Sandbox:
-    """A process that has a function's code loaded, as Lambda's execution environments do.
+    """A process that has a function's code loaded, like an execution environment of Lambda.
 
     Attributes
     ----------
     function
         The function as it was when the process started.
     log_stream
-        Stream of all invocations that this process runs.
+        Log stream of all invocations in this process.
     is_reusable
         Whether the process can take another invocation.
     """
@@ -96,7 +96,7 @@ class Sandbox:
         installed = {*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
         self._socket, childs_end = socket.socketpair()
         with childs_end:
-            # -P and -S: neither this package's directory nor the local environment are importable, see `bootstrap`.
+            # With -P and -S neither this package nor the local environment can be imported; see `bootstrap`.
             self._process = processes.spawn(
                 [sys.executable, "-P", "-S", str(BOOTSTRAP), str(bundle), *sorted(installed)],
                 cwd=bundle,
@@ -108,7 +108,7 @@ class Sandbox:
             )
 
     def invoke(self, event: bytes) -> Outcome:
-        """Run the handler to its end or to the function's timeout; after a timeout or an exit, end the process."""
+        """Run the handler until it ends or times out."""
         function, request_id, started = self.function, str(uuid4()), time.time()
         logged_before = self._log_path.stat().st_size
         invocation = {
@@ -131,7 +131,7 @@ class Sandbox:
         return Outcome(request_id, payload, failed, framed)
 
     def close(self) -> int:
-        """End the process and what its handler has started; return the exit code."""
+        """Stop the process and everything that its handler has started, and return the exit code."""
         self.is_reusable = False
         exit_code = processes.stop(self._process, 0)
         self._socket.close()
@@ -139,7 +139,7 @@ class Sandbox:
         return exit_code
 
     def _payload(self, request_id: str, invocation: bytes) -> tuple[bytes, bool]:
-        """Send an invocation; return what the handler returned or raised, and whether it failed."""
+        """Send an invocation and return what the handler returned or raised, and whether it failed."""
         self._socket.settimeout(self.function.timeout)
         answer = bytearray()
         try:
@@ -167,14 +167,14 @@ class Sandbox:
 
 
 class Sandboxes:
-    """Sandboxes that wait for their function's next invocation; beyond `MOST_IDLE` the longest idle one ends."""
+    """Idle sandboxes, at most `MOST_IDLE`. The one that has been idle for the longest time is closed first."""
 
     def __init__(self) -> None:
         self._idle: list[Sandbox] = []
         self._lock = threading.Lock()
 
     def take(self, function: Function) -> Sandbox | None:
-        """Return an idle sandbox of exactly this function: code, configuration and role; None without one."""
+        """Return an idle sandbox with the same code, configuration and role, or None."""
         with self._lock:
             for place, sandbox in enumerate(self._idle):
                 if sandbox.function == function:
@@ -182,7 +182,7 @@ class Sandboxes:
         return None
 
     def give_back(self, sandbox: Sandbox) -> None:
-        """Keep a sandbox for the next invocation, or close it when it cannot take one."""
+        """Keep a sandbox for the next invocation, or close it if it cannot take one."""
         with self._lock:
             kept = [*self._idle, sandbox] if sandbox.is_reusable else self._idle
             surplus, self._idle = kept[:-MOST_IDLE], kept[-MOST_IDLE:]
@@ -190,7 +190,7 @@ class Sandboxes:
             ending.close()
 
     def close(self, function_name: str) -> None:
-        """End the idle sandboxes of a function."""
+        """Close the idle sandboxes of a function."""
         with self._lock:
             ending = [sandbox for sandbox in self._idle if sandbox.function.name == function_name]
             self._idle = [sandbox for sandbox in self._idle if sandbox.function.name != function_name]
@@ -199,7 +199,7 @@ class Sandboxes:
 
 
 def environment(settings: Settings, function: Function, bundle: Path, log_stream: str) -> dict[str, str]:
-    """Return a handler's environment; names and meaning of Lambda's own variables are AWS's.
+    """Return the environment of a handler, with the variables that Lambda defines.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
@@ -224,7 +224,7 @@ def _error(kind: str, message: str) -> bytes:
 
 
 def _framed(function: Function, request_id: str, log: str, seconds: float, payload: bytes, failed: bool) -> str:
-    """Put the lines around a log that Lambda puts there."""
+    """Return a log with the lines that Lambda adds."""
     lines = [f"START RequestId: {request_id} Version: {function.version}", *log.splitlines()]
     if failed:
         lines.append(payload.decode())

@@ -23,8 +23,6 @@ _NAMELESS_ERRORS = (
     "InvalidToken",
     "MissingRequiredParameter",
     "ResourceNotFound",
-    "TaskDoesNotExist",
-    "TaskTimedOut",
 )
 _RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
 
@@ -148,11 +146,6 @@ def patches(settings: Settings) -> list[Patch]:
             f"{_RESPONSE}.get_execution_history",
             "maxResults, nextToken and reverseOrder are ignored.",
             replaced_by(responses.get_execution_history),
-        ),
-        Patch(
-            f"{_RESPONSE}.send_task_failure",
-            "The cause is dropped.",
-            replaced_by(responses.send_task_failure),
         ),
         Patch(
             f"{_RESPONSE}.describe_execution",

@@ -44,7 +44,7 @@ class LocalEndpointConfig(FakeEndpointConfig):
 class LocalSageMakerBackend(ModelRegistry):
     """moto's SageMaker with jobs that run, endpoints that answer and a registry that can be emptied."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.sagemaker.models"
     settings: ClassVar[Settings]
 
