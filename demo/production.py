@@ -31,7 +31,9 @@ def ensure_production(options: Options, console: Console) -> dict[str, str]:
     if run_demo(options, console) == 0 and (outputs := deployed(name)) is not None:
         return outputs
     raise DemoError(
-        "There is no model to forecast with.", "The demo did not succeed; it says why above.", "Mend that, start again."
+        "There is no model to forecast with.",
+        "The demo did not succeed; it says why above.",
+        "Fix that, then start again.",
     )
 
 

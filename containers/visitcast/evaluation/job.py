@@ -122,16 +122,16 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def read_cross_validation() -> folds.CrossValidation | None:
-    """Read the folds' scores; None when the run has none: the channel then holds something else and is not read.
+    """Read the folds' scores; None if the run has no folds: the channel then holds another file and is not read.
 
     Raises
     ------
     InputError
-        The number of folds is no number, or a fold is missing.
+        The number of folds is not a number, or a fold is missing.
     """
     text = os.environ.get(FOLDS_VARIABLE) or "0"
     if not text.isdecimal():
-        raise InputError("The number of folds is no number.", f"{FOLDS_VARIABLE}={text}", _REMEDY)
+        raise InputError("The number of folds is not a number.", f"{FOLDS_VARIABLE}={text}", _REMEDY)
     return folds.aggregate(folds.read_folds(paths.evaluation_folds(), int(text))) if int(text) else None
 
 
@@ -165,12 +165,12 @@ def article_outcomes(dataset: Dataset, epochs: int) -> Outcomes:
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
-    """Give counts and cut-offs of the dataset."""
+    """Return counts and cut-offs of the dataset."""
     return {**asdict(manifest.counts), **asdict(manifest.cut_offs)}
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.partial")
     temporary.write_text(text, encoding="utf-8")

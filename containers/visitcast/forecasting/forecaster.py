@@ -1,4 +1,4 @@
-"""From a fitted bundle and users' visit days to forecasts. Evaluation and serving share it, so they cannot differ."""
+"""Forecast from a fitted bundle and users' visit days. Evaluation and serving share it, so they cannot differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Forecast:
     visit_hour : float32 array [rows, 24]
         Chance of a visit in the hour, given that the user comes that day; each in 0..1.
     from_model : bool array [rows]
-        False where the history is too short for the network and the histogram alone answers.
+        False if the history is too short for the network, so that the histogram alone answers.
     """
 
     first_visit_hour: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Forecast:
 
     @property
     def best_hour(self) -> NDArray[np.int64]:
-        """Hour with the highest chance of a visit, [rows]."""
+        """Hour with the highest chance of a visit, int64 array [rows]."""
         hours: NDArray[np.int64] = self.visit_hour.argmax(axis=1)
         return hours
 
@@ -68,14 +68,14 @@ def forecast(
     rows : int64 array [rows]
         Rows to forecast, ascending.
     histograms : float32 array [N, len(Channel), 24], optional
-        ``decayed_histograms(dataset)``, where the caller has it already.
+        ``decayed_histograms(dataset)``, if the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
     return _forecast(bundle, dataset, rows, counts[rows])
 
 
 def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
-    """Forecast every user's last row, as :func:`forecast` does, without work for the rows before.
+    """Forecast every user's last row, as :func:`forecast` does, without computing the histograms of the rows before.
 
     Parameters
     ----------

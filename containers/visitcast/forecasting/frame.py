@@ -32,7 +32,7 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
     day : date or str
         Local calendar day to forecast; text as ``YYYY-MM-DD``.
     users : sequence of str, optional
-        Users to forecast. One without visits gets the habits of all users. Default: everybody in `visits`.
+        Users to forecast. A user without visits gets the histogram of all users. Default: all users of `visits`.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
     InputError
         The day is not a date, or not later than all visits.
     """
-    import pandas as pd  # The serving image has none.
+    import pandas as pd  # The serving image does not have it.
 
     try:
         target = days_since_epoch(
