@@ -47,7 +47,7 @@ _CONTROL_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is tried.
+    """Settings of an experiment.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     Returns
     -------
     list of dict
-        What `demo.lift.measure_lift` gave, and of each arm ``truth``: the relative lift of an endless experiment.
+        What `demo.lift.measure_lift` returned, and for each arm ``truth``: the relative lift of an endless experiment.
     """
     events = (read_events(options.events) if options.events else _simulated(options)).sort_by(schema.EVENT_TIME)
     local_day = local_minutes(events) // DAY_MINUTES

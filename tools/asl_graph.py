@@ -74,7 +74,7 @@ class Graph:
 
 def read_graph(machine: dict[str, Any]) -> Graph:
     """Read the graph of a state machine's top level."""
-    states: dict[str, dict[str, Any]] = machine["States"]
+    states = dict(unfolded(machine["States"]))
     shown = {name: kind_of(state) for name, state in states.items() if state["Type"] != "Fail"}
     edges = [edge for name in shown for edge in edges_of(name, states[name])]
     failures: dict[str, list[str]] = {name: [] for name in shown}
@@ -94,6 +94,18 @@ def read_graph(machine: dict[str, Any]) -> Graph:
         failures={name: [f for f in found if f not in everywhere] for name, found in failures.items()},
         everywhere=everywhere,
     )
+
+
+def unfolded(states: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all states, those of a Parallel with a single branch after it: they are steps like any other."""
+    for name, state in states.items():
+        match state.get("Branches"):
+            case [branch]:
+                yield name, {**state, "Branches": [], "Next": branch["StartAt"]}
+                for inner, step in branch["States"].items():
+                    yield inner, {**step, "Next": state["Next"]} if step["Type"] == "Succeed" else step
+            case _:
+                yield name, state
 
 
 def kind_of(state: dict[str, Any]) -> str:

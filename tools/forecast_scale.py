@@ -31,13 +31,11 @@ PAYLOAD_BYTES: Final = 262_144
 """Limit of a state's input or output; the same page."""
 EVENTS_OF_A_RUN: Final = 150
 """Without the hand-over; tests/integration/test_forecast_workflow.py compares a real run with it."""
-EVENTS_PER_POLL: Final = 9
-"""Wait, Task and Choice of the loop around a query: two, five and two events."""
-POLLS: Final = 4 * 1800 // 30
-"""Four queries of half an hour at most (Athena's DML timeout), polled every 30 s."""
 EVENTS_PER_FILE: Final = 7
 """For each file of messages: start and end of the iteration and the five events of a task."""
 BYTES_PER_FILE_NAME: Final = 24
+BYTES_OF_A_RUN: Final = 30_000
+"""The run's plan with the text of its queries; tests/unit/test_forecast_functions.py compares a real one with it."""
 PARALLEL_HAND_OVERS: Final = 10
 """MaxConcurrency of the map."""
 TRANSFORM_CORES: Final = 4
@@ -83,13 +81,13 @@ def files(users: int) -> int:
 
 
 def history_events(users: int) -> int:
-    """Return the history events of an execution with one message per user and the slowest possible queries."""
-    return EVENTS_OF_A_RUN + POLLS * EVENTS_PER_POLL + EVENTS_PER_FILE * files(users)
+    """Return the events of an execution that hands over one message for each user."""
+    return EVENTS_OF_A_RUN + EVENTS_PER_FILE * files(users)
 
 
 def payload_bytes(users: int) -> int:
-    """Return the largest input of a state: the report's list of files and the results of the hand-over."""
-    return 2 * BYTES_PER_FILE_NAME * files(users)
+    """Return the size of the largest input of a state: the plan, the list of files, the hand-over's results."""
+    return BYTES_OF_A_RUN + 2 * BYTES_PER_FILE_NAME * files(users)
 
 
 def executions_needed(users: int, costs: Costs) -> int:
@@ -171,12 +169,12 @@ def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
         ),
         (
             f"events in the history, of {HISTORY_EVENTS:,}",
-            f"{EVENTS_OF_A_RUN} + {POLLS} polls of queries x {EVENTS_PER_POLL} + {EVENTS_PER_FILE} a file",
+            f"{EVENTS_OF_A_RUN} + {EVENTS_PER_FILE} a file",
             lambda users: f"{history_events(users):,}",
         ),
         (
             f"payload of a state, of {PAYLOAD_BYTES:,} B",
-            f"a name and a result of {BYTES_PER_FILE_NAME} B for each file",
+            f"{BYTES_OF_A_RUN:,} B, and a name and a result of {BYTES_PER_FILE_NAME} B for each file",
             lambda users: f"{payload_bytes(users):,} B",
         ),
         (

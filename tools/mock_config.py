@@ -20,6 +20,7 @@ from functions.prepare_run.contradictions import contradictions
 from functions.prepare_run.deployment import Deployment
 from functions.prepare_run.plan import plan_run
 from functions.shared.execution_input import load_schema, validated
+from functions.shared.network import Network
 
 MACHINE = "visitcast-train-mocked"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
@@ -120,6 +121,7 @@ RESPONSES: dict[str, Response] = {
         endpoint_mode="serverless",
         isolates_models=False,
     ),
+    "RunInSubnets": run({}, network=Network(("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0a1b2c3d",))),
     "RunThatAsks": run({"Approval": {"Required": True}}, approval_mode="on-request"),
     "RunOfVersion": run({"ModelVersion": 1}),
     "RunWithoutEndpoint": run({}, endpoint_mode="none"),
@@ -227,15 +229,20 @@ FAILED_DEPLOYMENT: Case = {
 CASES: dict[str, tuple[str, Case]] = {
     "FirstRun": ("Pipeline succeeded", FIRST_RUN),
     "LaterRun": ("Pipeline succeeded", LATER_RUN),
+    "LaterRunInSubnets": (
+        "Pipeline succeeded",
+        {**without(LATER_RUN, "Save model"), "Prepare run": "RunInSubnets", "Save model in subnets": "ModelSaved"},
+    ),
     "EverythingOnServerless": (
         "Pipeline succeeded",
         {
-            **without(LATER_RUN, "Copy source file"),
+            **without(LATER_RUN, "Copy source file", "Update endpoint"),
             "Prepare run": "RunWithEverything",
             "Look for source files": "FilesFound",
             "Combine dataset": "Processed",
             "Tune hyperparameters": "Tuned",
             "Train fold": "Trained",
+            "Update serverless endpoint": "EndpointChanged",
         },
     ),
     "WithoutEndpoint": (

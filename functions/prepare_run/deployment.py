@@ -118,25 +118,12 @@ class Deployment:
             "StoppingCondition": stopping,
         }
 
-    def endpoint(self, settings: dict[str, Any], name: str) -> dict[str, Any]:
-        """Return the settings of the endpoint. ``Update`` holds the parameters of an update except the new config.
+    def endpoint(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings of the endpoint: how an update shifts traffic and which alarms roll it back.
 
         During an update both fleets run, and an alarm rolls back to the old one. A canary takes at most half of the
-        fleet, so it needs two instances. A serverless endpoint has no fleet.
+        fleet, so it needs two instances.
         """
-        update: dict[str, Any] = {"EndpointName": name}
-        if self.endpoint_mode != "serverless":
-            update["DeploymentConfig"] = self.deployment_config(settings)
-        return {
-            **settings,
-            "Mode": self.endpoint_mode,
-            "IsIsolated": self.isolates_models,
-            "Variant": self.variant(settings),
-            "Update": update,
-        }
-
-    def deployment_config(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return how an update shifts traffic and which alarms roll it back."""
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
         if settings["InstanceCount"] > 1:
             size = {"Type": "CAPACITY_PERCENT", "Value": 50}
@@ -151,7 +138,13 @@ class Deployment:
         if self.rollback_alarms:
             alarms = [{"AlarmName": name} for name in self.rollback_alarms]
             change["AutoRollbackConfiguration"] = {"Alarms": alarms}
-        return change
+        return {
+            **settings,
+            "Mode": self.endpoint_mode,
+            "IsIsolated": self.isolates_models,
+            "Variant": self.variant(settings),
+            "DeploymentConfig": change,
+        }
 
     def variant(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the endpoint's production variant without the model's name.

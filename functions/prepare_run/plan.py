@@ -51,7 +51,6 @@ def plan_run(
     preprocessing_job = execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}")
     sql_file, result = SOURCES[execution_input["SourceSql"]["Format"]]
     folds = execution_input["CrossValidation"]["Folds"]
-    endpoint = execution_input.get("EndpointName", deployment.endpoint_name)
     return {
         "RunId": run,
         "Names": {
@@ -64,7 +63,7 @@ def plan_run(
             ),
             "ModelName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
             "EndpointConfigName": execution_input.get("ModelName", f"visitcast-{run}").lower(),
-            "EndpointName": endpoint,
+            "EndpointName": execution_input.get("EndpointName", deployment.endpoint_name),
         },
         "InputFilePath": execution_input.get("InputFilePath", f"{root}/input/{result}"),
         "Uris": {
@@ -98,9 +97,11 @@ def plan_run(
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
         "Approval": deployment.approval(execution_input["Approval"]),
-        "Endpoint": deployment.endpoint(execution_input["Endpoint"], endpoint),
+        "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
         "NetworkConfig": deployment.network.processing_config(),
         "VpcConfig": deployment.network.vpc_config(),
+        # Training jobs name it where there is no VpcConfig; this is its default, and a job has one instance.
+        "EnableInterContainerTrafficEncryption": False,
     }
 
 

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STACK_NAME = "visitcast-test"
 TEXT_COLUMNS = {"user_id", "visit_date", "platform"}
 WITHIN_SECONDS = patient(300)
-PARAMETERS = {"Revision": "4a1b2c3", "ApprovalMode": "on-request", "ApprovalEmail": "approver@example.com"}
+PARAMETERS = {"Revision": "4a1b2c3", "ApprovalMode": "on-request", "AlarmEmail": "operator@example.com"}
 """What the tests' stack is deployed with besides samconfig.toml."""
 LOCAL = {"Environment": "local", "LogRetentionDays": "1"}
 """Parameters of the environment `local` in samconfig.toml: those on the command line replace all of them."""
@@ -120,6 +120,19 @@ class Stack:
     def run(self, execution_input: Any) -> Execution:
         """Run the training workflow to its end."""
         return self.finish(self.start(execution_input))
+
+    def executions(self, machine: str = "TrainStateMachineArn") -> list[str]:
+        """List the executions of a state machine, the newest first."""
+        listed = self.step_functions.list_executions(stateMachineArn=self.outputs[machine])["executions"]
+        return [entry["executionArn"] for entry in sorted(listed, key=lambda entry: entry["startDate"], reverse=True)]
+
+    def version(self, number: int) -> dict[str, Any]:
+        """Describe a version of the model registry."""
+        group = self.outputs["ModelPackageGroupName"]
+        listed = self.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+        arn = next(entry["ModelPackageArn"] for entry in listed if entry["ModelPackageVersion"] == number)
+        found: dict[str, Any] = self.sagemaker.describe_model_package(ModelPackageName=arn)
+        return found
 
     def run_forecast(self, execution_input: Any) -> Execution:
         """Run the forecast workflow to its end."""

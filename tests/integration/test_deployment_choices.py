@@ -15,6 +15,7 @@ from deployed_stack import (
     LOCAL,
     QUICK,
     STACK_NAME,
+    Execution,
     Production,
     Stack,
     build,
@@ -23,6 +24,7 @@ from deployed_stack import (
     requested,
     sam_deploy,
     stack_outputs,
+    wait_for,
 )
 from iam_policy import is_allowed
 
@@ -94,7 +96,7 @@ def test_a_serverless_endpoint_answers_and_is_updated(interrupted: Production) -
     stack = interrupted.stack
     (variant,) = stack.sagemaker.describe_endpoint(EndpointName=interrupted.endpoint)["ProductionVariants"]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert interrupted.forecast()["source"] in ("model", "mixed", "prior")
+    assert interrupted.forecast()["source"] in ("model", "prior")
 
     before = interrupted.config()
     interrupted.replay("preprocess", "train", "evaluate")
@@ -103,6 +105,43 @@ def test_a_serverless_endpoint_answers_and_is_updated(interrupted: Production) -
     assert "Update serverless endpoint" in second.states
     assert interrupted.config() != before
     assert interrupted.forecast()
+
+
+def test_without_an_endpoint_forecasts_gate_and_approval_ask_the_registry(chooser: Chooser, tmp_path: Path) -> None:
+    choices = {"SpotTraining": "no", "EndpointMode": "none", "ModelNetworkIsolation": "yes"}
+    stack = chooser.deploy(**choices, ApprovalMode="on-request", AlarmEmail="operator@example.com")
+    for endpoint in stack.sagemaker.list_endpoints()["Endpoints"]:  # of a test before this one
+        stack.sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
+    first = stack.run(QUICK)
+    assert first.status == "SUCCEEDED", first.cause
+    assert "Deploy" not in first.states
+    production = Production(stack, first)
+    number = int(version_of(first).rpartition("/")[2])
+
+    forecast = stack.run_forecast({"ForecastDate": "2026-11-01", "AsOf": "2026-11-01T00:00:00Z", "HandOver": False})
+    assert forecast.status == "SUCCEEDED", f"{forecast.end_state}: {forecast.cause}"
+    assert forecast.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
+
+    production.stand_in_for_jobs(tmp_path)
+    second = stack.run(QUICK | {"Approval": {"Required": True}})
+    assert second.end_state == "Awaiting approval"
+    assert second.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
+    before = set(stack.executions())
+    stack.sagemaker.update_model_package(ModelPackageArn=version_of(second), ModelApprovalStatus="Approved")
+    (started,) = wait_for(lambda: set(stack.executions()) - before, lambda arns: arns)
+    approved = stack.finish(started)
+    assert (approved.status, "Deploy" in approved.states) == ("SUCCEEDED", False), approved.cause
+
+    rollback = stack.run({"ModelVersion": number})
+    assert rollback.status == "SUCCEEDED", rollback.cause
+    status = stack.sagemaker.describe_model_package(ModelPackageName=version_of(second))["ModelApprovalStatus"]
+    assert status == "Rejected"
+    assert stack.sagemaker.list_endpoints()["Endpoints"] == []
+
+
+def version_of(execution: Execution) -> str:
+    arn: str = execution.outputs_of("Register model version")[0]["run"]["Version"]["Arn"]
+    return arn
 
 
 @pytest.fixture(scope="module")

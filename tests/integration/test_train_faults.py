@@ -214,31 +214,39 @@ def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> 
     assert production.config() == config
 
 
-@pytest.mark.parametrize(
-    "after", [pytest.param(0, id="before the evaluation"), pytest.param(1, id="before the change")]
-)
-def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Production, after: int) -> None:
+def failed_deployment(stack: Stack, execution: Execution, state: str, *words: str) -> None:
+    """Check the end of a deployment: its Fail state, and the version that is rejected with the same reason."""
+    ended_in(execution, "Deployment failed", *words)
+    assert state in execution.states
+    (output,) = execution.outputs_of("Register model version")
+    version = stack.sagemaker.describe_model_package(ModelPackageName=output["run"]["Version"]["Arn"])
+    assert version["ModelApprovalStatus"] == "Rejected"
+    assert version["ApprovalDescription"].startswith(
+        f"Deployment by execution {execution.arn.rpartition(':')[2]} failed"
+    )
+    assert execution.error in version["ApprovalDescription"]
+
+
+def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Production) -> None:
     production.replay("preprocess", "train", "evaluate")
     stack.order_fault(
         service="sagemaker",
         operation="DescribeEndpoint",
         error="AccessDeniedException",
         message="User is not authorized to perform: sagemaker:DescribeEndpoint",
-        times=10,
-        after=after,
+        times=5,  # the first try and four retries
     )
-    execution = stack.run(QUICK | {"EndpointName": f"denied-{after}"})
-    ended_in(execution, "Endpoint not described", "sagemaker:DescribeEndpoint")
+    execution = stack.run(QUICK | {"EndpointName": "denied"})
+    failed_deployment(stack, execution, "Endpoint not described", "sagemaker:DescribeEndpoint")
     assert not {"Create endpoint", "Update endpoint"} & set(execution.states)
-    stack.lift_faults()
-    assert f"denied-{after}" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
+    assert "denied" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
 
 
 def test_endpoint_that_cannot_be_created(stack: Stack, production: Production) -> None:
     production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK | {"EndpointName": "never-up"})
-    ended_in(execution, "Endpoint failed", "Failed")
+    failed_deployment(stack, execution, "Endpoint failed", "Failed")
     stack.sagemaker.delete_endpoint(EndpointName="never-up")
 
 
@@ -247,7 +255,7 @@ def test_update_that_rolls_back(stack: Stack, production: Production) -> None:
     production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK)
-    ended_in(execution, "Endpoint update rolled back", config)
+    failed_deployment(stack, execution, "Endpoint update rolled back", config)
     assert production.config() == config
     description = stack.sagemaker.describe_endpoint(EndpointName=production.endpoint)
     assert description["EndpointStatus"] == "InService"

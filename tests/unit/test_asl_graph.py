@@ -67,6 +67,23 @@ def test_fail_states_are_folded_into_the_steps_that_reach_them() -> None:
     ]
 
 
+def test_the_steps_of_a_single_branch_are_drawn_like_any_other() -> None:
+    branch = {
+        "StartAt": "Call",
+        "States": {
+            "Call": {"Type": "Task", "Resource": "r", "Next": "Called", "Catch": [{"Next": "Refused"}]},
+            "Called": {"Type": "Succeed"},
+            "Refused": {"Type": "Fail", "Cause": "c"},
+        },
+    }
+    around = {"Type": "Parallel", "Branches": [branch], "Catch": [{"Next": "Sorry"}], "Next": "Done"}
+    states = {"Around": around, "Sorry": {"Type": "Fail", "Cause": "c"}, "Done": {"Type": "Succeed"}}
+    graph = read_graph({"StartAt": "Around", "States": states})
+    assert list(graph.kinds) == ["Around", "Call", "Called", "Done"]
+    assert [(e.source, e.target) for e in graph.edges] == [("Around", "Call"), ("Call", "Called"), ("Called", "Done")]
+    assert graph.failures == {"Around": ["Sorry"], "Call": ["Refused"], "Called": [], "Done": []}
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_layout_runs_downwards_and_no_two_boxes_share_a_place(machine: dict[str, Any]) -> None:
     graph = read_graph(machine)

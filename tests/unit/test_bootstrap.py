@@ -36,7 +36,7 @@ def test_rows_of_one_user_count_as_alike():
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
-    """300 samples of 60 users whose true mean is nought: the share of hits has a standard error of 1.3 points."""
+    """300 samples of 60 users whose true mean is zero: the share of hits has a standard error of 1.3 points."""
     rng = np.random.default_rng(11)
     users = np.repeat(np.arange(60), 5)
     hits = 0

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import boto3
+import forecast_scale
 import pyarrow as pa
 import pytest
 import sqlglot
@@ -99,6 +100,8 @@ def test_queries_are_whole_sql_with_the_runs_dates():
         assert "${" not in sql
         body = sql[sql.index("UNLOAD (") + 8 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
         sqlglot.parse_one(body, dialect="athena")
+    # States hand the plan on; the report and the list of files come to it.
+    assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
     histories = queries["recent_histories"]
     assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
     assert "BETWEEN '2026-10-24' AND '2026-11-25'" in histories

@@ -249,7 +249,6 @@ def test_a_serverless_endpoint_has_memory_instead_of_instances() -> None:
     serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
     assert endpoint["Variant"] == {"VariantName": "AllTraffic", "ServerlessConfig": serverless}
     assert endpoint["IsIsolated"] is False
-    assert endpoint["Update"] == {"EndpointName": "visitcast-dev"}  # deployment guardrails are for instances
     with_instances = plan({"Endpoint": {"InstanceCount": 2}})["Endpoint"]["Variant"]
     assert with_instances == {"VariantName": "AllTraffic", "InitialInstanceCount": 2, "InstanceType": "ml.t2.medium"}
 
@@ -257,9 +256,7 @@ def test_a_serverless_endpoint_has_memory_instead_of_instances() -> None:
 @pytest.mark.parametrize(("instances", "routing"), [(1, "ALL_AT_ONCE"), (2, "CANARY")])
 def test_an_endpoints_update_is_taken_back_by_its_alarms(instances: int, routing: str) -> None:
     deployment = dataclasses.replace(DEPLOYMENT, rollback_alarms=("errors", "latency"))
-    change = plan({"Endpoint": {"InstanceCount": instances}}, deployment=deployment)["Endpoint"]["Update"][
-        "DeploymentConfig"
-    ]
+    change = plan({"Endpoint": {"InstanceCount": instances}}, deployment=deployment)["Endpoint"]["DeploymentConfig"]
     assert change["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == routing
     assert [alarm["AlarmName"] for alarm in change["AutoRollbackConfiguration"]["Alarms"]] == ["errors", "latency"]
 

@@ -110,7 +110,7 @@ def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
 @pytest.mark.parametrize("text", ["", "0", "-3", "many"])
 def test_a_file_of_no_users_is_refused(opt_ml, monkeypatch, text):
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", text)
-    with pytest.raises(InputError, match="no positive number"):
+    with pytest.raises(InputError, match="not a positive number"):
         run_requests(opt_ml)
 
 

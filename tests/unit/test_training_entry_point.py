@@ -159,7 +159,7 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     verdict = gate["passed"], gate["within_absolute_limits"], gate["beats_production"]
     if with_production:
         assert verdict == (False, False, True)
-        # The same model against itself: the paired difference is nought, and that is not worse.
+        # The same model against itself: the paired difference is zero, and that is not worse.
         difference = evaluation["production"]["log_loss_difference"]
         assert difference["mean"] == difference["low"] == difference["high"] == 0
         (fold,) = evaluation["cross_validation"]["folds"]

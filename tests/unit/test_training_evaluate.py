@@ -32,7 +32,7 @@ def test_without_folds_the_channel_is_not_read(
 
 @pytest.mark.parametrize(
     ("folds", "said"),
-    [pytest.param("2", "fold 1, 2 of 2", id="folds missing"), pytest.param("two", "no number", id="no number")],
+    [pytest.param("2", "fold 1, 2 of 2", id="folds missing"), pytest.param("two", "not a number", id="no number")],
 )
 def test_folds_that_are_wanted_must_be_there(
     folds: str, said: str, folds_channel: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""Everything that evaluation.json says of a candidate. Pure: forecasts that have met the truth in, plain values out."""
+"""Assemble the contents of evaluation.json. Pure: outcomes of forecasts in, plain values out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def assess(
     Parameters
     ----------
     contest : Contest
-        Who forecast what.
+        The forecasters' outcomes.
     groupings : dict
         As of :func:`visitcast.evaluation.groups.group_rows`.
     cross_validation : CrossValidation or None
@@ -104,7 +104,7 @@ def assess(
 
 
 def _reliability(contest: Contest) -> dict[str, Any]:
-    """Chances and what came: of the likeliest first hour, and of a visit in the best hour."""
+    """Compare forecast with observed shares: of the likeliest first hour, and of a visit in the best hour."""
     confidence = contest.model.confidence
     return {
         "first_visit_hour": [] if confidence is None else reliability(confidence, contest.model.likeliest_right),

@@ -1,8 +1,8 @@
-"""The bootstrap by user: how far a figure may be off, when rows of one user are alike.
+"""Bootstrap by user: intervals of figures whose rows are alike within a user.
 
 Users, not rows, are drawn with replacement. How often each is drawn is multinomial, so a resample is a vector of
-weights and all resamples of all figures are one matrix product; no row is ever copied. Figures that share a call share
-the weights, so their differences are paired.
+weights and all resamples of all figures are one matrix product; no row is copied. Figures of one call share the
+weights, so their differences are paired.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ DRAWS: Final = 2000
 LEVEL: Final = 0.95
 SEED: Final = 20
 MAX_UNITS: Final = 10_000
-"""More users than these are pooled at random into that many groups, and the groups are drawn: the interval's width is
-then known to 1%, for a bounded time."""
+"""More users than these are pooled at random into that many groups, and the groups are drawn: the width of the
+interval is then known to 1%, in bounded time."""
 BLOCK_ENTRIES: Final = 4_000_000
 """Weights made at a time: 32 MB."""
 
@@ -70,7 +70,7 @@ def resampled_sums(
 
 
 def interval(figure: float, resampled: NDArray[np.float64], level: float = LEVEL) -> Interval:
-    """Two-sided percentile interval of a figure from its values in the resamples, [draws]."""
+    """Return the two-sided percentile interval of a figure, from its values in the resamples [draws]."""
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return Interval(figure, float(low), float(high))
 
@@ -78,7 +78,7 @@ def interval(figure: float, resampled: NDArray[np.float64], level: float = LEVEL
 def bootstrap_by_user(
     values: NDArray[Any], users: NDArray[np.int64], level: float = LEVEL, draws: int = DRAWS, seed: int = SEED
 ) -> Interval:
-    """Interval of a mean over rows.
+    """Return the interval of a mean over rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How sure the model's figures are: intervals of its metrics, and paired differences to every other forecaster."""
+"""Intervals of the model's metrics, and its paired differences to every other forecaster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from visitcast.metrics import (
 )
 
 COMPARED: Final = (LOG_LOSS, BEST_HOUR_HIT_RATE, MAE_HOURS)
-"""Metrics whose differences are given: the one to choose by, the one that pushes are sent for, the article's."""
+"""Metrics that are compared: the one to choose by, the one that pushes are sent for, the article's."""
 
 _ROWS: Final = ("rows", "")
 _MODEL: Final = "model"
@@ -42,12 +42,12 @@ class Comparison:
 
 
 def compare(model: Outcomes, rivals: Mapping[str, Outcomes], users: NDArray[np.int64]) -> Comparison:
-    """Bootstrap everything at once: all figures see the same resampled users.
+    """Bootstrap all figures at once, over the same resampled users.
 
     Parameters
     ----------
     model : Outcomes
-        The model's, which gives probabilities.
+        The model's, with probabilities.
     rivals : mapping
         Outcomes of other forecasters on the same rows.
     users : int64 array [rows]

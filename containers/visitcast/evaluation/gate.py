@@ -1,4 +1,4 @@
-"""Decides whether a model may go to the endpoint. Pure: numbers in, verdict out."""
+"""Decide whether a model may go into production. Pure: numbers in, verdict out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_PRODUCTION = "There is no production model to compare with."
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a model must reach.
+    """Demands on a model.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a candidate.
+    """Evidence about a candidate.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Outcome of the gate; ``reasons`` say why a model was rejected, or what a passed one has shown."""
+    """Outcome of the gate; ``reasons`` say why a model was rejected, or what it has shown if it passed."""
 
     passed: bool
     reasons: list[str]
@@ -121,7 +121,7 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
 
 
 Check = tuple[bool, str]
-"""Whether a demand is met, and a sentence with the numbers."""
+"""Whether a demand is met, and a sentence with its numbers."""
 
 
 def _within(name: str, model: Scores, limit: float | None) -> Check | None:

@@ -1,4 +1,4 @@
-"""Parts of the test rows, to see for whom the model works and for whom it does not."""
+"""Groups of the test rows, to see for which users the model works and for which it does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEEKDAY: Final = "weekday"
 USERS: Final = "users"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FEWEST_USERS: Final = 10
-"""The bootstrap says nothing about the mean of fewer users than these."""
+"""The bootstrap cannot give an interval for fewer users than these."""
 
 Masks = dict[str, NDArray[np.bool_]]
 """Rows of each group by the group's name; every row is in exactly one."""

@@ -1,6 +1,6 @@
 """The batch transform's answers, in the order of the user list.
 
-Checks decide whether they may be published: nobody missing, nobody twice, and probabilities that are probabilities.
+They are published only if every user is answered exactly once, with probabilities.
 """
 
 from __future__ import annotations

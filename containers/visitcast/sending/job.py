@@ -48,7 +48,7 @@ def requests() -> None:
         Settings or visits cannot be used. Nothing is written then.
     """
     date = forecast_date(os.environ)
-    progress(0.0, "reading who is known")
+    progress(0.0, "reading the audience")
     audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
     progress(0.05, "writing requests")
     blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))

@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is sent when.
+    """Pushes of a date.
 
     Attributes
     ----------
@@ -33,13 +33,13 @@ class Plan:
         One row per send: ``user_id``, ``arm``, ``send_hour`` (local), ``send_at_utc``, ``send_at_local``, ``chance``,
         ``source``, ``idempotency_key``.
     barred : int
-        Users for whom no hour is allowed: quiet hours, window, or the gap since the last push.
+        Users without an allowed hour: quiet hours, window, or the gap since the last push.
     no_room : int
         Users left out because every allowed hour is full.
     moved : int
-        Users sent at another hour than their best allowed one, for the sake of capacity.
+        Users sent at another hour than their best allowed one because of the capacity.
     loss_bound : float
-        Share of the expected responses that the spreading itself loses at most, against the best possible spread.
+        Largest share of the expected responses that is lost against the best possible assignment.
     """
 
     table: pa.Table
@@ -52,8 +52,8 @@ class Plan:
 def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign) -> Plan:
     """Plan the sends of a date.
 
-    Control users keep the hour that their arm gives them; the others share what capacity is left, so that the
-    comparison is not disturbed by who was moved.
+    Control users keep the hour of their arm, and the others share the capacity that is left: nobody is moved whose hour
+    is compared.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _assign(
     date: int,
     campaign: Campaign,
 ) -> tuple[NDArray[np.int64], Assignment, NDArray[np.int64]]:
-    # The sender's capacity is per hour of UTC: it does not know whose evening it is.
+    # The sender's capacity is per hour of UTC: it does not know local time.
     bucket = hours.utc.astype(np.int64) // 60
     # An hour that never comes is not possible, so its bucket does not matter.
     bucket = np.where(hours.utc == NEVER, 0, bucket - bucket.min())
@@ -125,7 +125,7 @@ def _assign(
 def _control_hours(
     ids: NDArray[Any], forecasts: Forecasts, possible: Mask, arm: NDArray[np.int8], date: int, campaign: Campaign
 ) -> NDArray[np.int64]:
-    """Hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
+    """Return the hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
     hour = np.full(len(ids), UNSENT, dtype=np.int64)
     one_for_all = np.flatnonzero(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR))
     best = global_best_hour(forecasts.visit_hour, campaign)
@@ -149,7 +149,7 @@ def _within_capacity(
     ids: NDArray[Any],
     campaign: Campaign,
 ) -> NDArray[np.int64]:
-    """Drop control users from a full hour, chosen by their hash: none moves, since the hour is what is compared."""
+    """Leave out control users, chosen by their hash, whose hour is full. None moves: the hour is what is compared."""
     sent = np.flatnonzero(hour != UNSENT)
     place = arms.hashed(ids[sent], f"{campaign.control.salt}/capacity")
     order = sent[np.lexsort((place, bucket[sent]))]
@@ -161,7 +161,7 @@ def _within_capacity(
 
 
 def idempotency_keys(ids: NDArray[Any], campaign: str, date: int) -> list[str]:
-    """Name each send by campaign, date and user: a message that comes twice, or a date run twice, has the same key."""
+    """Return a key per send, a digest of campaign, date and user: a date that is run again gives the same keys."""
     state = blake2b(f"{campaign}\0{np.datetime64(date, 'D')}\0".encode(), digest_size=16)
     keys = []
     for user in ids.tolist():

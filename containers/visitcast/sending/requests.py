@@ -1,6 +1,6 @@
-"""First job: recent histories in, request lines for the batch transform and the list of all users out.
+"""First job: turn recent histories into request lines for the batch transform, and list all users.
 
-Everybody gets a line, also users without a visit in these histories: the model answers for all, as the endpoint does.
+Every user gets a line, also one without a visit in these histories: the model answers for all, as at the endpoint.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _last_known(block: Dataset) -> pd.DataFrame:
 
 def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
     users = users.join(audience[[schema.TIME_ZONE, schema.LAST_PUSH_AT]])
-    # A user of whom nothing is known: the platform "other", and UTC.
+    # Without any visit: the platform "other", and UTC.
     columns: dict[str, Any] = {
         schema.USER_ID: pa.array(users.index, pa.string()),
         schema.PLATFORM: pa.array(users[schema.PLATFORM].fillna("other"), pa.string()),

@@ -1,7 +1,7 @@
-"""Local hours as instants, right across clock changes, odd offsets and the date line.
+"""Local hours as instants, correct across clock changes, odd offsets and the date line.
 
-A user has the offset of the last visit, and may have an IANA time zone besides. With a zone the clock changes between
-the forecast and the send are known; with an offset alone the send keeps that offset. Instants are minutes since
+A user has the UTC offset of the last visit, and may have an IANA time zone. A zone knows of clock changes between the
+forecast and the send; without one the send keeps the offset. Instants are minutes since
 1970-01-01T00:00Z, which int32 holds until the year 6053.
 """
 
@@ -35,11 +35,11 @@ class LocalHours:
     Attributes
     ----------
     clock : int64 array [rows]
-        Row of the tables that holds for each user.
+        Row of the tables for each user.
     utc : int32 array [clocks, 24]
         Instant at which each hour begins, minutes since the epoch; ``NEVER`` where the date does not exist.
     local : int32 array [clocks, 24]
-        What the clock on the wall shows then, as minutes since the epoch.
+        What the wall clock shows then, as minutes since the epoch.
     """
 
     clock: NDArray[np.int64]
@@ -47,12 +47,12 @@ class LocalHours:
     local: Minutes
 
     def at(self, hours: NDArray[Any]) -> tuple[Minutes, Minutes]:
-        """Instants and wall clock readings of one hour per user, each [rows]."""
+        """Return the instants and the wall clock readings of one hour per user, each [rows]."""
         return self.utc[self.clock, hours], self.local[self.clock, hours]
 
 
 def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: NDArray[Any] | None = None) -> LocalHours:
-    """Find when each local hour begins for each user.
+    """Compute when each local hour begins for each user.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: ND
 
 
 def unknown_zones(time_zone: NDArray[Any]) -> list[str]:
-    """List the names that the zone data do not know, sorted."""
+    """Return the names that the zone data do not know, sorted."""
     return sorted({name for name in time_zone if isinstance(name, str) and name} - _all_zones())
 
 
@@ -90,7 +90,7 @@ def _all_zones() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
-    """Instants and wall clock readings of one date's hours on one clock, [2, 24]."""
+    """Return the instants and wall clock readings of one date's hours on one clock, [2, 24]."""
     midnight = day * _DAY_MINUTES
     if not zone:
         local = midnight + 60 * np.arange(HOURS)
@@ -101,7 +101,7 @@ def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
 
 
 def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int, int]]:
-    """Pull hours that fell off the end of the date back to the last hour that is on it."""
+    """Move hours beyond the end of the date back to the last hour on it."""
     on_date = [hour for hour in hours if midnight <= hour[1] < midnight + _DAY_MINUTES]
     if not on_date:
         return [(NEVER, NEVER)] * HOURS
@@ -109,9 +109,9 @@ def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int,
 
 
 def _begin(zone: tzinfo, wall: datetime) -> tuple[int, int]:
-    """Instant at which a clock first shows a reading, or passes it where it is skipped, and what it shows then.
+    """Return the instant at which a clock first shows a reading, or skips it, and what the clock shows then.
 
-    A reading that comes twice counts the first time: of the two hours, the first has the second still ahead of it.
+    A reading that comes twice counts the first time.
     """
     instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if _wall(zone, instant) != wall:

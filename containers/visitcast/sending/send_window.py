@@ -13,7 +13,7 @@ from visitcast.sending.send_times import NEVER, LocalHours, Minutes
 
 @dataclass(frozen=True)
 class SendRules:
-    """What a campaign promises its users.
+    """Rules that every push of a campaign keeps.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class SendRules:
         Local hours from which and until which a push may go out; the end is not included. ``(9, 21)`` is 9:00 to
         20:59; ``(20, 2)`` spans midnight; two equal hours mean the whole day.
     quiet : (int, int) or None
-        Local hours in which nothing goes out, whatever the window says.
+        Local hours without pushes, also inside the window.
     minimum_gap_minutes : int
         From one push to the next, for the same user.
     """

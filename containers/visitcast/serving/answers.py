@@ -51,7 +51,7 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
     first_hour = _rounded(forecast.first_visit_hour)
     visited = _rounded(forecast.visit_hour)
     best_hours = forecast.best_hour.tolist()
-    from_model = forecast.from_model.tolist()
+    sources = forecast.source.tolist()
     for number, user in enumerate(users):
         yield {
             schema.USER_ID: user,
@@ -60,7 +60,7 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
             schema.HOUR_PROBABILITIES: visited[number],
             schema.BEST_HOUR: best_hours[number],
             schema.CONFIDENCE: visited[number][best_hours[number]],
-            schema.SOURCE: schema.MODEL if from_model[number] else schema.PRIOR,
+            schema.SOURCE: sources[number],
         }
 
 

@@ -1,7 +1,7 @@
 """The web application: ``/ping`` and ``/invocations``.
 
-Plain ASGI (https://asgi.readthedocs.io/en/latest/specs/www.html): two paths need no framework, whose routing, request
-and response objects cost a tenth of a forecast.
+Plain ASGI (https://asgi.readthedocs.io/en/latest/specs/www.html): two paths do not need a framework, whose
+routing, request and response objects take a tenth of the time of a forecast.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def _refusal(error: RequestError) -> bytes:
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """Read a body, and no more of it than is allowed.
+    """Read a body up to the limit.
 
     Raises
     ------
     RequestError
-        413: it is larger.
+        413: the body is larger.
     """
     too_large = RequestError("body", f"It is larger than {limit:,} bytes.", status=413)
     announced = headers.get(b"content-length", b"")

@@ -8,7 +8,7 @@ from visitcast.serving.errors import RequestError
 
 
 class Format(Enum):
-    """How users and forecasts are written; the value is the media type of an answer."""
+    """Format of a request and its answer; the value is the media type of the answer."""
 
     JSON = "application/json"
     JSON_LINES = "application/jsonlines"

@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer's body, and how many users it forecasts and how many of them by the prior alone."""
+    """An answer's body, the number of users in it, and how many of them the prior alone answers."""
 
     body: bytes
     users: int
@@ -56,13 +56,13 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
     Returns
     -------
     list of Answer or RequestError
-        In the order asked; an error where a request is not valid or its answer would be too large.
+        In the order asked; an error if a request is not valid or its answer would be too large.
     """
     read = [_read(question, limits) for question in questions]
     try:
         dataset = _dataset(read)
     except RequestError:
-        # One of them contradicts itself: each alone tells which, in the words of its own request.
+        # One request is invalid: check them one by one to name the field in that request.
         read = [_checked(one) for one in read]
         dataset = _dataset(read)
     forecast = forecast_last(fitted, dataset)
@@ -81,7 +81,7 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
 
 @dataclass(frozen=True)
 class _Read:
-    """The users of a request, and how to name a place in it."""
+    """The users of a request, and how to name a field in it."""
 
     users: Sequence[User]
     locate: Locate
@@ -126,7 +126,7 @@ def _written(
 
 
 def model_of(fitted: Bundle) -> dict[str, Any]:
-    """Say what made the forecasts."""
+    """Describe the model that made the forecasts."""
     return {
         "name": MODEL_NAME,
         "schema_version": SCHEMA_VERSION,
