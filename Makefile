@@ -21,11 +21,14 @@ help: ## list the commands
 
 # --- environment -----------------------------------------------------------------------------------------------------
 
-$(READY): requirements/bootstrap.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
+$(VENV)/.locked: requirements/bootstrap.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"visitcast needs Python 3.11 to 3.13 (TensorFlow has wheels for these), found {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	@touch $@
+
+$(READY): $(VENV)/.locked $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
@@ -109,6 +112,7 @@ lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
 	$(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/lint-imports --no-cache --config localaws/pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 SHARED = ("stack", "shared_region", "server")
 """Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""
 
-# pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` the second.
+# pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` read the second.
 os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
 os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
 

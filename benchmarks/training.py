@@ -92,14 +92,13 @@ def our_rate(shards: Any, settings: Any) -> float:
     """Labelled visits per second over a whole epoch, input included, compilation not."""
     from visitcast.model.gru.feed import feed
     from visitcast.model.gru.gradient_step import GradientStep
-    from visitcast.model.gru.group import Group
 
-    step = GradientStep(shards.visit_width, shards.target_width, settings, Group())
-    for batch in feed(shards, settings, 1, Group()).take(2):
+    step = GradientStep(shards.visit_width, shards.target_width, settings)
+    for batch in feed(shards, settings, 1).take(2):
         step.take(batch, settings.learning_rate)
 
     def epoch() -> None:
-        for batch in feed(shards, settings, 2, Group()):
+        for batch in feed(shards, settings, 2):
             step.take(batch, settings.learning_rate)
 
     return float(shards.labelled) / best_seconds(epoch, repeats=2)

@@ -49,12 +49,12 @@ def read_events(path: Path) -> pa.Table:
     missing = [name for name in schema.EVENTS_COLUMNS if name not in table.column_names]
     if missing:
         raise DemoError(
-            f"{path} is no file of events.",
+            f"{path} is not a file of events.",
             f"Missing column: {', '.join(missing)}. It has: {', '.join(table.column_names) or 'none'}.",
             f"Supply the columns {', '.join(schema.EVENTS_COLUMNS)}.",
         )
     if table.num_rows == 0:
-        raise DemoError(f"{path} holds no events.", "It has its columns but not one row.", "Supply some events.")
+        raise DemoError(f"{path} contains no events.", "It has the columns, but no rows.", "Supply some events.")
     columns: dict[str, Callable[[str, pd.Series], pa.Array[Any]]] = {
         schema.USER_ID: _text,
         schema.EVENT_TIME: _time,

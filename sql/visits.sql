@@ -1,6 +1,6 @@
 -- events -> visits: one row per user and LOCAL calendar day with at least one event.
--- Dialect: Athena engine version 3 (Trino). Local time is the UTC event time plus the event's own offset, so a day on
--- which the clocks change, or the user travels, still has the hours that the user saw.
+-- Dialect: Athena engine version 3 (Trino). Local time is the UTC event time plus the event's own offset, so hours are
+-- those of the user's clock, also when the clocks change or the user travels.
 
 WITH local_events AS (
     SELECT
@@ -20,21 +20,21 @@ described_events AS (
         visit_date,
         local_hour,
         page_type,
-        -- Time since the user's previous event, on whichever local day it was: a session across midnight is one session.
-        -- Events at the same instant are ordered by offset, here and below, so that a rerun gives the same rows.
+        -- Time since the user's previous event, on any local day: a session may cross midnight. Events at one instant are
+        -- ordered by offset, here and below, so that a rerun agrees.
         date_diff(
             'second',
             lag(event_time) OVER (PARTITION BY user_id ORDER BY event_time, utc_offset_minutes),
             event_time
         ) AS gap_s,
-        -- First and last by instant, not by clock: a user who travels west may see the same hour twice.
+        -- First and last by instant, not by clock: on a day with two offsets the clock may have gone back.
         first_value(local_hour) OVER (
             PARTITION BY user_id, visit_date ORDER BY event_time, utc_offset_minutes
         ) AS day_first_hour,
         first_value(local_hour) OVER (
             PARTITION BY user_id, visit_date ORDER BY event_time DESC, utc_offset_minutes
         ) AS day_last_hour,
-        -- A day has the platform and the offset of its last event.
+        -- A day has the platform and offset of its last event. Ties are broken by value, so that a rerun agrees.
         first_value(platform) OVER (
             PARTITION BY user_id, visit_date ORDER BY event_time DESC, platform
         ) AS day_platform,
@@ -47,7 +47,7 @@ described_events AS (
 SELECT
     user_id,
     CAST(visit_date AS varchar) AS visit_date,
-    -- A gap of more than 30 minutes ends a session: it is not time spent.
+    -- A gap of more than 30 minutes ends a session and is not time spent.
     coalesce(sum(CASE WHEN gap_s <= 1800 THEN gap_s END), 0) AS total_time_spent_s,
     count(*) AS total_page_views,
     count_if(page_type = 1) AS page_views_type_1,

@@ -20,6 +20,7 @@ from functions.prepare_run.contradictions import contradictions
 from functions.prepare_run.deployment import Deployment
 from functions.prepare_run.plan import plan_run
 from functions.shared.execution_input import load_schema, validated
+from functions.shared.network import Network
 
 MACHINE = "visitcast-train-mocked"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
@@ -41,13 +42,20 @@ def definition() -> dict[str, Any]:
 def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
     """Return what "Prepare run" answers: the real plan, with pauses of a second."""
     short = {"SourceSql": {"WaitSeconds": 1}, "Endpoint": {"WaitSeconds": 1}}
-    given = {key: {**execution_input.get(key, {}), **short.get(key, {})} for key in {*execution_input, *short}}
+    given = {**execution_input, **{key: {**execution_input.get(key, {}), **value} for key, value in short.items()}}
     plan = plan_run(
         validated(given, load_schema("train"), contradictions),
         execution_id=EXECUTION,
         started_at="2026-11-23T09:15:00.123Z",
         deployment=Deployment(bucket="bucket", endpoint_name="visitcast-mocked", **deployed),
     )
+    if "ModelVersion" in given:
+        version = {"Arn": f"{ARN}:model-package/visitcast-mocked/{given['ModelVersion']}"}
+        plan |= {
+            "ModelVersion": given["ModelVersion"],
+            "Version": version,
+            "EndpointConfig": {"EndpointConfigName": "config-new"},
+        }
     return returns({"StatusCode": 200, "Payload": plan})
 
 
@@ -98,7 +106,7 @@ def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
     return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
 
 
-NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".')
+NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".', "0-4")
 TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}, "FinalMetricDataList": []}
 
 RESPONSES: dict[str, Response] = {
@@ -113,7 +121,10 @@ RESPONSES: dict[str, Response] = {
         endpoint_mode="serverless",
         isolates_models=False,
     ),
+    "RunInSubnets": run({}, network=Network(("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0a1b2c3d",))),
     "RunThatAsks": run({"Approval": {"Required": True}}, approval_mode="on-request"),
+    "RunOfVersion": run({"ModelVersion": 1}),
+    "RunWithoutEndpoint": run({}, endpoint_mode="none"),
     "QueryStarted": function({"QueryExecutionId": "query"}),
     "QuerySucceeded": query("SUCCEEDED"),
     "QueryFailed": query("FAILED"),
@@ -138,22 +149,22 @@ RESPONSES: dict[str, Response] = {
         "1": {"Return": TRAINED},
     },
     "NoEndpoint": NO_ENDPOINT,
-    "EndpointDenied": throws("SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint"),
+    "EndpointDenied": throws(
+        "SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint", "0-4"
+    ),
     "EndpointAsBefore": endpoint("config-before"),
     "EndpointAsCreated": endpoint("config-new"),
-    "ConfigBefore": returns(
-        {"EndpointConfigName": "config-before", "ProductionVariants": [{"ModelName": "model-before"}]}
-    ),
-    "ModelBefore": returns({"ModelName": "model-before", "PrimaryContainer": {"ModelDataUrl": MODEL}}),
+    "ProductionFound": function({"ModelVersion": "1", "ModelName": "model-before", "ModelDataUrl": MODEL}),
+    "NoProduction": function({"ModelVersion": "", "ModelName": "", "ModelDataUrl": MODEL}),
     "GoodEvaluation": evaluation(passed=True),
     "BadEvaluation": evaluation(passed=False),
     "MetricsPublished": returns({}),
     "VersionRegistered": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
     "VersionRefused": throws("SageMaker.ConflictException", "another registration is under way", "0-4"),
-    "Approved": returns({"Status": "Approved", "Description": "Approved by Ada"}),
-    "Rejected": returns({"Status": "Rejected", "Description": "Rejected by Ada: too early"}),
-    "NobodyAnswered": throws("States.Timeout", ""),
-    "DecisionRecorded": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
+    "ApprovalRequested": returns({"MessageId": "message"}),
+    "NothingRejected": function({"RejectedVersions": []}),
+    "VersionRejected": function({"RejectedVersions": [1]}),
+    "VersionNotRejected": throws("AccessDeniedException", "not authorized to perform: sagemaker:UpdateModelPackage"),
     "ModelSaved": returns({"ModelArn": f"{ARN}:model/model-new"}),
     "ConfigCreated": returns({"EndpointConfigArn": f"{ARN}:endpoint-config/config-new"}),
     "EndpointChanged": returns({"EndpointArn": f"{ARN}:endpoint/visitcast-mocked"}),
@@ -177,43 +188,55 @@ FROM_CSV: Case = {
 TRAINED_AND_JUDGED: Case = {
     **FROM_CSV,
     "Train": "Trained",
-    "Find production endpoint": "NoEndpoint",
+    "Find production model": "NoProduction",
     "Evaluate": "Processed",
     "Read evaluation": "GoodEvaluation",
     "Publish metrics": "MetricsPublished",
 }
-FIRST_RUN: Case = {
+REGISTERED: Case = {
     **TRAINED_AND_JUDGED,
-    "Register model version": "VersionRegistered",
     "Save model": "ModelSaved",
     "Create endpoint config": "ConfigCreated",
-    "Does the endpoint exist?": "NoEndpoint",
+    "Register model version": "VersionRegistered",
+}
+FIRST_RUN: Case = {
+    **REGISTERED,
+    "Describe endpoint": "NoEndpoint",
     "Create endpoint": "EndpointChanged",
     "Get endpoint status": "EndpointAsCreated",
-}
-WITH_PRODUCTION: Case = {
-    "Find production endpoint": "EndpointAsBefore",
-    "Find production config": "ConfigBefore",
-    "Find production model": "ModelBefore",
-    "Does the endpoint exist?": "EndpointAsBefore",
+    "Record deployment": "NothingRejected",
 }
 LATER_RUN: Case = {
     **without(FIRST_RUN, "Create endpoint"),
-    **WITH_PRODUCTION,
+    "Find production model": "ProductionFound",
     "Train": "TrainedWhenThereWasRoom",
+    "Describe endpoint": "EndpointAsBefore",
     "Update endpoint": "EndpointChanged",
 }
-ASKED: Case = {**TRAINED_AND_JUDGED, "Prepare run": "RunThatAsks", "Register model version": "VersionRegistered"}
+DEPLOYMENT: Case = {
+    "Prepare run": "RunOfVersion",
+    "Describe endpoint": "EndpointAsBefore",
+    "Update endpoint": "EndpointChanged",
+    "Get endpoint status": "EndpointAsCreated",
+    "Record deployment": "VersionRejected",
+}
+FAILED_DEPLOYMENT: Case = {
+    **without(DEPLOYMENT, "Record deployment"),
+    "Get endpoint status": "EndpointAsBefore",
+    "Record failed deployment": "VersionRejected",
+}
 
 CASES: dict[str, tuple[str, Case]] = {
     "FirstRun": ("Pipeline succeeded", FIRST_RUN),
     "LaterRun": ("Pipeline succeeded", LATER_RUN),
+    "LaterRunInSubnets": (
+        "Pipeline succeeded",
+        {**without(LATER_RUN, "Save model"), "Prepare run": "RunInSubnets", "Save model in subnets": "ModelSaved"},
+    ),
     "EverythingOnServerless": (
         "Pipeline succeeded",
         {
-            **{
-                state: name for state, name in LATER_RUN.items() if state not in ("Copy source file", "Update endpoint")
-            },
+            **without(LATER_RUN, "Copy source file", "Update endpoint"),
             "Prepare run": "RunWithEverything",
             "Look for source files": "FilesFound",
             "Combine dataset": "Processed",
@@ -222,20 +245,19 @@ CASES: dict[str, tuple[str, Case]] = {
             "Update serverless endpoint": "EndpointChanged",
         },
     ),
-    "ApprovedRun": (
+    "WithoutEndpoint": (
         "Pipeline succeeded",
-        {
-            **FIRST_RUN,
-            "Prepare run": "RunThatAsks",
-            "Ask for approval": "Approved",
-            "Record decision": "DecisionRecorded",
-        },
+        {**REGISTERED, "Prepare run": "RunWithoutEndpoint", "Record deployment": "NothingRejected"},
     ),
-    "NotApproved": (
-        "Model not approved",
-        {**ASKED, "Ask for approval": "Rejected", "Record decision": "DecisionRecorded"},
+    "WaitsForApproval": (
+        "Awaiting approval",
+        {**REGISTERED, "Prepare run": "RunThatAsks", "Request approval": "ApprovalRequested"},
     ),
-    "NobodyAnswers": ("Approval timed out", {**ASKED, "Ask for approval": "NobodyAnswered"}),
+    "DeploysVersion": ("Pipeline succeeded", DEPLOYMENT),
+    "VersionIsServed": (
+        "Pipeline succeeded",
+        {**without(DEPLOYMENT, "Update endpoint"), "Describe endpoint": "EndpointAsCreated"},
+    ),
     "SqlFails": (
         "Source SQL failed",
         {**without(FROM_CSV, "Copy source file", "Preprocess"), "Get source SQL status": "QueryFailed"},
@@ -250,15 +272,19 @@ CASES: dict[str, tuple[str, Case]] = {
     ),
     "BadVisits": ("Preprocessing failed", {**FROM_CSV, "Preprocess": "ProcessingFailed"}),
     "EndpointDenied": (
-        "Endpoint not described",
-        {**FROM_CSV, "Train": "Trained", "Find production endpoint": "EndpointDenied"},
+        "Deployment failed",
+        {
+            **without(FAILED_DEPLOYMENT, "Update endpoint", "Get endpoint status"),
+            "Describe endpoint": "EndpointDenied",
+        },
     ),
     "ModelRejected": ("Model rejected", {**TRAINED_AND_JUDGED, "Read evaluation": "BadEvaluation"}),
-    "NotRegistered": (
-        "Model version not registered",
-        {**TRAINED_AND_JUDGED, "Register model version": "VersionRefused"},
+    "NotRegistered": ("Model version not registered", {**REGISTERED, "Register model version": "VersionRefused"}),
+    "RolledBack": ("Deployment failed", FAILED_DEPLOYMENT),
+    "FailureNotRecorded": (
+        "Failed deployment not recorded",
+        {**FAILED_DEPLOYMENT, "Record failed deployment": "VersionNotRejected"},
     ),
-    "RolledBack": ("Endpoint update rolled back", {**LATER_RUN, "Get endpoint status": "EndpointAsBefore"}),
 }
 """By name: the state that a case ends in, and the response of each Task state on its way."""
 

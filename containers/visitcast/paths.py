@@ -100,11 +100,6 @@ def hyperparameters_file() -> Path:
     return root() / "input" / "config" / "hyperparameters.json"
 
 
-def training_resource_config() -> Path:
-    """Names of the training job's instances, a JSON object."""
-    return root() / "input" / "config" / "resourceconfig.json"
-
-
 def model() -> Path:
     """Model bundle: output of training, input of serving."""
     return root() / "model"

@@ -47,7 +47,7 @@ class Clock:
 
     @property
     def weekend(self) -> NDArray[np.bool_]:
-        """Whether each date is a Saturday or Sunday, [D]."""
+        """Return whether each date is a Saturday or Sunday, bool [D]."""
         return (self.dates.astype(np.int64) + 3) % 7 >= 5  # 1970-01-01 was a Thursday
 
 

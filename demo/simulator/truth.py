@@ -131,7 +131,7 @@ def best_possible_log_loss(truth: Truth, test_starts: date) -> float:
     Raises
     ------
     ValueError
-        If there is no test row.
+        There is no test row.
     """
     rows = protocol_rows(truth) & (truth.visit_date >= (test_starts - date(1970, 1, 1)).days)
     if not rows.any():

@@ -58,7 +58,6 @@ class Athena:
         columns: str,
         keys: str = "",
         serde: str = PARQUET,
-        serde_parameters: dict[str, str] | None = None,
         location: str | None = None,
         **parameters: str,
     ) -> str:
@@ -73,7 +72,7 @@ class Athena:
                 "StorageDescriptor": {
                     "Location": location or f"s3://{self.region.bucket}/{prefix}/",
                     "Columns": pairs(columns),
-                    "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_parameters or {}},
+                    "SerdeInfo": {"SerializationLibrary": serde},
                 },
             },
         )

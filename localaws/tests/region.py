@@ -76,6 +76,7 @@ elif mode == "exec":
     exec(sys.argv[2])
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    http.server.ThreadingHTTPServer.request_queue_size = 128
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
 """
 

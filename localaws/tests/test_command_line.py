@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import duckdb
+import pytest
 from patience import patient
 from region import running_region, wait_for, write_settings
 
@@ -59,6 +60,19 @@ def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
     assert command(tmp_path, "env").returncode == 1
 
 
+def test_down_kills_a_region_that_does_not_stop_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command(tmp_path, "up").returncode == 0
+    region = json.loads((tmp_path / "region.json").read_text())
+    monkeypatch.setenv("LOCALAWS_PATIENCE", "much")
+    refused = command(tmp_path, "down")
+    assert (refused.returncode, "LOCALAWS_PATIENCE is 'much'" in refused.stderr) == (2, True)
+    monkeypatch.setenv("LOCALAWS_PATIENCE", "0")
+    killed = command(tmp_path, "down")
+    assert (killed.returncode, "did not stop within 0 s" in killed.stderr) == (1, True)
+    wait_for(lambda: alive(region["pid"]), lambda found: not found)
+    assert not (tmp_path / "region.json").exists()
+
+
 def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> None:
     assert command(tmp_path, "up").returncode == 0
     first = json.loads((tmp_path / "region.json").read_text())
@@ -67,7 +81,7 @@ def test_a_region_that_died_without_notice_is_no_obstacle(tmp_path: Path) -> Non
     second = command(tmp_path, "up")
     try:
         assert second.returncode == 0, second.stderr
-        assert "ended without notice" in second.stderr
+        assert "has died" in second.stderr
         assert json.loads((tmp_path / "region.json").read_text())["pid"] != first["pid"]
     finally:
         command(tmp_path, "down")

@@ -12,6 +12,7 @@ import pytest
 from container_engine import Engine
 from forecast_requests import VISITS
 from made_visits import AS_OF, assert_same_dataset, write_csv
+from patience import patient
 from training_folder import training_folder
 
 from visitcast.data.dataset import from_frame, read
@@ -39,7 +40,7 @@ def test_evaluation_scores_the_model(
         folder = tmp_path / "processing/input" / channel
         folder.mkdir(parents=True)
         shutil.copy(model, folder)
-    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_CONFIG="")
+    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_VERSION="")
     assert code == 0, printed
     evaluation = json.loads((tmp_path / "processing/output/evaluation/evaluation.json").read_text())
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
@@ -50,7 +51,7 @@ def test_stopping_a_training_container_leaves_no_half_model(
 ) -> None:
     ml = training_folder(tmp_path, dataset, epochs="1000", patience="1000")
     name = engine.start(training_image, "train", ml=ml)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + patient(240)
     while "epoch=1/" not in engine("logs", name).stdout:  # SIGTERM shall come in the middle of the training
         assert time.monotonic() < deadline, engine("logs", name)
         time.sleep(0.5)

@@ -327,7 +327,7 @@ def test_deleting_takes_the_sources_away_and_builds_nothing(asking: CloudFormati
         pytest.param(f"{REGISTRY}/brought/nothing:1", "which does not exist. Push it first", id="no such repository"),
         pytest.param(f"{REGISTRY}/brought/along@sha256:{'0' * 64}", "does not exist", id="no such digest"),
         pytest.param(REGISTRY.replace("123456789012", "999999999999") + "/their:1", "", id="another account's"),
-        pytest.param("python:3.13-slim", "no image of an ECR registry", id="another registry's"),
+        pytest.param("python:3.13-slim", "not an image of an ECR registry", id="another registry's"),
     ],
 )
 def test_an_image_brought_along_must_exist(asking: CloudFormation, uri: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from deployed_stack import STACK_NAME, Stack
 
 MIB = 1024**2
@@ -113,3 +114,17 @@ def test_the_deployment_published_the_sql_that_the_state_machine_reads(stack: St
         key.rpartition("/")[0] for key in stack.keys("sql/") if key.endswith(("/visits.sql", "/histories.sql"))
     }
     assert f"s3://{stack.bucket}/{folder}/" in machine["definition"]
+
+
+def test_the_uploaded_template_has_no_alias_and_no_merge_key(stack: Stack) -> None:
+    """CloudFormation supports neither.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
+    """
+    cloudformation = boto3.client("cloudformation")
+    uploaded = cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")["TemplateBody"]
+    tokens = list(yaml.scan(uploaded))
+    scalars = {token.value for token in tokens if isinstance(token, yaml.ScalarToken)}
+    assert not [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
+    assert "Resources" in scalars
+    assert "<<" not in scalars

@@ -28,8 +28,8 @@ def task_states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
     for name, state in machine["States"].items():
         if state["Type"] == "Task":
             yield name, state
-        if state["Type"] == "Map":
-            yield from task_states(state["ItemProcessor"])
+        for part in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+            yield from task_states(part)
 
 
 TASKS = dict(task_states(DEFINITION))

@@ -60,9 +60,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[s
         pytest.param({"KmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}, id="own key"),
         pytest.param({"KmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}, id="own multi-region key"),
         pytest.param({"ScheduleState": "ENABLED", "AlarmEmail": "a@example.com"}, id="schedule"),
-        pytest.param(
-            {"ApprovalMode": "always", "ApprovalEmail": "a@example.com", "Revision": "4a1b2c3"}, id="approval"
-        ),
+        pytest.param({"ApprovalMode": "always", "AlarmEmail": "a@example.com", "Revision": "4a1b2c3"}, id="approval"),
         pytest.param(VPC, id="VPC"),
         pytest.param({"EndpointMode": "serverless", "ModelNetworkIsolation": "no"}, id="serverless"),
     ],
@@ -89,7 +87,7 @@ def test_good_parameters(judge: Callable[[dict[str, str]], None], parameters: di
         pytest.param(PROD | {"KeepData": "no"}, "KeepData=yes", id="prod without its data"),
         pytest.param({"ScheduleState": "ENABLED"}, "Give AlarmEmail", id="schedule that nobody hears"),
         pytest.param({"ForecastScheduleState": "ENABLED"}, "Give AlarmEmail", id="forecasts that nobody misses"),
-        pytest.param({"ApprovalMode": "always"}, "Give ApprovalEmail", id="approval that nobody gives"),
+        pytest.param({"ApprovalMode": "always"}, "Give AlarmEmail", id="approval that nobody gives"),
         pytest.param({"Revision": "a revision"}, "git rev-parse", id="no revision"),
         pytest.param({"AlarmEmail": "me"}, "e-mail address", id="no e-mail address"),
         pytest.param({"ScheduleExpression": "0 3 * * 1"}, r"cron\(0 3", id="crontab instead of cron()"),

@@ -1,13 +1,8 @@
-"""Addresses of several instances on one machine."""
+"""Ports of this machine that tests listen on."""
 
 from __future__ import annotations
 
 import socket
-import sys
-
-import pytest
-
-needs_loopback_addresses = pytest.mark.skipif(sys.platform == "darwin", reason="127.0.0.2 leads nowhere on macOS")
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import patient
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ def test_a_benchmark_runs_and_writes_its_figures(tmp_path: Path, name: str, figu
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "benchmarks", "--only", name, "--quick"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=patient(300)
     )
     assert done.returncode == 0, done.stderr[-3000:]
     results = {

@@ -53,7 +53,9 @@ def test_every_handler_is_in_the_template_and_nothing_else() -> None:
 
 
 def test_every_handler_has_a_sample_event_and_every_event_a_handler() -> None:
-    assert {event.stem for event in (ROOT / "events").glob("*.json")} == FOLDERS
+    events = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "events").iterdir()}
+    assert events.keys() == FOLDERS
+    assert all(isinstance(event, dict) for event in events.values())
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS))

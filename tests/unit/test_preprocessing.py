@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
+from patience import patient
 
 import visitcast
 from visitcast import paths
@@ -47,7 +48,7 @@ def run_entry_point():
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(120),
         check=False,
     )
 

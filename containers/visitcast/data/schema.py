@@ -1,7 +1,8 @@
 """Names, types and ranges of every column. No other module spells a column's name.
 
-Two tables are described: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user
-and local calendar day with at least one event, the result of ``sql/visits.sql``).
+Two tables are input: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user and local
+calendar day with at least one event, the result of ``sql/visits.sql``). Two are output: ``visit_forecasts`` (one row
+per user and date) and ``send_plans`` (one row per push).
 """
 
 from __future__ import annotations
@@ -34,6 +35,35 @@ HOURLY_VISITS: Final = "hourly_visits"
 
 PLATFORMS: Final = ("ios", "android", "web", "other")
 """A platform's code is its position here. Any name that is not listed counts as ``other``."""
+
+# --- users to forecast
+TIME_ZONE: Final = "time_zone"
+LAST_VISIT_DATE: Final = "last_visit_date"
+HISTORY_DAYS: Final = "history_days"
+"""Visit days in the window that is forecast from."""
+LAST_PUSH_AT: Final = "last_push_at"
+"""UTC instant of the last push."""
+
+# --- forecasts
+DATE: Final = "date"
+FIRST_HOUR_PROBABILITIES: Final = "first_visit_hour"
+"""24 probabilities. The column of the same name in ``visits`` holds the hour that came (``FIRST_VISIT_HOUR``)."""
+HOUR_PROBABILITIES: Final = "visit_hour"
+BEST_HOUR: Final = "best_hour"
+CONFIDENCE: Final = "confidence"
+SOURCE: Final = "source"
+MODEL: Final = "model"
+PRIOR: Final = "prior"
+SOURCES: Final = (MODEL, PRIOR)
+"""Values of a forecast's source: the network answered, or the tuned histogram alone (fewer than three visit days)."""
+
+# --- send plans
+ARM: Final = "arm"
+SEND_HOUR: Final = "send_hour"
+SEND_AT_UTC: Final = "send_at_utc"
+SEND_AT_LOCAL: Final = "send_at_local"
+CHANCE: Final = "chance"
+IDEMPOTENCY_KEY: Final = "idempotency_key"
 
 WESTERNMOST_MINUTES: Final = -12 * 60
 EASTERNMOST_MINUTES: Final = 14 * 60

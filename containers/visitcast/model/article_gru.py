@@ -22,7 +22,6 @@ from visitcast.features.encoding import Features, target_names
 from visitcast.metrics import Outcomes, log_losses, point_outcomes, probability_outcomes
 
 UNITS: Final = 64
-EPOCHS: Final = 20
 PATIENCE: Final = 3
 BATCH_ROWS: Final = 1024
 PREDICT_ROWS: Final = 8192
@@ -32,7 +31,7 @@ FLOOR: Final = 1e-6
 """Added to each hour's share, so that no hour is impossible."""
 
 
-def outcomes(dataset: Dataset, parts: Split, features: Features, seed: int) -> Outcomes:
+def outcomes(dataset: Dataset, parts: Split, features: Features, epochs: int, seed: int) -> Outcomes:
     """Fit the article's model and compare its forecasts of the test rows with what came.
 
     Parameters
@@ -43,6 +42,8 @@ def outcomes(dataset: Dataset, parts: Split, features: Features, seed: int) -> O
         Training, validation and test rows.
     features : Features
         Of the dataset's rows.
+    epochs : int
+        Passes over the training rows at most; without progress on validation it ends earlier.
     seed : int
         Seed of weights and order.
     """
@@ -59,7 +60,7 @@ def outcomes(dataset: Dataset, parts: Split, features: Features, seed: int) -> O
         inputs(parts.train),
         hour[parts.train].astype(np.float32),
         validation_data=(inputs(parts.validation), hour[parts.validation].astype(np.float32)),
-        epochs=EPOCHS,
+        epochs=epochs,
         batch_size=BATCH_ROWS,
         callbacks=[stop],
         verbose=0,

@@ -39,6 +39,10 @@ MODEL_VERSION: Final = 4
 The features are compared by their names."""
 
 
+class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says what does not match)
+    """A bundle of another release, which this one cannot read."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A fitted forecaster.
@@ -97,7 +101,9 @@ def load(folder: Path) -> Bundle:
     Raises
     ------
     InputError
-        A file is missing, or the bundle has another version.
+        A file is missing.
+    VersionMismatch
+        The bundle has another version than this package.
     """
     missing = [
         name for name in (MODEL_FILE, NETWORK_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
@@ -109,12 +115,11 @@ def load(folder: Path) -> Bundle:
     content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     found = content.get("schema_version"), content.get("model_version")
     if found != (SCHEMA_VERSION, MODEL_VERSION):
-        raise InputError(
+        raise VersionMismatch(
             "The model has another version than this image.",
             f"Its schema and model versions are {found[0]} and {found[1]}, this image reads "
             f"{SCHEMA_VERSION} and {MODEL_VERSION}.",
-            "Train again with this image. A model in production needs the image that made it: give the run another "
-            "EndpointName, or delete the endpoint.",
+            "Serve it with the image that made it, or train again with this one.",
         )
     return Bundle(
         network=inference.load((folder / NETWORK_FILE).read_bytes()),

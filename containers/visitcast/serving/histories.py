@@ -1,4 +1,4 @@
-"""From users as they came to the arrays that forecasts are made of."""
+"""Convert the users of a request to the arrays that a forecast needs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _integers_of = itemgetter(*_INTEGERS)
 _date_of = itemgetter(schema.VISIT_DATE)
 _platform_of = itemgetter(schema.PLATFORM)
 _UNKNOWN: Final[dict[str, Any]] = {**dict.fromkeys(_INTEGERS, 0), schema.PLATFORM: schema.PLATFORMS[0]}
-"""What is stored of a day to forecast, beside its date."""
+"""Values stored for a day to forecast, except its date."""
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
-    """Check what one value alone does not show, sort, and append to every user the day to forecast.
+    """Check rules that span several values, sort, and append the day to forecast to every user.
 
     Parameters
     ----------
     users : sequence of User
-        Valid each by itself; visits in any order. A user may come twice, for two days.
+        Each valid by itself; visits in any order. A user may appear twice, for two days.
     locate : callable
         Names the place of an error.
 
@@ -43,7 +43,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     Raises
     ------
     RequestError
-        A visit contradicts itself, a day comes twice, or the day to forecast is not after all visits.
+        A visit contradicts itself, a day appears twice, or the day to forecast is not after all visits.
     """
     days = [day for user in users for day in (*user["visits"], {**_UNKNOWN, schema.VISIT_DATE: user["date"]})]
     lengths = np.array([len(user["visits"]) + 1 for user in users], dtype=np.int64)

@@ -29,7 +29,7 @@ from visitcast.forecasting import forecaster
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
 from visitcast.model import bundle, calibration, mixture
 from visitcast.model.baselines import score_baselines, tuned_histogram
-from visitcast.model.gru import group, inference, tensorflow_threads, trainer
+from visitcast.model.gru import inference, tensorflow_threads, trainer
 from visitcast.model.gru.hyperparameters import Hyperparameters, parse
 from visitcast.model.gru.onnx_graph import to_onnx
 from visitcast.model.gru.shards import Shards, readers
@@ -44,12 +44,6 @@ REVISION_VARIABLE = "VISITCAST_REVISION"
 def main() -> None:
     """Run the job on SageMaker's folders."""
     tensorflow_threads.bound()
-    with group.join(paths.training_resource_config()) as instances:
-        train(instances)
-
-
-def train(instances: group.Group) -> None:
-    """Train together with the job's other instances; the first one writes the model."""
     hyperparameters = read_hyperparameters(paths.hyperparameters_file())
     progress(0.0, "reading the dataset")
     folder = paths.training_dataset()
@@ -62,14 +56,8 @@ def train(instances: group.Group) -> None:
     )
 
     shards = Shards(readers(folder), pipeline.encoding_, parts.validation_starts)
-    if not instances.leads:
-        trainer.fit(shards, None, hyperparameters, paths.checkpoints(), instances)
-        progress(1.0, "the first instance writes the model")
-        return
     with whole_folder(paths.model()) as model_folder:
-        fitted, epochs = fit(
-            dataset, shards, parts, pipeline.encoding_, hyperparameters, paths.checkpoints(), instances
-        )
+        fitted, epochs = fit(dataset, shards, parts, pipeline.encoding_, hyperparameters, paths.checkpoints())
         fitted.metadata["dataset"] = asdict(manifest)
         fitted.metadata["learning_curve"] = [asdict(epoch) for epoch in epochs]  # for the evaluation's report
         fitted.metadata["trained_at"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -92,8 +80,7 @@ def fit(
     parts: Split,
     encoding: Encoding,
     hyperparameters: Hyperparameters,
-    checkpoints: Path,
-    instances: group.Group | None = None,
+    checkpoints: Path | None = None,
 ) -> tuple[bundle.Bundle, list[trainer.Epoch]]:
     """Fit histogram, network, temperatures and mixture; nothing here looks at test rows.
 
@@ -109,10 +96,8 @@ def fit(
         Features, fitted on days before the validation part.
     hyperparameters : Hyperparameters
         Settings.
-    checkpoints : Path
-        Folder of checkpoints.
-    instances : Group, optional
-        Instances that train together. Default: this one alone.
+    checkpoints : Path, optional
+        Folder of checkpoints. Default: none are read or written.
     """
     started = time.monotonic()
     validation = parts.validation
@@ -123,7 +108,7 @@ def fit(
     histogram_visited = tuned_histogram.visit_hours(histogram, counts)
     judge = validation_of(encoding, dataset, validation, counts)
 
-    learnt = trainer.fit(shards, judge, hyperparameters, checkpoints, instances)
+    learnt = trainer.fit(shards, judge, hyperparameters, checkpoints)
 
     network = inference.load(to_onnx(learnt.weights))
     logits = judge.logits(network)

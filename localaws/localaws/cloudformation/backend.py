@@ -25,7 +25,7 @@ boto3 and sam look again only after 30 s, so a call that answers when all is don
 class LocalCloudFormation(CloudFormationBackend):
     """Stacks that are deployed for real."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.cloudformation.models"
     settings: ClassVar[Settings]
 

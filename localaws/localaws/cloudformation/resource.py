@@ -91,6 +91,17 @@ def put_again(put: Callable[[Request], Handled]) -> Callable[[Request, Handled, 
     return update
 
 
+def camel_case(value: Any) -> Any:
+    """Turn the names in a property (PascalCase) into those of an API that has camelCase.
+
+    >>> camel_case({"Level": "ALL", "Destinations": [{"LogGroupArn": "arn"}]})
+    {'level': 'ALL', 'destinations': [{'logGroupArn': 'arn'}]}
+    """
+    if isinstance(value, dict):
+        return {name[:1].lower() + name[1:]: camel_case(item) for name, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list) else value
+
+
 class ApiResource(CloudFormationModel):
     """A handled resource in the clothes that moto's resolution of Ref and Fn::GetAtt expects."""
 

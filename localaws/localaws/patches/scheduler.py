@@ -12,14 +12,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from moto.scheduler.exceptions import ValidationException
 
 from localaws.patches import Patch
+from localaws.settings import Settings
 
 BACKEND = "moto.scheduler.models:EventBridgeSchedulerBackend"
 CRON_FIELD = re.compile(r"[0-9A-Za-z*?,/#-]+")
 """Of the six fields of minutes, hours, day of month, month, day of week and year."""
 
 
-def patches() -> list[Patch]:
+def patches(settings: Settings) -> list[Patch]:
     """List the patches."""
+    del settings
     reason = "moto keeps any text as a schedule."
     return [Patch(f"{BACKEND}.{method}", reason, checked) for method in ("create_schedule", "update_schedule")]
 

@@ -1,10 +1,18 @@
-"""Patches of moto's Step Functions."""
+"""Patches of moto's Step Functions: the list, and what replaces parts of the interpreter."""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from localaws.clients import client
+from localaws.identity import acting_as
 from localaws.patches import Patch, replaced_by
 from localaws.settings import Settings
-from localaws.stepfunctions import interpreter
+from localaws.stepfunctions.json_values import epoch_milliseconds, iso_times
 
 _ASL = "moto.stepfunctions.parser.asl"
 _TASK = f"{_ASL}.component.state.exec.state_task"
@@ -15,10 +23,32 @@ _NAMELESS_ERRORS = (
     "InvalidToken",
     "MissingRequiredParameter",
     "ResourceNotFound",
-    "TaskDoesNotExist",
-    "TaskTimedOut",
 )
 _RESPONSE = "moto.stepfunctions.responses:StepFunctionResponse"
+
+AWS_SDK_PREFIXES = {
+    "athena": "Athena",
+    "cloudformation": "CloudFormation",
+    "cloudwatch": "CloudWatch",
+    "cloudwatchlogs": "CloudWatchLogs",
+    "dynamodb": "DynamoDb",
+    "ecr": "Ecr",
+    "eventbridge": "EventBridge",
+    "glue": "Glue",
+    "iam": "Iam",
+    "kms": "Kms",
+    "lambda": "Lambda",
+    "s3": "S3",
+    "sagemaker": "SageMaker",
+    "sagemakerruntime": "SageMakerRuntime",
+    "secretsmanager": "SecretsManager",
+    "sfn": "Sfn",
+    "sns": "Sns",
+    "sqs": "Sqs",
+    "ssm": "Ssm",
+    "sts": "Sts",
+}
+"""Prefix of error names by service: the names of the AWS SDK for Java 2.x, which Step Functions is built on."""
 
 
 def patches(settings: Settings) -> list[Patch]:
@@ -35,32 +65,32 @@ def patches(settings: Settings) -> list[Patch]:
         Patch(
             f"{_TASK}.state_task_factory:state_task_service_for",
             "The optimised integrations of SageMaker and Athena are absent.",
-            interpreter.with_job_services(settings),
+            with_job_services(settings),
         ),
         Patch(
             f"{_ASL}.utils.boto_client:boto3",
             "Clients address the region as localhost, which breaks S3's addressing of buckets.",
-            replaced_by(interpreter.shared_clients(settings)),
+            replaced_by(shared_clients(settings)),
         ),
         Patch(
             f"{_TASK}.service.state_task_service:StateTaskService._eval_execution",
             "Tasks are not called in the name of the state machine's role.",
-            interpreter.in_the_name_of_its_role,
+            in_the_name_of_its_role,
         ),
         Patch(
             f"{_ASL}.component.state.wait.wait_function.wait_function:WaitFunction._wait_interval",
             "Wait states must be scaled, and end early when the execution does.",
-            replaced_by(interpreter.scaled_wait(settings.wait_scale)),
+            replaced_by(scaled_wait(settings.wait_scale)),
         ),
         Patch(
             f"{_ASL}.component.common.retry.retrier_decl:time",
             "The delays of Retry must be scaled.",
-            replaced_by(interpreter.scaled_sleep(settings.retry_scale)),
+            replaced_by(scaled_sleep(settings.retry_scale)),
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution:Execution.get_start_execution_details",
             "$$.Execution.StartTime is a datetime, which no JSON can hold.",
-            interpreter.with_text_start_time,
+            with_text_start_time,
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution:Execution.start",
@@ -70,42 +100,42 @@ def patches(settings: Settings) -> list[Patch]:
         Patch(
             "moto.stepfunctions.parser.backend.execution_worker:ExecutionWorker._get_evaluation_environment",
             "$$.Execution.RedriveCount is missing; executions cannot be given mocked responses.",
-            lambda original: mock_cases.with_mock_case(interpreter.with_redrive_count(original)),
+            lambda original: mock_cases.with_mock_case(with_redrive_count(original)),
         ),
         Patch(
             f"{_AWS_SDK}:StateTaskServiceAwsSdk._eval_service_task",
             "Datetimes in the result of an aws-sdk call break DescribeExecution.",
-            interpreter.with_json_result,
+            with_json_result,
         ),
         Patch(
             f"{_TASK}.service.state_task_service_sfn:StateTaskServiceSfn._eval_service_task",
             "StateMachineArn of states:startExecution reaches boto3 as it is, which knows stateMachineArn alone.",
-            interpreter.with_names_of_integration,
+            with_names_of_integration,
         ),
         Patch(
             f"{_AWS_SDK}:_SERVICE_ERROR_NAMES",
             "Error names begin with the service in lower case.",
-            interpreter.with_error_prefixes,
+            with_error_prefixes,
         ),
         Patch(
             f"{_AWS_SDK}:StateTaskServiceAwsSdk._normalise_exception_name",
             "HeadObject of a missing key has another error name.",
-            interpreter.with_s3_not_found,
+            with_s3_not_found,
         ),
         Patch(
             f"{_ASL}.utils.json_path:_is_singleton_array_access",
             "A definite path through an array, as $.a[0].b is, gives a list instead of the value.",
-            replaced_by(interpreter.is_definite_path),
+            replaced_by(is_definite_path),
         ),
         Patch(
             f"{_ASL}.component.common.error_name.custom_error_name:CustomErrorName.__init__",
             "An uncaught States.* error inside Map or Parallel turns into States.Runtime.",
-            interpreter.any_error_name,
+            any_error_name,
         ),
         Patch(
             f"{_ASL}.eval.environment:Environment.set_error",
             "An error of a task that is being stopped turns ABORTED into FAILED.",
-            interpreter.unless_over,
+            unless_over,
         ),
         Patch(
             f"{_RESPONSE}.stop_execution",
@@ -116,11 +146,6 @@ def patches(settings: Settings) -> list[Patch]:
             f"{_RESPONSE}.get_execution_history",
             "maxResults, nextToken and reverseOrder are ignored.",
             replaced_by(responses.get_execution_history),
-        ),
-        Patch(
-            f"{_RESPONSE}.send_task_failure",
-            "The cause is dropped.",
-            replaced_by(responses.send_task_failure),
         ),
         Patch(
             f"{_RESPONSE}.describe_execution",
@@ -136,3 +161,153 @@ def patches(settings: Settings) -> list[Patch]:
             for name in _NAMELESS_ERRORS
         ),
     ]
+
+
+def scaled_wait(scale: float) -> Callable[..., None]:
+    """Return a ``WaitFunction._wait_interval`` that waits `scale` times as long and ends when the execution does."""
+
+    def wait(self: Any, env: Any, wait_seconds: float) -> None:
+        del self
+        end = time.monotonic() + wait_seconds * scale
+        while env.is_running() and (left := end - time.monotonic()) > 0:
+            # The event is set for every change in the environment and cleared at once: it may also be missed.
+            env.program_state_event.wait(min(left, 0.5))
+
+    return wait
+
+
+def scaled_sleep(scale: float) -> Any:
+    """Return a stand-in for the ``time`` module, for the one function that Retry takes from it."""
+    return SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * scale))
+
+
+def shared_clients(settings: Settings) -> Any:
+    """Return a stand-in for the ``boto3`` module whose clients are the region's shared ones.
+
+    moto's own address the region as ``localhost``: boto3 would then put a bucket's name before the host's.
+    """
+
+    def make(*, service_name: str, region_name: str, **_: Any) -> Any:
+        return client(settings, service_name, region_name)
+
+    return SimpleNamespace(client=make)
+
+
+def in_the_name_of_its_role(original: Callable[..., None]) -> Callable[..., None]:
+    """Run a task in the name of the state machine's role."""
+
+    def evaluate(self: Any, env: Any) -> None:
+        with acting_as(env.aws_execution_details.role_arn):
+            original(self, env=env)
+
+    return evaluate
+
+
+def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make ``$$.Execution.StartTime`` a text: a datetime in a state's output breaks DescribeExecution."""
+
+    def details(self: Any) -> Any:
+        result = original(self)
+        result.start_time = iso_times(result.start_time)
+        return result
+
+    return details
+
+
+def with_redrive_count(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Put ``$$.Execution.RedriveCount`` into the context object; the region cannot redrive, so it is 0."""
+
+    def environment(self: Any) -> Any:
+        env = original(self)
+        env.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
+        return env
+
+    return environment
+
+
+def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
+    """Turn datetimes and streams in the result of an ``aws-sdk`` call into text."""
+
+    def evaluate(self: Any, env: Any, *arguments: Any, **options: Any) -> None:
+        original(self, env, *arguments, **options)
+        env.stack.append(iso_times(env.stack.pop()))
+
+    return evaluate
+
+
+def with_names_of_integration(original: Callable[..., None]) -> Callable[..., None]:
+    """Translate the names of ``states:startExecution``, such as ``StateMachineArn``, into boto3's, and back."""
+
+    def evaluate(self: Any, env: Any, normalised_parameters: dict[str, Any], **options: Any) -> None:
+        parameters = {name[:1].lower() + name[1:]: value for name, value in normalised_parameters.items()}
+        original(self, env=env, normalised_parameters=parameters, **options)
+        answer = epoch_milliseconds(env.stack.pop())
+        env.stack.append({name[:1].upper() + name[1:]: value for name, value in answer.items()})
+
+    return evaluate
+
+
+def with_error_prefixes(original: dict[str, str]) -> dict[str, str]:
+    """Complete the table of error name prefixes."""
+    return {**original, **AWS_SDK_PREFIXES}
+
+
+def with_s3_not_found(original: Any) -> Any:
+    """Name the error of HeadObject as AWS does: its answer has no body, so boto3 only knows the status."""
+
+    def name(service: str, error: Any) -> str:
+        if service == "S3" and error.response["Error"]["Code"] == "404":
+            return "S3.NoSuchKeyException"
+        return str(original.__func__(service, error))
+
+    return staticmethod(name)
+
+
+def any_error_name(original: Any) -> Callable[..., None]:
+    """Let an uncaught ``States.*`` error leave a Map or Parallel under its own name.
+
+    moto builds the error anew there as a custom one, whose constructor refuses that prefix, and ends with
+    ``States.Runtime``, which no ``Catch`` of ``States.TaskFailed`` matches.
+    """
+    del original
+
+    def initialise(self: Any, error_name: str | None) -> None:
+        self.error_name = error_name
+
+    return initialise
+
+
+def unless_over(original: Callable[..., None]) -> Callable[..., None]:
+    """Let no error of a task that was being stopped turn an aborted or timed out execution into a failed one."""
+
+    def set_error(self: Any, error: Any) -> None:
+        if type(self.program_state()).__name__ not in ("ProgramStopped", "ProgramTimedOut"):
+            original(self, error)
+
+    return set_error
+
+
+def with_job_services(settings: Settings) -> Callable[[Any], Callable[[str], Any]]:
+    """Add the optimised integrations that start jobs to the factory of Task states."""
+
+    def make(original: Callable[[str], Any]) -> Callable[[str], Any]:
+        from localaws.stepfunctions.job_services import AthenaTask, SageMakerTask
+
+        services = {task.service: task for task in (AthenaTask, SageMakerTask)}
+
+        def task_for(service_name: str) -> Any:
+            task = services.get(service_name)
+            return task(settings) if task else original(service_name)
+
+        return task_for
+
+    return make
+
+
+def is_definite_path(path: str) -> bool:
+    """Tell whether a JSONPath can match one value only: no wildcard, slice, filter or descent.
+
+    >>> is_definite_path("$.Variants[0].ModelName"), is_definite_path("$.Variants[*].ModelName")
+    (True, False)
+    """
+    return not re.search(r"\*|\.\.|\[[^\]]*[:?,@][^\]]*\]", path)

@@ -13,11 +13,11 @@ from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
 from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
-from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
 
 _CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
@@ -44,11 +44,13 @@ class LocalEndpointConfig(FakeEndpointConfig):
 class LocalSageMakerBackend(ModelRegistry):
     """moto's SageMaker with jobs that run, endpoints that answer and a registry that can be emptied."""
 
+    # The base class derives its URLs from the module's name.
+    __module__ = "moto.sagemaker.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self.workplace = Workplace(self.settings, account_id, region_name)
+        self.context = Context(self.settings, account_id, region_name)
         self.hosts: dict[str, EndpointHost] = {}
         # moto finds a resource to tag by these attributes.
         self.training_jobs: dict[str, Job] = {}  # type: ignore[assignment]
@@ -87,7 +89,7 @@ class LocalSageMakerBackend(ModelRegistry):
         """
         name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
         arn = self._arn(kind.resource, name)
-        details = _CHECKS[kind](dict(request), self.workplace)
+        details = _CHECKS[kind](dict(request), self.context)
         model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
         with self._create_lock:
             if name in self.jobs(kind):
@@ -103,7 +105,7 @@ class LocalSageMakerBackend(ModelRegistry):
             TRANSFORM: partial(transform.run, model=model),
             TUNING: partial(tuning.run, start_training=partial(self.create_job, TRAINING)),
         }
-        jobs.start(job, self.workplace, works[kind])
+        jobs.start(job, self.context, works[kind])
         return job
 
     def job(self, kind: Kind, name: str) -> Job:
@@ -192,6 +194,8 @@ class LocalSageMakerBackend(ModelRegistry):
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        if len(production_variants) != 1:
+            raise ValidationError("The local region serves endpoints of one production variant.")
         models = [self.describe_model(variant["ModelName"]) for variant in production_variants]
         serverless.check_config(production_variants, models, data_capture_config)
         config = LocalEndpointConfig(  # type: ignore[abstract]
@@ -236,19 +240,19 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or the configuration or one of its models does not exist.
+            The name is taken or not allowed, or the configuration or its model does not exist.
         """
         check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
-        models = self._containers(config)
+        model = self._container(config.production_variants[0]["ModelName"])
         with self._create_lock:
             if endpoint_name in self.endpoints:
                 raise ValidationError(
                     f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
                 )
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
-            host = self.hosts[endpoint_name] = EndpointHost(self.workplace, endpoint)
-        host.deploy(endpoint_config_name, config.production_variants, models)
+            host = self.hosts[endpoint_name] = EndpointHost(self.context, endpoint)
+        host.deploy(endpoint_config_name, config.production_variants[0], model)
         return endpoint
 
     def update_endpoint(
@@ -270,7 +274,8 @@ class LocalSageMakerBackend(ModelRegistry):
         self._refuse_in_progress(endpoint)
         host = self.hosts[endpoint_name]
         serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
-        host.deploy(endpoint_config_name, config.production_variants, self._containers(config))
+        (variant,) = config.production_variants
+        host.deploy(endpoint_config_name, variant, self._container(variant["ModelName"]))
         return endpoint
 
     def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:
@@ -311,10 +316,6 @@ class LocalSageMakerBackend(ModelRegistry):
         if endpoint.endpoint_status in ("Creating", "Updating"):
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
-    def _containers(self, config: FakeEndpointConfig) -> dict[str, Mapping[str, Any]]:
-        names = [variant["ModelName"] for variant in config.production_variants]
-        return {name: self._container(name) for name in names}
-
     def _container(self, model_name: str) -> Mapping[str, Any]:
         """Return the container definition of a model, and the role it runs under."""
         model = self.describe_model(model_name)
@@ -323,7 +324,7 @@ class LocalSageMakerBackend(ModelRegistry):
 
     def _exists(self, url: str) -> bool:
         try:
-            return self.workplace.store.has(url)
+            return self.context.store.has(url)
         except ValueError:
             return False
 

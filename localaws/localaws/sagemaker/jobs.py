@@ -8,17 +8,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.sagemaker import container
-from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import AlgorithmError, JobError
+from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import PROCESSING, Job
-from localaws.sagemaker.workplace import Workplace
 
-Work = Callable[[Job, Workplace, Path], Outcome]
+Work = Callable[[Job, Context, Path], Outcome]
 
 
-def start(job: Job, workplace: Workplace, work: Work) -> None:
+def start(job: Job, context: Context, work: Work) -> None:
     """Run a job in the background; the job itself tells how it goes.
 
     Parameters
@@ -26,18 +26,12 @@ def start(job: Job, workplace: Workplace, work: Work) -> None:
     work
         Does all that is special to the kind of job. It may leave what it likes in the folder it is given.
     """
-    threading.Thread(target=_run, args=(job, workplace, work), name=f"{job.kind.word}-{job.name}", daemon=True).start()
+    threading.Thread(target=_run, args=(job, context, work), name=f"{job.kind.word}-{job.name}", daemon=True).start()
 
 
-def _run(job: Job, workplace: Workplace, work: Work) -> None:
-    folder = workplace.folder(job.kind.word, job.name)
-    container.remove(folder)
+def _run(job: Job, context: Context, work: Work) -> None:
     try:
-        job.enter("Starting", "Preparing the instances")
-        folder.mkdir(parents=True)
-        job.started = datetime.now(UTC)
-        with acting_as(job.request.get("RoleArn") or ""):
-            outcome = work(job, workplace, folder)
+        outcome = _in_a_folder(job, context, work)
     except JobError as error:
         if job.kind is PROCESSING and isinstance(error, AlgorithmError):
             job.details.setdefault("ExitMessage", f"exit code: {error.exit_code}")
@@ -50,6 +44,18 @@ def _run(job: Job, workplace: Workplace, work: Work) -> None:
             _finish(job, "Stopped", stage=outcome)
         else:
             _finish(job, outcome)
+
+
+def _in_a_folder(job: Job, context: Context, work: Work) -> Outcome:
+    """Do a job's work in a folder that is gone when the job has a final status."""
+    folder = context.folder(job.kind.word, job.name)
+    container.remove(folder)
+    try:
+        job.enter("Starting", "Preparing the instances")
+        folder.mkdir(parents=True)
+        job.started = datetime.now(UTC)
+        with acting_as(job.request.get("RoleArn") or ""):
+            return work(job, context, folder)
     finally:
         container.remove(folder)
 

@@ -12,7 +12,7 @@ from typing import Any
 from moto.logs.exceptions import ResourceAlreadyExistsException
 from moto.logs.models import logs_backends
 
-from localaws.calls import Call, active
+from localaws.iam_record import Call, active
 
 POLL_SECONDS = 0.1
 BATCH_LINES = 10_000

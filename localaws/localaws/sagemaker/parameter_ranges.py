@@ -24,25 +24,25 @@ def draw(ranges: Mapping[str, Any], generator: random.Random) -> dict[str, str]:
     Parameters
     ----------
     ranges
-        ``IntegerParameterRanges``, ``ContinuousParameterRanges`` and ``CategoricalParameterRanges`` of the API.
+        ``IntegerParameterRanges`` and ``ContinuousParameterRanges`` of the API.
 
     Raises
     ------
     ValidationError
-        A range is none.
+        A range is empty, or of a kind or scaling that the region does not have.
     """
+    if ranges.get("CategoricalParameterRanges"):
+        raise ValidationError("The local region tunes IntegerParameterRanges and ContinuousParameterRanges only.")
     return {entry["Name"]: _value(kind, entry, generator) for kind, entry in _entries(ranges)}
 
 
 def _entries(ranges: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for kind in ("Integer", "Continuous", "Categorical"):
+    for kind in ("Integer", "Continuous"):
         for entry in ranges.get(f"{kind}ParameterRanges") or []:
             yield kind, entry
 
 
 def _value(kind: str, entry: Mapping[str, Any], generator: random.Random) -> str:
-    if kind == "Categorical":
-        return str(generator.choice(entry["Values"]))
     try:
         low, high = float(entry["MinValue"]), float(entry["MaxValue"])
     except ValueError as error:
@@ -62,8 +62,6 @@ def _between(low: float, high: float, scaling: str, generator: random.Random) ->
         if low <= 0:
             raise ValidationError("Logarithmic scaling needs a MinValue greater than 0.")
         return math.exp(generator.uniform(math.log(low), math.log(high)))
-    if scaling == "ReverseLogarithmic":
-        if not (low >= 0 and high < 1):
-            raise ValidationError("Reverse logarithmic scaling needs a range within 0 <= x < 1.")
-        return 1 - math.exp(generator.uniform(math.log(1 - high), math.log(1 - low)))
+    if scaling != "Linear":
+        raise ValidationError(f"The local region scales a range by Auto, Linear or Logarithmic, not by {scaling}.")
     return generator.uniform(low, high)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 from typing import Any
 
+from moto.events.models import events_backends
 from moto.sagemaker.exceptions import AWSValidationException, ConflictException, ValidationError
 from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
@@ -78,6 +81,7 @@ class ModelRegistry(SageMakerModelBackend):
             arn = self._number(arn, group)
         if token:
             self._by_client_token[token] = arn
+        self._announce(arn)
         return arn
 
     def _number(self, arn: str, group: str) -> str:
@@ -110,7 +114,30 @@ class ModelRegistry(SageMakerModelBackend):
             customer_metadata_properties_to_remove,
             additional_inference_specifications_to_add,
         )
+        given = {
+            "ModelApprovalStatus": model_approval_status,
+            "ApprovalDescription": approval_description,
+            "CustomerMetadataProperties": customer_metadata_properties or customer_metadata_properties_to_remove,
+        }
+        self._announce(arn, [name for name, value in given.items() if value])
         return arn
+
+    def _announce(self, arn: str, updated_fields: list[str] | None = None) -> None:
+        """Send the event of a change, in the background as EventBridge does; a new package has no updated fields.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+        """
+        detail = self.model_packages[arn].gen_response_object()
+        if updated_fields is not None:
+            detail["UpdatedModelPackageFields"] = updated_fields
+        event = {
+            "Source": "aws.sagemaker",
+            "DetailType": "SageMaker Model Package State Change",
+            "Resources": [arn],
+            "Detail": json.dumps({name: value for name, value in detail.items() if value is not None}, default=str),
+        }
+        backend = events_backends[self.account_id][self.region_name]
+        threading.Thread(target=backend.put_events, args=([event],), daemon=True, name="event").start()
 
     def delete_model_package(self, name: str) -> None:
         """Delete a package, by its ARN or, without versions, its name."""

@@ -11,7 +11,6 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from localaws.sagemaker import serverless
 from localaws.sagemaker.backend import LocalSageMakerBackend
-from localaws.sagemaker.endpoints import UnknownVariantError
 from localaws.sagemaker.errors import JobError
 
 PAYLOAD_LIMIT_BYTES = 25 * 1024 * 1024
@@ -45,10 +44,7 @@ class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
         if host is None:
             return _error(400, "ValidationError", unknown)
         try:
-            target = self.headers.get("X-Amzn-SageMaker-Target-Variant")
-            reply, variant = host.invoke(self.body, headers, target)
-        except UnknownVariantError as error:
-            return _error(400, "ValidationError", f"Variant {error} not found for Endpoint {name}.")
+            reply, variant = host.invoke(self.body, headers)
         except LookupError:
             return _error(400, "ValidationError", unknown)
         except JobError as error:

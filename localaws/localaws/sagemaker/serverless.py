@@ -35,8 +35,6 @@ def check_config(variants: Variants, models: Iterable[Model], data_capture: Mapp
     """
     if not is_serverless(variants):
         return
-    if len(variants) > 1:
-        raise ValidationError("Serverless endpoints support a single production variant.")
     (variant,) = variants
     if both := sorted({"InstanceType", "InitialInstanceCount"} & variant.keys()):
         raise ValidationError(f"ServerlessConfig cannot be combined with {' and '.join(both)}.")

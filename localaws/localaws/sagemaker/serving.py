@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from localaws import processes
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.sagemaker import container, transfer
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.logs import LogTail
 from localaws.sagemaker.validation import find_image
-from localaws.sagemaker.workplace import Workplace
 
 HEALTH_CHECK_SECONDS = 60.0
 """How long a container may take to answer /ping, unless the production variant says otherwise."""
@@ -47,7 +47,7 @@ class ModelServer:
 
     Parameters
     ----------
-    workplace, kind, name
+    context, kind, name
         Whose server this is: ``endpoint`` or ``transform``, and the name.
     model
         The container definition of a model: Image, ModelDataUrl, Environment.
@@ -61,7 +61,7 @@ class ModelServer:
 
     def __init__(
         self,
-        workplace: Workplace,
+        context: Context,
         kind: str,
         name: str,
         model: Mapping[str, Any],
@@ -77,14 +77,14 @@ class ModelServer:
         self._is_faulty = False
         try:
             with acting_as(model.get("ExecutionRoleArn") or ""):
-                self._start(workplace, kind, name, model, log_group, log_stream, environment)
+                self._start(context, kind, name, model, log_group, log_stream, environment)
         except BaseException:
             self.stop()
             raise
 
     def _start(
         self,
-        workplace: Workplace,
+        context: Context,
         kind: str,
         name: str,
         model: Mapping[str, Any],
@@ -93,13 +93,13 @@ class ModelServer:
         environment: Mapping[str, str] | None,
     ) -> None:
         if url := model.get("ModelDataUrl"):
-            transfer.extract_model(workplace.store, url, self._folder / "model")
+            transfer.extract_model(context.store, url, self._folder / "model")
         (self._folder / "model").mkdir(parents=True, exist_ok=True)
-        log_path = workplace.log_path(self._folder, "serve")
-        self._tail = workplace.follow(log_path, log_group, log_stream)
+        log_path = context.log_path(self._folder, "serve")
+        self._tail = context.follow(log_path, log_group, log_stream)
         self._process, self._is_faulty = container.start(
-            workplace.settings,
-            find_image(model["Image"], workplace.settings.images),
+            context.settings,
+            find_image(model["Image"], context.settings.images),
             kind=kind,
             name=name,
             root=self._folder,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ def download(store: s3files.Store, source: Mapping[str, Any], folder: Path, *, h
     Parameters
     ----------
     source
-        ``S3Uri``, ``S3DataType`` (S3Prefix or ManifestFile) and ``S3DataDistributionType`` of a data source.
+        ``S3Uri`` and ``S3DataDistributionType`` of a data source whose ``S3DataType`` is S3Prefix.
     folder
         Where the files go; their paths below the prefix are kept.
     host, hosts
@@ -139,8 +138,6 @@ class ChangedFiles:
 def _entries(store: s3files.Store, source: Mapping[str, Any]) -> list[tuple[Any, str]]:
     """List the objects of a source with their paths relative to it."""
     uri = source["S3Uri"]
-    if source.get("S3DataType", "S3Prefix") == "ManifestFile":
-        return _manifest_entries(store, uri)
     bucket, prefix = s3files.split_uri(uri)
     # A prefix is a text, not a folder: s3://b/part- names part-0 and part-1, which keep the names after the last slash.
     parent = prefix.rpartition("/")[0]
@@ -149,16 +146,6 @@ def _entries(store: s3files.Store, source: Mapping[str, Any]) -> list[tuple[Any,
         is_below = found.name.startswith(prefix.rstrip("/") + "/")
         start = len(prefix.rstrip("/")) + 1 if is_below else len(parent) + 1 if parent else 0
         entries.append((found, found.name[start:] if prefix else found.name))
-    return entries
-
-
-def _manifest_entries(store: s3files.Store, uri: str) -> list[tuple[Any, str]]:
-    manifest = json.loads(store.read(uri, 0, 64 * 1024 * 1024))
-    prefix = manifest[0]["prefix"] if manifest and isinstance(manifest[0], dict) else ""
-    entries = []
-    for name in manifest[1:] if prefix else manifest:
-        bucket, key = s3files.split_uri(prefix + name)
-        entries += [(found, name) for found in store.objects(bucket, key) if found.name == key]
     return entries
 
 

@@ -9,19 +9,20 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.sagemaker import transfer
-from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import TRANSFORM, Job
 from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer
-from localaws.sagemaker.workplace import Workplace
+from localaws.sagemaker.validation import check_s3_source
 
 PAYLOAD_MEBIBYTES = 6
 """Largest request unless MaxPayloadInMB says otherwise."""
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     """Refuse what this region cannot do; returns what the job's description has on top of the request.
 
     Raises
@@ -29,7 +30,8 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     ValidationError
         The request splits records in a way that needs AWS, or joins input and output.
     """
-    del workplace
+    del context
+    check_s3_source(request["TransformInput"]["DataSource"]["S3DataSource"])
     split = request["TransformInput"].get("SplitType") or "None"
     if split not in ("None", "Line"):
         raise ValidationError(f"The local region splits records by Line or not at all, not by {split}.")
@@ -38,7 +40,7 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     return {}
 
 
-def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
+def run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> Outcome:
     """Run a transform job to its end.
 
     Parameters
@@ -53,13 +55,13 @@ def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) 
     """
     # A transform job has no role of its own: it reads and writes in the name of its model's.
     with acting_as(model.get("ExecutionRoleArn") or ""):
-        return _run(job, workplace, folder, model)
+        return _run(job, context, folder, model)
 
 
-def _run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
+def _run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> Outcome:
     source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
     inputs, outputs = folder / "transform-input", folder / "transform-output"
-    transfer.download(workplace.store, source, inputs)
+    transfer.download(context.store, source, inputs)
     files = sorted(path for path in inputs.rglob("*") if path.is_file())
     instances = int(job.request["TransformResources"].get("InstanceCount") or 1)
     # Whole objects are shared out; an instance without one would start its model for nothing.
@@ -67,18 +69,18 @@ def _run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any])
 
     def work(host: int) -> bool:
         targets = {path: outputs / f"{path.relative_to(inputs)}.out" for path in shares[host]}
-        return _run_instance(job, workplace, folder / f"container-{host + 1}", model, f"algo-{host + 1}", targets)
+        return _run_instance(job, context, folder / f"container-{host + 1}", model, f"algo-{host + 1}", targets)
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:
         if not all(list(pool.map(work, range(len(shares))))):
             return "Stopped"
     outputs.mkdir(exist_ok=True)
-    transfer.upload(workplace.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
+    transfer.upload(context.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
     return "Completed"
 
 
 def _run_instance(
-    job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
+    job: Job, context: Context, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
 ) -> bool:
     """Serve the model on one instance and send its files through; False when the job was stopped meanwhile."""
     mebibytes = job.request.get("MaxPayloadInMB")
@@ -88,7 +90,7 @@ def _run_instance(
         **(job.request.get("Environment") or {}),
     }
     stream = f"{job.name}/{host}"
-    server = ModelServer(workplace, "transform", job.name, model, folder, TRANSFORM.log_group, stream, environment)
+    server = ModelServer(context, "transform", job.name, model, folder, TRANSFORM.log_group, stream, environment)
     try:
         try:
             server.wait_until_healthy(HEALTH_CHECK_SECONDS, job.stop_requested)

@@ -17,12 +17,12 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from localaws.sagemaker import training
-from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import FINAL, Job
 from localaws.sagemaker.parameter_ranges import draw, names
 from localaws.sagemaker.validation import check_name
-from localaws.sagemaker.workplace import Workplace
 
 NAME_LIMIT = 32
 """Shorter than for other jobs: training jobs are called after their tuning job."""
@@ -38,7 +38,7 @@ POLL_SECONDS = 0.1
 StartTraining = Callable[[Mapping[str, Any]], Job]
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     """Refuse what SageMaker would; returns what the job's description has on top of the request.
 
     Raises
@@ -64,12 +64,12 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         raise ValidationError("At least one parameter range must be specified.")
     if both := sorted(tuned.keys() & static.keys()):
         raise ValidationError(f"Hyperparameters are both static and in a range: {', '.join(both)}")
-    training.check(_training_request(request, "check", tuned), workplace)
+    training.check(_training_request(request, "check", tuned), context)
     static = {**static, OBJECTIVE_HYPERPARAMETER: objective}
     return {"TrainingJobDefinition": {**definition, "StaticHyperParameters": static}, **_progress(config, [])}
 
 
-def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTraining) -> Outcome:
+def run(job: Job, context: Context, folder: Path, *, start_training: StartTraining) -> Outcome:
     """Run a tuning job to its end.
 
     Raises
@@ -77,7 +77,7 @@ def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTr
     JobError
         With the FailureReason: no training job succeeded.
     """
-    del workplace, folder  # the training jobs have their own
+    del context, folder  # the training jobs have their own
     config = job.request["HyperParameterTuningJobConfig"]
     limits = config["ResourceLimits"]
     wanted, parallel = int(limits["MaxNumberOfTrainingJobs"]), int(limits["MaxParallelTrainingJobs"])

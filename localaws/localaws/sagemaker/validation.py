@@ -70,6 +70,18 @@ def check_vpc(config: Mapping[str, Any] | None) -> None:
                 raise ValidationError(f"VpcConfig.{member}: '{value}' does not exist.")
 
 
+def check_s3_source(source: Mapping[str, Any]) -> None:
+    """Refuse a data source that is not a prefix.
+
+    Raises
+    ------
+    ValidationError
+        It is a manifest, or a file with records to augment.
+    """
+    if (kind := source.get("S3DataType", "S3Prefix")) != "S3Prefix":
+        raise ValidationError(f"The local region reads an S3DataType of S3Prefix only, not {kind}.")
+
+
 def find_image(uri: str, images: Mapping[str, Image]) -> Image:
     """Return the local stand-in for a container image.
 

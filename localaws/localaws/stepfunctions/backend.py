@@ -23,13 +23,6 @@ class StateMachineAlreadyExists(AWSError):  # noqa: N818 - AWS's name
     STATUS = 400
 
 
-class TaskTimedOut(AWSError):  # noqa: N818 - AWS's name
-    """A token's task has ended, by an answer, a time limit or the end of its execution."""
-
-    TYPE = "TaskTimedOut"
-    STATUS = 400
-
-
 FINAL = frozenset(
     {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.TIMED_OUT}
 )
@@ -38,7 +31,7 @@ FINAL = frozenset(
 class LocalStepFunctions(StepFunctionsParserBackend):
     """State machines that run, with the names, aliases and histories that AWS gives them."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.stepfunctions.models"
 
     def create_state_machine(self, name: str, definition: str, *arguments: Any, **options: Any) -> Any:
@@ -92,28 +85,6 @@ class LocalStepFunctions(StepFunctionsParserBackend):
             execution.error, execution.cause = error, cause
             execution.stop(stop_date=now, error=error, cause=cause)
         return execution
-
-    def send_task_success(self, task_token: str, outcome: str) -> Any:
-        """Hand in the result of a task that waits for it."""
-        self._refuse_closed(task_token)
-        return super().send_task_success(task_token, outcome)
-
-    def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> Any:
-        """Fail a task that waits for its result."""
-        self._refuse_closed(task_token)
-        return super().send_task_failure(task_token, error, cause)  # type: ignore[arg-type]  # both may be absent
-
-    def send_task_heartbeat(self, task_token: str) -> Any:
-        """Say that a task is still being worked on."""
-        self._refuse_closed(task_token)
-        return super().send_task_heartbeat(task_token)
-
-    def _refuse_closed(self, task_token: str) -> None:
-        """Raise where the token's task has ended; moto takes a second answer and drops it."""
-        for execution in self._get_executions():
-            endpoint = execution.exec_worker.env.callback_pool_manager.get(task_token)
-            if endpoint and (execution.exec_status in FINAL or endpoint._notify_event.is_set()):
-                raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
 
     def history_page(
         self, execution_arn: str, *, reverse: bool, limit: int, token: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 from localaws.stepfunctions.backend import FINAL
@@ -31,14 +31,6 @@ def get_execution_history(self: Any) -> Any:
         token=self._get_param("nextToken"),
     )
     return ActionResult({"events": events, **({"nextToken": token} if token else {})})
-
-
-def send_task_failure(self: Any) -> Any:
-    """Fail a task that waits for a token, with the cause."""
-    self.stepfunction_backend.send_task_failure(
-        self._get_param("taskToken"), error=self._get_param("error"), cause=self._get_param("cause")
-    )
-    return EmptyResult()
 
 
 def with_end(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -38,16 +36,6 @@ def changed(**changes: Any) -> bytes:
 
 def as_lines(users: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(user) + "\n" for user in users).encode()
-
-
-def as_csv(users: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*schema.VISITS_COLUMNS, "date"])
-    writer.writeheader()
-    for user in users:
-        for visit in user["visits"] or [{}]:
-            writer.writerow({"user_id": user["user_id"], "date": user["date"], **visit})
-    return text.getvalue().encode()
 
 
 def assert_forecast(found: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -33,8 +33,7 @@ class Hyperparameters:
     units
         Width of the GRU's state.
     batch_size
-        Visit days of one gradient step and instance, rounded down to whole lanes of 128 (at least one). 0 = by the
-        number of rows.
+        Visit days of one gradient step, rounded down to whole lanes of 128 (at least one). 0 = by the number of rows.
     learning_rate
         Peak rate of AdamW.
     dropout
@@ -75,7 +74,7 @@ class Hyperparameters:
             )
 
     def for_rows(self, rows: int) -> Hyperparameters:
-        """Choose what is left open by the training rows of one instance.
+        """Choose what is left open by the number of training rows.
 
         A network that takes few steps learns nothing, so few rows are read more often and in smaller batches;
         docs/model.md has the measurements.

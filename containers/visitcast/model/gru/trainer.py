@@ -15,7 +15,6 @@ from visitcast.contract import progress
 from visitcast.model.gru import checkpoint
 from visitcast.model.gru.feed import feed, steps_per_epoch
 from visitcast.model.gru.gradient_step import GradientStep
-from visitcast.model.gru.group import Group
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.network import Weights
 from visitcast.model.gru.shards import Shards
@@ -59,11 +58,7 @@ class Fit:
 
 
 def fit(
-    shards: Shards,
-    validation: Validation | None,
-    hyperparameters: Hyperparameters,
-    checkpoints: Path,
-    group: Group | None = None,
+    shards: Shards, validation: Validation, hyperparameters: Hyperparameters, checkpoints: Path | None = None
 ) -> Fit:
     """Fit the network until the validation log loss stops falling.
 
@@ -71,54 +66,46 @@ def fit(
     ----------
     shards : Shards
         Training rows.
-    validation : Validation or None
-        Validation rows; only the first instance needs them.
+    validation : Validation
+        Validation rows.
     hyperparameters : Hyperparameters
-        Settings; the batch is that of one instance.
-    checkpoints : Path
-        Folder of checkpoints; training resumes from the latest that fits these settings and data.
-    group : Group, optional
-        Instances that train together, all with the same data and settings. The first validates, decides and writes
-        checkpoints; the result of the others is of no use. Default: this instance alone.
+        Settings.
+    checkpoints : Path, optional
+        Folder of checkpoints; training resumes from the latest that fits these settings and data. Default: none are
+        read or written.
     """
-    group = group or Group()
-    hyperparameters = hyperparameters.for_rows(shards.labelled // group.size)
+    hyperparameters = hyperparameters.for_rows(shards.labelled)
     keras.utils.set_random_seed(hyperparameters.seed)
-    step = GradientStep(shards.visit_width, shards.target_width, hyperparameters, group)
+    step = GradientStep(shards.visit_width, shards.target_width, hyperparameters)
     best: Weights = step.averaged_weights()
     epochs: list[Epoch] = []
-    rows = validation.rows if validation else np.empty(0, dtype=np.int64)
-    fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, rows)
-    saved = checkpoint.load(checkpoints, fingerprint) if group.leads else None
+    fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, validation.rows)
+    saved = checkpoint.load(checkpoints, fingerprint) if checkpoints else None
     if saved is not None:
         step.restore(saved.state)
         best, epochs = saved.best, [Epoch(**epoch) for epoch in saved.epochs]
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
-    step.restore(group.arrays_from_first(step.state()))
 
-    steps = steps_per_epoch(shards, hyperparameters.batch_size, group)
-    step_seconds, started = 0.0, time.monotonic()
-    done = group.from_first(len(epochs))
-    while not group.from_first(finished(epochs, hyperparameters, steps, time.monotonic() - started)):
+    steps = steps_per_epoch(shards, hyperparameters.batch_size)
+    resumed, step_seconds, started = len(epochs), 0.0, time.monotonic()
+    while not finished(epochs, hyperparameters, steps, time.monotonic() - started):
         epoch_started = time.monotonic()
-        losses, rate = [], 0.0
-        for place, batch in enumerate(feed(shards, hyperparameters, done + 1, group)):
-            rate = hyperparameters.learning_rate * rate_factor(done * steps + place, hyperparameters.epochs * steps)
+        losses, rate, taken = [], 0.0, len(epochs) * steps
+        for position, batch in enumerate(feed(shards, hyperparameters, len(epochs) + 1)):
+            rate = hyperparameters.learning_rate * rate_factor(taken + position, hyperparameters.epochs * steps)
             losses.append(step.take(batch, rate))
-        done += 1
         step_seconds += time.monotonic() - epoch_started
-        if validation is None:
-            continue
         weights = step.averaged_weights()
         loss = validation.log_loss(weights)
         if loss <= min((epoch.validation_log_loss for epoch in epochs), default=np.inf):
             best = weights
-        epochs.append(Epoch(done, float(np.mean(losses)), loss, rate, time.monotonic() - epoch_started))
+        seconds = time.monotonic() - epoch_started
+        epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), loss, rate, seconds))
         _report(epochs[-1], hyperparameters.epochs)
-        checkpoint.save(
-            checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, [asdict(epoch) for epoch in epochs])
-        )
-    seen = (len(epochs) - (len(saved.epochs) if saved else 0)) * shards.labelled
+        if checkpoints:
+            learning_curve = [asdict(epoch) for epoch in epochs]
+            checkpoint.save(checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, learning_curve))
+    seen = (len(epochs) - resumed) * shards.labelled
     return Fit(best, epochs, hyperparameters, seen / step_seconds if step_seconds else 0.0)
 
 

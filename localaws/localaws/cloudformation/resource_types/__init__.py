@@ -5,7 +5,6 @@ from __future__ import annotations
 from localaws.cloudformation.resource import ResourceType
 from localaws.cloudformation.resource_types import (
     analytics,
-    configuration,
     functions,
     images,
     machine_learning,
@@ -18,7 +17,6 @@ from localaws.cloudformation.resource_types import (
 
 MODULES = (
     analytics,
-    configuration,
     functions,
     images,
     machine_learning,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, camel_case
 
 
 def definition(request: Request) -> str:
@@ -34,7 +34,7 @@ def _create_machine(request: Request) -> Handled:
         name=request.name,
         type=request.properties.get("StateMachineType", "STANDARD"),
         definition=definition(request),
-        tags=[_lower(tag) for tag in request.properties.get("Tags", [])],
+        tags=[camel_case(tag) for tag in request.properties.get("Tags", [])],
         **_options(request),
     )
     arn = answer["stateMachineArn"]
@@ -50,7 +50,7 @@ def _update_machine(request: Request, current: Handled, old_properties: Mapping[
         definition=definition(request),
         **_options(request),
     )
-    tags = [_lower(tag) for tag in request.properties.get("Tags", [])]
+    tags = [camel_case(tag) for tag in request.properties.get("Tags", [])]
     kept = {tag["key"] for tag in tags}
     if gone := [tag["Key"] for tag in old_properties.get("Tags", []) if tag["Key"] not in kept]:
         request.call("stepfunctions", "untag_resource", resourceArn=arn, tagKeys=gone)
@@ -67,16 +67,9 @@ def _options(request: Request) -> dict[str, Any]:
     properties = request.properties
     return {
         "roleArn": properties["RoleArn"],
-        "loggingConfiguration": _lower(properties.get("LoggingConfiguration", {"Level": "OFF"})),
-        "tracingConfiguration": _lower(properties.get("TracingConfiguration", {"Enabled": False})),
+        "loggingConfiguration": camel_case(properties.get("LoggingConfiguration", {"Level": "OFF"})),
+        "tracingConfiguration": camel_case(properties.get("TracingConfiguration", {"Enabled": False})),
     }
-
-
-def _lower(value: Any) -> Any:
-    """Turn the names of a property (PascalCase) into those of the API (camelCase)."""
-    if isinstance(value, dict):
-        return {name[:1].lower() + name[1:]: _lower(item) for name, item in value.items()}
-    return [_lower(item) for item in value] if isinstance(value, list) else value
 
 
 def _create_version(request: Request) -> Handled:
@@ -126,7 +119,7 @@ def _routes(request: Request) -> list[dict[str, Any]]:
     properties = request.properties
     if preference := properties.get("DeploymentPreference"):  # traffic is shifted at once, whatever the type says
         return [{"stateMachineVersionArn": preference["StateMachineVersionArn"], "weight": 100}]
-    return [_lower(route) for route in properties["RoutingConfiguration"]]
+    return [camel_case(route) for route in properties["RoutingConfiguration"]]
 
 
 def _delete_alias(request: Request, physical_id: str) -> None:
