@@ -6,7 +6,7 @@ WITH local_events AS (
     SELECT
         user_id,
         event_time,
-        date_add('minute', utc_offset_minutes, event_time) AS local_time,
+        hour(date_add('minute', utc_offset_minutes, event_time)) AS local_hour,
         CAST(date_add('minute', utc_offset_minutes, event_time) AS date) AS visit_date,
         utc_offset_minutes,
         page_type,
@@ -18,14 +18,22 @@ described_events AS (
     SELECT
         user_id,
         visit_date,
-        local_time,
+        local_hour,
         page_type,
-        -- Time since the user's previous event, on any local day: a session may cross midnight.
+        -- Time since the user's previous event, on any local day: a session may cross midnight. Events at one instant are
+        -- ordered by offset, here and below, so that a rerun agrees.
         date_diff(
             'second',
-            lag(event_time) OVER (PARTITION BY user_id ORDER BY event_time),
+            lag(event_time) OVER (PARTITION BY user_id ORDER BY event_time, utc_offset_minutes),
             event_time
         ) AS gap_s,
+        -- First and last by instant, not by clock: on a day with two offsets the clock may have gone back.
+        first_value(local_hour) OVER (
+            PARTITION BY user_id, visit_date ORDER BY event_time, utc_offset_minutes
+        ) AS day_first_hour,
+        first_value(local_hour) OVER (
+            PARTITION BY user_id, visit_date ORDER BY event_time DESC, utc_offset_minutes
+        ) AS day_last_hour,
         -- A day has the platform and offset of its last event. Ties are broken by value, so that a rerun agrees.
         first_value(platform) OVER (
             PARTITION BY user_id, visit_date ORDER BY event_time DESC, platform
@@ -46,11 +54,10 @@ SELECT
     count_if(page_type = 2) AS page_views_type_2,
     count_if(page_type = 3) AS page_views_type_3,
     count_if(page_type = 4) AS page_views_type_4,
-    -- By the local clock: after a change of offset the earliest reading may not be that of the first event.
-    hour(min(local_time)) AS first_visit_hour,
-    hour(max(local_time)) AS last_visit_hour,
+    max(day_first_hour) AS first_visit_hour,
+    max(day_last_hour) AS last_visit_hour,
     -- Bit h is set when the user visited in local hour h.
-    bitwise_or_agg(bitwise_left_shift(BIGINT '1', hour(local_time))) AS hourly_visits,
+    bitwise_or_agg(bitwise_left_shift(BIGINT '1', local_hour)) AS hourly_visits,
     max(day_platform) AS platform,
     max(day_utc_offset_minutes) AS utc_offset_minutes
 FROM described_events

@@ -193,7 +193,7 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
     """
     channel = Channel[parameters.visit_channel]
     counts = smooth(histograms[:, channel], parameters.visit_kernel_width_hours)
-    days = visit_days_behind(channel, histograms)
+    days = visit_days_behind(histograms)[:, channel, None]
     return shares(counts, parameters.visit_priors, parameters.visit_prior_weight, days).clip(0, 1)
 
 
