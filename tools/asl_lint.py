@@ -51,7 +51,7 @@ DOCUMENTED_ERRORS = {
 SERVICES = {"Athena": "athena", "S3": "s3", "SageMaker": "sagemaker"}
 """Prefixes of error names, and botocore's names of the services."""
 SERVICES_OF_HANDLERS = ("athena", "glue", "s3", "sagemaker", "sqs")
-"""Services that handlers call: a modelled error of theirs reaches the state machine by its name alone."""
+"""Services that handlers call. Their modelled errors reach the state machine by name alone."""
 
 State = dict[str, Any]
 
@@ -88,7 +88,7 @@ def check(name: str, machine: dict[str, Any]) -> Iterator[str]:
 
 
 def sample_value(substitution: str, values: dict[str, Any]) -> str:
-    """Stand in for a value that only a deployment knows."""
+    """Return a sample of a value that only a deployment knows."""
     match values.get(substitution):
         case {"Fn::If": [_, str(text), str()]}:  # a parameter that may be left out; here it is not
             return text
@@ -98,7 +98,7 @@ def sample_value(substitution: str, values: dict[str, Any]) -> str:
 
 
 def cfn_lint(definition: dict[str, Any]) -> list[str]:
-    """Let cfn-lint judge a definition as part of a template made for that."""
+    """Return the findings of cfn-lint for a definition inlined in a minimal template."""
     properties = {"RoleArn": "arn:aws:iam::123456789012:role/r", "Definition": definition}
     template = {"Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
     return [
@@ -132,7 +132,7 @@ def check_states(machine: State, *, inside: bool = False) -> Iterator[str]:
 
 
 def missing_parts(task: State, *, inside: bool) -> list[str]:
-    """Name what a task lacks. Inside a map or a branch the Catch around it is enough."""
+    """Return the parts that a task lacks. Inside a map or a branch the outer Catch is enough."""
     missing = [] if task.keys() & {"TimeoutSeconds", "TimeoutSecondsPath"} else ["time limit"]
     return missing + [part for part in ("Retry", "Catch") if part not in task and not (part == "Catch" and inside)]
 
@@ -148,14 +148,14 @@ def check_retry(task: State) -> Iterator[str]:
 
 
 def unknown_errors(state: State) -> list[str]:
-    """Return the names in a state's Retry and Catch that neither AWS nor a handler gives to an error."""
+    """Return the error names in a state's Retry and Catch that neither AWS nor a handler uses."""
     named = [error for part in ("Retry", "Catch") for item in state.get(part, []) for error in item["ErrorEquals"]]
     return [error for error in named if error not in known_errors()]
 
 
 @cache
 def known_errors() -> frozenset[str]:
-    """Return the names of all errors that a task may end in.
+    """Return the names of all errors with which a task may end.
 
     An error of a service carries the service's prefix and ends in "Exception", as in the AWS SDK for Java. An error of
     a handler is named as its Python class: of botocore, of a service's model, or of the handler itself.

@@ -1,4 +1,4 @@
-"""What Step Functions Local needs to run the training workflow: mocked responses, and a definition of no deployment.
+"""Mocked responses and a definition of the training workflow for Step Functions Local.
 
     PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
     PYTHONPATH=. python tools/mock_config.py definition > build/train.asl.json
@@ -40,7 +40,7 @@ def definition() -> dict[str, Any]:
 
 
 def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
-    """Return what "Prepare run" answers: the real plan, with pauses of a second."""
+    """Return the response of "Prepare run": the real plan, with pauses of one second."""
     short = {"SourceSql": {"WaitSeconds": 1}, "Endpoint": {"WaitSeconds": 1}}
     given = {**execution_input, **{key: {**execution_input.get(key, {}), **value} for key, value in short.items()}}
     plan = plan_run(
@@ -60,22 +60,22 @@ def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
 
 
 def returns(value: Any) -> Response:
-    """Answer every attempt alike."""
+    """Return the same response for every attempt."""
     return {"0": {"Return": value}}
 
 
 def throws(error: str, cause: str, attempts: str = "0") -> Response:
-    """Fail the attempts."""
+    """Return an error for the attempts."""
     return {attempts: {"Throw": {"Error": error, "Cause": cause}}}
 
 
 def function(payload: Any) -> Response:
-    """Answer as a function does."""
+    """Return the response of a function."""
     return returns({"StatusCode": 200, "Payload": payload})
 
 
 def query(state: str) -> Response:
-    """Answer as "Get source SQL status" does."""
+    """Return the response of "Get source SQL status"."""
     place = "s3://bucket/athena-results/query.csv"
     return function(
         {
@@ -89,7 +89,7 @@ def query(state: str) -> Response:
 
 
 def evaluation(*, passed: bool) -> Response:
-    """Answer as S3 does for evaluation.json; only what the states read."""
+    """Return S3's response for evaluation.json with the fields that the states read."""
     verdict = dict.fromkeys(("passed", "within_absolute_limits", "beats_baselines", "beats_production"), passed)
     report = {
         "data": {"test_rows": 1000, "manifest_sha256": "0" * 64},
@@ -102,7 +102,7 @@ def evaluation(*, passed: bool) -> Response:
 
 
 def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
-    """Answer as DescribeEndpoint does."""
+    """Return the response of DescribeEndpoint."""
     return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
 
 
@@ -174,7 +174,7 @@ Case = dict[str, str]
 
 
 def without(case: Case, *states: str) -> Case:
-    """Leave out what another path does not come by."""
+    """Return a case without some of its states."""
     return {state: response for state, response in case.items() if state not in states}
 
 
@@ -286,7 +286,7 @@ CASES: dict[str, tuple[str, Case]] = {
         {**FAILED_DEPLOYMENT, "Record failed deployment": "VersionNotRejected"},
     ),
 }
-"""By name: the state that a case ends in, and the response of each Task state on its way."""
+"""Each case by name: its last state, and the response of every Task state on its path."""
 
 
 def mock_config() -> dict[str, Any]:
@@ -300,7 +300,7 @@ def mock_config() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Run the command line."""
     documents = {"mocks": mock_config, "definition": definition}
     parser = argparse.ArgumentParser(description="Print what Step Functions Local needs.")
     parser.add_argument("document", choices=documents)
@@ -308,7 +308,7 @@ def main() -> None:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Return a document as it is printed."""
+    """Return a document as printed."""
     return json.dumps(document, indent=2)
 
 

@@ -1,4 +1,4 @@
-"""The custom resource that has images built, against CodeBuild and the registry of a local region."""
+"""The custom resource that builds images, against CodeBuild and the registry of a local region."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 @dataclass
 class CloudFormation:
-    """What CloudFormation would be to the function: requests, and the place for answers."""
+    """CloudFormation's side of the custom resource: requests, and an address for responses."""
 
     project: str
     containers: Path
@@ -77,7 +77,7 @@ class CloudFormation:
         }
 
     def ask(self, event: dict[str, Any] | None = None, *, seconds: int = 600, function: str = "none") -> dict[str, Any]:
-        """Invoke the handler; return its answer, or nothing where it has not answered."""
+        """Invoke the handler; return its response, empty if there is none."""
         context = SimpleNamespace(
             function_name="f",
             memory_limit_in_mb=256,
@@ -136,7 +136,7 @@ def asking(
 
 
 class answering:  # noqa: N801 - a context manager
-    """Take the function's answers, as CloudFormation's presigned address does."""
+    """Receive the function's responses, as CloudFormation's presigned URL does."""
 
     def __enter__(self) -> tuple[str, list[dict[str, Any]]]:
         answers: list[dict[str, Any]] = []
@@ -247,7 +247,7 @@ def create_function(name: str, code: str) -> str:
 
 
 def printed(group: str) -> dict[str, Any]:
-    """Wait for the event that a function has printed."""
+    """Wait for the event that a function printed."""
     logs = boto3.client("logs")
 
     def events() -> list[str]:

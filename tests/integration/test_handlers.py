@@ -28,7 +28,7 @@ def start_event(stack: Stack, execution_id: str) -> dict[str, str]:
 
 
 def query_executions(stack: Stack) -> set[str]:
-    """Ids of all queries so far; a page holds 50."""
+    """Return the ids of all queries so far; a page holds 50."""
     pages = boto3.client("athena").get_paginator("list_query_executions")
     found = pages.paginate(WorkGroup=stack.outputs["WorkGroupName"])
     return {execution for page in found for execution in page["QueryExecutionIds"]}

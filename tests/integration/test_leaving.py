@@ -1,4 +1,4 @@
-"""Deleting the stack leaves nothing that costs, and the data only where they were to stay."""
+"""Deleting the stack leaves nothing that is billed, and the data only if they are to be kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A region of these tests' own, since their stacks go, and what `sam build` made below it."""
+    """A region of its own, since these tests delete their stacks, with the result of `sam build` in its folder."""
     folder = tmp_path_factory.mktemp("leaving")
     with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
         for variable, value in region_environment(folder / "region").items():

@@ -1,4 +1,4 @@
-"""The picture of a state machine shows it, and is up to date."""
+"""The pictures of the state machines are right and up to date."""
 
 import json
 import re

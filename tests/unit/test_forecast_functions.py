@@ -37,12 +37,6 @@ MESSAGE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _a_region(monkeypatch):
-    """Handlers make their clients when they are imported, and a client needs a region."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-
-
 def planned(**given):
     filled = validated(given, SCHEMA, contradictions)
     return plan_forecast(
@@ -180,7 +174,7 @@ class Context:
 
 @pytest.fixture
 def consumer(monkeypatch):
-    """The consumer with a sender that keeps what it is given, and refuses a user called no."""
+    """The consumer with a sender that records its messages and refuses the user called no."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")

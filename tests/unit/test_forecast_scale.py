@@ -1,4 +1,4 @@
-"""The paper on large numbers of users: its constants are the code's, its limits hold, and the document shows it."""
+"""The estimate for many users: its constants are those of the code, its limits hold, and the document shows it."""
 
 from __future__ import annotations
 

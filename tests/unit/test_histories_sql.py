@@ -1,4 +1,4 @@
-"""sql/histories.sql gives the rows of sql/visits.sql, one user a row, each in the bucket of its hash."""
+"""sql/histories.sql returns the rows of sql/visits.sql as one row per user, each in the bucket of its hash."""
 
 from __future__ import annotations
 

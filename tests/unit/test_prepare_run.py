@@ -1,4 +1,4 @@
-"""The execution input and what a run is called."""
+"""Validation of the execution input and the plan of a run."""
 
 from __future__ import annotations
 

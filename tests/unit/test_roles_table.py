@@ -1,4 +1,4 @@
-"""The table of roles in docs/security.md: how proofs of several stacks make it, and that the template is all in it."""
+"""The table of roles in docs/security.md: it merges the proofs of several stacks and covers the whole template."""
 
 from __future__ import annotations
 
