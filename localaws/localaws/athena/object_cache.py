@@ -17,6 +17,7 @@ import duckdb
 
 from localaws import s3files
 from localaws.athena.errors import QueryError
+from localaws.iam_record import s3_calls
 
 
 class ObjectCache:
@@ -49,9 +50,10 @@ class ObjectCache:
         """
         etag = s3files.etag(found)
         known = (uri, etag, tuple(partition.values()))
-        if (path := self._paths.get(known)) is not None:
-            return path
         bucket, key = s3files.split_uri(uri)
+        if (path := self._paths.get(known)) is not None:
+            s3_calls.record("s3:GetObject", bucket, key)  # on AWS every query reads it anew
+            return path
         folders = [f"{name}={_folder_value(value)}" for name, value in partition.items()]
         identity = hashlib.sha256(f"{key}\0{etag}".encode()).hexdigest()[:24]
         target = self.folder.joinpath(bucket, *folders, f"{identity}-{Path(key).name[-100:]}")
