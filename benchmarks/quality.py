@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.events import read_events
-from visitcast.data.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
+from visitcast.data.dataset import Dataset, hour_flags, select_users, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
+from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
 from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
@@ -49,7 +50,7 @@ def visit_days(events: Path) -> Dataset:
     with duckdb.connect() as connection:
         connection.register("events", read_events(events))
         query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
-        return from_frame(connection.sql(query).to_df())
+        return read_visits(connection.sql(query).to_df())
 
 
 def some_users(dataset: Dataset, rows: int) -> Dataset:

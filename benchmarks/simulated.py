@@ -14,8 +14,9 @@ from benchmarks import informed_learner
 from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
-from visitcast.data.dataset import Dataset, from_frame, select_users, user_of_row
+from visitcast.data.dataset import Dataset, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
+from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
 from visitcast.features.histograms import decayed_histograms, histograms_before
 from visitcast.features.pipeline import FeaturePipeline
@@ -78,4 +79,4 @@ def visit_days(world: World) -> Dataset:
         for block in simulate(world):
             connection.register("events", block.events)
             frames.append(connection.sql(query).to_df())
-    return from_frame(pd.concat(frames))
+    return read_visits(pd.concat(frames))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -28,6 +27,7 @@ from demo.push_world import DAY_MINUTES, Floats, Law, PushWorld, local_minutes, 
 from demo.simulator import simulate
 from demo.upload import partition_files, put_files
 from visitcast.data import schema
+from visitcast.data.calendar import date_of
 from visitcast.data.schema import HOURS
 from visitcast.sending import arms
 
@@ -41,7 +41,6 @@ QUIET = (22, 7)
 ALLOWED = np.array([QUIET[1] <= hour < QUIET[0] for hour in range(HOURS)])
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
 """Input of the training: this is about the sends, not about the best model."""
-_EPOCH = date(1970, 1, 1)
 _CONTROL_SHARE = 0.25
 
 
@@ -117,7 +116,7 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
         put_files(s3, outputs["BucketName"], dict(partition_files(pa.concat_tables([own, answers.cast(own.schema)]))))
         rates.append(true_rates(world, day, forecasts, sends))
         console.print(f"\n{_iso(day)}: {sends.num_rows:,} pushes, {answers.num_rows:,} more visits")
-        lifts = measure_lift(outputs, _date(day), experiment.dates, experiment.hours, experiment.wanted)
+        lifts = measure_lift(outputs, date_of(day), experiment.dates, experiment.hours, experiment.wanted)
         show_lift(console, lifts)
     return _with_truth(console, lifts, rates)
 
@@ -182,9 +181,5 @@ def _pick(table: Floats, column: NDArray[Any]) -> Floats:
     return np.take_along_axis(table, column[:, None], axis=1)[:, 0]
 
 
-def _date(day: int) -> date:
-    return _EPOCH + timedelta(days=day)
-
-
 def _iso(day: int) -> str:
-    return _date(day).isoformat()
+    return date_of(day).isoformat()

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from container_engine import Engine
 from forecast_requests import VISITS
-from made_visits import AS_OF, assert_same_dataset, write_csv
+from made_visits import AS_OF, assert_same_dataset, from_frame, write_csv
 from patience import patient
 from training_folder import training_folder
 
-from visitcast.data.dataset import from_frame, read
+from visitcast.data.dataset import read
 
 
 def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, from_frame
+from visitcast.data.dataset import Dataset, of_columns
 
 AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -46,6 +46,18 @@ def made_frame(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> pd.Da
                 }
             )
     return pd.DataFrame(rows, columns=list(schema.VISITS_COLUMNS))
+
+
+def from_frame(visits: pd.DataFrame) -> Dataset:
+    """Dataset of valid visits in any order, by other means than the product's readers."""
+    days = visits.sort_values([schema.USER_ID, schema.VISIT_DATE])
+    user_ids, lengths = np.unique(days[schema.USER_ID].to_numpy(dtype=np.str_), return_counts=True)
+    columns = {
+        **{name: days[name].to_numpy() for name in schema.VISITS_COLUMNS},
+        schema.VISIT_DATE: days[schema.VISIT_DATE].to_numpy(dtype="datetime64[D]").astype(int),
+        schema.PLATFORM: days[schema.PLATFORM].map(schema.PLATFORMS.index).to_numpy(),
+    }
+    return of_columns(user_ids, np.append(0, np.cumsum(lengths)), columns)
 
 
 def made_dataset(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> Dataset:

@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import changed, datasets, history_of, made_dataset, made_frame
+from made_visits import changed, datasets, from_frame, history_of, made_dataset, made_frame
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from visitcast.data.dataset import from_frame, with_target_days
+from visitcast.data.dataset import with_target_days
 from visitcast.data.protocol import split
 from visitcast.features import encoding
 from visitcast.features.definition import COLUMNS, Days

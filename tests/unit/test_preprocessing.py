@@ -7,7 +7,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv
 from patience import patient
 
 import visitcast
@@ -89,7 +89,7 @@ def test_shards_of_users_give_the_dataset_of_one_file(opt_ml, tmp_path):
     for shard in range(3):
         write_csv(paths.visits_input() / f"part-{shard}" / "visits.csv", VISITS[number % 3 == shard])
     assert run_job() == 0
-    assert_same_dataset(ds.read(paths.dataset_output()), ds.from_frame(VISITS))
+    assert_same_dataset(ds.read(paths.dataset_output()), from_frame(VISITS))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv, write_histories
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv, write_histories
 
 from visitcast import paths
 from visitcast.__main__ import main
 from visitcast.contract import run
 from visitcast.data import histories, visits_csv
-from visitcast.data.dataset import TRANSFORMER_FILE, from_frame, read
+from visitcast.data.dataset import TRANSFORMER_FILE, read
 from visitcast.data.manifest import read_manifest
 from visitcast.data.protocol import split
 from visitcast.data.validation import RuleError

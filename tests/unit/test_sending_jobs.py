@@ -13,9 +13,9 @@ from made_visits import made_frame
 
 from visitcast.__main__ import main
 from visitcast.data import schema
+from visitcast.data.calendar import days_since_epoch
 from visitcast.errors import InputError
 from visitcast.sending import job
-from visitcast.sending.send_times import day_number
 
 DATE = date(2026, 11, 24)
 
@@ -271,4 +271,4 @@ def test_messages_say_when():
     assert (second["send_at_utc"], second["send_at_local"]) == ("2026-11-23T18:15:00Z", "2026-11-24T00:00:00")
     assert second["chance"] == 0
     assert job.message_lines(sends.slice(0, 0), "2026-11-24") == []
-    assert day_number(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+    assert days_since_epoch(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days

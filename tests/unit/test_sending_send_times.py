@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visitcast.sending.send_times import NEVER, day_number, local_hours, unknown_zones
+from visitcast.data.calendar import days_since_epoch
+from visitcast.sending.send_times import NEVER, local_hours, unknown_zones
 
 ZONES = [
     "Europe/Berlin",
@@ -22,7 +23,7 @@ ZONES = [
 
 
 def one(zone, day, hour, offset=0):
-    hours = local_hours(day_number(day), np.array([offset], dtype=np.int16), np.array([zone], dtype=object))
+    hours = local_hours(days_since_epoch(day), np.array([offset], dtype=np.int16), np.array([zone], dtype=object))
     utc, local = hours.at(np.array([hour]))
     return (f"{iso(utc[0])}Z", iso(local[0])) if utc[0] != NEVER else None
 
@@ -124,7 +125,7 @@ def test_the_days_of_clock_changes_agree_with_the_walk(zone):
 def test_users_share_tables():
     offsets = np.array([60, 60, 330, 0], dtype=np.int16)
     zones = np.array([None, "Europe/Berlin", "Europe/Berlin", None], dtype=object)
-    hours = local_hours(day_number(date(2026, 10, 25)), offsets, zones)
+    hours = local_hours(days_since_epoch(date(2026, 10, 25)), offsets, zones)
     assert hours.utc.shape == (3, 24)
     assert hours.clock[1] == hours.clock[2]
     assert (np.diff(hours.utc[hours.clock[0]]) == 60).all()

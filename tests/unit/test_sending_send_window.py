@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visitcast.sending.send_times import day_number, local_hours
+from visitcast.data.calendar import days_since_epoch
+from visitcast.sending.send_times import local_hours
 from visitcast.sending.send_window import SendRules, allowed_hours, sendable
 
-DAY = day_number(date(2026, 11, 24))
+DAY = days_since_epoch(date(2026, 11, 24))
 MIDNIGHT = DAY * 1440
 
 
@@ -29,7 +30,7 @@ def test_allowed_hours(rules, hours):
 
 
 def test_a_skipped_hour_is_judged_by_where_it_falls():
-    day = day_number(date(2026, 3, 29))
+    day = days_since_epoch(date(2026, 3, 29))
     hours = local_hours(day, np.array([0], dtype=np.int16), np.array(["Europe/Berlin"], dtype=object))
     earliest = np.array([day * 1440 - 600], dtype=np.int32)
     allowed = allowed_hours(SendRules(quiet=(3, 4)))

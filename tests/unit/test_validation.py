@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv
 
 from visitcast.data import schema
-from visitcast.data.dataset import concatenate, from_frame
+from visitcast.data.dataset import concatenate
 from visitcast.data.rules import CSV_RULES, HISTORY_RULES
 from visitcast.data.validation import ROWS_SHOWN, RuleError
 from visitcast.data.visits_csv import read_blocks

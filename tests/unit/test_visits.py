@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv, write_histories
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv, write_histories
 
 from visitcast.data import schema
-from visitcast.data.dataset import from_frame
 from visitcast.data.validation import RuleError
 from visitcast.data.visits import read_visits
 from visitcast.errors import InputError

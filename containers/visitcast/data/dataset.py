@@ -21,8 +21,6 @@ from visitcast.data.manifest import Shard, read_manifest
 from visitcast.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from visitcast.data.rules import Visits
 
 TRANSFORMER_FILE: Final = "transformer.joblib"
@@ -111,48 +109,15 @@ def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
 
 
-def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> Dataset:
-    """Build a dataset from a frame with the columns of ``schema.VISITS``.
-
-    Parameters
-    ----------
-    visits : DataFrame
-        Valid rows (see :mod:`visitcast.data.validation`) in any order; ``visit_date`` as dates, ``datetime64`` or ISO
-        strings, ``platform`` as names.
-    user_ids : sequence of str, optional
-        Distinct users, in the order wanted, among them every user of `visits`. One without visits gets no rows.
-        Default: the users of `visits` in ascending order.
-
-    Returns
-    -------
-    Dataset
-        Sorted by user, then date.
-    """
-    ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
-    users = np.unique(ids) if user_ids is None else np.asarray(user_ids, dtype=np.str_)
-    columns = {column.name: visits[column.name].to_numpy() for column in schema.VISITS if column.kind == "integer"}
-    columns[schema.VISIT_DATE] = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
-    columns[schema.PLATFORM] = platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object))
-    ascending = np.argsort(users)
-    return _from_columns(users, ascending[np.searchsorted(users, ids, sorter=ascending)], columns)
-
-
 def from_visits(visits: Visits) -> Dataset:
     """Build a dataset from checked visits in any order of rows: users ascending, each user's days ascending."""
+    user_ids = visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_)
+    user = visits.values[schema.USER_ID]
     platforms = platform_codes(visits.distinct[schema.PLATFORM].to_numpy(zero_copy_only=False))
-    return _from_columns(
-        visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_),
-        visits.values[schema.USER_ID],
-        {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]},
-    )
+    columns: dict[str, NDArray[Any]] = {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]}
 
-
-def _from_columns(user_ids: NDArray[np.str_], user: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> Dataset:
-    """Sort rows by user (index into `user_ids`), then date, and give every column its type."""
-    date = columns[schema.VISIT_DATE].astype(np.int64)
-    key = (user << 32) + date
+    key = (user << 32) + visits.values[schema.VISIT_DATE]
     order = slice(None) if np.all(key[1:] > key[:-1]) else np.argsort(key, kind="stable")
-
     offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))])
     return of_columns(user_ids, offsets, {name: values[order] for name, values in columns.items()})
 

@@ -114,12 +114,3 @@ VISITS: Final[tuple[Column, ...]] = (
 VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
 DAY_COLUMNS: Final = tuple(column for column in VISITS if column.name != USER_ID)
 """What is known of each visit day: arrays of a dataset, keys of a visit in a request."""
-
-EVENTS: Final[tuple[Column, ...]] = (
-    Column(USER_ID, "text", "str"),
-    Column(EVENT_TIME, "date", "datetime64[us]", unit="UTC instant"),
-    Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
-    Column(PAGE_TYPE, "integer", "int8", 1, len(PAGE_VIEWS_BY_TYPE), "kind of page"),
-    Column(PLATFORM, "text", "str"),
-)
-EVENTS_COLUMNS: Final = tuple(column.name for column in EVENTS)

@@ -8,7 +8,7 @@ forecast and the send; without one the send keeps the offset. Instants are minut
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,7 +21,6 @@ from visitcast.data.schema import HOURS
 NEVER: Final = np.iinfo(np.int32).max
 """Stands for the instant of an hour on a date that a time zone leaves out (Samoa had no 2011-12-30)."""
 
-_EPOCH_DAY: Final = date(1970, 1, 1)
 _EPOCH: Final = datetime(1970, 1, 1)  # local clock readings carry no zone
 _DAY_MINUTES: Final = 24 * 60
 
@@ -139,8 +138,3 @@ def _minutes_between(start: datetime, end: datetime) -> int:
 
 def _minutes(reading: datetime) -> int:
     return round((reading - _EPOCH).total_seconds() / 60)
-
-
-def day_number(day: date) -> int:
-    """Days since 1970-01-01."""
-    return (day - _EPOCH_DAY).days

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from visitcast.data.calendar import days_since_epoch
 from visitcast.data.instants import read_instant
 from visitcast.errors import InputError
 from visitcast.sending.arms import ControlGroup
 from visitcast.sending.drift import Limits
-from visitcast.sending.send_times import day_number
 from visitcast.sending.send_window import SendRules
 
 FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
@@ -57,7 +57,7 @@ def forecast_date(environment: Mapping[str, str]) -> int:
     """
     text = environment.get(FORECAST_DATE, "")
     try:
-        return day_number(date.fromisoformat(text))
+        return days_since_epoch(date.fromisoformat(text))
     except ValueError:
         raise InputError(
             f"{FORECAST_DATE} is not a date.", f"It is {text!r}.", "Use a date such as 2026-11-24."

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.serving.errors import RequestError
 from visitcast.serving.json_requests import VISIT_COLUMNS, Locate, User, Visit, locate_in_json
@@ -22,7 +23,6 @@ _date_of = itemgetter(schema.VISIT_DATE)
 _platform_of = itemgetter(schema.PLATFORM)
 _UNKNOWN: Final[dict[str, Any]] = {**dict.fromkeys(_INTEGERS, 0), schema.PLATFORM: schema.PLATFORMS[0]}
 """Values stored for a day to forecast, except its date."""
-_EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
@@ -94,7 +94,7 @@ def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:
 
 
 def _dates(days: Sequence[Visit]) -> NDArray[np.int64]:
-    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - _EPOCH
+    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - EPOCH.toordinal()
 
 
 def _platforms(days: Sequence[Visit]) -> NDArray[np.int8]:
