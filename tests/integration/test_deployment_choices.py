@@ -107,22 +107,23 @@ def test_a_serverless_endpoint_answers_and_is_updated(interrupted: Production) -
     assert interrupted.forecast()
 
 
-def test_without_an_endpoint_forecasts_gate_and_approval_ask_the_registry(chooser: Chooser, tmp_path: Path) -> None:
+def test_without_an_endpoint_forecasts_gate_and_approval_ask_the_registry(
+    chooser: Chooser, interrupted: Production
+) -> None:
     choices = {"SpotTraining": "no", "EndpointMode": "none", "ModelNetworkIsolation": "yes"}
     stack = chooser.deploy(**choices, ApprovalMode="on-request", AlarmEmail="operator@example.com")
-    for endpoint in stack.sagemaker.list_endpoints()["Endpoints"]:  # of a test before this one
+    for endpoint in stack.sagemaker.list_endpoints()["Endpoints"]:  # of the tests before this one
         stack.sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
+    interrupted.replay("preprocess", "train", "evaluate")
     first = stack.run(QUICK)
     assert first.status == "SUCCEEDED", first.cause
     assert "Deploy" not in first.states
-    production = Production(stack, first)
     number = int(version_of(first).rpartition("/")[2])
 
     forecast = stack.run_forecast({"ForecastDate": "2026-11-01", "AsOf": "2026-11-01T00:00:00Z", "HandOver": False})
     assert forecast.status == "SUCCEEDED", f"{forecast.end_state}: {forecast.cause}"
     assert forecast.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
 
-    production.stand_in_for_jobs(tmp_path)
     second = stack.run(QUICK | {"Approval": {"Required": True}})
     assert second.end_state == "Awaiting approval"
     assert second.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
