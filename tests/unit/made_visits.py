@@ -45,7 +45,11 @@ def made_frame(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> pd.Da
                     schema.UTC_OFFSET_MINUTES: 60,
                 }
             )
-    return pd.DataFrame(rows, columns=list(schema.VISITS_COLUMNS))
+    frame = pd.DataFrame(rows)
+    for column in schema.VISITS:
+        if column.name not in frame:  # One that a new event column brought.
+            frame[column.name] = rng.integers(column.minimum, column.maximum, len(frame), endpoint=True)
+    return frame[list(schema.VISITS_COLUMNS)]
 
 
 def from_frame(visits: pd.DataFrame) -> Dataset:

@@ -20,10 +20,9 @@ from visitcast.data import schema
 from visitcast.data.dataset import Dataset
 from visitcast.errors import InputError
 
-_VISIT_COLUMNS: Final = tuple(column for column in schema.VISITS if column.name != schema.USER_ID)
 _VISIT_LINE: Final = (
     "{"
-    + ",".join(f'"{column.name}":' + ("%d" if column.kind == "integer" else '"%s"') for column in _VISIT_COLUMNS)
+    + ",".join(f'"{column.name}":' + ("%d" if column.kind == "integer" else '"%s"') for column in schema.DAY_COLUMNS)
     + "}"
 )
 _PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
@@ -93,7 +92,7 @@ def request_lines(dataset: Dataset, date: int) -> list[str]:
     values = dict(dataset.columns)
     values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
     values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
-    columns = [values[column.name].tolist() for column in _VISIT_COLUMNS]
+    columns = [values[column.name].tolist() for column in schema.DAY_COLUMNS]
     visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
     day, bounds = np.datetime64(date, "D"), dataset.offsets.tolist()
     return [

@@ -15,9 +15,9 @@ from visitcast.data import schema
 from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.serving.errors import RequestError
-from visitcast.serving.json_requests import VISIT_COLUMNS, Locate, User, Visit, locate_in_json
+from visitcast.serving.json_requests import Locate, User, Visit, locate_in_json
 
-_INTEGERS: Final = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
+_INTEGERS: Final = tuple(column.name for column in schema.DAY_COLUMNS if column.kind == "integer")
 _integers_of = itemgetter(*_INTEGERS)
 _date_of = itemgetter(schema.VISIT_DATE)
 _platform_of = itemgetter(schema.PLATFORM)

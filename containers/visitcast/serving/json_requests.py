@@ -27,11 +27,10 @@ def _type_of(column: schema.Column) -> Any:
     return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PLATFORM_LENGTH)]
 
 
-VISIT_COLUMNS = tuple(column for column in schema.VISITS if column.name != schema.USER_ID)
 # Plain dictionaries: a request may hold a hundred thousand visits, and objects cost twice the time.
 _typed_dict: Any = TypedDict
 Visit: Any = with_config(_STRICT_KEYS)(
-    _typed_dict("Visit", {column.name: _type_of(column) for column in VISIT_COLUMNS})
+    _typed_dict("Visit", {column.name: _type_of(column) for column in schema.DAY_COLUMNS})
 )
 
 

@@ -13,7 +13,7 @@ from served_model import user_request
 from visitcast.data import schema
 
 VISITS = made_frame(users=60, mean_days=40, seed=5)
-VISIT_COLUMNS = schema.VISITS_COLUMNS[1:]  # those of a visit in a request: all but the user
+VISIT_COLUMNS = tuple(column.name for column in schema.DAY_COLUMNS)
 LONGEST = VISITS[schema.USER_ID].value_counts().index[0]
 
 
