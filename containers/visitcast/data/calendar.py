@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 EPOCH: Final = date(1970, 1, 1)
 SATURDAY: Final = 5
 
+_DAYS: Final = np.dtype("datetime64[D]")
+_MONTHS: Final = np.dtype("datetime64[M]")
+
 
 def days_since_epoch(day: date) -> int:
     """Count the days since 1970-01-01."""
@@ -34,6 +37,6 @@ def is_weekend(dates: NDArray[Any]) -> NDArray[np.bool_]:
 
 def month_and_day(dates: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the month, 1..12, and the day of the month, 1..31, of each date."""
-    days = dates.astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    return months.astype(np.int64) % 12 + 1, (days - months).astype(np.int64) + 1
+    days = dates.astype(_DAYS)
+    months = days.astype(_MONTHS)
+    return months.view(np.int64) % 12 + 1, (days - months).view(np.int64) + 1

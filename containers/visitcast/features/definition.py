@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.calendar import is_weekend, month_and_day, weekday
+from visitcast.data.calendar import SATURDAY, month_and_day, weekday
 from visitcast.data.dataset import Dataset, days_since_last_visit, hour_bits, position_in_history
 
 Values = NDArray[Any]
@@ -50,6 +50,11 @@ class Days:
     def gap(self) -> NDArray[np.int32]:
         """Days since the user's previous visit day, [rows]; 0 on the first one."""
         return days_since_last_visit(self.dataset, self.rows)
+
+    @cached_property
+    def weekday(self) -> NDArray[np.int64]:
+        """Day of the week, [rows]; Monday is 0."""
+        return weekday(self.stored(schema.VISIT_DATE))
 
     @cached_property
     def month_and_day(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,10 +93,10 @@ COLUMNS: Final[Mapping[str, Callable[[Days], Values]]] = {
     **{column.name: _stored(column.name) for column in schema.DAY_COLUMNS},
     GAP: lambda days: days.gap,
     **GAP_FLAGS,
-    DAY_OF_WEEK: lambda days: weekday(days.stored(schema.VISIT_DATE)),
+    DAY_OF_WEEK: lambda days: days.weekday,
     DAY_OF_MONTH: lambda days: days.month_and_day[1],
     MONTH: lambda days: days.month_and_day[0],
-    WEEKEND: lambda days: is_weekend(days.stored(schema.VISIT_DATE)),
+    WEEKEND: lambda days: days.weekday >= SATURDAY,
     EARLIER_VISIT_DAYS: lambda days: position_in_history(days.dataset, days.rows),
     LAST_HOUR_YESTERDAY: lambda days: days.last_hour_yesterday,
 }
