@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -27,6 +26,9 @@ from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses, score_probabilities
 from visitcast.model.baselines import global_histogram, tuned_histogram
+from visitcast.model.learner import TrainingData
+from visitcast.model.logits import softmax
+from visitcast.training.fitting import fit
 
 SMALL_ROWS = 5_000
 SEED = 7
@@ -62,19 +64,11 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
     """Fit the model and its peers, and give the paired differences on the test rows."""
-    from visitcast.model.gru import tensorflow_threads
-    from visitcast.model.gru.hyperparameters import Hyperparameters
-    from visitcast.model.gru.shards import Shards
-    from visitcast.training import job as train
-
-    tensorflow_threads.bound()
     parts = split(dataset)
     pipeline = features.fit(dataset, parts.validation_starts)
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
-    with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
-        fitted, _ = train.fit(dataset, shards, parts, pipeline, Hyperparameters(), Path(checkpoints))
+    fitted = fit(dataset, parts, pipeline=pipeline)
     seconds = time.perf_counter() - started
     answer = forecaster.forecast(fitted, dataset, parts.test, counts)
     model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
@@ -110,9 +104,11 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
         ),
     ]
     if with_lightgbm:
-        from benchmarks import lightgbm_peer
+        from benchmarks.lightgbm_peer import LightGbmLearner
 
-        peer = lightgbm_peer.forecast(dataset, parts, features.transform(pipeline, dataset, counts))
+        data = TrainingData(dataset, parts.train, parts.validation, counts[parts.validation], pipeline)
+        scorer = LightGbmLearner().fit(data).scorer
+        peer = softmax(scorer.logits(dataset, parts.test, counts[parts.test]).first_hour)
         figures += differences(
             subject,
             "LightGBM",

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
-import pandas as pd
 
 from benchmarks import informed_learner
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
 from localaws.athena import sql
-from visitcast.data.dataset import Dataset, from_frame, select_users, user_of_row
+from visitcast.data.dataset import Dataset, concatenate, from_frame, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import pipeline as features
-from visitcast.features.histograms import decayed_histograms, histograms_before
+from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
 from visitcast.model.baselines import tuned_histogram
+from visitcast.model.learners import Hyperparameters, make_learner
+from visitcast.training.fitting import fit
 
 WORLD = World()
 COMPARED_USERS = 600
@@ -31,21 +29,10 @@ QUICK = World(users=120, days=90)
 def measure(quick: bool = False) -> list[Figure]:
     """Train on a simulated world and compare on the test rows of some of its users."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from visitcast.model.gru import tensorflow_threads
-    from visitcast.model.gru.hyperparameters import Hyperparameters
-    from visitcast.model.gru.shards import Shards
-    from visitcast.training import job as train
-
-    tensorflow_threads.bound()
     world = QUICK if quick else WORLD
     dataset = visit_days(world)
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
-    with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], pipeline, parts.validation_starts)
-        settings = Hyperparameters(epochs=1) if quick else Hyperparameters()
-        fitted, _ = train.fit(dataset, shards, parts, pipeline, settings, Path(checkpoints))
-    histogram = tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation))
+    fitted = fit(dataset, parts, learner=make_learner(Hyperparameters(epochs=1 if quick else 0)))
 
     count = min(COMPARED_USERS, dataset.users)
     compared = select_users(dataset, np.sort(np.random.default_rng(1).choice(dataset.users, count, replace=False)))
@@ -53,7 +40,7 @@ def measure(quick: bool = False) -> list[Figure]:
     test = eligible[compared.visit_date[eligible] >= parts.test_starts]
     hour, counts = compared.first_visit_hour[test], decayed_histograms(compared)
     model = log_losses(forecaster.forecast(fitted, compared, test, counts).first_visit_hour, hour)
-    tuned = log_losses(tuned_histogram.predict(histogram, compared.visit_date[test], counts[test]), hour)
+    tuned = log_losses(tuned_histogram.predict(fitted.histogram, compared.visit_date[test], counts[test]), hour)
     learner = log_losses(informed_learner.forecast(compared, world.days)[test], hour)
     users = user_of_row(compared)[test]
     behind = bootstrap_by_user(model - learner, users)
@@ -73,10 +60,10 @@ def measure(quick: bool = False) -> list[Figure]:
 def visit_days(world: World) -> Dataset:
     """Simulate events and turn them into visit days with the application's own SQL, block by block."""
     query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
-    frames = []
     with duckdb.connect() as connection:
         sql.prepare(connection)
+        blocks = []
         for block in simulate(world):
             connection.register("events", block.events)
-            frames.append(connection.sql(query).to_df())
-    return from_frame(pd.concat(frames))
+            blocks.append(from_frame(connection.sql(query).to_df()))
+    return concatenate(blocks)

@@ -23,12 +23,12 @@ from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.features import pipeline as features
-from visitcast.features.histograms import decayed_histograms
+from visitcast.features.histograms import decayed_histograms, histograms_before
 from visitcast.forecasting import forecaster
 from visitcast.metrics import Outcomes, probability_outcomes
 from visitcast.model import bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES, baseline_outcomes
+from visitcast.model.learner import TrainingData
 from visitcast.training import folds
 
 PRODUCTION_CONFIG_VARIABLE = "VISITCAST_PRODUCTION_CONFIG"
@@ -159,12 +159,11 @@ def forecast_test_rows(
 def article_outcomes(dataset: Dataset, parts: Split) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
-    from visitcast.model.gru import tensorflow_threads
 
-    tensorflow_threads.bound()
     pipeline = bundle.read_pipeline(paths.evaluation_dataset())
-    _, target_names = features.feature_names(pipeline)
-    return article_gru.outcomes(dataset, parts, features.transform(pipeline, dataset), target_names, seed=SEED)
+    counts = histograms_before(dataset, parts.validation)
+    data = TrainingData(dataset, parts.train, parts.validation, counts, pipeline)
+    return article_gru.outcomes(data, parts.test, SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
