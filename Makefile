@@ -21,11 +21,14 @@ help: ## list the commands
 
 # --- environment -----------------------------------------------------------------------------------------------------
 
-$(READY): requirements/bootstrap.txt requirements/dev.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
+$(VENV)/.locked: requirements/bootstrap.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"visitcast needs Python 3.11 to 3.13 (TensorFlow has wheels for these), found {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	@touch $@
+
+$(READY): $(VENV)/.locked $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
@@ -83,9 +86,27 @@ images: $(READY) ## with Docker: build and push what a deployment would build; E
 # Many tests wait for jobs of the local region; a process with its region and jobs takes up to 3 GB.
 TEST_PROCESSES ?= 2
 
+# Lint runs beside the tests, which leave a core idle now and then. What it finds is printed at once, and told again last.
 .PHONY: test
-test: lint ## everything: lint, types, unit tests, the real state machine in the local region
-	$(BIN)/python -m pytest --ignore=tests/containers --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+test: $(READY) $(SCAN)/.ready ## everything: lint, types, unit tests, the real state machine in the local region
+	@mkdir -p build; \
+	{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
+	trap 'kill $$lint' INT TERM; \
+	$(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/containers \
+		--numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
+	wait $$lint || { echo 'make lint failed: build/lint.log'; exit 1; }; exit $$tests
+
+# What starts containers' entry points or imports TensorFlow takes minutes, and the local region even more.
+QUICK_TESTS := tests/unit functions containers \
+	--ignore=tests/unit/endpoint --ignore=tests/unit/test_preprocessing.py --ignore=tests/unit/test_training_entry_point.py \
+	--ignore=tests/unit/test_training_network.py --ignore=containers/visitcast/model --ignore=containers/visitcast/training
+.PHONY: test-quick
+test-quick: $(READY) lint-code lint-types ## for the inner loop, in two minutes: ruff, mypy, unit tests without training and containers
+	$(BIN)/python -m pytest $(QUICK_TESTS) --numprocesses=$(TEST_PROCESSES) $(PYTEST_ARGS)
+
+.PHONY: test-benchmarks
+test-benchmarks: $(READY) ## run every benchmark at a small size
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/benchmarks
 
 .PHONY: test-containers
 test-containers: $(READY) ## build the images and run them as SageMaker does, the functions as Lambda does; needs docker or podman
@@ -109,6 +130,7 @@ lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
 	$(BIN)/lint-imports --no-cache --config pyproject.toml
+	$(BIN)/lint-imports --no-cache --config localaws/pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -14,19 +14,18 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 SHARED = ("stack", "shared_region", "server")
 """Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""
 
-# pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` the second.
+# pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` read the second.
 os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
 os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests by the slow fixture that they share."""
+    """Group the tests by the fixture of the session that they use, and put the longest group first."""
     fixtures = defaultdict(set)
     for item in items:
         fixtures[item.path].update(getattr(item, "fixturenames", ()))
     groups = {path: next((name for name in SHARED if name in used), str(path)) for path, used in fixtures.items()}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    # What takes longest begins first, so that the processes end together.
     order = {name: number for number, name in enumerate(SHARED)}
     items.sort(key=lambda item: order.get(groups[item.path], len(SHARED)))

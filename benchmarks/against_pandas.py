@@ -6,13 +6,13 @@ import time
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
-from benchmarks import pandas_oracle
 from benchmarks.pipeline import Figure
+from tests.unit import pandas_oracle
 from visitcast.data import protocol, schema
 from visitcast.data.dataset import Dataset, user_of_row
-from visitcast.features import pipeline as features
+from visitcast.features import encoding
+from visitcast.features.pipeline import FeaturePipeline
 
 TOLERANCE = 1e-6
 """Features are float32 and reach about ten, so this is a unit or two of their last place."""
@@ -26,15 +26,15 @@ def compare(dataset: Dataset) -> list[Figure]:
     AssertionError
         They differ.
     """
-    pipeline = features.fit(dataset, before=protocol.split(dataset).validation_starts)
-    visits, fitted = frame_of(dataset), fitted_numbers(pipeline)
-    names = features.feature_names(pipeline)
+    fitted = FeaturePipeline(protocol.split(dataset).validation_starts).fit(dataset).encoding_
+    visits, names = frame_of(dataset), (encoding.history_names(), encoding.target_names())
+    numbers = pandas_oracle.Fitted(fitted.scaling, fitted.first_hour_shares, fitted.visited_shares)
 
     start = time.perf_counter()
-    ours = features.transform(pipeline, dataset)
+    ours = encoding.transform(fitted, dataset)
     our_seconds = time.perf_counter() - start
     start = time.perf_counter()
-    history, target, log_prior = pandas_oracle.features(visits, fitted, *names)
+    history, target, log_prior = pandas_oracle.features(visits, numbers, *names)
     pandas_seconds = time.perf_counter() - start
 
     difference = 0.0
@@ -52,29 +52,10 @@ def compare(dataset: Dataset) -> list[Figure]:
 
 def frame_of(dataset: Dataset) -> pd.DataFrame:
     """Turn a dataset back into rows of the visits table."""
-    return pd.DataFrame(
-        {
-            schema.USER_ID: dataset.user_ids[user_of_row(dataset)],
-            schema.VISIT_DATE: dataset.visit_date.astype("datetime64[D]").astype(str),
-            schema.TOTAL_TIME_SPENT_S: dataset.total_time_spent_s,
-            schema.TOTAL_PAGE_VIEWS: dataset.total_page_views,
-            **dict(zip(schema.PAGE_VIEWS_BY_TYPE, dataset.page_views_by_type.T, strict=True)),
-            schema.FIRST_VISIT_HOUR: dataset.first_visit_hour,
-            schema.LAST_VISIT_HOUR: dataset.last_visit_hour,
-            schema.HOURLY_VISITS: dataset.hourly_visits,
-            schema.PLATFORM: np.array(schema.PLATFORMS)[dataset.platform],
-            schema.UTC_OFFSET_MINUTES: dataset.utc_offset_minutes,
-        }
-    ).astype(dict.fromkeys((schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR, schema.HOURLY_VISITS), "int64"))
-
-
-def fitted_numbers(pipeline: features.FeaturePipeline) -> pandas_oracle.Fitted:
-    """Take the fitted numbers out of a pipeline."""
-    scale: dict[str, tuple[float, float]] = {}
-    for transformer in (pipeline.history, pipeline.target):
-        for name, step, columns in transformer.transformers_:
-            scaler = step[-1] if isinstance(step, Pipeline) else step
-            if hasattr(scaler, "scale_"):
-                moments = zip(scaler.mean_, scaler.scale_, strict=True)
-                scale |= {f"{name}__{column}": pair for column, pair in zip(columns, moments, strict=True)}
-    return pandas_oracle.Fitted(scale, pipeline.first_hour_shares, pipeline.visited_shares)
+    columns = {
+        **dataset.columns,
+        schema.USER_ID: dataset.user_ids[user_of_row(dataset)],
+        schema.VISIT_DATE: dataset.visit_date.astype("datetime64[D]").astype(str),
+        schema.PLATFORM: np.array(schema.PLATFORMS)[dataset.platform],
+    }
+    return pd.DataFrame(columns).astype({column.name: "int64" for column in schema.VISITS if column.kind == "integer"})

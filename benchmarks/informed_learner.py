@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.simulator.habits import BACKGROUND, HABITS, draw_users
+from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, select_users
-from visitcast.features.histograms import is_weekend
 
 PARTICLES = 3_000
 USERS_AT_ONCE = 32

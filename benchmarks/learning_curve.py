@@ -20,8 +20,8 @@ from demo.simulator import World
 from visitcast.data.dataset import select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import pipeline as features
 from visitcast.features.histograms import decayed_histograms
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
 from visitcast.model.learners import Hyperparameters, make_learner
@@ -44,7 +44,7 @@ def measure(quick: bool = False) -> list[Figure]:
     dataset = visit_days(QUICK if quick else WORLD)
     judges = QUICK_JUDGES if quick else JUDGES
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     first_trained_row = dataset.offsets[judges]
     parts = replace(
         parts,

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, days_since_last_visit, position_in_history
-from visitcast.data.schema import HOURS
+from visitcast.data.schema import HOURS, PAGE_VIEWS_BY_TYPE
 from visitcast.features import encoding
-from visitcast.features import pipeline as features
 from visitcast.features.encoding import Encoding
 from visitcast.features.histograms import histograms_before
 from visitcast.model.learner import Learnt, TrainingData
@@ -89,7 +88,7 @@ class LightGbmLearner:
 
     def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:  # noqa: ARG002 - it trains for a minute
         """Fit the trees, see :meth:`visitcast.model.learner.Learner.fit`."""
-        coding, dataset = features.export(data.pipeline), data.dataset
+        coding, dataset = data.encoding, data.dataset
 
         def labelled(rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Any:
             table, log_prior = hand_made(coding, dataset, rows, histograms)
@@ -123,7 +122,7 @@ def hand_made(
     recent = [lag(dataset.first_visit_hour, steps) for steps in range(1, LAGS + 1)]
     recent += [lag(dataset.last_visit_hour, steps) for steps in (1, 2)]
     recent += [lag(dataset.total_time_spent_s, 1), lag(dataset.total_page_views, 1), lag(dataset.platform, 1)]
-    recent += [lag(views, 1) for views in dataset.page_views_by_type.T[:3]]
+    recent += [lag(dataset.columns[name], 1) for name in PAGE_VIEWS_BY_TYPE[:3]]
     gap_before = days_since_last_visit(dataset, rows - 1)
     recent.append(np.where(position >= 2, gap_before, -1).astype(np.float32))
     return np.concatenate([target, np.stack(recent, axis=1)], axis=1), log_prior

@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import against_pandas
+from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
-from localaws.athena import sql
 from visitcast import paths
 from visitcast.data import histories, schema
 from visitcast.data.dataset import Dataset, concatenate, select_users
@@ -98,13 +98,12 @@ def _write(folder: Path, number: int, events: pa.Table) -> Made:
         if name != schema.USER_ID
     )
     visits = (ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")
-    query = f"SELECT {schema.USER_ID}, {lists} FROM ({visits}) GROUP BY {schema.USER_ID}"
+    query = on_duckdb(f"SELECT {schema.USER_ID}, {lists} FROM ({visits}) GROUP BY {schema.USER_ID}")
     file = folder / f"{number:012d}"
     with duckdb.connect() as connection:
-        sql.prepare(connection)
         connection.register("events", events)
         start = time.perf_counter()
-        users = connection.sql(sql.to_duckdb(sql.parse(query))).to_arrow_table()
+        users = connection.sql(query).to_arrow_table()
         seconds = time.perf_counter() - start
     pq.write_table(users, file)
     visit_days = pq.read_metadata(file).row_group(0).column(1).num_values

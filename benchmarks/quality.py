@@ -15,14 +15,15 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.events import read_events
-from localaws.athena import sql
-from visitcast.data.dataset import Dataset, from_frame, hour_flags, select_users, user_of_row
+from visitcast.data.dataset import Dataset, hour_flags, select_users, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
+from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import pipeline as features
 from visitcast.features.histograms import decayed_histograms
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses, score_probabilities
 from visitcast.model.baselines import global_histogram, tuned_histogram
@@ -48,10 +49,9 @@ def measure(events: Path) -> list[Figure]:
 def visit_days(events: Path) -> Dataset:
     """Turn events into visit days with the application's own SQL."""
     with duckdb.connect() as connection:
-        sql.prepare(connection)
         connection.register("events", read_events(events))
-        query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
-        return from_frame(connection.sql(query).to_df())
+        query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
+        return read_visits(connection.sql(query).to_df())
 
 
 def some_users(dataset: Dataset, rows: int) -> Dataset:
@@ -65,7 +65,7 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
     """Fit the model and its peers, and give the paired differences on the test rows."""
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
     fitted = fit(dataset, parts, pipeline=pipeline)
@@ -106,7 +106,7 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
     if with_lightgbm:
         from benchmarks.lightgbm_peer import LightGbmLearner
 
-        data = TrainingData(dataset, parts.train, parts.validation, counts[parts.validation], pipeline)
+        data = TrainingData(dataset, parts.train, parts.validation, counts[parts.validation], pipeline.encoding_)
         scorer = LightGbmLearner().fit(data).scorer
         peer = softmax(scorer.logits(dataset, parts.test, counts[parts.test]).first_hour)
         figures += differences(

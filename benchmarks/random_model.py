@@ -9,8 +9,9 @@ import numpy as np
 
 from visitcast.data.dataset import Dataset
 from visitcast.data.protocol import split
-from visitcast.features import pipeline as features
+from visitcast.features.encoding import history_names, target_names
 from visitcast.features.histograms import histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model import bundle
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.calibration import Temperatures
@@ -20,10 +21,9 @@ from visitcast.model.gru.scorer import GruScorer
 from visitcast.model.mixture import HISTORY_STARTS, Mixture
 
 
-def made_network(pipeline: features.FeaturePipeline, units: int = 16, seed: int = 0) -> Any:
+def made_network(units: int = 16, seed: int = 0) -> Any:
     """Keras' network with random weights, also where training starts at zero."""
-    visit_names, target_names = features.feature_names(pipeline)
-    model = network.build(len(visit_names), len(target_names), units)
+    model = network.build(len(history_names()), len(target_names()), units)
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
     return model
@@ -32,14 +32,14 @@ def made_network(pipeline: features.FeaturePipeline, units: int = 16, seed: int 
 def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle.Bundle, Any]:
     """Write a bundle into a new folder as a training job does; return it and its Keras network."""
     parts = split(dataset)
-    pipeline = features.fit(dataset, parts.validation_starts)
-    model = made_network(pipeline, units)
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
+    model = made_network(units)
     half = (0.5,) * len(HISTORY_STARTS)
     arrays = (variable.numpy() for variable in model.trainable_variables)
     fitted = bundle.Bundle(
         scorer=GruScorer(
             inference.load(to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))),
-            features.export(pipeline),
+            pipeline.encoding_,
         ),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),

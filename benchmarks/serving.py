@@ -25,7 +25,7 @@ from benchmarks.pipeline import ROOT, Figure
 from benchmarks.random_model import write_model
 from benchmarks.server_process import running
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, select_users, with_target_days
+from visitcast.data.dataset import Dataset, of_columns, select_users, with_target_days
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.model.bundle import Bundle
 from visitcast.model.gru.scorer import GruScorer
@@ -64,20 +64,21 @@ def histories(users: int) -> Dataset:
     rng = np.random.default_rng(3)
     rows = users * VISIT_DAYS
     hour = (np.repeat(rng.integers(24, size=users), VISIT_DAYS) + rng.integers(-2, 3, size=rows)) % 24
-    views = rng.integers(1, 9, size=(rows, 4), dtype=np.int32)
-    return Dataset(
-        user_ids=np.char.add("user-", np.arange(users).astype(np.str_)),
-        offsets=np.arange(users + 1) * VISIT_DAYS,
-        visit_date=(20_000 + np.cumsum(rng.integers(1, 4, size=(users, VISIT_DAYS)), axis=1)).ravel().astype(np.int32),
-        first_visit_hour=hour.astype(np.int8),
-        last_visit_hour=hour.astype(np.int8),
-        hourly_visits=(1 << hour).astype(np.int32),
-        total_time_spent_s=rng.integers(0, 5000, size=rows, dtype=np.int32),
-        total_page_views=views.sum(axis=1, dtype=np.int32),
-        page_views_by_type=views,
-        platform=rng.integers(4, size=rows, dtype=np.int8),
-        utc_offset_minutes=np.full(rows, 60, dtype=np.int16),
-    )
+    views = rng.integers(1, 9, size=(rows, 4))
+    columns = {
+        **{column.name: np.zeros(rows) for column in schema.DAY_COLUMNS},
+        schema.VISIT_DATE: 20_000 + np.cumsum(rng.integers(1, 4, size=(users, VISIT_DAYS)), axis=1).ravel(),
+        schema.FIRST_VISIT_HOUR: hour,
+        schema.LAST_VISIT_HOUR: hour,
+        schema.HOURLY_VISITS: 1 << hour,
+        schema.TOTAL_TIME_SPENT_S: rng.integers(0, 5000, size=rows),
+        schema.TOTAL_PAGE_VIEWS: views.sum(axis=1),
+        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, views.T, strict=True)),
+        schema.PLATFORM: rng.integers(4, size=rows),
+        schema.UTC_OFFSET_MINUTES: np.full(rows, 60),
+    }
+    user_ids = np.char.add("user-", np.arange(users).astype(np.str_))
+    return of_columns(user_ids, np.arange(users + 1) * VISIT_DAYS, columns)
 
 
 def request_of(asked: Dataset, user: int) -> bytes:
@@ -86,24 +87,17 @@ def request_of(asked: Dataset, user: int) -> bytes:
     visits = [
         {
             schema.VISIT_DATE: str(asked.visit_date[day].astype("datetime64[D]")),
-            **dict(zip(schema.PAGE_VIEWS_BY_TYPE, asked.page_views_by_type[day].tolist(), strict=True)),
-            **{name: int(getattr(asked, name)[day]) for name in _PLAIN},
+            **{
+                column.name: int(asked.columns[column.name][day])
+                for column in schema.DAY_COLUMNS
+                if column.kind == "integer"
+            },
             schema.PLATFORM: schema.PLATFORMS[asked.platform[day]],
         }
         for day in days
     ]
     date = str(asked.visit_date[target].astype("datetime64[D]"))
     return json.dumps({"users": [{"user_id": str(asked.user_ids[user]), "date": date, "visits": visits}]}).encode()
-
-
-_PLAIN: Final = (
-    schema.TOTAL_TIME_SPENT_S,
-    schema.TOTAL_PAGE_VIEWS,
-    schema.FIRST_VISIT_HOUR,
-    schema.LAST_VISIT_HOUR,
-    schema.HOURLY_VISITS,
-    schema.UTC_OFFSET_MINUTES,
-)
 
 
 def _ask(port: int, body: bytes) -> Any:

@@ -8,11 +8,12 @@ import duckdb
 import numpy as np
 
 from benchmarks import informed_learner
+from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
-from localaws.athena import sql
-from visitcast.data.dataset import Dataset, concatenate, from_frame, select_users, user_of_row
+from visitcast.data.dataset import Dataset, concatenate, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
+from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
@@ -59,11 +60,10 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def visit_days(world: World) -> Dataset:
     """Simulate events and turn them into visit days with the application's own SQL, block by block."""
-    query = sql.to_duckdb(sql.parse((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8")))
+    query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
     with duckdb.connect() as connection:
-        sql.prepare(connection)
         blocks = []
         for block in simulate(world):
             connection.register("events", block.events)
-            blocks.append(from_frame(connection.sql(query).to_df()))
+            blocks.append(read_visits(connection.sql(query).to_df()))
     return concatenate(blocks)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from benchmarks.pipeline import Figure
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset
+from visitcast.data.dataset import Dataset, of_columns
 from visitcast.data.protocol import eligible_rows
 from visitcast.data.schema import HOURS
-from visitcast.features import pipeline as features
 from visitcast.features.histogram_features import HOUR_BLOCKS
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru.sequences import CONTEXT
 
 USERS = 1500
@@ -45,7 +45,7 @@ def measure(quick: bool = False) -> list[Figure]:
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
     after = int(dataset.visit_date.max()) + 1
-    blocks = TrainingBlocks(dataset, eligible_rows(dataset), features.fit(dataset, after))
+    blocks = TrainingBlocks(dataset, eligible_rows(dataset), FeaturePipeline(after).fit(dataset).encoding_)
     settings = Hyperparameters().for_rows(MANY_ROWS)
 
     ours = our_rate(blocks, settings)
@@ -69,24 +69,23 @@ def made_visit_days(users: int, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     lengths = np.minimum(5 + rng.pareto(1.0, users) * 10, 2000).astype(np.int64)
     days = int(lengths.sum())
-    first, last = np.sort(rng.integers(0, HOURS, (2, days)), axis=0).astype(np.int8)
-    views = rng.integers(0, 9, (days, len(schema.PAGE_VIEWS_BY_TYPE)), dtype=np.int32)
+    first, last = np.sort(rng.integers(0, HOURS, (2, days)), axis=0)
+    views = rng.integers(0, 9, (days, len(schema.PAGE_VIEWS_BY_TYPE)))
     gaps = rng.integers(1, 8, days)
     ends = np.cumsum(lengths)
     dates = np.cumsum(gaps) - np.repeat(np.cumsum(gaps)[ends - lengths], lengths)
-    return Dataset(
-        user_ids=np.array([f"user-{number:06d}" for number in range(users)]),
-        offsets=np.concatenate([[0], ends]),
-        visit_date=(15_000 + dates).astype(np.int32),
-        first_visit_hour=first,
-        last_visit_hour=last,
-        hourly_visits=(1 << first.astype(np.int32)) | (1 << last.astype(np.int32)),
-        total_time_spent_s=rng.integers(0, 5000, days, dtype=np.int32),
-        total_page_views=views.sum(axis=1, dtype=np.int32),
-        page_views_by_type=views,
-        platform=rng.integers(0, len(schema.PLATFORMS), days).astype(np.int8),
-        utc_offset_minutes=np.zeros(days, dtype=np.int16),
-    )
+    columns = {
+        **{column.name: np.zeros(days) for column in schema.DAY_COLUMNS},
+        schema.VISIT_DATE: 15_000 + dates,
+        schema.FIRST_VISIT_HOUR: first,
+        schema.LAST_VISIT_HOUR: last,
+        schema.HOURLY_VISITS: (1 << first) | (1 << last),
+        schema.TOTAL_TIME_SPENT_S: rng.integers(0, 5000, days),
+        schema.TOTAL_PAGE_VIEWS: views.sum(axis=1),
+        **dict(zip(schema.PAGE_VIEWS_BY_TYPE, views.T, strict=True)),
+        schema.PLATFORM: rng.integers(0, len(schema.PLATFORMS), days),
+    }
+    return of_columns(np.array([f"user-{number:06d}" for number in range(users)]), np.append(0, ends), columns)
 
 
 def our_rate(blocks: Any, settings: Any) -> float:

@@ -80,9 +80,13 @@ def options_of(arguments: Sequence[str] | None) -> Options:
     )
 
 
+ARTICLE_MODEL: dict[str, Any] = {"Evaluation": {"ArticleModelEpochs": 20}}
+"""The demo compares with the article's model; --input may replace it."""
+
+
 def _execution_input(path: Path | None, hyperparameters: dict[str, str]) -> dict[str, Any]:
     try:
-        given = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        given = ARTICLE_MODEL | (json.loads(path.read_text(encoding="utf-8")) if path else {})
     except (OSError, ValueError) as error:
         raise SystemExit(f"--input {path} cannot be read: {error}") from error
     if hyperparameters:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -46,23 +46,16 @@ def read_events(path: Path) -> pa.Table:
         Naming the column, the rule and up to five offending rows.
     """
     table = _read(path)
-    missing = [name for name in schema.EVENTS_COLUMNS if name not in table.column_names]
+    missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:
         raise DemoError(
-            f"{path} is no file of events.",
+            f"{path} is not a file of events.",
             f"Missing column: {', '.join(missing)}. It has: {', '.join(table.column_names) or 'none'}.",
-            f"Supply the columns {', '.join(schema.EVENTS_COLUMNS)}.",
+            f"Supply the columns {', '.join(_COLUMNS)}.",
         )
     if table.num_rows == 0:
-        raise DemoError(f"{path} holds no events.", "It has its columns but not one row.", "Supply some events.")
-    columns: dict[str, Callable[[str, pd.Series], pa.Array[Any]]] = {
-        schema.USER_ID: _text,
-        schema.EVENT_TIME: _time,
-        schema.UTC_OFFSET_MINUTES: lambda name, values: _integer(name, values, np.int16),
-        schema.PAGE_TYPE: lambda name, values: _integer(name, values, np.int8),
-        schema.PLATFORM: lambda name, values: _text(name, values.fillna(_OTHER_PLATFORM)),
-    }
-    return pa.table({name: convert(name, table[name].to_pandas()) for name, convert in columns.items()})
+        raise DemoError(f"{path} contains no events.", "It has the columns, but no rows.", "Supply some events.")
+    return pa.table({name: convert(name, table[name].to_pandas()) for name, convert in _COLUMNS.items()})
 
 
 def _read(path: Path) -> pa.Table:
@@ -120,3 +113,13 @@ def _refuse(name: str, values: pd.Series, wrong: pd.Series, rule: str) -> None:
         f"{len(rows)} of {len(values)} rows are wrong: {shown}.",
         "Mend or leave out these rows.",
     )
+
+
+_COLUMNS: Final[dict[str, Callable[[str, pd.Series], pa.Array[Any]]]] = {
+    schema.USER_ID: _text,
+    schema.EVENT_TIME: _time,
+    schema.UTC_OFFSET_MINUTES: lambda name, values: _integer(name, values, np.int16),
+    schema.PAGE_TYPE: lambda name, values: _integer(name, values, np.int8),
+    schema.PLATFORM: lambda name, values: _text(name, values.fillna(_OTHER_PLATFORM)),
+}
+"""How each column of the events table is read."""

@@ -80,7 +80,7 @@ def execute(
 
 
 def explanation(execution: Execution) -> str:
-    """Say in which state and why an execution ended; of a job's description only the reason is kept."""
+    """Describe in which state and why an execution ended; of a job's description only the reason is kept."""
     where = f" in '{execution.states[-1].name}'" if execution.states else ""
     prose, brace, rest = execution.cause.partition("{")
     reasons = []

@@ -61,7 +61,7 @@ def ask(runtime: SageMakerRuntimeClient, endpoint: str, request: dict[str, Any])
     Raises
     ------
     DemoError
-        If the answer is not a forecast of 24 probabilities for that user and day.
+        The answer is not a forecast of 24 probabilities for that user and day.
     """
     answer = runtime.invoke_endpoint(
         EndpointName=endpoint, ContentType="application/json", Accept="application/json", Body=json.dumps(request)
@@ -75,7 +75,7 @@ def ask(runtime: SageMakerRuntimeClient, endpoint: str, request: dict[str, Any])
         or abs(sum(probabilities) - 1) > 1e-3
     ):
         raise DemoError(
-            "The endpoint's answer is no forecast.",
+            "The endpoint's answer is not a forecast.",
             json.dumps(forecast)[:500],
             f"Look into the log group /aws/sagemaker/Endpoints/{endpoint}.",
         )

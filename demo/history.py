@@ -1,4 +1,4 @@
-"""What an execution has done so far, read from the events of its history. Pure functions."""
+"""The progress of an execution, read from the events of its history. Pure functions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StateRun:
 
     @property
     def seconds(self) -> float:
-        """Time spent in the state; nought while it lasts."""
+        """Time spent in the state; zero while it lasts."""
         return (self.left_at - self.entered_at).total_seconds() if self.left_at else 0.0
 
 

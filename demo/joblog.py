@@ -1,4 +1,4 @@
-"""How far a job is, from the lines it logs."""
+"""The progress of a job, from the lines that it logs."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -28,7 +27,9 @@ from demo.push_world import DAY_MINUTES, Floats, Law, PushWorld, local_minutes, 
 from demo.simulator import simulate
 from demo.upload import partition_files, put_files
 from visitcast.data import schema
+from visitcast.data.calendar import date_of
 from visitcast.data.schema import HOURS
+from visitcast.sending import arms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,13 +41,12 @@ QUIET = (22, 7)
 ALLOWED = np.array([QUIET[1] <= hour < QUIET[0] for hour in range(HOURS)])
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
 """Input of the training: this is about the sends, not about the best model."""
-_EPOCH = date(1970, 1, 1)
 _CONTROL_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is tried.
+    """Settings of an experiment.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     Returns
     -------
     list of dict
-        What `demo.lift.measure_lift` gave, and of each arm ``truth``: the relative lift of an endless experiment.
+        What `demo.lift.measure_lift` returned, and for each arm ``truth``: the relative lift of an endless experiment.
     """
     events = (read_events(options.events) if options.events else _simulated(options)).sort_by(schema.EVENT_TIME)
     local_day = local_minutes(events) // DAY_MINUTES
@@ -110,13 +110,13 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
         run = run_forecast(outputs["ForecastStateMachineArn"], experiment.input(day))["run"]
         sends, forecasts = (_read(s3, run["Uris"][name]) for name in ("Plans", "Forecasts"))
         user = _users(world, sends)
-        sent = sends["send_at_utc"].to_numpy().astype("datetime64[m]").astype(np.int64)
-        answers = world.answers(rng, user, sent, sends["send_hour"].to_numpy().astype(np.int64))
+        sent = sends[schema.SEND_AT_UTC].to_numpy().astype("datetime64[m]").astype(np.int64)
+        answers = world.answers(rng, user, sent, sends[schema.SEND_HOUR].to_numpy().astype(np.int64))
         own = events.filter(pa.array(local_day == day))
         put_files(s3, outputs["BucketName"], dict(partition_files(pa.concat_tables([own, answers.cast(own.schema)]))))
         rates.append(true_rates(world, day, forecasts, sends))
         console.print(f"\n{_iso(day)}: {sends.num_rows:,} pushes, {answers.num_rows:,} more visits")
-        lifts = measure_lift(outputs, _date(day), experiment.dates, experiment.hours, experiment.wanted)
+        lifts = measure_lift(outputs, date_of(day), experiment.dates, experiment.hours, experiment.wanted)
         show_lift(console, lifts)
     return _with_truth(console, lifts, rates)
 
@@ -136,21 +136,21 @@ def true_rates(world: PushWorld, day: int, forecasts: pa.Table, sends: pa.Table)
     hours = np.arange(HOURS)
     sent = day * DAY_MINUTES + 60 * hours[None, :] - offset[:, None]
     chance = world.chance(np.repeat(user[:, None], HOURS, axis=1), sent, np.broadcast_to(hours, sent.shape))
-    visit_hour = np.stack(forecasts["visit_hour"].to_pandas().to_list())
+    visit_hour = np.stack(forecasts[schema.HOUR_PROBABILITIES].to_pandas().to_list())
     best = np.where(ALLOWED, visit_hour, -1).argmax(axis=1)
-    in_control = sends.filter(pc.equal(sends["arm"], pa.scalar("global_best_hour")))
-    (one_for_all,) = set(in_control["send_hour"].to_pylist())
+    in_control = sends.filter(pc.equal(sends[schema.ARM], pa.scalar(arms.GLOBAL_BEST_HOUR)))
+    (one_for_all,) = set(in_control[schema.SEND_HOUR].to_pylist())
     return {
-        "best_hour": float(_pick(chance, best).mean()),
-        "global_best_hour": float(chance[:, one_for_all].mean()),
-        "random_hour": float(chance[:, ALLOWED].mean()),
+        arms.BEST_HOUR: float(_pick(chance, best).mean()),
+        arms.GLOBAL_BEST_HOUR: float(chance[:, one_for_all].mean()),
+        arms.RANDOM_HOUR: float(chance[:, ALLOWED].mean()),
     }
 
 
 def _with_truth(console: Console, lifts: list[dict[str, Any]], rates: list[dict[str, float]]) -> list[dict[str, Any]]:
     # Every date has the same users, so the dates weigh the same.
     mean = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
-    found = [{**lift, "truth": mean["best_hour"] / mean[lift["control"]] - 1} for lift in lifts]
+    found = [{**lift, "truth": mean[arms.BEST_HOUR] / mean[lift["control"]] - 1} for lift in lifts]
     console.print("\nWhat this world's law says of an endless experiment:")
     for lift in found:
         place = ""
@@ -181,9 +181,5 @@ def _pick(table: Floats, column: NDArray[Any]) -> Floats:
     return np.take_along_axis(table, column[:, None], axis=1)[:, 0]
 
 
-def _date(day: int) -> date:
-    return _EPOCH + timedelta(days=day)
-
-
 def _iso(day: int) -> str:
-    return _date(day).isoformat()
+    return date_of(day).isoformat()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ensure_production(options: Options, console: Console) -> dict[str, str]:
-    """Return the outputs of the stack in this region; without one, or without its endpoint, run the demo first.
+    """Return the outputs of the stack in this region; without one, or without an approved model, run the demo first.
 
     Raises
     ------
@@ -25,13 +25,15 @@ def ensure_production(options: Options, console: Console) -> dict[str, str]:
     """
     name = options.stack_name or stack.default_name()
     outputs = deployed(name)
-    if outputs is not None and _endpoint_exists(outputs["EndpointName"]):
+    if outputs is not None and _has_approved_version(outputs["ModelPackageGroupName"]):
         return outputs
     console.print("No model is in production here: first `make demo`.")
     if run_demo(options, console) == 0 and (outputs := deployed(name)) is not None:
         return outputs
     raise DemoError(
-        "There is no model to forecast with.", "The demo did not succeed; it says why above.", "Mend that, start again."
+        "There is no model to forecast with.",
+        "The demo did not succeed; it says why above.",
+        "Fix that, then start again.",
     )
 
 
@@ -58,11 +60,8 @@ def deployed(name: str) -> dict[str, str] | None:
     return outputs
 
 
-def _endpoint_exists(name: str) -> bool:
-    try:
-        boto3.client("sagemaker").describe_endpoint(EndpointName=name)
-    except ClientError as error:
-        if "Could not find" in str(error):
-            return False
-        raise
-    return True
+def _has_approved_version(group: str) -> bool:
+    """Return whether a model package group has a version that the forecast workflow can use."""
+    pages = boto3.client("sagemaker").get_paginator("list_model_packages")
+    found = pages.paginate(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
+    return any(page["ModelPackageSummaryList"] for page in found)

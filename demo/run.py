@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What a run of the demo may choose; without `events` it simulates `world`."""
+    """Options of a run of the demo; without `events` it simulates `world`."""
 
     events: Path | None
     world: World
@@ -140,7 +140,7 @@ def _check_dates(first: datetime, deployed: stack.Stack) -> None:
 
 
 def _endpoint(execution: Execution, default_name: str) -> dict[str, Any] | None:
-    """Describe the run's endpoint and, where it answers, ask it for one forecast; None if there is no endpoint."""
+    """Describe the run's endpoint and, if it answers, ask it for one forecast; None without an endpoint."""
     plan = run_plan(execution.states)
     name = plan.get("Names", {}).get("EndpointName", default_name)
     try:

@@ -26,7 +26,7 @@ _SAM = str(Path(sys.executable).with_name("sam"))
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deployed stack says about itself."""
+    """Outputs of a deployed stack."""
 
     name: str
     bucket: str

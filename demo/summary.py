@@ -12,13 +12,13 @@ from demo.execution import Execution
 from demo.history import latest_output, seconds_by_state
 
 DATA_COUNTS = ("users", "visit_days", "train_rows", "validation_rows", "test_rows")
-_ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated"}
+_ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated", "Update serverless endpoint": "updated"}
 _NO_ENDPOINT = {"name": None, "config": None, "status": None, "action": "unchanged", "forecast": None}
 
 
 @dataclass
 class Outcome:
-    """What a run of the demo has come to so far.
+    """Results of a run of the demo so far.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Outcome:
     report : Path or None
         The evaluation's report for people, on this machine.
     best_possible_log_loss : float or None
-        In nats; None for events whose truth nobody knows.
+        In nats; None for real events, whose truth is unknown.
     endpoint : dict or None
         ``name``, ``config``, ``status``, ``action``, ``forecast``.
     failure : str or None
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def endpoint_action(execution: Execution) -> str:
-    """Tell what the execution did to the endpoint: created, updated or unchanged."""
+    """Return what the execution did to the endpoint: created, updated or unchanged."""
     if execution.status != "SUCCEEDED":
         return "unchanged"
     return next((_ACTIONS[run.name] for run in execution.states if run.name in _ACTIONS), "unchanged")

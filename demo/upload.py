@@ -1,4 +1,4 @@
-"""Put events into the bucket: one Parquet file for each UTC date, as the events table wants them."""
+"""Put events into the bucket: one Parquet file per UTC date, as the events table needs them."""
 
 from __future__ import annotations
 

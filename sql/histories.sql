@@ -1,11 +1,10 @@
--- events -> histories: one row per user, whose visit days lie in parallel lists ordered by date. Written as Parquet, many
--- files at once, where one CSV of all visits would be too much for one writer and one reader.
+-- events -> histories: one row per user with the visit days as parallel arrays ordered by date. Written as many Parquet
+-- files in parallel, for data that is too large for a single CSV file.
 --
--- A user is one row, so a user's whole history lies in exactly one file. Whoever shares the files out by S3 key
--- (ShardedByS3Key) therefore never parts a user's days, however UNLOAD cuts its files.
+-- A user is one row, so a user's whole history is in one file, and instances that share the files by S3 key
+-- (ShardedByS3Key) never split a user's days.
 --
--- Two names in braces are filled in: the text of visits.sql when the SQL is published, and the destination, a prefix
--- with nothing under it, when the query is started.
+-- Two placeholders: publishing the SQL fills in the text of visits.sql, starting the query the destination, an empty prefix.
 
 UNLOAD (
     SELECT
@@ -22,7 +21,7 @@ UNLOAD (
         array_agg(hourly_visits ORDER BY visit_date) AS hourly_visits,
         array_agg(platform ORDER BY visit_date) AS platform,
         array_agg(utc_offset_minutes ORDER BY visit_date) AS utc_offset_minutes,
-        -- 64 files at least: enough to share among 20 instances, below the 100 partitions that UNLOAD may write.
+        -- At least 64 files: enough for 20 instances, and below the 100 partitions that UNLOAD may write.
         mod(crc32(to_utf8(user_id)), 64) AS bucket
     FROM (
         ${visits}

@@ -1,7 +1,7 @@
 """Draw a state machine in Amazon States Language as SVG, and as Mermaid with a table of its failures.
 
-The happy path runs down the middle, ways around it on the left. Fail states are not drawn: what a step can fail with
-stands beside it, so that the picture stays readable. The same file always gives the same picture, byte for byte.
+The happy path runs down the middle, branches on the left. Fail states are not drawn but listed beside the steps that
+can end in them, so that the picture stays readable. The same file always gives the same picture, byte for byte.
 
 Usage: python tools/asl_graph.py train.asl.json --svg train.svg --mermaid train.md [--check]
 """
@@ -39,7 +39,7 @@ SYMBOLS = {"NumericGreaterThan": ">", "NumericGreaterThanEquals": "≥", "Numeri
 
 @dataclass(frozen=True)
 class Edge:
-    """A way from one state to another; a Catch is `on_error`."""
+    """A transition from one state to another; a Catch is `on_error`."""
 
     source: str
     target: str
@@ -49,20 +49,20 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """A state machine, its Fail states folded away.
+    """A state machine without its Fail states.
 
     Attributes
     ----------
     kinds : dict
-        What each state is, by name, in the file's order; a key of `COLOURS`.
+        Kind of each state, a key of `COLOURS`, in the file's order.
     inner : dict
         States inside a Map or Parallel.
     edges : list of Edge
-        Between states that are drawn.
+        Transitions between drawn states.
     failures : dict
-        Fail states that each state can end in.
+        Fail states in which each state can end.
     everywhere : list of str
-        Fail states that most tasks can end in; they are not in `failures`.
+        Fail states in which most tasks can end; they are not in `failures`.
     """
 
     kinds: dict[str, str]
@@ -74,7 +74,7 @@ class Graph:
 
 def read_graph(machine: dict[str, Any]) -> Graph:
     """Read the graph of a state machine's top level."""
-    states: dict[str, dict[str, Any]] = machine["States"]
+    states = dict(unfolded(machine["States"]))
     shown = {name: kind_of(state) for name, state in states.items() if state["Type"] != "Fail"}
     edges = [edge for name in shown for edge in edges_of(name, states[name])]
     failures: dict[str, list[str]] = {name: [] for name in shown}
@@ -96,8 +96,20 @@ def read_graph(machine: dict[str, Any]) -> Graph:
     )
 
 
+def unfolded(states: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all states, those of a Parallel with a single branch after it: they are steps like any other."""
+    for name, state in states.items():
+        match state.get("Branches"):
+            case [branch]:
+                yield name, {**state, "Branches": [], "Next": branch["StartAt"]}
+                for inner, step in branch["States"].items():
+                    yield inner, {**step, "Next": state["Next"]} if step["Type"] == "Succeed" else step
+            case _:
+                yield name, state
+
+
 def kind_of(state: dict[str, Any]) -> str:
-    """Tell what a state is: its type, for a task the service it calls."""
+    """Return the kind of a state: its type, for a task the service that it calls."""
     resource = str(state.get("Resource", ""))
     if state["Type"] != "Task":
         return str(state["Type"])
@@ -109,7 +121,7 @@ def kind_of(state: dict[str, Any]) -> str:
 
 
 def edges_of(name: str, state: dict[str, Any]) -> Iterator[Edge]:
-    """List the ways out of a state: the first is the one it is made for."""
+    """Yield the transitions from a state, the main one first."""
     if "Next" in state:
         yield Edge(name, state["Next"])
     for rule in state.get("Choices", []):
@@ -121,7 +133,7 @@ def edges_of(name: str, state: dict[str, Any]) -> Iterator[Edge]:
 
 
 def rule_label(rule: dict[str, Any]) -> str:
-    """Put a choice rule with one comparison into a few words; nothing for a longer one."""
+    """Return a short label for a choice rule with one comparison; empty for any other rule."""
     for operator, value in rule.items():
         if operator in SYMBOLS:
             return f"{SYMBOLS[operator]} {value}"
@@ -131,7 +143,7 @@ def rule_label(rule: dict[str, Any]) -> str:
 
 
 def inner_states(state: dict[str, Any]) -> Iterator[str]:
-    """Names of the states inside a Map or Parallel."""
+    """Yield the names of the states inside a Map or Parallel."""
     for part in [state.get("ItemProcessor", state.get("Iterator", {})), *state.get("Branches", [])]:
         yield from part.get("States", {})
 
@@ -141,7 +153,7 @@ def inner_states(state: dict[str, Any]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Row (from the top) and lane (0 in the middle, 1, 2, ... to its left) of each state, and edges that lead back."""
+    """Row (from the top) and lane (0 in the middle, others to its left) of each state, and the edges that lead back."""
 
     row: dict[str, int]
     lane: dict[str, int]
@@ -149,14 +161,14 @@ class Layout:
 
 
 def lay_out(graph: Graph, start: str) -> Layout:
-    """Layer by longest way from the start; the longest way of all stays in lane 0."""
+    """Assign rows by the longest path from the start; the longest path of all is lane 0."""
     back = back_edges(graph, start)
     forward = [edge for edge in graph.edges if edge not in back]
     row = dict.fromkeys(graph.kinds, 0)
-    for _ in graph.kinds:  # at most one round for each state: longest paths in a graph without circles
+    for _ in graph.kinds:  # longest paths in an acyclic graph take at most one round per state
         for edge in forward:
             row[edge.target] = max(row[edge.target], row[edge.source] + 1)
-    spine = longest_way(forward, row, start)
+    spine = longest_path(forward, row, start)
     lane = dict.fromkeys(spine, 0)
     for name in sorted(graph.kinds, key=lambda name: row[name]):
         if name not in lane:
@@ -166,7 +178,7 @@ def lay_out(graph: Graph, start: str) -> Layout:
 
 
 def back_edges(graph: Graph, start: str) -> set[Edge]:
-    """Edges to a state that the depth-first walk has entered and not yet left: they close a loop."""
+    """Return the edges that close a loop: those to a state that the depth-first walk has entered but not left."""
     back: set[Edge] = set()
     open_states: list[str] = []
     seen: set[str] = set()
@@ -187,16 +199,16 @@ def back_edges(graph: Graph, start: str) -> set[Edge]:
     return back
 
 
-def longest_way(forward: Sequence[Edge], row: dict[str, int], start: str) -> list[str]:
-    """Find a longest way from the start; where two are equally long, error handling gives way."""
+def longest_path(forward: Sequence[Edge], row: dict[str, int], start: str) -> list[str]:
+    """Return a longest path from the start that prefers other transitions to error handling."""
     below = dict.fromkeys(row, 0)
     for edge in sorted(forward, key=lambda edge: -row[edge.source]):
         below[edge.source] = max(below[edge.source], below[edge.target] + 1)
-    way = [start]
-    while ways := [edge for edge in forward if edge.source == way[-1]]:
-        # A Catch is never the way that a step is made for, however long it is.
-        way.append(max(ways, key=lambda edge: (not edge.on_error, below[edge.target])).target)
-    return way
+    path = [start]
+    while steps := [edge for edge in forward if edge.source == path[-1]]:
+        # A Catch is never the main transition, however long the path behind it.
+        path.append(max(steps, key=lambda edge: (not edge.on_error, below[edge.target])).target)
+    return path
 
 
 # --- SVG
@@ -231,7 +243,7 @@ def svg(graph: Graph, start: str, title: str) -> str:
 
 
 def box_svg(name: str, kind: str, inner: Sequence[str], x: float, y: float) -> str:
-    """Draw one state: a choice has points, a wait and an end are round, a Map is a stack."""
+    """Draw one state: a choice is pointed, a wait and an end are round, a Map is a stack."""
     fill, ink = COLOURS[kind]
     left, top, right, bottom = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2, x + BOX_WIDTH / 2, y + BOX_HEIGHT / 2
     if kind == "Choice":
@@ -272,7 +284,7 @@ def notes_svg(failures: Sequence[str], x: float, y: float, *, on_left: bool) -> 
 
 
 def edge_svg(edge: Edge, layout: Layout, centre: dict[str, float], middle: dict[str, float]) -> str:
-    """Draw one edge: straight down, round on the right (loops), round on the left (short cuts), or into a lane."""
+    """Draw one edge: straight down, around the right (loops), around the left (shortcuts) or into another lane."""
     a, b, half, side = edge.source, edge.target, BOX_HEIGHT / 2, BOX_WIDTH / 2
     xa, ya, xb, yb = centre[a], middle[a], centre[b], middle[b]
     if edge in layout.back:
@@ -303,13 +315,13 @@ def edge_svg(edge: Edge, layout: Layout, centre: dict[str, float], middle: dict[
 
 
 def between(layout: Layout, above: str, below: str) -> bool:
-    """Tell whether a box stands between two boxes of one lane."""
+    """Return whether there is a box between two boxes of one lane."""
     rows = range(layout.row[above] + 1, layout.row[below])
     return any(layout.row[name] in rows for name, lane in layout.lane.items() if lane == layout.lane[above])
 
 
 def rounded(points: Sequence[tuple[float, float]]) -> str:
-    """Make an SVG path through right-angled points with rounded corners."""
+    """Return an SVG path through right-angled points with rounded corners."""
     path = f"M{points[0][0]:g} {points[0][1]:g}"
     for (x0, y0), (x, y), (x1, y1) in zip(points, points[1:], points[2:], strict=False):
         before, after = towards(x, y, x0, y0), towards(x, y, x1, y1)
@@ -318,7 +330,7 @@ def rounded(points: Sequence[tuple[float, float]]) -> str:
 
 
 def towards(x: float, y: float, to_x: float, to_y: float, most: float = 8) -> tuple[float, float]:
-    """Find the point a few pixels from one corner on the way to the next."""
+    """Return the point a few pixels from one corner towards the next."""
     length = max(abs(to_x - x) + abs(to_y - y), 1e-9)
     share = min(most / length, 0.5)
     return x + (to_x - x) * share, y + (to_y - y) * share
@@ -328,7 +340,7 @@ def towards(x: float, y: float, to_x: float, to_y: float, most: float = 8) -> tu
 
 
 def mermaid(graph: Graph, title: str, source: str) -> str:
-    """Render the graph as Markdown: a Mermaid flowchart and a table of what each step can fail with."""
+    """Render the graph as Markdown: a Mermaid flowchart and a table of the failures of each step."""
     ids = {name: f"s{n}" for n, name in enumerate(graph.kinds)}
     shapes = {"Choice": ("{{", "}}"), "Wait": ("([", "])"), "Succeed": ("([", "])"), "Map": ("[[", "]]")}
     lines = [f"# {title}", "", f"Drawn from `{source}` by `make graph`; do not edit.", "", "```mermaid", "flowchart TD"]
@@ -348,12 +360,12 @@ def mermaid(graph: Graph, title: str, source: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the pictures, or check that they are up to date."""
+    """Write the pictures or check that they are up to date."""
     parser = argparse.ArgumentParser(description="Draw a state machine in Amazon States Language.")
     parser.add_argument("definition", type=Path)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--mermaid", type=Path)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a picture is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a picture is out of date")
     options = parser.parse_args(arguments)
     machine = json.loads(options.definition.read_text(encoding="utf-8"))
     graph, start = read_graph(machine), machine["StartAt"]

@@ -1,9 +1,9 @@
-"""What the application costs: one run, one month of endpoint, one million forecasts.
+"""Estimate the application's costs: one run, one month of the endpoint, one million forecasts.
 
     python tools/costs.py [--write docs/costs.md]
 
-Reckoned from the defaults of the execution input (instance types), durations that stand below, and the list prices of
-``prices.json`` with their date.
+Computed from the default instance types of the execution input, the durations below and the dated list prices of
+``prices.json``.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Prices = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Workload:
-    """What is reckoned with.
+    """Assumptions about a workload.
 
     Attributes
     ----------
     preprocess_minutes, train_minutes, evaluate_minutes
-        Billed time of each job, its start included: SageMaker bills from the first download to the last upload.
+        Billed time of each job: SageMaker bills from the first download to the last upload.
     scanned_gb
-        What the source SQL reads.
+        Data that the source SQL scans.
     transitions
-        State transitions of one run; most are looks at the endpoint.
+        State transitions of one run; most poll the endpoint.
     forecast_milliseconds, forecasts_per_request
-        Of an endpoint, warm.
+        Latency and batch size of a warm endpoint.
     """
 
     name: str
@@ -62,11 +62,11 @@ ALARMS = len(
 )
 IMAGES = len(list(ROOT.glob("containers/*/Dockerfile")))
 BUILD_MINUTES = 6
-"""Of one image: most of it is the download of packages."""
+"""Build time of one image; most of it downloads packages."""
 
 
 def run_cost(workload: Workload, types: Mapping[str, str], prices: Prices, *, spot: bool = False) -> float:
-    """Return what one training run costs, in dollars."""
+    """Return the cost of one training run in dollars."""
     hour = prices["instance_hour"]
     discount = 1 - prices["spot_discount"] if spot else 1.0
     jobs = (
@@ -79,29 +79,29 @@ def run_cost(workload: Workload, types: Mapping[str, str], prices: Prices, *, sp
 
 
 def endpoint_month(instance_type: str, prices: Prices) -> float:
-    """Return what an instance endpoint costs in a month, asked or not."""
+    """Return the monthly cost of an instance endpoint, with or without requests."""
     return float(prices["instance_hour"][instance_type] * prices["hours_per_month"])
 
 
 def standing_month(prices: Prices) -> float:
-    """Return what the stack costs in a month in which nothing runs: key, alarms, dashboard."""
+    """Return the monthly cost of an idle stack: key, alarms, dashboard."""
     return float(prices["kms_key_month"] + ALARMS * prices["alarm_month"] + prices["dashboard_month"])
 
 
 def image_builds(prices: Prices) -> float:
-    """Return what building all images costs; they are built anew only when containers/ has changed."""
+    """Return the cost of building all images, which happens only when containers/ has changed."""
     return float(IMAGES * BUILD_MINUTES * prices["codebuild_medium_minute"])
 
 
 def million_on_serverless(workload: Workload, prices: Prices) -> float:
-    """Return what a million forecasts cost on a serverless endpoint, billed by time and memory."""
+    """Return the cost of a million forecasts on a serverless endpoint, billed by time and memory."""
     requests = 1_000_000 / workload.forecasts_per_request
     seconds = requests * workload.forecast_milliseconds / 1000
     return float(seconds * SERVERLESS_GB * prices["serverless_gb_second"])
 
 
 def million_in_a_batch(types: Mapping[str, str], prices: Prices, minutes: float = 6) -> float:
-    """Return what a million forecasts cost as one transform job."""
+    """Return the cost of a million forecasts as one transform job."""
     return float(minutes / 60 * prices["instance_hour"][types["Training"]])
 
 
@@ -116,11 +116,11 @@ def default_types() -> dict[str, str]:
 
 
 def table(prices: Prices) -> Iterator[str]:
-    """Yield the table's lines."""
+    """Yield the lines of the Markdown table."""
     types = default_types()
     yield f"List prices of {prices['region']}, {prices['date']}, in US dollars. {prices['note']}"
     yield ""
-    yield "| what | reckoned with | dollars |"
+    yield "| what | assumptions | dollars |"
     yield "| --- | --- | ---: |"
     builds = f"{IMAGES} builds of {BUILD_MINUTES} minutes"
     yield f"| the images, once and after each change of containers/ | {builds} | {image_builds(prices):.2f} |"
@@ -133,12 +133,12 @@ def table(prices: Prices) -> Iterator[str]:
         yield f"| one run, {workload.name} | {jobs} | {cost:.2f} |"
         yield f"| the same with `SpotTraining=yes` | {prices['spot_discount']:.0%} off the training | {cheaper:.2f} |"
     instance = types["Endpoint"]
-    yield f"| a month of endpoint | one {instance}, asked or not | {endpoint_month(instance, prices):.2f} |"
-    yield "| a month of endpoint that nobody asks | `EndpointMode=serverless` | 0.00 |"
-    yield "| a month without endpoint | `EndpointMode=none` | 0.00 |"
-    yield f"| a month of the stack itself | key, {ALARMS} alarms, dashboard | {standing_month(prices):.2f} |"
     month = endpoint_month(instance, prices)
-    yield f"| a million forecasts on that endpoint | its month has room for more | {month:.2f} |"
+    yield f"| a month of the endpoint | one {instance}, with or without requests | {month:.2f} |"
+    yield "| a month of an endpoint without requests | `EndpointMode=serverless` | 0.00 |"
+    yield "| a month without an endpoint | `EndpointMode=none` | 0.00 |"
+    yield f"| a month of the stack itself | key, {ALARMS} alarms, dashboard | {standing_month(prices):.2f} |"
+    yield f"| a million forecasts on that endpoint | its month has capacity for more | {month:.2f} |"
     serverless = million_on_serverless(WORKLOADS[0], prices)
     yield (
         f"| a million forecasts, `EndpointMode=serverless` | {SERVERLESS_GB} GB, "
@@ -150,8 +150,8 @@ def table(prices: Prices) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the table, or put it into a document between its marks."""
-    parser = argparse.ArgumentParser(description="Reckon what the application costs.")
+    """Print the table or write it into a document between its marks."""
+    parser = argparse.ArgumentParser(description="Estimate the application's costs.")
     parser.add_argument("--prices", type=Path, default=PRICES, help="list prices (%(default)s)")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks costs:begin and costs:end")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""What the forecast workflow takes for a million to a hundred million users, reckoned from measured costs per user.
+"""Estimate time, memory and limits of the forecast workflow for a million to a hundred million users.
 
     python tools/forecast_scale.py [--write docs/forecasts.md]
 
-``forecast_costs.json`` holds what ``python -m benchmarks --only forecast`` measured; the rest are service limits and
-constants of the code, each named where it stands.
+``forecast_costs.json`` holds the costs per user that ``python -m benchmarks --only forecast`` measured; the rest are
+service limits and constants of the code, named below.
 """
 
 from __future__ import annotations
@@ -26,30 +26,28 @@ MESSAGES_PER_FILE: Final = 20_000
 THREADS, BATCH = 16, 10
 """As in containers/visitcast/sending/job.py and functions/hand_over/app.py; a test compares them."""
 HISTORY_EVENTS: Final = 25_000
-"""Of a Standard execution. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+"""Limit of a Standard execution. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 PAYLOAD_BYTES: Final = 262_144
-"""Of a state's input or output; the same page."""
+"""Limit of a state's input or output; the same page."""
 EVENTS_OF_A_RUN: Final = 150
-"""Without the hand-over: tests/integration/test_forecast_workflow.py holds a real run against it."""
-EVENTS_PER_POLL: Final = 9
-"""Wait, Task and Choice of the loop around a query: two, five and two events."""
-POLLS: Final = 4 * 1800 // 30
-"""Four queries of half an hour at most (Athena's DML timeout), looked at every 30 s."""
+"""Without the hand-over; tests/integration/test_forecast_workflow.py compares a real run with it."""
 EVENTS_PER_FILE: Final = 7
-"""Iteration started and ended, and the five events of a task, for each file of messages."""
+"""For each file of messages: start and end of the iteration and the five events of a task."""
 BYTES_PER_FILE_NAME: Final = 24
+BYTES_OF_A_RUN: Final = 30_000
+"""The run's plan with the text of its queries; tests/unit/test_forecast_functions.py compares a real one with it."""
 PARALLEL_HAND_OVERS: Final = 10
 """MaxConcurrency of the map."""
 TRANSFORM_CORES: Final = 4
 PLAN_GB: Final = 32
 """Cores and memory of the default instances, ml.m5.xlarge and ml.m5.2xlarge."""
 WANTED_HOURS: Final = 1.0
-"""For the transform."""
+"""Target duration of the transform."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured; ``*_gb`` is what a job takes anyway, and what a million users add."""
+    """Measured costs. ``*_gb`` is the memory of a job without users and the memory that a million users add."""
 
     request_bytes_per_user: float
     requests_seconds_per_million: float
@@ -72,28 +70,28 @@ def read_costs(file: Path = COSTS) -> Costs:
 
 
 def gigabytes(memory: tuple[float, float], users: int) -> float:
-    """Memory of a job."""
+    """Return the memory of a job in GB."""
     base, per_million = memory
     return base + per_million * users / MILLION
 
 
 def files(users: int) -> int:
-    """Files of messages, when everyone is sent to."""
+    """Return the number of message files if every user is sent a push."""
     return math.ceil(users / MESSAGES_PER_FILE)
 
 
 def history_events(users: int) -> int:
-    """Events of an execution that hands over one message for each user, with every query as slow as may be."""
-    return EVENTS_OF_A_RUN + POLLS * EVENTS_PER_POLL + EVENTS_PER_FILE * files(users)
+    """Return the events of an execution that hands over one message for each user."""
+    return EVENTS_OF_A_RUN + EVENTS_PER_FILE * files(users)
 
 
 def payload_bytes(users: int) -> int:
-    """Largest input of a state: the report's list of files, and the results of the hand-over beside it."""
-    return 2 * BYTES_PER_FILE_NAME * files(users)
+    """Return the size of the largest input of a state: the plan, the list of files, the hand-over's results."""
+    return BYTES_OF_A_RUN + 2 * BYTES_PER_FILE_NAME * files(users)
 
 
 def executions_needed(users: int, costs: Costs) -> int:
-    """Count the executions that the users must be split into, so that memory, history and payload suffice."""
+    """Return into how many executions the users must be split for memory, history and payload to suffice."""
     count = 1
     while True:
         part = math.ceil(users / count)
@@ -107,7 +105,7 @@ def executions_needed(users: int, costs: Costs) -> int:
 
 
 def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
-    """List what is reckoned: its name, how, and its value for a number of users."""
+    """Return the rows of the table: name, assumptions, and the value for a number of users."""
     scanned = costs.bytes_per_event * costs.events_per_user_and_window
     speed = costs.transform_users_per_second_and_core * TRANSFORM_CORES
     rate = PARALLEL_HAND_OVERS * THREADS * BATCH / costs.seconds_per_sqs_batch
@@ -171,12 +169,12 @@ def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
         ),
         (
             f"events in the history, of {HISTORY_EVENTS:,}",
-            f"{EVENTS_OF_A_RUN} + {POLLS} looks at queries x {EVENTS_PER_POLL} + {EVENTS_PER_FILE} a file",
+            f"{EVENTS_OF_A_RUN} + {EVENTS_PER_FILE} a file",
             lambda users: f"{history_events(users):,}",
         ),
         (
             f"payload of a state, of {PAYLOAD_BYTES:,} B",
-            f"a name and a result of {BYTES_PER_FILE_NAME} B for each file",
+            f"{BYTES_OF_A_RUN:,} B, and a name and a result of {BYTES_PER_FILE_NAME} B for each file",
             lambda users: f"{payload_bytes(users):,} B",
         ),
         (
@@ -189,7 +187,7 @@ def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
 
 def table(costs: Costs) -> Iterator[str]:
     """Yield the lines of the Markdown table."""
-    yield "| | reckoned with | " + " | ".join(f"{users // MILLION} million" for users in SIZES) + " |"
+    yield "| | assumptions | " + " | ".join(f"{users // MILLION} million" for users in SIZES) + " |"
     yield "| --- | --- |" + " ---: |" * len(SIZES)
     for what, how, value in lines(costs):
         yield f"| {what} | {how} | {' | '.join(value(users) for users in SIZES)} |"
@@ -206,8 +204,8 @@ def _bytes(number: float) -> str:
 
 
 def main() -> None:
-    """Print the table, or put it into a document between its marks."""
-    parser = argparse.ArgumentParser(description="Reckon what the forecast workflow takes by the number of users.")
+    """Print the table or write it into a document between its marks."""
+    parser = argparse.ArgumentParser(description="Estimate what the forecast workflow needs by the number of users.")
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks scale:begin and scale:end")
     arguments = parser.parse_args()
     lines = table(read_costs())

@@ -1,9 +1,9 @@
-"""Compare what the roles of a stack did with what their policies allow.
+"""Compare the calls that the roles of a stack made with their policies.
 
     python tools/iam_check.py STACK CALLS.jsonl [--save PROOFS.json]
 
-``CALLS.jsonl`` is the record of the local region (below its home). Prints every call that is denied and every
-permission that nothing used, and ends with the number of denied calls.
+``CALLS.jsonl`` is the record of the local region, in its home. Prints every denied call and every unused permission;
+the exit status is the number of denied calls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from iam_stack import Call, Deployed, Role, calls_only_on_aws, read_stack, recor
 
 @dataclass(frozen=True)
 class Proof:
-    """A permission of a role, and the origins of the calls that need it: none, if nothing used it."""
+    """A permission of a role and the origins of the calls that need it; none if it is unused."""
 
     role: str
     permission: Permission
@@ -30,7 +30,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found: calls that no policy allows, and for each permission what needs it."""
+    """Result: the calls that no policy allows, and for each permission the calls that need it."""
 
     calls: Sequence[Call]
     denied: Sequence[Call]
@@ -38,12 +38,12 @@ class Verdict:
 
 
 def judge(stack: Deployed, record: Path) -> Verdict:
-    """Judge the calls of a record, and those that only AWS makes, by a stack's policies."""
+    """Check the calls of a record, and those that only AWS makes, against a stack's policies."""
     return compare(stack.roles, [*recorded_calls(record, stack.roles), *calls_only_on_aws(stack)])
 
 
 def compare(roles: Sequence[Role], calls: Sequence[Call]) -> Verdict:
-    """Judge calls by the policies of the roles that make them."""
+    """Check calls against the policies of the roles that make them."""
     made_by = {role.name: [call for call in calls if call.role == role.name] for role in roles}
     denied = [
         call
@@ -64,13 +64,13 @@ def _origins(permission: Permission, calls: Sequence[Call]) -> set[str]:
 
 
 def denials(verdict: Verdict) -> Iterator[str]:
-    """Yield a line for each call that was denied."""
+    """Yield a line for each denied call."""
     for call in sorted(verdict.denied):
         yield f"DENIED {call.role}: {call.action} on {call.resource} {dict(call.context) or ''} ({call.origin})"
 
 
 def idle_permissions(verdict: Verdict) -> Iterator[str]:
-    """Yield a line for each permission that nothing used."""
+    """Yield a line for each unused permission."""
     for proof in verdict.proofs:
         if not proof.origins:
             permission = proof.permission
@@ -78,7 +78,7 @@ def idle_permissions(verdict: Verdict) -> Iterator[str]:
 
 
 def save(verdict: Verdict, file: Path) -> None:
-    """Write the proofs down, so that those of several stacks can be put together."""
+    """Write the proofs to a file, so that those of several stacks can be merged."""
     document = [
         {
             "role": proof.role,
@@ -96,10 +96,10 @@ def save(verdict: Verdict, file: Path) -> None:
 
 def main() -> int:
     """Run the command line; return the number of denied calls."""
-    parser = argparse.ArgumentParser(description="Compare what a stack's roles did with what they may do.")
+    parser = argparse.ArgumentParser(description="Compare the calls of a stack's roles with their policies.")
     parser.add_argument("stack")
     parser.add_argument("record", type=Path)
-    parser.add_argument("--save", type=Path, help="write what proves each permission, for tools/roles_table.py")
+    parser.add_argument("--save", type=Path, help="write the proof of each permission, for tools/roles_table.py")
     arguments = parser.parse_args()
     verdict = judge(read_stack(arguments.stack), arguments.record)
     print(*denials(verdict), *idle_permissions(verdict), sep="\n")

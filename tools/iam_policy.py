@@ -1,7 +1,7 @@
-"""Judge calls by IAM policies: Allow and Deny, wildcards, and the conditions that this project's policies use.
+"""Evaluate IAM policies: Allow and Deny, wildcards, and the conditions that this project's policies use.
 
-The rules are those of the IAM user guide, "Policy evaluation logic": an explicit Deny wins, then an Allow, else the
-call is denied. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+The rules are those of the IAM user guide, "Policy evaluation logic": an explicit Deny wins over an Allow, and
+without either the call is denied. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Context = Mapping[str, str]
 class Permission:
     """One action on one resource pattern, as written in a statement of a policy.
 
-    `place` is the pattern's position in the statement: what a permission is called in every deployment of a template,
-    while the pattern itself holds names that each deployment makes up.
+    `place` is the pattern's position in the statement. It identifies the permission in every deployment of a template,
+    while the pattern holds names that differ between deployments.
     """
 
     action: str
@@ -30,7 +30,7 @@ class Permission:
     place: int = 0
 
     def covers(self, action: str, resource: str, context: Context) -> bool:
-        """Tell whether a call falls under this permission."""
+        """Return whether this permission covers a call."""
         return (
             matches(self.action.lower(), action.lower())
             and matches(self.resource, resource)
@@ -39,7 +39,7 @@ class Permission:
 
 
 def is_allowed(policies: Sequence[Policy], action: str, resource: str, context: Context) -> bool:
-    """Tell whether the policies of a role allow a call.
+    """Return whether the policies of a role allow a call.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def is_allowed(policies: Sequence[Policy], action: str, resource: str, context: 
 
 
 def permissions(policies: Sequence[Policy]) -> Iterator[Permission]:
-    """Yield every permission that policies give."""
+    """Yield every permission that policies grant."""
     for policy in policies:
         for statement in _listed(policy["Statement"]):
             if statement["Effect"] == "Allow":
@@ -78,14 +78,14 @@ def expand(statement: Mapping[str, Any]) -> Iterator[Permission]:
         The statement says what it does not mean (NotAction, NotResource): this project's policies name what they allow.
     """
     if unsupported := {"NotAction", "NotResource"} & statement.keys():
-        raise ValueError(f"{unsupported.pop()} is not supported: name the actions and resources that are meant.")
+        raise ValueError(f"{unsupported.pop()} is not supported. List the actions and resources instead.")
     for action in _listed(statement["Action"]):
         for place, resource in enumerate(_listed(statement["Resource"])):
             yield Permission(action, resource, statement.get("Condition", {}), statement.get("Sid", ""), place)
 
 
 def meets(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
-    """Tell whether a call's context meets all conditions of a statement; a missing key meets only ``IfExists``."""
+    """Return whether a call's context meets all conditions of a statement; a missing key meets only ``IfExists``."""
     return all(
         _meets_one(operator, context.get(key), [str(value) for value in _listed(wanted)])
         for operator, keys in condition.items()
@@ -107,7 +107,7 @@ def _meets_one(operator: str, value: str | None, wanted: Sequence[str]) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Match a text by a pattern with ``*`` (any text) and ``?`` (any character).
+    """Return whether a text matches a pattern with ``*`` (any text) and ``?`` (any character).
 
     >>> matches("arn:aws:s3:::b/runs/*/e.json", "arn:aws:s3:::b/runs/1/e.json"), matches("s3:Get?", "s3:Get")
     (True, False)

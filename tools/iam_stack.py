@@ -1,7 +1,7 @@
-"""What the roles of a deployed stack may do, and what they did.
+"""Policies of the roles of a deployed stack, and the calls that the roles made.
 
-The stack is asked through boto3, wherever the AWS_* variables lead. What the roles did is the record of the local
-region, and a list of the calls that only AWS itself makes in a role's name (``calls_only_on_aws.json``).
+The policies come through boto3 from where the AWS_* variables point. The calls are the local region's record and a list
+of those that only AWS itself makes with a role (``calls_only_on_aws.json``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RECORDED = "recorded"
 
 
 class Call(NamedTuple):
-    """One call; `origin` is ``recorded`` or the reason why AWS makes it."""
+    """One call. Its `origin` is ``recorded`` or the reason why AWS makes it."""
 
     role: str
     action: str
@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Role:
-    """A role of the stack: its logical id and the policies that are in force."""
+    """A role of the stack: its logical id and its effective policies."""
 
     name: str
     arn: str
@@ -42,7 +42,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack as it stands: its parameters, its resources as CloudFormation describes them, and its roles."""
+    """A deployed stack: its parameters, its resources as CloudFormation describes them, and its roles."""
 
     name: str
     parameters: Mapping[str, str]
@@ -60,7 +60,7 @@ def read_stack(name: str) -> Deployed:
 
 
 def _roles(resources: Iterable[Mapping[str, Any]]) -> Iterator[Role]:
-    """Yield the roles with the policies that are in force, inline and attached."""
+    """Yield the roles with their inline and attached policies."""
     iam = boto3.client("iam")
     for resource in resources:
         if resource["ResourceType"] != "AWS::IAM::Role":
@@ -78,12 +78,12 @@ def _roles(resources: Iterable[Mapping[str, Any]]) -> Iterator[Role]:
 
 
 def _document(policy: Any) -> Any:
-    """Return a policy as a document; boto3 decodes those of AWS itself, a stand-in's may arrive as text."""
+    """Return a policy as a document; boto3 decodes AWS's policies, the local region may return text."""
     return json.loads(policy) if isinstance(policy, str) else policy
 
 
 def recorded_calls(record: Path, roles: Iterable[Role]) -> Iterator[Call]:
-    """Yield the calls of a region's record that roles of the stack made."""
+    """Yield the recorded calls that roles of the stack made."""
     names = {role.arn: role.name for role in roles}
     for line in record.read_text(encoding="utf-8").splitlines():
         call = json.loads(line)

@@ -12,13 +12,13 @@ def read(document: Path, name: str) -> list[str]:
 
 
 def write(document: Path, name: str, lines: Iterable[str]) -> None:
-    """Put other lines into a part; the rest of the document stays."""
+    """Replace the lines of a part; the rest of the document is unchanged."""
     before, _, after = _split(document, name)
     document.write_text(before + "".join(f"{line}\n" for line in lines) + after, encoding="utf-8")
 
 
 def _split(document: Path, name: str) -> tuple[str, str, str]:
-    """Return what stands before the part, marks included, the part, and what follows.
+    """Return the text before the part, marks included, the part, and the text after it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What Step Functions Local needs to run the training workflow: mocked responses, and a definition of no deployment.
+"""Mocked responses and a definition of the training workflow for Step Functions Local.
 
     PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
     PYTHONPATH=. python tools/mock_config.py definition > build/train.asl.json
@@ -20,6 +20,7 @@ from functions.prepare_run.contradictions import contradictions
 from functions.prepare_run.deployment import Deployment
 from functions.prepare_run.plan import plan_run
 from functions.shared.execution_input import load_schema, validated
+from functions.shared.network import Network
 
 MACHINE = "visitcast-train-mocked"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
@@ -39,35 +40,42 @@ def definition() -> dict[str, Any]:
 
 
 def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
-    """Return what "Prepare run" answers: the real plan, with pauses of a second."""
+    """Return the response of "Prepare run": the real plan, with pauses of one second."""
     short = {"SourceSql": {"WaitSeconds": 1}, "Endpoint": {"WaitSeconds": 1}}
-    given = {key: {**execution_input.get(key, {}), **short.get(key, {})} for key in {*execution_input, *short}}
+    given = {**execution_input, **{key: {**execution_input.get(key, {}), **value} for key, value in short.items()}}
     plan = plan_run(
         validated(given, load_schema("train"), contradictions),
         execution_id=EXECUTION,
         started_at="2026-11-23T09:15:00.123Z",
         deployment=Deployment(bucket="bucket", endpoint_name="visitcast-mocked", **deployed),
     )
+    if "ModelVersion" in given:
+        version = {"Arn": f"{ARN}:model-package/visitcast-mocked/{given['ModelVersion']}"}
+        plan |= {
+            "ModelVersion": given["ModelVersion"],
+            "Version": version,
+            "EndpointConfig": {"EndpointConfigName": "config-new"},
+        }
     return returns({"StatusCode": 200, "Payload": plan})
 
 
 def returns(value: Any) -> Response:
-    """Answer every attempt alike."""
+    """Return the same response for every attempt."""
     return {"0": {"Return": value}}
 
 
 def throws(error: str, cause: str, attempts: str = "0") -> Response:
-    """Fail the attempts."""
+    """Return an error for the attempts."""
     return {attempts: {"Throw": {"Error": error, "Cause": cause}}}
 
 
 def function(payload: Any) -> Response:
-    """Answer as a function does."""
+    """Return the response of a function."""
     return returns({"StatusCode": 200, "Payload": payload})
 
 
 def query(state: str) -> Response:
-    """Answer as "Get source SQL status" does."""
+    """Return the response of "Get source SQL status"."""
     place = "s3://bucket/athena-results/query.csv"
     return function(
         {
@@ -81,7 +89,7 @@ def query(state: str) -> Response:
 
 
 def evaluation(*, passed: bool) -> Response:
-    """Answer as S3 does for evaluation.json; only what the states read."""
+    """Return S3's response for evaluation.json with the fields that the states read."""
     verdict = dict.fromkeys(("passed", "within_absolute_limits", "beats_baselines", "beats_production"), passed)
     report = {
         "data": {"test_rows": 1000, "manifest_sha256": "0" * 64},
@@ -94,11 +102,11 @@ def evaluation(*, passed: bool) -> Response:
 
 
 def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
-    """Answer as DescribeEndpoint does."""
+    """Return the response of DescribeEndpoint."""
     return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
 
 
-NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".')
+NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".', "0-4")
 TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}, "FinalMetricDataList": []}
 
 RESPONSES: dict[str, Response] = {
@@ -113,7 +121,10 @@ RESPONSES: dict[str, Response] = {
         endpoint_mode="serverless",
         isolates_models=False,
     ),
+    "RunInSubnets": run({}, network=Network(("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0a1b2c3d",))),
     "RunThatAsks": run({"Approval": {"Required": True}}, approval_mode="on-request"),
+    "RunOfVersion": run({"ModelVersion": 1}),
+    "RunWithoutEndpoint": run({}, endpoint_mode="none"),
     "QueryStarted": function({"QueryExecutionId": "query"}),
     "QuerySucceeded": query("SUCCEEDED"),
     "QueryFailed": query("FAILED"),
@@ -138,22 +149,22 @@ RESPONSES: dict[str, Response] = {
         "1": {"Return": TRAINED},
     },
     "NoEndpoint": NO_ENDPOINT,
-    "EndpointDenied": throws("SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint"),
+    "EndpointDenied": throws(
+        "SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint", "0-4"
+    ),
     "EndpointAsBefore": endpoint("config-before"),
     "EndpointAsCreated": endpoint("config-new"),
-    "ConfigBefore": returns(
-        {"EndpointConfigName": "config-before", "ProductionVariants": [{"ModelName": "model-before"}]}
-    ),
-    "ModelBefore": returns({"ModelName": "model-before", "PrimaryContainer": {"ModelDataUrl": MODEL}}),
+    "ProductionFound": function({"ModelVersion": "1", "ModelName": "model-before", "ModelDataUrl": MODEL}),
+    "NoProduction": function({"ModelVersion": "", "ModelName": "", "ModelDataUrl": MODEL}),
     "GoodEvaluation": evaluation(passed=True),
     "BadEvaluation": evaluation(passed=False),
     "MetricsPublished": returns({}),
     "VersionRegistered": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
     "VersionRefused": throws("SageMaker.ConflictException", "another registration is under way", "0-4"),
-    "Approved": returns({"Status": "Approved", "Description": "Approved by Ada"}),
-    "Rejected": returns({"Status": "Rejected", "Description": "Rejected by Ada: too early"}),
-    "NobodyAnswered": throws("States.Timeout", ""),
-    "DecisionRecorded": returns({"ModelPackageArn": f"{ARN}:model-package/visitcast-mocked/1"}),
+    "ApprovalRequested": returns({"MessageId": "message"}),
+    "NothingRejected": function({"RejectedVersions": []}),
+    "VersionRejected": function({"RejectedVersions": [1]}),
+    "VersionNotRejected": throws("AccessDeniedException", "not authorized to perform: sagemaker:UpdateModelPackage"),
     "ModelSaved": returns({"ModelArn": f"{ARN}:model/model-new"}),
     "ConfigCreated": returns({"EndpointConfigArn": f"{ARN}:endpoint-config/config-new"}),
     "EndpointChanged": returns({"EndpointArn": f"{ARN}:endpoint/visitcast-mocked"}),
@@ -163,7 +174,7 @@ Case = dict[str, str]
 
 
 def without(case: Case, *states: str) -> Case:
-    """Leave out what another path does not come by."""
+    """Return a case without some of its states."""
     return {state: response for state, response in case.items() if state not in states}
 
 
@@ -177,43 +188,55 @@ FROM_CSV: Case = {
 TRAINED_AND_JUDGED: Case = {
     **FROM_CSV,
     "Train": "Trained",
-    "Find production endpoint": "NoEndpoint",
+    "Find production model": "NoProduction",
     "Evaluate": "Processed",
     "Read evaluation": "GoodEvaluation",
     "Publish metrics": "MetricsPublished",
 }
-FIRST_RUN: Case = {
+REGISTERED: Case = {
     **TRAINED_AND_JUDGED,
-    "Register model version": "VersionRegistered",
     "Save model": "ModelSaved",
     "Create endpoint config": "ConfigCreated",
-    "Does the endpoint exist?": "NoEndpoint",
+    "Register model version": "VersionRegistered",
+}
+FIRST_RUN: Case = {
+    **REGISTERED,
+    "Describe endpoint": "NoEndpoint",
     "Create endpoint": "EndpointChanged",
     "Get endpoint status": "EndpointAsCreated",
-}
-WITH_PRODUCTION: Case = {
-    "Find production endpoint": "EndpointAsBefore",
-    "Find production config": "ConfigBefore",
-    "Find production model": "ModelBefore",
-    "Does the endpoint exist?": "EndpointAsBefore",
+    "Record deployment": "NothingRejected",
 }
 LATER_RUN: Case = {
     **without(FIRST_RUN, "Create endpoint"),
-    **WITH_PRODUCTION,
+    "Find production model": "ProductionFound",
     "Train": "TrainedWhenThereWasRoom",
+    "Describe endpoint": "EndpointAsBefore",
     "Update endpoint": "EndpointChanged",
 }
-ASKED: Case = {**TRAINED_AND_JUDGED, "Prepare run": "RunThatAsks", "Register model version": "VersionRegistered"}
+DEPLOYMENT: Case = {
+    "Prepare run": "RunOfVersion",
+    "Describe endpoint": "EndpointAsBefore",
+    "Update endpoint": "EndpointChanged",
+    "Get endpoint status": "EndpointAsCreated",
+    "Record deployment": "VersionRejected",
+}
+FAILED_DEPLOYMENT: Case = {
+    **without(DEPLOYMENT, "Record deployment"),
+    "Get endpoint status": "EndpointAsBefore",
+    "Record failed deployment": "VersionRejected",
+}
 
 CASES: dict[str, tuple[str, Case]] = {
     "FirstRun": ("Pipeline succeeded", FIRST_RUN),
     "LaterRun": ("Pipeline succeeded", LATER_RUN),
+    "LaterRunInSubnets": (
+        "Pipeline succeeded",
+        {**without(LATER_RUN, "Save model"), "Prepare run": "RunInSubnets", "Save model in subnets": "ModelSaved"},
+    ),
     "EverythingOnServerless": (
         "Pipeline succeeded",
         {
-            **{
-                state: name for state, name in LATER_RUN.items() if state not in ("Copy source file", "Update endpoint")
-            },
+            **without(LATER_RUN, "Copy source file", "Update endpoint"),
             "Prepare run": "RunWithEverything",
             "Look for source files": "FilesFound",
             "Combine dataset": "Processed",
@@ -222,20 +245,19 @@ CASES: dict[str, tuple[str, Case]] = {
             "Update serverless endpoint": "EndpointChanged",
         },
     ),
-    "ApprovedRun": (
+    "WithoutEndpoint": (
         "Pipeline succeeded",
-        {
-            **FIRST_RUN,
-            "Prepare run": "RunThatAsks",
-            "Ask for approval": "Approved",
-            "Record decision": "DecisionRecorded",
-        },
+        {**REGISTERED, "Prepare run": "RunWithoutEndpoint", "Record deployment": "NothingRejected"},
     ),
-    "NotApproved": (
-        "Model not approved",
-        {**ASKED, "Ask for approval": "Rejected", "Record decision": "DecisionRecorded"},
+    "WaitsForApproval": (
+        "Awaiting approval",
+        {**REGISTERED, "Prepare run": "RunThatAsks", "Request approval": "ApprovalRequested"},
     ),
-    "NobodyAnswers": ("Approval timed out", {**ASKED, "Ask for approval": "NobodyAnswered"}),
+    "DeploysVersion": ("Pipeline succeeded", DEPLOYMENT),
+    "VersionIsServed": (
+        "Pipeline succeeded",
+        {**without(DEPLOYMENT, "Update endpoint"), "Describe endpoint": "EndpointAsCreated"},
+    ),
     "SqlFails": (
         "Source SQL failed",
         {**without(FROM_CSV, "Copy source file", "Preprocess"), "Get source SQL status": "QueryFailed"},
@@ -250,17 +272,21 @@ CASES: dict[str, tuple[str, Case]] = {
     ),
     "BadVisits": ("Preprocessing failed", {**FROM_CSV, "Preprocess": "ProcessingFailed"}),
     "EndpointDenied": (
-        "Endpoint not described",
-        {**FROM_CSV, "Train": "Trained", "Find production endpoint": "EndpointDenied"},
+        "Deployment failed",
+        {
+            **without(FAILED_DEPLOYMENT, "Update endpoint", "Get endpoint status"),
+            "Describe endpoint": "EndpointDenied",
+        },
     ),
     "ModelRejected": ("Model rejected", {**TRAINED_AND_JUDGED, "Read evaluation": "BadEvaluation"}),
-    "NotRegistered": (
-        "Model version not registered",
-        {**TRAINED_AND_JUDGED, "Register model version": "VersionRefused"},
+    "NotRegistered": ("Model version not registered", {**REGISTERED, "Register model version": "VersionRefused"}),
+    "RolledBack": ("Deployment failed", FAILED_DEPLOYMENT),
+    "FailureNotRecorded": (
+        "Failed deployment not recorded",
+        {**FAILED_DEPLOYMENT, "Record failed deployment": "VersionNotRejected"},
     ),
-    "RolledBack": ("Endpoint update rolled back", {**LATER_RUN, "Get endpoint status": "EndpointAsBefore"}),
 }
-"""By name: the state that a case ends in, and the response of each Task state on its way."""
+"""Each case by name: its last state, and the response of every Task state on its path."""
 
 
 def mock_config() -> dict[str, Any]:
@@ -274,7 +300,7 @@ def mock_config() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Run the command line."""
     documents = {"mocks": mock_config, "definition": definition}
     parser = argparse.ArgumentParser(description="Print what Step Functions Local needs.")
     parser.add_argument("document", choices=documents)
@@ -282,7 +308,7 @@ def main() -> None:
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Return a document as it is printed."""
+    """Return a document as printed."""
     return json.dumps(document, indent=2)
 
 

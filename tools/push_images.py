@@ -1,10 +1,10 @@
-"""Build the images here and push them to a stack's repositories, so that the next deployment has nothing to build.
+"""Build the images locally and push them to a stack's repositories, so that the next deployment builds nothing.
 
     PYTHONPATH=. python tools/push_images.py --environment dev [--registry URI] [--container podman]
 
-The tags are those that the deployment asks for: digests of what goes into each image. Needs Docker or podman, and
-credentials of the account; the registry is its own unless another is given. Prints the URIs as a deployment's
-parameters, for images that a stack is to take from another registry.
+The tags are those of the deployment: digests of each image's sources. Needs Docker or podman and credentials of the
+account, whose registry is the default. Prints the URIs as parameters of a deployment that takes its images from another
+registry.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def image_uris(registry: str, environment: str, base_image: str) -> dict[str, st
 
 
 def own_registry() -> str:
-    """Return the address of the registry of the account and region that the credentials lead to."""
+    """Return the address of the registry in the account and region of the credentials."""
     account = boto3.client("sts").get_caller_identity()["Account"]
     region = boto3.session.Session().region_name
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
@@ -43,7 +43,7 @@ def own_registry() -> str:
 
 
 def missing(uris: Mapping[str, str]) -> dict[str, str]:
-    """Return the images that the account's registry does not have.
+    """Return the images that the account's registry lacks.
 
     Raises
     ------
@@ -85,10 +85,10 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Build the images and push those that are missing.")
     parser.add_argument("--environment", default="dev", help="the stack's parameter Environment (%(default)s)")
-    parser.add_argument("--registry", help="where the images go, logged in already; else the account's own")
+    parser.add_argument("--registry", help="another registry, with the engine logged in; default: the account's")
     parser.add_argument("--container", default="docker", help="docker or podman (%(default)s)")
     parser.add_argument("--base-image", default="", help="the stack's parameter BaseImage")
-    parser.add_argument("--build-options", default="", help="more options of the build command, in one word")
+    parser.add_argument("--build-options", default="", help="more options of the build command, as one argument")
     arguments = parser.parse_args()
     try:
         registry = arguments.registry or own_registry()
@@ -97,7 +97,7 @@ def main() -> None:
         if wanted and not arguments.registry:
             log_in(arguments.container, registry)
     except ClientError as error:
-        raise SystemExit(f"The account does not answer: {error}. Look at your credentials and AWS_REGION.") from error
+        raise SystemExit(f"The account does not answer: {error}. Check your credentials and AWS_REGION.") from error
     options = shlex.split(arguments.build_options)
     if arguments.base_image:
         options += ["--build-arg", f"BASE_IMAGE={arguments.base_image}"]

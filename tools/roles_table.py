@@ -1,10 +1,9 @@
-"""Put the proofs of all permissions into the table of roles in docs/security.md.
+"""Write the proofs of all permissions into the table of roles in docs/security.md.
 
     python tools/roles_table.py build/roles/*.json
 
-The files are written by the integration tests when they have judged a stack (`tests/integration/judged_roles.py`);
-`make roles` runs both.
-Fails, and changes nothing, while there is a permission that no call in any of the files needs.
+The integration tests write the files when they check a stack's roles (`tests/integration/judged_roles.py`);
+`make roles` runs both. Fails without a change if no call in any of the files needs some permission.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 PART = "roles"
 
 Key = tuple[str, str, str, int]
-"""A permission in every deployment: role, statement, action, and which of the statement's resources."""
+"""Identifies a permission in every deployment: role, statement, action, and number of the statement's resource."""
 
 
 def main(files: Sequence[str]) -> int:
@@ -51,7 +50,7 @@ def read(files: Iterable[Path]) -> tuple[dict[Key, set[str]], dict[Key, str]]:
 
 
 def table(origins: Mapping[Key, set[str]]) -> Iterator[str]:
-    """Yield a Markdown table: role, statement of its policy, actions, proof. Actions with one proof share a row."""
+    """Yield a Markdown table of role, statement, actions and proof. Actions with the same proof share a row."""
     yield "| role | statement | actions | proof |"
     yield "| --- | --- | --- | --- |"
     by_action: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))

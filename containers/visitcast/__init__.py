@@ -1,5 +1,42 @@
 """Forecast at which hour every user of an app will visit.
 
+What to use from Python is imported here when it is first asked for; docs/python.md shows it. The images run the same
+functions.
+
 Data flow one way: ``data`` (visits, dataset) -> ``features`` -> ``model`` -> ``forecasting`` -> ``training`` ->
 ``evaluation`` | ``sending`` | ``serving``. ``errors``, ``metrics``, ``paths`` and ``contract`` may be used by all.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from visitcast.data.visits import read_visits
+    from visitcast.errors import InputError
+    from visitcast.evaluation.evaluate import evaluate
+    from visitcast.forecasting.frame import forecast
+    from visitcast.model.bundle import load, save
+
+__all__ = ["InputError", "evaluate", "forecast", "load", "read_visits", "save"]
+
+_MODULES: Final = {
+    "InputError": "visitcast.errors",
+    "evaluate": "visitcast.evaluation.evaluate",
+    "forecast": "visitcast.forecasting.frame",
+    "load": "visitcast.model.bundle",
+    "read_visits": "visitcast.data.visits",
+    "save": "visitcast.model.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported late: an image holds the libraries of its own commands only, and TensorFlow takes seconds to load.
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

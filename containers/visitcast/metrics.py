@@ -205,11 +205,6 @@ def score_probabilities(
     return summarise(probability_outcomes(probabilities, first_hour, hourly_visits, best_hour))
 
 
-def score_points(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Scores:
-    """Score forecast hours; parameters as of :func:`point_outcomes`."""
-    return summarise(point_outcomes(hours, first_hour, hourly_visits))
-
-
 def calibration_bin(confidence: NDArray[Any]) -> NDArray[np.int64]:
     """Which of the ``ECE_BINS`` equal-width bins each confidence falls in, [rows]."""
     return np.minimum((confidence * ECE_BINS).astype(np.int64), ECE_BINS - 1)

@@ -3,7 +3,7 @@
 The model, from the top. A *slot* is one real hour that starts on a full local hour; a local day has 24 slots, 23 or 25
 on the days when the clocks change.
 
-1. User ``u`` is *on* on local day ``d`` with probability ``a[u, d]``: nought before the user arrives, after leaving and
+1. User ``u`` is *on* on local day ``d`` with probability ``a[u, d]``: zero before the user arrives, after leaving and
    during breaks, otherwise the user's own rate times a weekend factor (:mod:`demo.simulator.habits`).
 2. On such a day sessions start in every slot of local hour ``h`` with probability ``1 - exp(-intensity[u, d, h])``,
    independently of one another. The intensity is a mixture of the user's habits around the clock, which drift from day

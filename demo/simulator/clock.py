@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import days_since_epoch, is_weekend
+
 SLOT_SECONDS = 3600
 MAX_SLOTS = 25
 """Slots of the longest local day: the one on which the clocks go back."""
@@ -47,8 +49,8 @@ class Clock:
 
     @property
     def weekend(self) -> NDArray[np.bool_]:
-        """Whether each date is a Saturday or Sunday, [D]."""
-        return (self.dates.astype(np.int64) + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+        """Return whether each date is a Saturday or Sunday, bool [D]."""
+        return is_weekend(self.dates)
 
 
 def make_clock(zones: tuple[str, ...], first: date, days: int) -> Clock:
@@ -92,7 +94,7 @@ def make_clock(zones: tuple[str, ...], first: date, days: int) -> Clock:
                     raise ValueError(f"{name} changes its clock within an hour on {local.date()}: cannot be simulated.")
                 hour[z, d, s] = local.hour
                 offset[z, d, s] = _offset_minutes(local)
-    dates = (np.arange(days) + (first - date(1970, 1, 1)).days).astype(np.int32)
+    dates = (np.arange(days) + days_since_epoch(first)).astype(np.int32)
     return Clock(dates, day_start, slots, hour, offset)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from demo.simulator.clock import Clock
 from demo.simulator.sessions import Sessions
+from visitcast.data.calendar import days_since_epoch
 from visitcast.data.protocol import MINIMUM_HISTORY
 
 Floats = NDArray[np.float64]
@@ -131,9 +132,9 @@ def best_possible_log_loss(truth: Truth, test_starts: date) -> float:
     Raises
     ------
     ValueError
-        If there is no test row.
+        There is no test row.
     """
-    rows = protocol_rows(truth) & (truth.visit_date >= (test_starts - date(1970, 1, 1)).days)
+    rows = protocol_rows(truth) & (truth.visit_date >= days_since_epoch(test_starts))
     if not rows.any():
         raise ValueError(f"The simulated events hold no test row on or after {test_starts}.")
     hour = truth.first_visit_hour[rows].astype(np.int64)

@@ -27,7 +27,7 @@ def yesterday() -> date:
 
 @dataclass(frozen=True)
 class World:
-    """What is simulated; the same world gives the same events, byte for byte.
+    """Settings of a simulation; the same world has the same events, byte for byte.
 
     Attributes
     ----------

@@ -1,1 +1,1 @@
-"""Custom resource that has the container images built in the account."""
+"""Custom resource that builds the container images in the account."""

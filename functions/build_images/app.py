@@ -1,8 +1,8 @@
-"""Custom resource: `sam deploy` alone leads to container images in the account.
+"""Custom resource that builds the container images during `sam deploy`.
 
-The function's bundle holds ``containers/``. Each image's tag is a digest of its content, so that only what the registry
-does not have yet is built, by CodeBuild, all images at once. A build may outlast the 15 minutes of a function: before
-they are over the function invokes itself and goes on where it was.
+The function's bundle holds ``containers/``. The tag of an image is a digest of its content, so CodeBuild builds only
+what the registry lacks, all images in parallel. A build may outlast the 15 minutes of a function, which then invokes
+itself and continues.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from functions.shared.object_versions import delete_versions
 GIVE_UP_SECONDS = 3480
 """Two minutes before CloudFormation stops waiting (``ServiceTimeout``, at most an hour)."""
 HAND_OVER_SECONDS = 30
-"""Left of the function's time when it invokes itself."""
+"""Remaining time of the function at which it invokes itself."""
 NO_ROOM_SECONDS = 600
-"""How long no build may start while none runs: a new account may be allowed none at all."""
+"""How long to retry while the account lets no build start; a new account may have a quota of none."""
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
 
@@ -38,15 +38,14 @@ functions = boto3.client("lambda")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answer CloudFormation when every image is there.
+    """Respond to CloudFormation when every image exists.
 
     Parameters
     ----------
     event
-        CloudFormation's request; of ``ResourceProperties``: ``Images`` (a repository's URI for each image to build, or
-        the URI of an image that is brought along), ``Project`` (CodeBuild's, empty when nothing is to be built),
-        ``Bucket`` and ``BaseImage``. The answer's data hold ``<Image>ImageUri``. When the function goes on in another
-        invocation the event has ``Progress`` as well.
+        CloudFormation's request. Its ``ResourceProperties`` are ``Images`` (for each image the URI of its repository or
+        of a given image), ``Project`` (of CodeBuild; empty if images are given), ``Bucket`` and ``BaseImage``. The
+        response's data hold ``<Image>ImageUri``. An invocation that continues another has ``Progress`` as well.
     context
         Lambda's context object.
     """
@@ -54,8 +53,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     data: dict[str, str] = {}
     try:
         if event["RequestType"] == "Delete":
-            # The images go with their repositories. With their sources gone too, a first deployment that fails can
-            # remove its bucket.
+            # The repositories delete their images. Without the sources a failed first deployment can delete its bucket.
             deleted = sum(delete_versions(event["ResourceProperties"]["Bucket"], "images/"))
             logger.info("sources deleted", extra={"versions": deleted})
         else:
@@ -64,7 +62,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
                 go_on_later(event, progress, context)
                 return
             data = {f"{image.title()}ImageUri": uri for image, uri in progress["uris"].items()}
-    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+    except Exception as error:  # without a response CloudFormation waits for an hour
         logger.exception("images not provided")
         respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"Images not provided: {error}.")
         return
@@ -72,7 +70,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def begin(event: dict[str, Any]) -> dict[str, Any]:
-    """Find out what has to be built, and put its sources where CodeBuild takes them from.
+    """Find the images to build and upload their sources.
 
     Returns
     -------
@@ -96,17 +94,17 @@ def begin(event: dict[str, Any]) -> dict[str, Any]:
         key = f"images/{hashlib.sha256(archive).hexdigest()[:16]}/source.zip"
         s3.put_object(Bucket=properties["Bucket"], Key=key, Body=archive)
         progress["source"] = f"{properties['Bucket']}/{key}"
-    logger.info("to be built", extra={"images": progress["waiting"], "tags": tags})
+    logger.info("images to build", extra={"images": progress["waiting"], "tags": tags})
     return progress
 
 
 def work(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext) -> bool:
-    """Start builds and wait for their end; tell whether all have ended before the function's own time is over.
+    """Start builds and wait for them; return whether all ended within the time of this invocation.
 
     Raises
     ------
     BuildFailed
-        Some failed; all others have ended too.
+        Some failed. No build is running any more.
     """
     pause = PAUSE_SECONDS
     while progress["waiting"] or progress["builds"]:
@@ -119,7 +117,7 @@ def work(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext
             del progress["builds"][image]
             if build["buildStatus"] != "SUCCEEDED":
                 progress["failures"].append(builds.failure(image, build))
-                progress["waiting"] = []  # the deployment has failed: nothing more is started
+                progress["waiting"] = []  # the deployment has failed: start no more
         if not progress["waiting"] and not progress["builds"]:
             break
         if time.time() > progress["give_up"]:
@@ -139,12 +137,12 @@ def work(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext
 
 
 def start_waiting(event: dict[str, Any], progress: dict[str, Any]) -> None:
-    """Start the builds of images that wait, as many as the account lets run.
+    """Start the waiting builds, as many as the account allows.
 
     Raises
     ------
     BuildFailed
-        It lets none run.
+        The account allows none.
     """
     properties = event["ResourceProperties"]
     while progress["waiting"]:
@@ -169,8 +167,8 @@ def start_waiting(event: dict[str, Any], progress: dict[str, Any]) -> None:
 
 
 def go_on_later(event: dict[str, Any], progress: dict[str, Any], context: LambdaContext) -> None:
-    """Let another invocation of this function go on."""
-    logger.info("goes on in another invocation", extra={"builds": progress["builds"]})
+    """Continue in another invocation of this function."""
+    logger.info("continuing in another invocation", extra={"builds": progress["builds"]})
     functions.invoke(
         FunctionName=context.invoked_function_arn,
         InvocationType="Event",

@@ -1,4 +1,4 @@
-"""Builds of the CodeBuild project: start them, and tell how they ended."""
+"""Builds of the CodeBuild project."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ codebuild = boto3.client("codebuild")
 logger = Logger(service="build_images", child=True)
 
 MESSAGE_CHARACTERS = 300
-"""Of a failed phase's message: the answer to CloudFormation holds 4,096 bytes, and the log's link matters more."""
+"""Longest message of a failed phase. A response to CloudFormation holds 4,096 bytes, and the log's link must fit."""
 
 
-class BuildFailed(Exception):  # noqa: N818 (the name is what people read)
-    """Images were not built; the text names each with its log."""
+class BuildFailed(Exception):
+    """Images were not built; the message names each with its log."""
 
 
-class NoRoom(Exception):  # noqa: N818 (the name is what people read)
-    """The account already has as many builds as it may."""
+class NoRoom(Exception):
+    """The account has as many builds as its quota allows."""
 
 
 def start(project: str, variables: Mapping[str, str], source: str, token: str) -> str:
@@ -33,7 +33,7 @@ def start(project: str, variables: Mapping[str, str], source: str, token: str) -
     source
         ``<bucket>/<key>`` of the zip archive.
     token
-        A repeated start with the same token gives the same build.
+        Idempotency token: the same token returns the same build.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def start(project: str, variables: Mapping[str, str], source: str, token: str) -
     Raises
     ------
     NoRoom
-        There is none for another build yet.
+        The account allows no further build yet.
     """
     overrides: Any = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
     try:
@@ -67,7 +67,7 @@ def look(build_ids: Sequence[str]) -> dict[str, Any]:
 
 
 def failure(image: str, build: Mapping[str, Any]) -> str:
-    """Say in one sentence which phase of a build failed with what, and where its log is."""
+    """Describe in one sentence which phase of a build failed, why, and where its log is."""
     phase, message = "before its first phase", ""
     for found in build.get("phases", []):
         if found.get("phaseStatus", "SUCCEEDED") != "SUCCEEDED":

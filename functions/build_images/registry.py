@@ -1,4 +1,4 @@
-"""What the account's registry has."""
+"""Images in the account's registry."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ URI = re.compile(
 )
 
 
-class ImageMissing(Exception):  # noqa: N818 (the name is what people read)
+class ImageMissing(Exception):
     """An image that the deployment names does not exist."""
 
 
 def has(uri: str) -> bool:
-    """Tell whether the registry has an image, named by ``<registry>/<repository>:<tag>`` or by its digest."""
+    """Return whether the registry has an image, named by ``<registry>/<repository>:<tag>`` or by its digest."""
     place = URI.fullmatch(uri)
     if place is None:
-        raise ImageMissing(f"{uri} is no image of an ECR registry, which is where SageMaker takes images from")
+        raise ImageMissing(f"{uri} is not an image of an ECR registry, and SageMaker takes images from nowhere else")
     tag = {} if place["digest"] else {"imageTag": place["tag"] or "latest"}
     digest = {"imageDigest": place["digest"]} if place["digest"] else {}
     try:
@@ -37,12 +37,12 @@ def has(uri: str) -> bool:
 
 
 def require(images: dict[str, str], account: str, region: str) -> None:
-    """Check images that were brought along; those of other accounts and regions cannot be looked at from here.
+    """Check that given images exist; those of other accounts and regions cannot be checked from here.
 
     Raises
     ------
     ImageMissing
-        One of this account and region does not exist.
+        An image of this account and region does not exist.
     """
     for image, uri in images.items():
         place = URI.fullmatch(uri)

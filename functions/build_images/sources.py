@@ -1,7 +1,7 @@
-"""What an image is made of, as a tag and as an archive.
+"""Sources of an image, as a tag and as an archive.
 
-The tag is a digest of everything that goes into the image: its Dockerfile, what the Dockerfile copies, the base image.
-The same content always has the same tag, wherever it is built, and another content another.
+The tag is a digest of everything that goes into the image: its Dockerfile, what the Dockerfile copies and the base
+image. Equal contents have equal tags wherever they are built.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def image_tag(containers: Path, image: str, base_image: str = "") -> str:
     containers
         Folder with the packages and ``<image>/Dockerfile``: the build context.
     base_image
-        Replaces the one that the Dockerfile names, unless empty.
+        Replaces the base image of the Dockerfile, unless empty.
     """
     dockerfile = containers / image / "Dockerfile"
     digest = hashlib.sha256(f"{base_image}\0".encode() + dockerfile.read_bytes())
@@ -38,7 +38,7 @@ def image_tag(containers: Path, image: str, base_image: str = "") -> str:
 
 
 def copied_sources(dockerfile: Path) -> list[str]:
-    """Return what a Dockerfile copies out of its build context, in its order."""
+    """Return the paths that a Dockerfile copies from its build context, in order."""
     lines = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     commands = [shlex.split(line, comments=True) for line in lines if line.startswith("COPY ")]
     return [word for command in commands for word in command[1:-1] if not word.startswith("--")]
@@ -50,7 +50,7 @@ def ignored_patterns(containers: Path) -> list[str]:
     Raises
     ------
     ValueError
-        A pattern is not of the form ``**/name``, the only one that is understood here.
+        A pattern is not of the form ``**/name``, the only supported one.
     """
     lines = (containers / ".dockerignore").read_text(encoding="utf-8").split()
     if strange := [line for line in lines if not line.startswith("**/")]:
@@ -64,7 +64,7 @@ def files_below(containers: Path, source: str, ignored: Sequence[str]) -> Iterat
     Raises
     ------
     FileNotFoundError
-        There is nothing of this name.
+        The source does not exist.
     """
     start = containers / source
     if not start.exists():
@@ -81,7 +81,7 @@ def source_archive(containers: Path) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for file in files_below(containers, ".", NEVER_SENT):
-            # Neither the time nor the rights of this copy: they differ from bundle to bundle.
+            # Fixed times and permissions: those of the files differ from bundle to bundle.
             entry = zipfile.ZipInfo(file, date_time=(1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED

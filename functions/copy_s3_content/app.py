@@ -15,21 +15,21 @@ from functions.shared.s3_uri import bucket_and_key
 logger = Logger(service="copy_s3_content")
 s3 = boto3.client("s3")
 
-# CopyObject ends at 5 GB; above the threshold boto3 copies in parts, still inside S3.
+# CopyObject takes at most 5 GB; above the threshold boto3 copies in parts, still inside S3.
 MULTIPART_THRESHOLD_BYTES = int(os.environ.get("MULTIPART_THRESHOLD_BYTES", 256 * 1024**2))
 PART_BYTES = int(os.environ.get("MULTIPART_PART_BYTES", 256 * 1024**2))
 FIRST_BYTES = 64 * 1024  # more than any header line
 
 
-class EmptyResult(ValueError):  # noqa: N818 (Step Functions shows the class name as the error's name)
-    """The query gave no rows."""
+class EmptyResult(ValueError):
+    """The query returned no rows."""
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Copy one CSV object inside S3, whatever its size.
 
-    The destination appears only when the copy is complete; a copy that fails leaves what was there.
+    The destination changes only when the copy is complete; a failed copy leaves it as it was.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises
     ------
     EmptyResult
-        The source has a header line at most. Nothing is written.
+        The source has no rows below its header. Nothing is written.
     """
     source_bucket, source_key = bucket_and_key(event["SourceUri"])
     bucket, key = bucket_and_key(event["DestinationUri"])
@@ -54,11 +54,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not has_rows(_first_bytes(source_bucket, source_key, head["ContentLength"])):
         raise EmptyResult(f"{event['SourceUri']} holds no rows. Nothing was copied.")
     s3.copy(
-        # The ETag guards against a source that changes between two parts.
         CopySource={"Bucket": source_bucket, "Key": source_key},
         Bucket=bucket,
         Key=key,
-        ExtraArgs={"CopySourceIfMatch": head["ETag"]},
+        ExtraArgs={"CopySourceIfMatch": head["ETag"]},  # the source must not change between two parts
         Config=TransferConfig(
             multipart_threshold=MULTIPART_THRESHOLD_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=10
         ),
@@ -68,7 +67,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def has_rows(first_bytes: bytes) -> bool:
-    """Tell whether a CSV file has anything after its header line."""
+    """Return whether a CSV file has anything after its header line."""
     _, _, rest = first_bytes.partition(b"\n")
     return bool(rest.strip())
 

@@ -1,7 +1,8 @@
-"""Lambda handler of the state "Find production model" of the forecast workflow."""
+"""Lambda handler of the state "Find production model" of both workflows."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import boto3
@@ -9,92 +10,84 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
+from functions.shared.model_registry import MODEL_NAME, approved_versions
 from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="find_production_model")
 s3 = boto3.client("s3")
-sagemaker = boto3.client("sagemaker")
+sagemaker: Any = boto3.client("sagemaker")
 
 PROFILES = "forecasts/profiles/"
 NOT_THERE = ("404", "NoSuchKey", "NotFound", "403")
 """S3 answers 403 instead of 404 to who may not list the bucket."""
 
 
-class NoProductionModel(ValueError):  # noqa: N818 (Step Functions shows the class name as the error's name)
-    """No endpoint says which model to forecast with."""
+class NoProductionModel(ValueError):
+    """No version of the model registry is approved."""
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Find the model behind an endpoint, and put its evaluation and the last forecasts' profile beside the run.
+    """Find the model in production, which is the newest approved version of the model registry.
 
     Parameters
     ----------
     event
-        ``EndpointName``, ``ReferenceUri`` (s3://bucket/prefix of the run) and ``ForecastDate``.
+        Of a training run ``DefaultModelDataUrl``: the model to return, without a version, where none is in production.
+        Of a forecast run ``ReferenceUri`` (s3://bucket/prefix of the run) and ``ForecastDate``: the evaluation of the
+        model and the profile of the last forecasts are copied there.
     context
         Lambda's context object.
 
     Returns
     -------
     dict
-        ``ModelName``, ``ModelDataUrl``, ``EndpointConfigName``, and ``References``: what there was to copy.
+        ``ModelVersion`` (as text; empty for the default), ``ModelName``, ``ModelDataUrl``, and ``References``, the
+        names of the objects that were copied.
 
     Raises
     ------
     NoProductionModel
-        There is no such endpoint yet.
+        No version is approved, and the event names no default.
     """
-    model = production_model(event["EndpointName"])
-    bucket, prefix = bucket_and_key(event["ReferenceUri"])
-    references = {
-        "evaluation.json": evaluation_of(model["ModelDataUrl"]),
-        "profile.json": last_profile(bucket, event["ForecastDate"]),
-    }
-    copied = [name for name, source in references.items() if source and copy(source, bucket, f"{prefix}/{name}")]
-    # An S3 prefix without objects fails a processing job, and the first run has nothing to compare with.
-    s3.put_object(Bucket=bucket, Key=f"{prefix}/model.txt", Body=model["ModelDataUrl"].encode())
-    logger.info("production model found", extra={**model, "references": copied})
-    return {**model, "References": copied}
-
-
-def production_model(endpoint: str) -> dict[str, str]:
-    """Follow an endpoint to its model.
-
-    Raises
-    ------
-    NoProductionModel
-        There is no such endpoint.
-    """
-    try:
-        config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    except ClientError as error:
-        # DescribeEndpoint has no modelled not-found error: it is told apart by its message.
-        if "Could not find endpoint" in str(error):
+    package = production_version(os.environ["MODEL_PACKAGE_GROUP"])
+    if package is None:
+        if "DefaultModelDataUrl" not in event:
             raise NoProductionModel(
-                f"There is no endpoint {endpoint}, so no model is in production. Run the training workflow first, or "
-                "name another endpoint in EndpointName."
-            ) from error
-        raise
-    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-    name = variants[0]["ModelName"]
-    container = sagemaker.describe_model(ModelName=name)["PrimaryContainer"]
-    return {"ModelName": name, "ModelDataUrl": container["ModelDataUrl"], "EndpointConfigName": config}
+                f"The model package group {os.environ['MODEL_PACKAGE_GROUP']} has no approved version. Run the "
+                "training workflow first, or approve a version that waits for it."
+            )
+        return {"ModelVersion": "", "ModelName": "", "ModelDataUrl": event["DefaultModelDataUrl"], "References": []}
+    found = {
+        "ModelVersion": str(package["ModelPackageVersion"]),
+        "ModelName": package["CustomerMetadataProperties"][MODEL_NAME],
+        "ModelDataUrl": package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
+    }
+    copied: list[str] = []
+    if "ReferenceUri" in event:
+        bucket, prefix = bucket_and_key(event["ReferenceUri"])
+        references = {
+            "evaluation.json": bucket_and_key(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]),
+            "profile.json": last_profile(bucket, event["ForecastDate"]),
+        }
+        copied = [name for name, source in references.items() if source and copy(source, bucket, f"{prefix}/{name}")]
+        # An S3 prefix without objects fails a processing job, and the first run has nothing to compare with.
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/model.txt", Body=found["ModelDataUrl"].encode())
+    logger.info("production model found", extra={**found, "references": copied})
+    return {**found, "References": copied}
 
 
-def evaluation_of(model_data_url: str) -> tuple[str, str] | None:
-    """Bucket and key of the evaluation of the run that trained a model; None for a model from elsewhere.
-
-    >>> evaluation_of("s3://bucket/runs/20261123-1/models/job/output/model.tar.gz")
-    ('bucket', 'runs/20261123-1/evaluation/evaluation.json')
-    """
-    bucket, key = bucket_and_key(model_data_url)
-    folder, models, _ = key.partition("/models/")
-    return (bucket, f"{folder}/evaluation/evaluation.json") if models else None
+def production_version(group: str) -> dict[str, Any] | None:
+    """Describe the newest approved version of a model package group; None where no version is approved."""
+    newest = next(approved_versions(sagemaker, group), None)
+    if newest is None:
+        return None
+    found: dict[str, Any] = sagemaker.describe_model_package(ModelPackageName=newest["ModelPackageArn"])
+    return found
 
 
 def last_profile(bucket: str, forecast_date: str) -> tuple[str, str] | None:
-    """Bucket and key of the last published profile before a date."""
+    """Return bucket and key of the last published profile before a date."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PROFILES)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
     earlier = [key for key in keys if key < f"{PROFILES}dt={forecast_date}"]
@@ -102,7 +95,7 @@ def last_profile(bucket: str, forecast_date: str) -> tuple[str, str] | None:
 
 
 def copy(source: tuple[str, str], bucket: str, key: str) -> bool:
-    """Copy an object; False where there is none."""
+    """Copy an object; return False where there is none."""
     try:
         s3.copy_object(CopySource={"Bucket": source[0], "Key": source[1]}, Bucket=bucket, Key=key)
     except ClientError as error:

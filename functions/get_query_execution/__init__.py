@@ -1,1 +1,1 @@
-"""Ask Athena how a query is doing."""
+"""Get the state of a query from Athena."""

@@ -26,8 +26,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``QueryExecutionId``, ``State`` (QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED), ``Reason`` (Athena's own
-        words, "" if there are none), ``OutputLocation`` (S3 address of the result) and ``DataScannedInBytes``.
+        ``QueryExecutionId``, ``State`` (QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED), ``Reason`` (Athena's message
+        or ""), ``OutputLocation`` (S3 address of the result) and ``DataScannedInBytes``.
     """
     query = athena.get_query_execution(QueryExecutionId=event["QueryExecutionId"])["QueryExecution"]
     status = query["Status"]
@@ -38,5 +38,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "OutputLocation": query.get("ResultConfiguration", {}).get("OutputLocation", ""),
         "DataScannedInBytes": query.get("Statistics", {}).get("DataScannedInBytes", 0),
     }
-    logger.info("query looked at", extra=found)
+    logger.info("query state read", extra=found)
     return found

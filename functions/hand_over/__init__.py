@@ -1,1 +1,1 @@
-"""Hand the messages of a send plan to the queue."""
+"""Send the messages of a send plan to the queue."""

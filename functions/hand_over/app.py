@@ -18,18 +18,18 @@ from functions.shared.send_message import read_message
 logger = Logger(service="hand_over")
 THREADS = 16
 BATCH = 10
-"""What SendMessageBatch takes."""
+"""Most messages in one SendMessageBatch."""
 s3 = boto3.client("s3")
 sqs = boto3.client("sqs", config=Config(max_pool_connections=THREADS, retries={"mode": "adaptive", "max_attempts": 8}))
 
 
-class NotHandedOver(RuntimeError):  # noqa: N818 (Step Functions shows the class name as the error's name)
-    """SQS refused messages; a retry sends the file again, and the consumer knows the keys."""
+class NotHandedOver(RuntimeError):
+    """SQS refused messages. A retry sends the file again; the consumer deduplicates by key."""
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Send every message of a file to the queue, after all of them have been checked.
+    """Validate all messages of a file, then send them to the queue.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Raises
     ------
     MessageRejected
-        A message breaks its schema. None of the file is sent.
+        A message violates its schema. Nothing is sent.
     NotHandedOver
-        SQS did not take all of them.
+        SQS refused some messages.
     """
     body = s3.get_object(Bucket=event["Bucket"], Key=event["Key"])["Body"].read().decode("utf-8")
     lines = body.splitlines()
@@ -58,20 +58,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             entry for entries in pool.map(_send, batches(list(zip(keys, lines, strict=True)))) for entry in entries
         ]
     if refused:
-        raise NotHandedOver(f"SQS did not take {len(refused)} of {len(lines)} messages: {refused[0]}")
+        raise NotHandedOver(f"SQS refused {len(refused)} of {len(lines)} messages: {refused[0]}")
     logger.info("messages handed over", extra={"key": event["Key"], "sent": len(lines)})
     return {"Key": event["Key"], "Sent": len(lines)}
 
 
 def batches(messages: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """Cut into what one call takes."""
+    """Split messages into batches for one call each."""
     rest = iter(messages)
     while batch := list(islice(rest, BATCH)):
         yield batch
 
 
 def _send(batch: list[tuple[str, str]]) -> list[str]:
-    # Within a batch an Id names its entry; the key does, since it is made of 32 hexadecimal digits.
+    # The key, 32 hexadecimal digits, serves as the Id of an entry in its batch.
     entries: Any = [{"Id": key, "MessageBody": body} for key, body in batch]
     answer = sqs.send_message_batch(QueueUrl=os.environ["QUEUE_URL"], Entries=entries)
     return [f"{failed['Code']}: {failed.get('Message', '')}" for failed in answer.get("Failed", [])]

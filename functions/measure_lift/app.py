@@ -20,12 +20,12 @@ s3 = boto3.client("s3")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Compare the arms, whose sums a query has taken.
+    """Compare the arms by the sums that a query has computed.
 
     Parameters
     ----------
     event
-        ``OutputLocation`` (CSV that the query responses.sql left), ``ResponseHours`` and ``WantedRelativeLift``.
+        ``OutputLocation`` (CSV result of responses.sql), ``ResponseHours`` and ``WantedRelativeLift``.
     context
         Lambda's context object.
 

@@ -24,7 +24,7 @@ NOBODY = "user_id\n"
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Validate the execution input, plan the run and put its queries and its audience into the bucket.
+    """Validate the execution input, plan the run and write its queries and its audience to the bucket.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run; see `functions.prepare_forecast.plan.plan_forecast`.
+        The run, see `functions.prepare_forecast.plan.plan_forecast`, and its ``Queries``, see `render_queries` there.
 
     Raises
     ------
     InputRejected
-        The input breaks its JSON Schema. The message lists every violation.
+        The input violates its JSON Schema. The message lists every violation.
     """
     execution_input = validated(event["Input"], SCHEMA, contradictions)
     bucket = os.environ["BUCKET_NAME"]
@@ -50,26 +50,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         execution_id=event["ExecutionId"],
         started_at=event["ExecutionStartTime"],
         bucket=bucket,
-        endpoint_name=os.environ["ENDPOINT_NAME"],
         network=Network.from_environment(),
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
-    for name, sql in queries.items():
-        s3.put_object(Bucket=bucket, Key=f"sql/{run['Prefix']}/{name}.sql", Body=sql.encode())
     for name in (*UNLOADED.values(), "Answers"):
         # An UNLOAD without rows writes nothing, as does a transform of nobody, and a processing job fails on a prefix
         # without objects.
         s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/{name.lower()}/about.txt", Body=b"written by the run")
     put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
     logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
-    return run
+    return {**run, "Queries": queries}
 
 
 def put_audience(uri: str | None, bucket: str, key: str) -> None:
-    """Copy the campaign's list of users to the run, or put an empty one there."""
+    """Copy the campaign's list of users to the run, or write an empty one."""
     if uri is None:
         s3.put_object(Bucket=bucket, Key=key, Body=NOBODY.encode())
         return
     source_bucket, source_key = bucket_and_key(uri)
-    # The managed copy goes in parts above 5 GB, inside S3.
+    # The managed copy stays inside S3 and uses parts above 5 GB.
     s3.copy(CopySource={"Bucket": source_bucket, "Key": source_key}, Bucket=bucket, Key=key)

@@ -1,4 +1,4 @@
-"""What one forecast run is called, where its files go and what its queries say: pure functions."""
+"""Names, S3 addresses and queries of one forecast run, as pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functions.shared.run_id import run_id
 
 HISTORIES = "recent_histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
-"""Queries that write Parquet, and where; the others leave a small CSV where Athena puts results."""
+"""Queries that write Parquet, with their destination; the results of the others are small CSV files."""
 QUERIES = (*UNLOADED, "outcomes", "responses")
 PLACES = (
     "Histories",
@@ -29,16 +29,16 @@ PLACES = (
     "Messages",
     "Report",
 )
-"""Prefixes of a run; none of them is the beginning of another, since SageMaker reads by prefix."""
+"""Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
 KNOWN_DAYS = 30
-"""How far back the last published forecasts are looked for."""
+"""Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
 OUTCOME_DAYS = 2
-"""The last date that is over in every time zone, counted back from the forecast date's eve."""
+"""Days from the last date that is over in every time zone to the day before the forecast date."""
 
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
-    """Say which keys do not go together; the input has its defaults."""
+    """Name the keys that do not go together, each with its remedy; the input has its defaults."""
     try:
         date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
     except ValueError:
@@ -61,10 +61,9 @@ def plan_forecast(
     execution_id: str,
     started_at: str,
     bucket: str,
-    endpoint_name: str,
     network: Network,
 ) -> dict[str, Any]:
-    """Lay out one run.
+    """Plan one run.
 
     Parameters
     ----------
@@ -76,16 +75,14 @@ def plan_forecast(
         Its start time, ISO-8601 in UTC.
     bucket
         The application's bucket.
-    endpoint_name
-        The stack's endpoint, whose model forecasts when the input names no other.
     network
-        Of the processing jobs.
+        Network of the processing jobs.
 
     Returns
     -------
     dict
-        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Queries``, ``Campaign`` (as text) and
-        the input's other sections unchanged.
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Campaign`` (as text) and the input's
+        other sections unchanged.
     """
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
@@ -102,39 +99,26 @@ def plan_forecast(
             "RequestsJobName": f"visitcast-requests-{run}",
             "TransformJobName": f"visitcast-forecast-{run}",
             "PlanJobName": f"visitcast-plan-{run}",
-            "EndpointName": execution_input.get("EndpointName", endpoint_name),
         },
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
-        "Keys": {
-            "Report": f"{prefix}/report/report.json",
-            "Messages": f"{prefix}/messages",
-            "Requests": f"{prefix}/requests/",
-        },
-        "Queries": [
-            {
-                "Name": name,
-                "SqlUri": f"s3://{bucket}/sql/{prefix}/{name}.sql",
-                "DestinationUri": f"{uris[UNLOADED[name]]}/unloaded/" if name in UNLOADED else "",
-            }
-            for name in QUERIES
-        ],
+        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
         "Campaign": json.dumps(execution_input["Campaign"]),
         # The environment of a processing job holds strings only.
         "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "SourceSql", "Transform", "Plan")},
+        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "Transform", "Plan")},
     }
 
 
-def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> dict[str, str]:
-    """Fill the run's dates and places into the SQL files.
+def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> list[dict[str, str]]:
+    """Fill the run's dates and addresses into the SQL files.
 
     Parameters
     ----------
     run
-        What `plan_forecast` gave.
+        Result of `plan_forecast`.
     window_days
-        Days of visits to forecast from.
+        Days of visits that the forecast uses.
     database
         Glue database.
     folder
@@ -142,8 +126,9 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
 
     Returns
     -------
-    dict
-        SQL text by the query's name. Every value comes from a validated date or name, so nothing can be injected.
+    list
+        ``Name`` and ``Sql`` of each query, in the order of `QUERIES`. Every value is a
+        validated date or name, so nothing can be injected.
     """
     day = date.fromisoformat(run["ForecastDate"])
     outcome = day - timedelta(days=1 + OUTCOME_DAYS)
@@ -164,15 +149,15 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
-    # The training's own query, on the visits of the window.
+    # The same query as in training, on the visits of the window.
     recent = Template(_text(folder / "forecast" / "recent_visits.sql")).substitute(values)
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=recent)}
-    return {
-        query["Name"]: Template(
-            texts.get(query["Name"]) or _text(folder / "forecast" / f"{query['Name']}.sql")
-        ).substitute(values, destination=query["DestinationUri"])
-        for query in run["Queries"]
-    }
+    texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
+    destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
+    return [
+        {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
+        for name in QUERIES
+    ]
 
 
 def _text(file: Path) -> str:

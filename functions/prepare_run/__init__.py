@@ -1,1 +1,1 @@
-"""First state of the training workflow: a validated input, defaults and names for one run."""
+"""First state of the training workflow: validate the input and plan the run."""

@@ -21,6 +21,8 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
         yield from _of_ranges(execution_input["Tuning"], execution_input["Hyperparameters"])
     if execution_input["Gate"]["MustHoldInCrossValidation"] and not execution_input["CrossValidation"]["Folds"]:
         yield "Gate.MustHoldInCrossValidation: there is no cross-validation; set CrossValidation.Folds to 2 or more"
+    if "article_gru" in execution_input["Gate"]["MustBeat"] and not execution_input["Evaluation"]["ArticleModelEpochs"]:
+        yield "Gate.MustBeat: article_gru is not fitted; set Evaluation.ArticleModelEpochs to 20, or leave it out"
 
 
 def _of_ranges(tuning: dict[str, Any], hyperparameters: dict[str, Any]) -> Iterator[str]:

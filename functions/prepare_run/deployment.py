@@ -1,4 +1,4 @@
-"""What the stack was deployed with, and what follows from it for jobs and endpoint."""
+"""Settings of the deployed stack and the job and endpoint settings that follow from them."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ from functions.shared.execution_input import InputRejected
 from functions.shared.network import Network
 
 LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
-"""Instance families with a disk of their own. SageMaker refuses a volume key for them: hardware encrypts the disk.
+"""Instance families with local storage. SageMaker refuses a volume key for them; hardware encrypts the disk.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
 """
 
 VARIANT = "AllTraffic"
-"""Name of the endpoint's only variant; alarms and dashboard look for it, and an update may not change it."""
+"""Name of the endpoint's only variant. Alarms and dashboard name it, and an update must not change it."""
 
 SPOT_PATIENCE = 2
-"""Spot training may wait for capacity, and start again, up to this many times its longest run time."""
+"""Longest wall time of a spot training job, waiting and restarts included, as a multiple of its run time limit."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What the stack was deployed with.
+    """Settings of the deployed stack.
 
     Attributes
     ----------
     bucket
         The application's bucket.
     endpoint_name
-        Its endpoint, used when the execution input names none.
+        The endpoint that is used unless the execution input names another.
     endpoint_mode
         ``instance``, ``serverless`` or ``none``.
     serverless_memory_mb, serverless_max_concurrency
-        Of a serverless endpoint.
+        Size of a serverless endpoint.
     isolates_models
-        Whether the containers of models have no network. A serverless endpoint takes no such model.
+        Whether model containers have no network. A serverless endpoint does not support this.
     kms_key_arn
-        Key of the jobs' volumes; empty for SageMaker's own.
+        Key of the jobs' volumes; empty for SageMaker's own key.
     use_spot
-        Whether training runs on spare capacity, which is cheaper and may be taken away.
+        Whether training uses spot capacity, which is cheaper and may be interrupted.
     rollback_alarms
-        Names of the alarms that roll an endpoint's update back.
+        Names of the alarms that roll back an endpoint update.
     network
         Subnets and security groups of jobs and models.
     approval_mode
-        ``none``, ``on-request`` or ``always``: whether a person is asked before the endpoint changes.
+        ``none``, ``on-request`` or ``always``: whether a person approves a model before it goes into production.
+    model_package_group_arn
+        The model registry's group of this stack.
     """
 
     bucket: str
@@ -62,6 +64,7 @@ class Deployment:
     use_spot: bool = False
     rollback_alarms: tuple[str, ...] = ()
     approval_mode: str = "none"
+    model_package_group_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> Deployment:
@@ -78,6 +81,7 @@ class Deployment:
             use_spot=os.environ["SPOT_TRAINING"] == "yes",
             rollback_alarms=tuple(os.environ["ROLLBACK_ALARMS"].split(",")),
             approval_mode=os.environ["APPROVAL_MODE"],
+            model_package_group_arn=os.environ["MODEL_PACKAGE_GROUP_ARN"],
         )
 
     def cluster(self, resources: dict[str, Any], instances: int | None = None) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Deployment:
         return cluster
 
     def training(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of training jobs, with spare capacity if it was chosen."""
+        """Return the settings of training jobs, on spot capacity if the stack asks for it."""
         longest = settings["MaxRuntimeInSeconds"]
         stopping = {"MaxRuntimeInSeconds": longest}
         if self.use_spot:
@@ -115,10 +119,10 @@ class Deployment:
         }
 
     def endpoint(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of the endpoint, with how an update of it shifts traffic and what takes it back.
+        """Return the settings of the endpoint: how an update shifts traffic and which alarms roll it back.
 
-        The new fleet stands beside the old; an alarm while both do brings the old one back. A canary needs a second
-        instance: it may hold at most half of the fleet.
+        During an update both fleets run, and an alarm rolls back to the old one. A canary takes at most half of the
+        fleet, so it needs two instances.
         """
         routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 300}
         if settings["InstanceCount"] > 1:
@@ -143,7 +147,7 @@ class Deployment:
         }
 
     def variant(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the endpoint's production variant, but for the model's name.
+        """Return the endpoint's production variant without the model's name.
 
         >>> Deployment("b", "e", endpoint_mode="serverless").variant({})["ServerlessConfig"]
         {'MemorySizeInMB': 2048, 'MaxConcurrency': 5}
@@ -161,7 +165,7 @@ class Deployment:
         }
 
     def approval(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return whether this run needs a person's consent, and what a new model counts as in the registry until then.
+        """Return whether a person must approve the model of this run, and the status that it is registered with.
 
         Raises
         ------
@@ -171,13 +175,12 @@ class Deployment:
         required = self.approval_mode == "always" if settings["Required"] is None else settings["Required"]
         if required and self.approval_mode == "none":
             raise InputRejected(
-                "Execution input rejected: Approval.Required is true, but this stack has nobody to ask. Leave it "
-                "out, or deploy with ApprovalMode=on-request and ApprovalEmail."
+                "Execution input rejected: Approval.Required is true, but the ApprovalMode of this stack is none. "
+                "Leave it out, or deploy with ApprovalMode=on-request and AlarmEmail."
             )
         if not required and self.approval_mode == "always":
             raise InputRejected(
-                "Execution input rejected: Approval.Required is false, but this stack asks for every model. Leave it "
-                "out, or deploy with ApprovalMode=on-request."
+                "Execution input rejected: Approval.Required is false, but the ApprovalMode of this stack is "
+                "always. Leave it out, or deploy with ApprovalMode=on-request."
             )
-        status = "PendingManualApproval" if required else "Approved"
-        return {**settings, "Required": required, "InitialStatus": status}
+        return {"Required": required, "InitialStatus": "PendingManualApproval" if required else "Approved"}

@@ -1,4 +1,4 @@
-"""What one run is called and where its files go: pure functions of the input and the execution."""
+"""Names and S3 addresses of one run, as pure functions of the input and the execution."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LONGEST_BASE_NAME = 50
 SOURCES = {"csv": ("visits.sql", "visits.csv"), "parquet": ("histories.sql", "histories/")}
 
 
-# Hyperparameters that say which rows to train on: here all of the protocol.
+# Hyperparameters that select the rows to train on: all of the protocol's.
 FULL_SPLIT = {"fold": "0", "folds": "0"}
 
 
 def plan_run(
     execution_input: dict[str, Any], *, execution_id: str, started_at: str, deployment: Deployment
 ) -> dict[str, Any]:
-    """Lay out one run.
+    """Plan one run.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def plan_run(
     -------
     dict
         ``RunId``, ``Names``, ``InputFilePath`` (a prefix when the visits are Parquet), ``Uris``, ``Keys``,
-        ``Hyperparameters`` (strings, as SageMaker wants them), ``CrossValidation`` (``Folds``, and of each fold the
-        job's name and what differs in its hyperparameters), ``Tuning``, ``Tuned`` (hyperparameters that were found),
+        ``Hyperparameters`` (strings, as SageMaker requires), ``CrossValidation`` (``Folds``, and for each fold its job
+        name and differing hyperparameters), ``Tuning``, ``Tuned`` (hyperparameters that were found),
         ``Evaluation.Arguments`` and ``.FoldsUri``, and the input's other sections unchanged.
     """
     run = run_id(execution_id, started_at)
@@ -81,7 +81,7 @@ def plan_run(
         "CrossValidation": _folds(folds, training_job, f"{root}/checkpoints"),
         "Hyperparameters": {**hyperparameters, **FULL_SPLIT},
         "Tuning": plan_tuning(execution_input["Tuning"], {**hyperparameters, **FULL_SPLIT}),
-        # What the search finds takes its place; without one nothing replaces the run's own values.
+        # The search replaces it; without a search the run's own values stay.
         "Tuned": {"Hyperparameters": {}},
         # The environment of a processing job holds strings only.
         "Preprocessing": {
@@ -94,19 +94,21 @@ def plan_run(
         "Evaluation": {
             **execution_input["Evaluation"],
             "Cluster": deployment.cluster(execution_input["Evaluation"], 1),
-            "Arguments": evaluation_arguments(execution_input["Gate"]),
-            # A processing input cannot be left out in JSONPath: without folds it is a file that is sure to exist.
+            "Arguments": evaluation_arguments(execution_input["Gate"], execution_input["Evaluation"]),
+            # JSONPath cannot leave out a processing input: without folds it is a file that always exists.
             "FoldsUri": f"{root}/folds" if folds else f"{root}/dataset/manifest.json",
         },
         "Approval": deployment.approval(execution_input["Approval"]),
         "Endpoint": deployment.endpoint(execution_input["Endpoint"]),
         "NetworkConfig": deployment.network.processing_config(),
         "VpcConfig": deployment.network.vpc_config(),
+        # Training jobs name it where there is no VpcConfig; this is its default, and a job has one instance.
+        "EnableInterContainerTrafficEncryption": False,
     }
 
 
-def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
-    """Render the gate as the evaluation container's arguments (SageMaker takes strings only)."""
+def evaluation_arguments(gate: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
+    """Return both sections of the input as arguments of the evaluation container; SageMaker takes strings only."""
     return [
         "evaluate",
         "--max-rmse-hours",
@@ -119,6 +121,8 @@ def evaluation_arguments(gate: dict[str, Any]) -> list[str]:
         _as_text(gate["MustHoldInCrossValidation"]),
         "--non-inferiority-margin",
         _as_text(gate["NonInferiorityMarginNats"]),
+        "--article-model-epochs",
+        _as_text(evaluation["ArticleModelEpochs"]),
     ]
 
 
@@ -134,7 +138,7 @@ def _folds(folds: int, training_job: str, checkpoints: str) -> dict[str, Any]:
 
 
 def _with_suffix(name: str, suffix: str) -> str:
-    """Make room for a suffix in a base name."""
+    """Shorten a base name so that a suffix fits."""
     return name[: LONGEST_BASE_NAME - len(suffix)].rstrip("-") + suffix
 
 

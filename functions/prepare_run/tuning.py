@@ -1,4 +1,4 @@
-"""The hyperparameter search of a run, in the words of SageMaker's API."""
+"""The hyperparameter search of a run, as SageMaker's API takes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def tuning_job_name(run_id: str) -> str:
-    """Shorten a run's id, for names of at most 32 characters.
+    """Name a tuning job after its run, in at most 32 characters.
 
     >>> tuning_job_name("20261123-091500-85c438")
     'tune-261123-85c438'
@@ -17,14 +17,14 @@ def tuning_job_name(run_id: str) -> str:
 
 
 def plan_tuning(tuning: Mapping[str, Any], hyperparameters: Mapping[str, str]) -> dict[str, Any]:
-    """Lay out the search.
+    """Plan the search.
 
     Parameters
     ----------
     tuning
         That section of the execution input, with all defaults.
     hyperparameters
-        Values of the run, as texts. What they fix is not searched.
+        Values of the run as strings. A hyperparameter with a value is not searched.
 
     Returns
     -------

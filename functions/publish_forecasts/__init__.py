@@ -1,1 +1,1 @@
-"""Switch the tables of a date to the files of a run that passed every check."""
+"""Point the tables of a date to the files of a run that passed every check."""

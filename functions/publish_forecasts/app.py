@@ -1,7 +1,7 @@
 """Lambda handler of the state "Publish forecasts".
 
-A run writes under keys of its own. Publishing points the date's partition there, one call to Glue for each table:
-readers see the old files or the new ones, never half of each, and publishing a date again changes nothing else.
+A run writes under its own prefix. Publishing points the date's partition there with one call to Glue for each table, so
+readers see either the old files or the new ones. Publishing a date again changes nothing else.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ s3 = boto3.client("s3")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Point the partitions of a forecast date at a run's files, and keep its profile for the next drift check.
+    """Point the partitions of a forecast date to a run's files and keep its profile for the next drift check.
 
-    Idempotent: a retry, and a second run of the date, point the partitions again.
+    Idempotent: a retry or a second run of the date points the partitions again.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def point(database: str, table: str, day: str, location: str) -> str:
-    """Let a table's partition of a date lie at a location; say whether it is new."""
+    """Point a table's partition of a date to a location; return ``created`` or ``replaced``."""
     storage = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]
     partition: Any = {"Values": [day], "StorageDescriptor": {**storage, "Location": f"{location.rstrip('/')}/"}}
     try:

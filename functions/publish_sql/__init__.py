@@ -1,1 +1,1 @@
-"""Put the SQL files of a deployment into the bucket."""
+"""Upload the SQL files of a deployment to the bucket."""

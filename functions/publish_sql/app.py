@@ -1,7 +1,7 @@
-"""Custom resource: `sam deploy` alone brings the SQL files to the bucket.
+"""Custom resource that uploads the SQL files during `sam deploy`.
 
-Each version gets a key of its own, named by the digest of all SQL files. The state machine is told the new key in the
-same deployment, so an execution that is already running keeps the SQL it started with.
+Each version has its own prefix, a digest of all SQL files. The same deployment gives the state machine the new prefix,
+so a running execution keeps the SQL that it started with.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Parameters
     ----------
     event
-        CloudFormation's request; ``ResourceProperties.Bucket`` is the bucket to write to. The answer's data hold
-        ``SqlPrefix``. An update deletes nothing: old executions may be looked at. Deletion takes all versions away, so
-        that a first deployment which fails can remove its bucket.
+        CloudFormation's request; ``ResourceProperties.Bucket`` is the bucket to write to. The response's data hold
+        ``SqlPrefix``. An update deletes nothing, since old executions refer to their SQL. Deletion removes all
+        versions, so that a failed first deployment can delete its bucket.
     context
         Lambda's context object.
     """
@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             logger.info("SQL deleted", extra={"versions": deleted})
         else:
             data = publish(bucket, SQL)
-    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+    except Exception as error:  # without a response CloudFormation waits for an hour
         logger.exception("SQL not published")
         respond(event, status="FAILED", physical_resource_id=physical_id, reason=f"SQL not published: {error}")
         return
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def publish(bucket: str, folder: Path) -> dict[str, str]:
-    """Upload every ``*.sql`` file of a folder under a prefix that their content decides.
+    """Upload every ``*.sql`` file of a folder under a prefix made of their digest.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def publish(bucket: str, folder: Path) -> dict[str, str]:
 
 
 def composed(texts: dict[str, str]) -> dict[str, str]:
-    """Put the text of ``<name>.sql`` in the place of ``${name}`` in the other files: Athena knows no include.
+    """Replace ``${name}`` by the text of ``<name>.sql`` in the other files; Athena has no include.
 
     >>> composed({"a.sql": "SELECT 1", "b.sql": "UNLOAD (${a}) TO '${destination}'"})["b.sql"]
     "UNLOAD (SELECT 1) TO '${destination}'"

@@ -1,1 +1,1 @@
-"""Sample consumer of the queue: each push goes once to a sender that is plugged in."""
+"""Sample consumer of the queue: passes each push once to a pluggable sender."""

@@ -1,7 +1,7 @@
 """Lambda handler behind the queue of pushes.
 
 SQS delivers at least once. Each push goes to the sender once: its key is written to a table before the push is sent and
-completed after it, so a second delivery finds it. A push that fails goes back to the queue alone, and after some
+marked completed after it, where a second delivery finds it. Only failed pushes return to the queue, and after some
 tries to the dead-letter queue.
 """
 
@@ -27,7 +27,7 @@ logger = Logger(service="push_consumer")
 processor = BatchProcessor(event_type=EventType.SQS)
 send_with = load(os.environ.get("SENDER", "functions.push_consumer.senders:log"))
 REMEMBERED_SECONDS = 8 * 24 * 3600
-"""Longer than a message can stay in the queues."""
+"""Longer than a message can stay in the queue."""
 idempotency = IdempotencyConfig(
     event_key_jmespath="idempotency_key", raise_on_no_idempotency_key=True, expires_after_seconds=REMEMBERED_SECONDS
 )
@@ -38,7 +38,7 @@ seen = DynamoDBPersistenceLayer(table_name=os.environ.get("SENT_TABLE", "sent"),
     data_keyword_argument="message", config=idempotency, persistence_store=seen, key_prefix="push"
 )
 def push(message: dict[str, Any]) -> dict[str, str]:
-    """Give a push to the sender, unless it has had it."""
+    """Pass a push to the sender unless it was sent before."""
     send_with(message)
     return {"sent": message["idempotency_key"]}
 
@@ -49,19 +49,19 @@ def deliver(record: SQSRecord) -> None:
     Raises
     ------
     MessageRejected
-        It breaks its schema, and will come to lie in the dead-letter queue.
+        The message violates its schema; it ends up in the dead-letter queue.
     """
     push(message=read_message(record.body))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Deliver the messages of a batch; those that failed are named, and only those come again.
+    """Deliver the messages of a batch and return those that failed, which SQS delivers again.
 
     Parameters
     ----------
     event
-        What SQS hands to Lambda: ``Records``.
+        Event of SQS: ``Records``.
     context
         Lambda's context object.
 
@@ -70,5 +70,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     dict
         ``batchItemFailures``.
     """
-    idempotency.register_lambda_context(context)  # a push under way is locked until this invocation would time out
+    idempotency.register_lambda_context(context)  # a push in progress is locked until this invocation times out
     return process_partial_response(event=event, record_handler=deliver, processor=processor, context=context)

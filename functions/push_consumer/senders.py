@@ -1,7 +1,7 @@
-"""Senders to choose from. A sender takes a checked message and raises when the push was not accepted.
+"""Senders of the sample consumer. A sender takes a validated message and raises if the push was not accepted.
 
-Name yours in the variable SENDER as ``module:function``. Marketing platforms take a time with a push ("send at"), which
-is what ``send_at_utc`` is for: the queue is no clock, it delays a message 15 minutes at most.
+Name yours in the variable SENDER as ``module:function``. Pass ``send_at_utc`` on as the platform's "send at" time: SQS
+delays a message 15 minutes at most.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ logger = Logger(service="push_consumer")
 
 
 def log(message: dict[str, Any]) -> None:
-    """Write the push into the log, and nothing else."""
+    """Write the push to the log only."""
     logger.info("push", extra={"push": message})
 
 
 def webhook(message: dict[str, Any]) -> None:
-    """POST the push as JSON to the address in WEBHOOK_URL, with the key in the header Idempotency-Key."""
+    """POST the push as JSON to WEBHOOK_URL, with its key in the header Idempotency-Key."""
     request = urllib.request.Request(
         os.environ["WEBHOOK_URL"],
         data=json.dumps(message).encode(),
         headers={"Content-Type": "application/json", "Idempotency-Key": message["idempotency_key"]},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=10):  # nosec B310 # the operator sets the address
+    with urllib.request.urlopen(request, timeout=10):  # nosec B310 # the operator sets the URL
         pass
 
 

@@ -1,1 +1,1 @@
-"""Custom resource: what the state machine made goes when the stack does."""
+"""Custom resource that deletes what the state machine made when the stack is deleted."""

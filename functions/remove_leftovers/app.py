@@ -1,9 +1,8 @@
-"""Custom resource: deleting the stack also removes what the state machine made, which CloudFormation does not know of.
+"""Custom resource that deletes with the stack what the state machine made, which CloudFormation does not manage.
 
-Endpoints, their configs and models carry the tag ``visitcast:stack``; those with this stack's name go. So do the
-versions in the stack's model package group: a group with versions cannot be deleted, and one that stayed would stand in
-the way of the next stack, whose group has the same name. Bucket and key stay unless the stack was deployed with
-``KeepData=no``; the evaluations that the versions pointed to stay with them.
+It deletes the endpoints, endpoint configs and models whose tag ``visitcast:stack`` has this stack's name, and the
+versions in the stack's model package group: a group with versions cannot be deleted, and would block the next stack,
+whose group has the same name. Bucket and key stay unless the stack was deployed with ``KeepData=no``.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from functions.shared.object_versions import delete_versions
 
 TAG = "visitcast:stack"
 SECONDS_TO_ANSWER = 20
-"""Left of the function's time when it gives up, so that CloudFormation hears why."""
+"""Remaining time of the function at which it gives up, so that it can still respond to CloudFormation."""
 
 logger = Logger(service="remove_leftovers")
 sagemaker = boto3.client("sagemaker")
@@ -29,19 +28,19 @@ s3 = boto3.client("s3")
 kms = boto3.client("kms")
 
 
-class NotFinished(Exception):  # noqa: N818 (the name is what people read)
-    """There was more to remove than the function had time for."""
+class NotFinished(Exception):
+    """The function's time was too short."""
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answer CloudFormation; only a request to delete does anything.
+    """Respond to CloudFormation; only a request to delete changes anything.
 
     Parameters
     ----------
     event
         CloudFormation's request; ``ResourceProperties`` hold ``StackName``, ``ModelPackageGroup`` (its ARN),
-        ``KeepData`` (yes or no), ``Bucket`` and ``KeyId`` (the stack's own key, empty when it was brought along).
+        ``KeepData`` (yes or no), ``Bucket`` and ``KeyId`` (of the stack's own key; empty if the key was given).
     context
         Lambda's context object.
     """
@@ -50,16 +49,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     try:
         if event["RequestType"] == "Delete":
             remove(event["ResourceProperties"], deadline)
-    except Exception as error:  # CloudFormation must hear of anything that goes wrong, or it waits for an hour
+    except Exception as error:  # without a response CloudFormation waits for an hour
         logger.exception("leftovers not removed")
-        reason = f"Not everything was removed: {error}. Delete the stack again to go on where this ended."
+        reason = f"Not everything was removed: {error}. Delete the stack again to continue."
         respond(event, status="FAILED", physical_resource_id=physical_id, reason=reason)
         return
     respond(event, status="SUCCESS", physical_resource_id=physical_id)
 
 
 def remove(properties: dict[str, str], deadline: float) -> None:
-    """Remove what is left; doing it again removes the rest.
+    """Remove everything; a second call removes what the first left.
 
     Raises
     ------
@@ -78,15 +77,15 @@ def remove(properties: dict[str, str], deadline: float) -> None:
     if properties["KeepData"] == "no":
         remove_bucket(properties["Bucket"], deadline)
         if key := properties["KeyId"]:
-            # The shortest time that KMS allows; until then CancelKeyDeletion brings it back.
+            # KMS's minimum; until then CancelKeyDeletion restores the key.
             kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
 
 
 def remove_endpoints(stack: str, deadline: float) -> None:
-    """Delete a stack's endpoints and wait until they are gone: a config in use must not be deleted."""
+    """Delete a stack's endpoints and wait until they are gone: a config in use cannot be deleted."""
     names = [name for name, arn in listed("list_endpoints", "Endpoints", "Endpoint") if is_of(stack, arn)]
     for name in names:
-        logger.info("endpoint goes", extra={"endpoint": name})
+        logger.info("deleting endpoint", extra={"endpoint": name})
         sagemaker.delete_endpoint(EndpointName=name)
     while still := set(names) & {name for name, _ in listed("list_endpoints", "Endpoints", "Endpoint")}:
         in_time(deadline, f"endpoints {sorted(still)} are still being deleted")
@@ -102,20 +101,20 @@ def remove_model_versions(group: str, deadline: float) -> None:
 
 
 def listed(method: str, key: str, kind: str) -> Iterator[tuple[str, str]]:
-    """Yield name and ARN of everything of a kind in this account and region."""
+    """Yield the name and ARN of every resource of a kind in this account and region."""
     for page in sagemaker.get_paginator(method).paginate():  # type: ignore[call-overload]
         for item in page[key]:
             yield item[f"{kind}Name"], item[f"{kind}Arn"]
 
 
 def is_of(stack: str, arn: str) -> bool:
-    """Tell by its tags whether a resource was made by a stack's state machine."""
+    """Return whether a resource has the tag of a stack."""
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     return {"Key": TAG, "Value": stack} in [tag for page in pages for tag in page["Tags"]]
 
 
 def remove_bucket(bucket: str, deadline: float) -> None:
-    """Delete every version of every object, then the bucket; one that is gone already is fine."""
+    """Delete every version of every object, then the bucket, unless it is already gone."""
     try:
         for _ in delete_versions(bucket):
             in_time(deadline, f"bucket {bucket} is not empty yet")
@@ -125,12 +124,12 @@ def remove_bucket(bucket: str, deadline: float) -> None:
 
 
 def in_time(deadline: float, state: str) -> None:
-    """Stop while there is still time to say so.
+    """Raise an error at the deadline.
 
     Raises
     ------
     NotFinished
-        There is none left.
+        The deadline has passed.
     """
     if time.monotonic() >= deadline:
         raise NotFinished(state)

@@ -1,6 +1,6 @@
-"""Answer CloudFormation on behalf of a custom resource.
+"""Responses of custom resources to CloudFormation.
 
-CloudFormation waits up to an hour for the answer, so every path must send one, failures too.
+CloudFormation waits up to an hour for a response, so every path must send one, failures included.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def respond(
     data: dict[str, str] | None = None,
     reason: str = "",
 ) -> None:
-    """PUT the answer to the presigned address that came with the request.
+    """PUT the response to the presigned URL of the request.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ def respond(
     status
         ``SUCCESS`` or ``FAILED``.
     physical_resource_id
-        What the resource is called from now on; a changed one makes CloudFormation delete the old.
+        Id of the resource. If it changes, CloudFormation deletes the resource with the old id.
     data
         Values for ``Fn::GetAtt`` (at most 4,096 bytes in all).
     reason
-        Shown in the stack's events when it failed.
+        Shown in the stack's events on failure.
     """
     body = json.dumps(
         {
@@ -44,7 +44,7 @@ def respond(
             "Data": data or {},
         }
     ).encode()
-    # An empty content type: the presigned address was signed without one.
+    # The URL was signed without a content type.
     request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})
-    with urllib.request.urlopen(request, timeout=30):  # nosec B310 # the address comes from CloudFormation
+    with urllib.request.urlopen(request, timeout=30):  # nosec B310 # the URL comes from CloudFormation
         pass

@@ -13,8 +13,8 @@ from jsonschema.exceptions import ValidationError
 from functions.shared.bundle import STATE_MACHINES
 
 
-class InputRejected(ValueError):  # noqa: N818 (Step Functions shows the class name as the error's name)
-    """The execution input breaks its schema."""
+class InputRejected(ValueError):
+    """The execution input violates its schema."""
 
 
 def load_schema(workflow: str) -> dict[str, Any]:
@@ -68,16 +68,16 @@ def _describe(violation: ValidationError) -> str:
 
 
 def _pattern_meaning(pattern: str) -> str:
-    """Say a name pattern in words: few people read a regular expression at first sight."""
+    """Describe a pattern in words, which more people understand than a regular expression."""
     if pattern.startswith("^[a-zA-Z0-9](-*"):
         return "may hold letters, digits and hyphens only, and must begin and end with a letter or digit"
     if pattern.startswith("^s3://"):
-        return "is no S3 address of a CSV file (s3://bucket/key.csv)"
+        return "is not an S3 address of a CSV file (s3://bucket/key.csv)"
     return f"does not match {pattern}"
 
 
 def _with_defaults(value: Any, schema: dict[str, Any]) -> Any:
-    """Fill the defaults of an object and of the objects in it; anything else is returned as it is."""
+    """Fill in the defaults of an object and its nested objects; return any other value unchanged."""
     properties = schema.get("properties")
     if properties is None or not isinstance(value, dict):
         return value

@@ -1,4 +1,4 @@
-"""The network of jobs and models: always isolated, and in subnets of one's own if the stack was given any."""
+"""Network of jobs and models: containers are isolated, SageMaker uses the stack's subnets if it has any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Network:
-    """Where the traffic of SageMaker itself goes; containers have no network either way.
+    """Subnets for the traffic of SageMaker itself; containers have no network either way.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Delete objects of a versioned bucket for good."""
+"""Deletion of objects with all their versions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ s3 = boto3.client("s3")
 
 
 def delete_versions(bucket: str, prefix: str = "") -> Iterator[int]:
-    """Delete every version of every object under a prefix; a bucket that is gone has none.
+    """Delete every version of every object under a prefix. A bucket that does not exist has none.
 
     Yields
     ------
     int
-        How many versions went, after each page of at most 1,000: the caller may look at the time.
+        Number of deleted versions, after each page of at most 1,000, so that the caller can check the time.
 
     Raises
     ------
     RuntimeError
-        One could not be deleted.
+        A version could not be deleted.
     """
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):

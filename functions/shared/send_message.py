@@ -1,4 +1,4 @@
-"""The message of one push: its JSON Schema, which both ends of the queue hold it against."""
+"""The message of one push. Producer and consumer validate it against the same JSON Schema."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ VALIDATOR = Draft202012Validator(
 )
 
 
-class MessageRejected(ValueError):  # noqa: N818 (Step Functions shows the class name as the error's name)
-    """A message breaks its schema."""
+class MessageRejected(ValueError):
+    """A message violates its schema."""
 
 
 def read_message(text: str) -> dict[str, Any]:
-    """Read a message.
+    """Parse and validate a message.
 
     Raises
     ------
     MessageRejected
-        It is no JSON, or breaks the schema; the reason names the first violation.
+        It is not JSON or violates the schema; the reason names the first violation.
     """
     try:
         message = json.loads(text)
     except ValueError as error:
-        raise MessageRejected(f"The message is no JSON: {error}") from error
+        raise MessageRejected(f"The message is not JSON: {error}") from error
     violation = next(iter(sorted(VALIDATOR.iter_errors(message), key=lambda found: list(map(str, found.path)))), None)
     if violation is not None:
         where = ".".join(map(str, violation.absolute_path)) or "message"

@@ -20,13 +20,13 @@ athena = boto3.client("athena")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Read the SQL file from S3 and start it in the work group.
 
-    Idempotent: the client request token is made of the execution and the SQL, so a retried start gets the first
-    query back instead of a second one. An UNLOAD needs that: its destination must be empty.
+    Idempotent: the client request token is a digest of execution and SQL, so a retried start returns the first query.
+    An UNLOAD needs that, since its destination must be empty.
 
     Parameters
     ----------
     event
-        ``SqlUri`` (s3://bucket/key.sql), ``DestinationUri`` (takes the place of ``${destination}`` in the SQL),
+        ``SqlUri`` (s3://bucket/key.sql), ``DestinationUri`` (replaces ``${destination}`` in the SQL),
         ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN).
     context
         Lambda's context object.
@@ -51,5 +51,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 
 
 def request_token(execution_id: str, sql: str) -> str:
-    """Make Athena's client request token (32 to 128 characters): one per execution and SQL text."""
+    """Return Athena's client request token (32 to 128 characters), one for each execution and SQL text."""
     return hashlib.sha256(f"{execution_id}\n{sql}".encode()).hexdigest()

@@ -1,5 +1,5 @@
-"""An AWS region on this machine: moto as the control plane, real engines behind it.
+"""An AWS region on one machine: the APIs are moto's, and what moto only pretends to do really runs.
 
-Pointed at the region's endpoint, the AWS command line, boto3 and ``sam deploy`` work as they do on AWS:
-stacks are created, handlers run as subprocesses, state machines run SageMaker jobs and Athena queries for real.
+The AWS command line, boto3 and ``sam deploy`` work against the region's endpoint as they do against AWS: stacks are
+deployed, functions run in processes, and state machines run SageMaker jobs and Athena queries.
 """

@@ -1,4 +1,4 @@
-"""The command line: ``python -m localaws up|down|serve|env``."""
+"""The command line: ``localaws up|down|serve|env|translate``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from localaws.region_file import RegionFile, Running
 from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, Settings, SettingsError, load
 
 START_SECONDS = 60
-STOP_SECONDS = 20
+STOP_SECONDS = 60
+"""Before a region ends, it stops its jobs, endpoints and functions and removes their folders."""
+
+PATIENCE = "LOCALAWS_PATIENCE"
+"""Environment variable with a factor on both times, for a slow or busy machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
+    """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
-    command = {"up": up, "down": down, "serve": serve, "env": env}[options.command]
+    command = {"up": up, "down": down, "serve": serve, "env": env, "translate": translate}[options.command]
     try:
         return command(options)
     except SettingsError as error:
@@ -38,7 +42,7 @@ def up(options: argparse.Namespace) -> int:
         print(f"The region {running.region} is already running at {running.endpoint_url}")
         return 0
     if file.path.exists():
-        print(f"Ignoring {file.path}: the region it names has ended without notice.", file=sys.stderr)
+        print(f"Ignoring {file.path}: the region that it names has died.", file=sys.stderr)
         file.path.unlink()
     settings.home.mkdir(parents=True, exist_ok=True)
     log_path = settings.home / "region.log"
@@ -50,7 +54,7 @@ def up(options: argparse.Namespace) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + _patient(START_SECONDS)
     while time.monotonic() < end and process.poll() is None:
         if running := file.running():
             print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
@@ -58,28 +62,36 @@ def up(options: argparse.Namespace) -> int:
         time.sleep(0.05)
     if process.poll() is None:
         process.kill()
-    print(f"The region did not start: see {log_path}. Its end:\n{_tail(log_path)}", file=sys.stderr)
+    print(f"The region did not start. See {log_path}, which ends with:\n{_tail(log_path)}", file=sys.stderr)
     return 1
 
 
 def down(options: argparse.Namespace) -> int:
-    """Stop the region and all it runs; nothing to stop is no error."""
+    """Stop the region and everything that it runs. Succeed if no region is running."""
     file = RegionFile(options.home.resolve())
     running = file.running()
     if running is None:
-        # A process that no longer answers may still be the region, or another program with a reused id: leave it.
+        # The process may be a region that no longer answers, or another program that has got its id: leave it.
         if pid := file.recorded_pid():
-            print(f"{file.path} names process {pid}, which does not answer as a region; not stopped.", file=sys.stderr)
+            print(
+                f"{file.path} names process {pid}, which does not answer as a region. It was not stopped.",
+                file=sys.stderr,
+            )
         file.path.unlink(missing_ok=True)
         print("No region is running.")
         return 0
+    seconds = _patient(STOP_SECONDS)
     os.kill(running.pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_SECONDS
+    end = time.monotonic() + seconds
     while _exists(running) and time.monotonic() < end:
         time.sleep(0.05)
     if _exists(running):
         os.kill(running.pid, signal.SIGKILL)
-        print(f"The region did not end within {STOP_SECONDS} s and was killed.", file=sys.stderr)
+        print(
+            f"The region did not stop within {seconds:g} s and was killed. Processes that it started may still run. "
+            f"To wait longer on a busy machine, set {PATIENCE} to a factor on this time.",
+            file=sys.stderr,
+        )
         file.path.unlink(missing_ok=True)
         return 1
     print("The region has stopped.")
@@ -92,12 +104,12 @@ def serve(options: argparse.Namespace) -> int:
     if running := RegionFile(settings.home).running():
         print(f"The region in {settings.home} is already running at {running.endpoint_url}.", file=sys.stderr)
         return 1
-    from localaws import server  # imports moto: only this command needs it
+    from localaws import server  # imports moto, which only this command needs
 
     try:
         server.serve(settings)
     except OSError as error:
-        print(f"Cannot listen on port {settings.port}: {error}. Choose another with --port.", file=sys.stderr)
+        print(f"Cannot listen on port {settings.port}: {error}. Choose another one with --port.", file=sys.stderr)
         return 1
     return 0
 
@@ -106,7 +118,7 @@ def env(options: argparse.Namespace) -> int:
     """Print the shell command that points AWS tools at the running region."""
     running = RegionFile(options.home.resolve()).running()
     if running is None:
-        print("No region is running. Start one with: python -m localaws up", file=sys.stderr)
+        print("No region is running. Start one with: localaws up", file=sys.stderr)
         return 1
     port = int(running.endpoint_url.rpartition(":")[2])
     settings = Settings(region=running.region, account_id=running.account_id, port=port, home=options.home)
@@ -115,20 +127,47 @@ def env(options: argparse.Namespace) -> int:
     return 0
 
 
+def translate(options: argparse.Namespace) -> int:
+    """Print a query as the region runs it on DuckDB. For an UNLOAD, print the query inside it."""
+    from localaws.athena import sql, unload
+    from localaws.athena.errors import MalformedQueryError, QueryError
+
+    del options
+    text = sys.stdin.read()
+    try:
+        order = unload.parse(text)
+        print(sql.script(order.query if order else text), end="")
+    except (MalformedQueryError, QueryError) as error:
+        print(f"Athena would refuse this query: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localaws", description="An AWS region on this machine.")
+    parser = argparse.ArgumentParser(prog="localaws", description="Run an AWS region on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("up", "start a region in the background"),
-        ("down", "stop it"),
+        ("down", "stop the region"),
         ("serve", "run a region in the foreground"),
-        ("env", "print the variables that point AWS tools at it"),
+        ("env", "print the shell command that points AWS tools at the region"),
     ):
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        command.add_argument("--home", type=Path, default=DEFAULT_HOME, help="what the region writes (%(default)s)")
+        command.add_argument(
+            "--home", type=Path, default=DEFAULT_HOME, help="folder of everything that the region writes (%(default)s)"
+        )
         if name in ("up", "serve"):
-            command.add_argument("--config", type=Path, default=Path("localaws.toml"), help="settings (%(default)s)")
-            command.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free one (%(default)s)")
+            command.add_argument(
+                "--config", type=Path, default=Path("localaws.toml"), help="file with the settings (%(default)s)"
+            )
+            command.add_argument(
+                "--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 for any free one (%(default)s)"
+            )
+    commands.add_parser(
+        "translate",
+        help="translate a query from Athena's SQL to DuckDB's",
+        description="Read a query in Athena's SQL from standard input; print the script that DuckDB runs for it.",
+    )
     return parser
 
 
@@ -140,12 +179,19 @@ def _as_arguments(options: argparse.Namespace) -> list[str]:
     return ["--config", str(options.config), "--port", str(options.port), "--home", str(options.home)]
 
 
+def _patient(seconds: float) -> float:
+    try:
+        return seconds * float(os.environ.get(PATIENCE, "1"))
+    except ValueError:
+        raise SettingsError(f"{PATIENCE} is {os.environ[PATIENCE]!r}. Write a number, such as 2.") from None
+
+
 def _exists(running: Running) -> bool:
     try:
         os.kill(running.pid, 0)
-        # A process that has ended but that its new parent has not taken note of yet.
+        # A zombie has ended; its parent has not collected it yet.
         return ") Z " not in Path(f"/proc/{running.pid}/stat").read_text()
-    except FileNotFoundError:  # gone meanwhile, or a system without /proc
+    except FileNotFoundError:  # it ended just now, or the system has no /proc
         return not Path("/proc/self").exists()
     except ProcessLookupError:
         return False

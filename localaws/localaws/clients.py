@@ -1,4 +1,4 @@
-"""boto3 clients of the region itself: its parts talk to one another through the front door, as AWS's do."""
+"""boto3 clients for the region itself: its services call one another through their APIs, as those of AWS do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from localaws.calls.identity import access_key_id
+from localaws.identity import access_key_id
 from localaws.settings import SECRET_ACCESS_KEY, Settings
 
 _clients: dict[tuple[str, str, str, str], Any] = {}
@@ -16,18 +16,16 @@ _lock = threading.Lock()
 
 
 def client(settings: Settings, service: str, region: str | None = None) -> Any:
-    """Return the client of a service in the name of whoever this thread acts for.
+    """Return the client of a service, with the credentials of the current identity.
 
-    Clients are shared: they are thread-safe, making one is neither that nor quick.
-
-    One attempt and no time limit: retrying is what the state machine or the stack is there to decide, and a
-    handler may run for 15 minutes.
+    Clients are shared, since they are thread-safe but slow to create. A client tries once, because the state machine or
+    the stack decides about retries, and it waits longer than a function may run, which is 15 minutes.
     """
     region = region or settings.region
     with _lock:
         key = (settings.endpoint_url, service, region, access_key_id())
         if key not in _clients:
-            make: Any = boto3.client  # the stubs overload it by literal names
+            make: Any = boto3.client  # its type lists the literal names of all services
             _clients[key] = make(
                 service,
                 region_name=region,

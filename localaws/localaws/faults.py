@@ -1,13 +1,13 @@
-"""Faults on demand: what an operator orders with POST /_localaws/faults happens to the calls and jobs that follow.
+"""Faults on demand: POST /_localaws/faults orders a fault for the calls, jobs and queries that follow.
 
-Four kinds of fault, each as one JSON object:
+There are four kinds of fault, each a JSON object:
 
-- ``{"service", "operation", "error", "message", "status"}`` answers matching API calls with that AWS error.
-- ``{"image", "argv"}`` runs that command in place of the image's own: a real process with a real exit code.
-- ``{"service": "athena", "hold": true}`` keeps a query running until it is stopped or the faults are cleared.
-- ``{"interrupt": "text"}`` takes the instances of a managed spot training job away as soon as its log says so.
+- ``{"service", "operation", "error", "message", "status"}`` answers matching API calls with this error.
+- ``{"image", "argv"}`` runs this command in place of the image's.
+- ``{"service": "athena", "hold": true}`` keeps a query running until it is stopped or the faults are removed.
+- ``{"interrupt": "text"}`` takes the instance of a managed spot training job away when its log contains the text.
 
-All take ``times`` (how often, 1), ``after`` (how many matches to let pass first, 0) and ``match`` (a text that the
+All have ``times`` (how often, 1), ``after`` (how many matches to let pass first, 0) and ``match`` (a text that the
 request, the name of the job or endpoint, its arguments, or the query must contain).
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
-from xml.sax.saxutils import escape  # nosec B406 # writes XML, reads none
+from xml.sax.saxutils import escape  # nosec B406 # only writes XML
 
 from localaws import processes
 
@@ -40,7 +40,7 @@ _KEYS = {
 
 @dataclass
 class Fault:
-    """One order; `times` and `after` count down as calls match."""
+    """One fault. `times` and `after` count down as calls match."""
 
     service: str = ""
     operation: str = ""
@@ -58,20 +58,20 @@ class Fault:
 
     @classmethod
     def parse(cls, document: Any) -> Fault:
-        """Check an order as it arrived over HTTP.
+        """Return the fault that a JSON document describes.
 
         Raises
         ------
         ValueError
-            The order is of no known kind, or an entry is unknown or of the wrong type.
+            The document is not one of the four kinds, or an entry is unknown or of the wrong type.
         """
         if not isinstance(document, dict):
-            raise ValueError("A fault is one JSON object.")  # noqa: TRY004 - it came over HTTP
+            raise ValueError("A fault must be a JSON object.")  # noqa: TRY004 - it came over HTTP
         if unknown := sorted(set(document) - _KEYS):
-            raise ValueError(f"Unknown entry {unknown[0]!r} in a fault. Known are {', '.join(sorted(_KEYS))}.")
+            raise ValueError(f"A fault has the unknown entry {unknown[0]!r}. Use {', '.join(sorted(_KEYS))}.")
         for name in ("status", "times", "after"):
             if not isinstance(document.get(name, 0), int) or document.get(name, 0) < 0:
-                raise ValueError(f"{name!r} must be a whole number from 0, not {document[name]!r}.")
+                raise ValueError(f"{name!r} must be an integer of at least 0, not {document[name]!r}.")
         argv = document.get("argv", [])
         if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
             raise ValueError("'argv' must be a list of words.")
@@ -84,18 +84,18 @@ class Fault:
         ]
         if sum(kinds) != 1:
             raise ValueError(
-                "A fault has either 'service', 'operation' and 'error', or 'image' and 'argv', "
+                "A fault must have either 'service', 'operation' and 'error', or 'image' and 'argv', "
                 "or 'service' and 'hold', or 'interrupt'."
             )
         return fault
 
     def describe(self) -> dict[str, Any]:
-        """Return the order as JSON, with the counts that are left."""
+        """Return the fault as JSON, with its remaining counts."""
         return {name: getattr(self, name) for name in sorted(_KEYS) if getattr(self, name)}
 
 
 class Faults:
-    """The faults in force. Thread-safe: requests and jobs take theirs from many threads."""
+    """The faults in force. Several threads may use it."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -108,7 +108,7 @@ class Faults:
             self._faults.append(fault)
 
     def clear(self) -> None:
-        """Lift all faults; what is being held goes on."""
+        """Remove all faults. Queries that are held continue."""
         with self._lock:
             for fault in self._held:
                 fault.released.set()
@@ -121,25 +121,25 @@ class Faults:
             return [fault.describe() for fault in self._faults]
 
     def concern(self, service: str, operation: str) -> bool:
-        """Tell cheaply whether any API fault may apply, before a request's body is read."""
+        """Return whether an API fault may apply, without reading the request's body."""
         with self._lock:
             return any(
                 fault.error and fault.service == service and fault.operation == operation for fault in self._faults
             )
 
     def take_error(self, service: str, operation: str, body: str) -> Fault | None:
-        """Return the error that this API call must answer with."""
+        """Return the fault that this API call is answered with, if any."""
         return self._take(
             lambda fault: bool(fault.error) and fault.service == service and fault.operation == operation, body
         )
 
     def take_command(self, image: str, name: str, arguments: Sequence[str]) -> tuple[str, ...] | None:
-        """Return the command to run in place of the image's, for a job or endpoint of this name."""
+        """Return the command to run in place of the image's for this job or endpoint, if any."""
         fault = self._take(lambda fault: fault.image == image and bool(fault.argv), " ".join([name, *arguments]))
         return fault.argv if fault else None
 
     def take_hold(self, service: str, text: str) -> threading.Event | None:
-        """Return an event to wait for before going on; set when the faults are cleared."""
+        """Return an event that a query must wait for, if any. It is set when the faults are removed."""
         fault = self._take(lambda fault: fault.hold and fault.service == service, text)
         if fault is None:
             return None
@@ -148,7 +148,7 @@ class Faults:
         return fault.released
 
     def take_interruption(self, name: str, line: str) -> bool:
-        """Tell whether a training job of this name loses its instances now that its log has this line."""
+        """Return whether a training job loses its instance because of a line of its log."""
         return self._take(lambda fault: bool(fault.interrupt) and fault.interrupt in line, name) is not None
 
     def _take(self, applies: Callable[[Fault], bool], text: str) -> Fault | None:
@@ -167,11 +167,11 @@ class Faults:
 
 
 active = Faults()
-"""The faults of this region; the engines ask it before they start a command or a query."""
+"""The faults of this region."""
 
 
 class FaultInjector:
-    """WSGI middleware: serves the operator's paths and answers faulty API calls; all else goes to the region."""
+    """WSGI middleware that serves the paths for faults and processes, and answers API calls with faults."""
 
     def __init__(self, app: WsgiApp) -> None:
         self.app = app
@@ -208,14 +208,14 @@ def _operate(environ: dict[str, Any]) -> tuple[int, Any]:
 
 
 def _read_body(environ: dict[str, Any]) -> bytes:
-    """Read the request's body and leave it readable for the application behind."""
+    """Return the body of a request and leave it readable for the application."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
 def _identify(environ: dict[str, Any]) -> tuple[str, str, str]:
-    """Return service (as named in request signatures), operation and protocol of an API call."""
+    """Return the service (as in request signatures), operation and protocol of an API call."""
     scope = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
     service = scope.group(1) if scope else ""
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
@@ -227,7 +227,7 @@ def _identify(environ: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _rest_operation(service: str, environ: Mapping[str, Any]) -> str:
-    """Name the few operations of path-based protocols that a fault can be ordered for."""
+    """Return the operation of a request in a REST protocol, for those that can have faults."""
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
     if service == "sagemaker" and path.endswith("/invocations"):
         return "InvokeEndpoint"

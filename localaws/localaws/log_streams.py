@@ -1,25 +1,22 @@
-"""The log of something that has ended, into CloudWatch Logs through the front door."""
+"""Writes logs to CloudWatch Logs through the region's own API."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
 
-from botocore.exceptions import ClientError
-
 from localaws.clients import client
 from localaws.settings import Settings
 
 
-def keep(settings: Settings, region: str, group: str, stream: str, text: str) -> None:
-    """Write a text's lines to a new stream, in the name of whoever this thread acts for; make the group if missing."""
+def append(settings: Settings, region: str, group: str, stream: str, text: str) -> None:
+    """Append the lines of a text to a log stream, as the current identity. Create the group and stream if needed."""
     logs = client(settings, "logs", region)
     try:
-        logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        with suppress(logs.exceptions.ResourceAlreadyExistsException):  # two first writers at once
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    except logs.exceptions.ResourceNotFoundException:
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):  # another writer has just created it
             logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
     now = int(time.time() * 1000)

@@ -1,7 +1,7 @@
-"""Every child process of the region: jobs, endpoints and function handlers.
+"""The child processes of the region: jobs, endpoints, builds and functions.
 
-A child gets its own process group, so that stopping it also stops what it has started, and a place in the
-registry until it ends, so that the region can list its children and leaves none behind.
+Each child has its own process group, so that stopping it also stops what it has started. It is registered until it
+ends, so that the region can list its children and leaves none behind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 
 class Running(NamedTuple):
-    """One child that has not ended: what it is, its name, process id and log file."""
+    """A running child: what it is, its name, process id and log file."""
 
     kind: str
     name: str
@@ -30,7 +30,14 @@ _lock = threading.Lock()
 
 
 def spawn(
-    argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log_path: Path, kind: str, name: str
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    log_path: Path,
+    kind: str,
+    name: str,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own and register it until it ends.
 
@@ -41,16 +48,18 @@ def spawn(
     cwd
         Working directory.
     environment
-        The complete environment of the child; nothing is inherited.
+        The complete environment of the child. Nothing is inherited.
     log_path
         File to which standard output and standard error are appended.
     kind, name
-        What `running` reports, for example ``training`` and the name of the job.
+        What `running` reports, such as ``training`` and the name of the job.
+    stdin
+        File descriptor of the child's standard input. Default: an empty input.
 
     Raises
     ------
     OSError
-        When the program cannot be started.
+        The program cannot be started.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
@@ -58,7 +67,7 @@ def spawn(
             list(argv),
             cwd=cwd,
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -69,7 +78,7 @@ def spawn(
 
 
 def running() -> list[Running]:
-    """List the children that have not ended, oldest first."""
+    """List the running children, the oldest first."""
     with _lock:
         for pid in [pid for pid, (process, _) in _children.items() if process.poll() is not None]:
             del _children[pid]
@@ -77,17 +86,17 @@ def running() -> list[Running]:
 
 
 def stop(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
-    """End a child and everything it started: SIGTERM to its group, SIGKILL after the grace period.
+    """Stop a child and everything that it started: SIGTERM to its group, SIGKILL after the grace period.
 
     Returns
     -------
     int
-        Exit code of the child, negative when a signal ended it. A child that has already ended keeps its own.
+        Exit code of the child; negative if a signal ended it.
     """
     signal_group(process, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(grace_seconds)
-    # Also when the child itself has obeyed: its own children are in the group and may have ignored SIGTERM.
+    # Also if the child has ended: its own children are in the group and may have ignored SIGTERM.
     signal_group(process, signal.SIGKILL)
     exit_code = process.wait()
     with _lock:
@@ -96,13 +105,13 @@ def stop(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
 
 
 def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a child's whole process group; a group that is gone is no error."""
+    """Send a signal to the process group of a child, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
 def stop_all(grace_seconds: float = 5.0) -> None:
-    """End every registered child, all at the same time, within one grace period."""
+    """Stop all registered children at the same time."""
     with _lock:
         processes = [process for process, _ in _children.values()]
     threads = [threading.Thread(target=stop, args=(process, grace_seconds)) for process in processes]

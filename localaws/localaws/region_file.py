@@ -1,4 +1,4 @@
-"""``<home>/region.json``: where a running region is, for everyone who wants to talk to it or stop it."""
+"""``<home>/region.json``: the address and process id of the running region."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localaws.settings import Settings
 
 @dataclass(frozen=True)
 class Running:
-    """A region that answers."""
+    """A region that answers requests."""
 
     endpoint_url: str
     pid: int
@@ -25,13 +25,13 @@ class Running:
 
 
 class RegionFile:
-    """The file of one home."""
+    """The region file of one home."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / "region.json"
 
     def write(self, settings: Settings, pid: int) -> None:
-        """Announce a region; readers see the whole file or none."""
+        """Write the file of a region. Readers see the whole file or none."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         document = {
             "endpoint_url": settings.endpoint_url,
@@ -44,13 +44,13 @@ class RegionFile:
         partial.replace(self.path)
 
     def remove(self, pid: int) -> None:
-        """Withdraw the announcement, unless another region has made its own since."""
+        """Remove the file, unless another region has written its own since."""
         document = self._read()
         if document is not None and document.get("pid") == pid:
             self.path.unlink(missing_ok=True)
 
     def running(self) -> Running | None:
-        """Return the region that runs, or None; the file of a region that died without notice counts for nothing."""
+        """Return the running region. Return None if there is none, even if a region that died has left its file."""
         document = self._read()
         if document is None:
             return None
@@ -63,7 +63,7 @@ class RegionFile:
         return found if alive else None
 
     def recorded_pid(self) -> int | None:
-        """Return the process id in the file if that process exists, whether or not it answers."""
+        """Return the process id in the file if such a process exists, whether or not it answers."""
         document = self._read()
         pid = document.get("pid") if document else None
         if not isinstance(pid, int):

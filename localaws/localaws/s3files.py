@@ -1,4 +1,4 @@
-"""Objects of the region's S3 as local files, and back, without a round trip over HTTP."""
+"""Copies between the region's S3 and local files, without HTTP."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.utilities.utils import get_partition
 
-from localaws.calls import storage
+from localaws.iam_record import s3_calls
 
 
 class ObjectNotFoundError(LookupError):
-    """There is no such bucket or object."""
+    """The bucket or object does not exist."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` into bucket and key; the key may be empty.
+    """Split ``s3://bucket/key`` into bucket and key. The key may be empty.
 
     Raises
     ------
     ValueError
-        The text is no S3 URI.
+        The text is not an S3 URI.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme not in ("s3", "s3a") or not bucket:
-        raise ValueError(f"{uri!r} is no S3 URI. Write s3://bucket/key.")
+        raise ValueError(f"{uri!r} is not an S3 URI. Write s3://bucket/key.")
     return bucket, key
 
 
@@ -42,14 +42,14 @@ class Store:
     Parameters
     ----------
     account_id, region
-        Whose objects: S3 is one store per account and partition, for all regions.
+        The account, and a region of its partition. All regions of a partition share one S3.
     """
 
     def __init__(self, account_id: str, region: str) -> None:
         self._backend: Any = s3_backends[account_id][get_partition(region)]
 
     def has_bucket(self, bucket: str) -> bool:
-        """Tell whether the bucket exists."""
+        """Return whether a bucket exists."""
         try:
             self._backend.get_bucket(bucket)
         except MissingBucket:
@@ -57,19 +57,19 @@ class Store:
         return True
 
     def has(self, uri: str) -> bool:
-        """Tell whether this very object exists."""
+        """Return whether an object exists."""
         bucket, key = split_uri(uri)
         return self.has_bucket(bucket) and self._find(bucket, key) is not None
 
     def objects(self, bucket: str, prefix: str) -> Iterator[Any]:
-        """Yield the current objects whose key starts with a prefix, sorted by key; folder markers are left out.
+        """Yield the current objects whose key starts with a prefix, sorted by key, without folder markers.
 
         Raises
         ------
         ObjectNotFoundError
-            There is no such bucket.
+            The bucket does not exist.
         """
-        storage.record("s3:ListBucket", bucket)
+        s3_calls.record("s3:ListBucket", bucket)
         try:
             keys = self._backend.get_bucket(bucket).keys
         except MissingBucket:
@@ -86,46 +86,46 @@ class Store:
         Raises
         ------
         ObjectNotFoundError
-            There is no such bucket or object.
+            The bucket or object does not exist.
         """
         bucket, key = split_uri(uri)
         if not self.has_bucket(bucket) or (found := self._find(bucket, key)) is None:
-            raise ObjectNotFoundError(f"There is no object {uri}")
+            raise ObjectNotFoundError(f"The specified object does not exist: {uri}")
         save(found, path)
 
     def upload(self, path: Path, uri: str) -> None:
-        """Put a file into S3 as one object.
+        """Upload a file as one object.
 
         Raises
         ------
         ObjectNotFoundError
-            There is no such bucket.
+            The bucket does not exist.
         """
         bucket, key = split_uri(uri)
-        storage.record("s3:PutObject", bucket, key)
+        s3_calls.record("s3:PutObject", bucket, key)
         try:
             if path.stat().st_size == 0:
                 self._backend.put_object(bucket, key, b"")
                 return
-            # A mapped file is written to the object's own buffer block by block, never held twice as bytes.
+            # A mapped file is copied to the object's buffer in blocks and is never in memory twice.
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 self._backend.put_object(bucket, key, content)
         except MissingBucket:
             raise ObjectNotFoundError(f"The specified bucket does not exist: {bucket}") from None
 
     def read(self, uri: str, start: int, length: int) -> bytes:
-        """Read part of an object; fewer bytes at its end.
+        """Read part of an object. Return fewer bytes at its end.
 
         Raises
         ------
         ObjectNotFoundError
-            There is no such bucket or object.
+            The bucket or object does not exist.
         """
         bucket, key = split_uri(uri)
         if not self.has_bucket(bucket) or (found := self._find(bucket, key)) is None:
-            raise ObjectNotFoundError(f"There is no object {uri}")
-        storage.record("s3:GetObject", bucket, key)
-        # `_value_buffer` is moto's own: the public `value` would copy the whole object.
+            raise ObjectNotFoundError(f"The specified object does not exist: {uri}")
+        s3_calls.record("s3:GetObject", bucket, key)
+        # The public `value` would copy the whole object.
         with found.lock:
             found._value_buffer.seek(start)
             data: bytes = found._value_buffer.read(length)
@@ -138,14 +138,14 @@ class Store:
 
 def etag(found: Any) -> str:
     """Return an object's ETag without its quotes."""
-    # moto computes it on first use from the same buffer that readers seek in, so it needs the reader's lock.
+    # moto computes it on first use from the buffer in which readers seek, so it needs their lock.
     with found.lock:
         return str(found.etag).strip('"')
 
 
 def save(found: Any, path: Path) -> None:
-    """Copy an object to a file; nobody ever sees the file half-written."""
-    storage.record("s3:GetObject", found.bucket_name, found.name)
+    """Copy an object to a file. Readers see the whole file or none."""
+    s3_calls.record("s3:GetObject", found.bucket_name, found.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{threading.get_ident()}.part")
     with temporary.open("wb") as file, found.lock:

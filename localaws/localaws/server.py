@@ -1,4 +1,4 @@
-"""The region's server: moto's application, patched, with the engines behind it."""
+"""The region's server: moto's WSGI application with the patches of localaws."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from localaws.services import Services
 from localaws.settings import Settings
 
 WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena", "builds")
-"""Folders below the home that end with the region, as its state does."""
+"""Folders in the home that are removed when the region stops."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve a region until SIGTERM or SIGINT, then stop every process it has started and remove its folders."""
+    """Serve a region until SIGTERM or SIGINT, then stop every process that it started and remove its folders."""
     listener = socket.create_server(("127.0.0.1", settings.port), backlog=128)
     settings = replace(settings, port=listener.getsockname()[1])
     stop = threading.Event()
@@ -33,7 +33,7 @@ def serve(settings: Settings) -> None:
     from werkzeug.serving import make_server
 
     configure_moto(settings)
-    _remove_work_folders(settings)  # of a region that was killed
+    _remove_work_folders(settings)  # left by a region that was killed
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     quiet_logs()
@@ -65,7 +65,7 @@ def _remove_work_folders(settings: Settings) -> None:
 
 
 def quiet_logs() -> None:
-    """Keep out of the log what is no news: requests, and failures that are in an execution's history anyway."""
+    """Keep requests out of the log, and failures that are in an execution's history anyway."""
     for name, level in (
         ("werkzeug", logging.ERROR),
         ("moto.stepfunctions.parser.asl.component.eval_component", logging.CRITICAL),
@@ -75,11 +75,11 @@ def quiet_logs() -> None:
 
 
 def configure_moto(settings: Settings) -> None:
-    """Set what moto reads from the environment; must come before its first import."""
+    """Set the environment variables that moto reads. Call this before moto is imported."""
     os.environ.update(
         settings.client_environment(),
         MOTO_ACCOUNT_ID=settings.account_id,
-        MOTO_PORT=str(settings.port),  # moto's interpreter calls its own server
+        MOTO_PORT=str(settings.port),  # moto's interpreter of state machines calls this server
     )
     from moto.core.config import default_user_config
 
@@ -88,23 +88,22 @@ def configure_moto(settings: Settings) -> None:
 
 
 def assemble(settings: Settings) -> Any:
-    """Build the application: moto's, with faults and the region's own paths in front."""
+    """Return the WSGI application: moto's, behind the middleware of localaws."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
-    from localaws import calls
-    from localaws.calls.requests import CallRecorder
+    from localaws import iam_record
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
-    from localaws.lambda_runtime.function_urls import FunctionUrls
+    from localaws.iam_record.requests import CallRecorder
     from localaws.patches import apply_all, requests
 
     apply_all(requests.patches())
     services = Services(settings)
-    calls.active.open(settings.home)
+    iam_record.active.open(settings.home)
     application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
-        FunctionUrls(application, services.invocation_of_url),
+        application,
         {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
     )
 
@@ -118,7 +117,7 @@ def _health(method: str, query: str, body: bytes) -> Answer:
 
 
 class OwnPaths:
-    """WSGI middleware that serves the region's own paths."""
+    """WSGI middleware that answers requests for paths of localaws itself."""
 
     def __init__(self, app: Any, paths: dict[str, Callable[[str, str, bytes], Answer]]) -> None:
         self.app, self.paths = app, paths

@@ -12,31 +12,31 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from localaws.calls.identity import access_key_id
+from localaws.identity import access_key_id
 
 DEFAULT_PORT = 4599
 DEFAULT_HOME = Path("build/localaws")
 SECRET_ACCESS_KEY = "localaws"  # nosec B105 # the region checks no signature
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
-"""Variables of the caller that jobs and handlers see as well. Everything else stays outside, as on AWS."""
+"""Environment variables that jobs and handlers inherit. They see nothing else of this machine's environment."""
 
 
 class SettingsError(ValueError):
-    """``localaws.toml`` cannot be used; the text says what is wrong, where, and what to write instead."""
+    """``localaws.toml`` cannot be used. The message names the entry, the cause and the remedy."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """The local stand-in for a container image.
+    """The command that runs in place of a container image.
 
     Attributes
     ----------
     name
-        Repository name: the part of an image URI between the registry's ``/`` and the tag.
+        Last part of the repository's name, before the tag.
     workdir
-        Directory the command runs in (absolute).
+        Absolute path of the directory on PYTHONPATH.
     command
-        What the image's ENTRYPOINT starts; arguments of a job are appended.
+        The image's ENTRYPOINT. Arguments of a job are appended.
     """
 
     name: str
@@ -46,20 +46,20 @@ class Image:
 
 @dataclass(frozen=True)
 class Settings:
-    """What one region needs to know.
+    """The settings of one region.
 
     Attributes
     ----------
     port
-        Port on 127.0.0.1. 0 until the server has bound a free one.
+        Port on 127.0.0.1; 0 until the server listens on a free one.
     home
-        Directory of everything the region writes: its log, job folders, unpacked handlers (absolute).
+        Absolute path of the directory for everything that the region writes: log, job folders, unpacked functions.
     wait_scale, retry_scale
-        Factors on the delays of Wait states and of Retry. Timeouts are never scaled.
+        Factors on the delays of Wait states and of Retry, from 0 to 1. Timeouts are not scaled.
     root_variable
-        Environment variable by which a container learns where its ``/opt/ml`` is.
+        Environment variable that tells a container where its ``/opt/ml`` is.
     images
-        By repository name.
+        Images by name.
     """
 
     region: str
@@ -73,11 +73,11 @@ class Settings:
 
     @property
     def endpoint_url(self) -> str:
-        """The one URL of every service."""
+        """Return the URL of all services."""
         return f"http://127.0.0.1:{self.port}"
 
     def client_environment(self) -> dict[str, str]:
-        """Return the variables that lead boto3, the AWS command line and ``sam`` here, in this thread's name."""
+        """Return the variables that point AWS clients here, with the credentials of the current identity."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": access_key_id(),
@@ -87,7 +87,7 @@ class Settings:
         }
 
     def child_environment(self) -> dict[str, str]:
-        """Return the environment of a job, an endpoint or a handler, before what its own request adds."""
+        """Return the environment that every job, endpoint and function has."""
         return {
             **{name: os.environ[name] for name in PASSED_THROUGH if name in os.environ},
             **self.client_environment(),
@@ -103,23 +103,21 @@ def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> 
     Parameters
     ----------
     path
-        The file. Relative ``workdir`` entries start at its directory.
+        The file. A relative ``workdir`` is relative to its directory.
     port, home
-        Not in the file: two regions with the same settings differ in exactly these.
+        These are not in the file, so that several regions can share it.
 
     Raises
     ------
     SettingsError
-        The file is missing, is not TOML, or has a missing, unknown or ill-typed entry.
+        The file is missing or is not TOML, or an entry is missing, unknown or of the wrong type.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(
-            f"No settings for the local region: {path} does not exist. Give its path with --config."
-        ) from None
+        raise SettingsError(f"The settings file {path} does not exist. Name another one with --config.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}. Correct the line named.") from error
+        raise SettingsError(f"{path} is not valid TOML: {error}. Correct this line.") from error
     reader = _Reader(path)
     reader.only(document, "the file", {"region", "jobs", "images"})
     region = reader.table(document, "region")
@@ -142,7 +140,7 @@ def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> 
 
 
 class _Reader:
-    """Checked access to the entries of one file, so that every error names the file and the entry."""
+    """Reads and checks the entries of one file. Every error names the file and the entry."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -152,7 +150,7 @@ class _Reader:
 
     def only(self, table: Mapping[str, Any], where: str, known: set[str]) -> None:
         if unknown := sorted(set(table) - known):
-            raise self.error(where, f"has an unknown entry {unknown[0]!r}", f"Known are {', '.join(sorted(known))}")
+            raise self.error(where, f"has an unknown entry {unknown[0]!r}", f"Use one of {', '.join(sorted(known))}")
 
     def table(self, parent: Mapping[str, Any], name: str) -> dict[str, Any]:
         value = parent.get(name, {})
@@ -182,6 +180,6 @@ class _Reader:
             raise self.error(f"{where}.command", f"is {command!r}", 'Write a list of words, ["python", "-m", "..."]')
         workdir = (self.path.parent / str(entry.get("workdir", "."))).resolve()
         if not workdir.is_dir():
-            raise self.error(f"{where}.workdir", f"names {workdir}, which is no directory", "Correct the path")
+            raise self.error(f"{where}.workdir", f"is {workdir}, which is not a directory", "Correct the path")
         program = sys.executable if command[0] in ("python", "python3") else command[0]
         return Image(name=name, workdir=workdir, command=(program, *command[1:]))

@@ -1,4 +1,4 @@
-"""Queries against a running region, each test in a database of its own."""
+"""Queries in a running region, in a database for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 
 class Athena:
-    """Queries in a database of their own."""
+    """Runs queries in one database."""
 
     def __init__(self, region: Region, database: str, folder: Path) -> None:
         self.region, self.database, self.folder = region, database, folder
@@ -58,11 +58,10 @@ class Athena:
         columns: str,
         keys: str = "",
         serde: str = PARQUET,
-        serde_parameters: dict[str, str] | None = None,
         location: str | None = None,
         **parameters: str,
     ) -> str:
-        """Create a table of columns given as ``name type, name type``; returns the prefix of its location."""
+        """Create a table with columns such as ``name type, name type`` and return the prefix of its location."""
         prefix = f"tables/{self.database}/{name}"
         self.glue.create_table(
             DatabaseName=self.database,
@@ -73,7 +72,7 @@ class Athena:
                 "StorageDescriptor": {
                     "Location": location or f"s3://{self.region.bucket}/{prefix}/",
                     "Columns": pairs(columns),
-                    "SerdeInfo": {"SerializationLibrary": serde, "Parameters": serde_parameters or {}},
+                    "SerdeInfo": {"SerializationLibrary": serde},
                 },
             },
         )

@@ -1,4 +1,4 @@
-"""One region for all tests of the region."""
+"""One region for all tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from region import Region, running_region
 
 @pytest.fixture(autouse=True)
 def _no_other_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Where other tests keep a region until the session ends, its address is in the environment.
+    # Tests of an application may keep a region until the session ends, with its address in the environment.
     for name in list(os.environ):
         if name.startswith("AWS_ENDPOINT_URL"):
             monkeypatch.delenv(name)
@@ -28,7 +28,7 @@ def shared_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
 
 @pytest.fixture
 def region(shared_region: Region) -> Iterator[Region]:
-    """The region; faults that a test leaves are lifted."""
+    """Return the region and remove its faults after the test."""
     yield shared_region
     shared_region.lift()
 

@@ -1,4 +1,4 @@
-"""A region with one small image for the tests: a server process, its localaws.toml, and what tests do with it."""
+"""A running region with one small image, and what tests do with it."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ elif mode == "exec":
     exec(sys.argv[2])
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+    http.server.ThreadingHTTPServer.request_queue_size = 128
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
 """
 
@@ -153,7 +154,7 @@ class Region:
         return [event["message"] for event in events["events"]]
 
     def create_function(self, name: str, files: Mapping[str, str], **options: Any) -> str:
-        """Deploy a function from source texts; return its ARN."""
+        """Deploy a function from source texts and return its ARN."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             for path, text in files.items():
@@ -165,7 +166,7 @@ class Region:
         return str(answer["FunctionArn"])
 
     def start(self, definition: Mapping[str, Any], document: Any = None, name: str = "") -> str:
-        """Create a state machine with a name of its own and start it; return the execution's ARN."""
+        """Create a state machine, start it, and return the ARN of the execution."""
         machine = self.client("stepfunctions").create_state_machine(
             name=f"machine-{time.monotonic_ns()}", definition=json.dumps(definition), roleArn=ROLE
         )["stateMachineArn"]
@@ -176,7 +177,7 @@ class Region:
         return str(answer["executionArn"])
 
     def finished(self, execution: str) -> dict[str, Any]:
-        """Wait until an execution has ended; return its description."""
+        """Wait until an execution has ended and return its description."""
         description: dict[str, Any] = wait_for(
             lambda: self.client("stepfunctions").describe_execution(executionArn=execution),
             lambda description: description["status"] != "RUNNING",
@@ -202,7 +203,7 @@ def wait_for(look: Callable[[], Any], is_wanted: Callable[[Any], bool]) -> Any:
 
 
 def write_settings(folder: Path) -> Path:
-    """Write a localaws.toml and the image that it names; return the file."""
+    """Write a localaws.toml and the image that it names, and return the path of the file."""
     package = folder / "image" / "tester"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -214,7 +215,7 @@ def write_settings(folder: Path) -> Path:
 
 @contextmanager
 def running_region(folder: Path) -> Iterator[Region]:
-    """Serve a region from a folder; afterwards nothing of its work may be left there."""
+    """Serve a region from a folder, and check at the end that it leaves no files of its work."""
     home = folder / "home"
     command = [sys.executable, "-m", "localaws", "serve", "--port", "0"]
     command += ["--config", str(write_settings(folder)), "--home", str(home)]
@@ -225,7 +226,7 @@ def running_region(folder: Path) -> Iterator[Region]:
         assert process.poll() is None, (folder / "region.log").read_text()
         region = Region(json.loads((home / "region.json").read_text())["endpoint_url"], home)
         region.create_bucket(region.bucket)
-        # Lambda asks whether the role exists; nothing asks what it allows.
+        # Lambda requires that the role exists.
         region.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         yield region
     finally:

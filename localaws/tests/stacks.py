@@ -1,4 +1,4 @@
-"""Stacks for the tests of CloudFormation: how they are deployed and what became of them."""
+"""Stacks for the tests of CloudFormation."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from region import ROLE, Region
 
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "${Word}", "End": True}}}
-"""A state machine that results in a word of the stack's choice."""
+"""A state machine whose result is a substitution."""
 
 
 @contextmanager
 def stack_name(region: Region, test: str) -> Iterator[str]:
-    """The name of a stack, made from a test's, that is deleted after the test."""
+    """Return the name of a stack from that of a test, and delete the stack at the end."""
     stack = "".join(character for character in test.title() if character.isalnum())[:60]
     yield stack
     region.client("cloudformation").delete_stack(StackName=stack)
 
 
 def deploy(region: Region, name: str, resources: Mapping[str, Any], **sections: Any) -> dict[str, Any]:
-    """Create or update a stack by a change set, as sam and the AWS command line do; return its description."""
+    """Create or update a stack with a change set, as sam does, and return its description."""
     client = region.client("cloudformation")
     parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in sections.pop("values", {}).items()]
     exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])

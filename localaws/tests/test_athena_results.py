@@ -1,4 +1,4 @@
-"""The result file: DuckDB writes it, the reader of pages gets back what was written."""
+"""The result file of a query: what is written is read back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reader(content: bytes, block: int) -> Callable[[int, int], bytes]:
 
 
 def plain_writer(rows: list[list[str | None]]) -> bytes:
-    """Write rows the slow way; the judge of what DuckDB writes."""
+    """Write rows with plain Python, as the oracle for DuckDB."""
     fields = (",".join("" if text is None else '"' + text.replace('"', '""') + '"' for text in row) for row in rows)
     return "".join(line + "\n" for line in fields).encode()
 

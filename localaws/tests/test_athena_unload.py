@@ -1,4 +1,4 @@
-"""UNLOAD: the files it writes hold the rows of the query, one prefix per partition."""
+"""UNLOAD: its files have the rows of the query, under one prefix for each partition."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_rows_lie_in_the_files_of_their_partition(athena: Athena) -> None:
     manifest = athena.region.get(ended["Statistics"]["DataManifestLocation"]).decode().split()
     keys = athena.region.keys(to.removeprefix(f"s3://{athena.region.bucket}/"))
     assert sorted(manifest) == [f"s3://{athena.region.bucket}/{key}" for key in keys]
-    # Athena's files have no ending: a reader that asks for *.parquet would find nothing.
+    # As on Athena the files have no extension.
     assert all("." not in uri.removeprefix(to) for uri in manifest)
 
     unloaded = [

@@ -171,7 +171,6 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
         "Threshold": "2.5",
         "ComparisonOperator": "GreaterThanThreshold",
     }
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
     deny = {
         "Effect": "Deny",
         "Principal": "*",
@@ -201,10 +200,6 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
         "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
         "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {"Name": "daily", **schedule}},
         "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/shop", "RetentionInDays": "7"}},
-        "Policy": {
-            "Type": "AWS::IAM::ManagedPolicy",
-            "Properties": {"ManagedPolicyName": "shop", "PolicyDocument": policy},
-        },
         "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "shop-bucket"}},
         "BucketPolicy": {
             "Type": "AWS::S3::BucketPolicy",
@@ -213,7 +208,7 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
     }
 
     def present() -> dict[str, bool]:
-        glue, athena, logs, iam = (region.client(service) for service in ("glue", "athena", "logs", "iam"))
+        glue, athena, logs = (region.client(service) for service in ("glue", "athena", "logs"))
         databases = [database["Name"] for database in glue.get_databases()["DatabaseList"]]
         tables = glue.get_tables(DatabaseName="shop")["TableList"] if "shop" in databases else []
         return {
@@ -223,7 +218,6 @@ def test_the_types_that_moto_lacks_are_really_there_and_really_go(region: Region
             "Schedule": [s["Name"] for s in region.client("scheduler").list_schedules()["Schedules"]] == ["daily"],
             "Log": [g.get("retentionInDays") for g in logs.describe_log_groups(logGroupNamePrefix="/shop")["logGroups"]]
             == [7],
-            "Policy": "shop" in [p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]],
         }
 
     stack = deploy(region, name, resources)
@@ -342,3 +336,29 @@ def test_repositories_and_build_projects(region: Region, name: str) -> None:
     region.client("cloudformation").delete_stack(StackName=name)
     assert "team/app" not in [found["repositoryName"] for found in ecr.describe_repositories()["repositories"]]
     assert outputs(stack)["Project"] not in codebuild.list_projects()["projects"]
+
+
+def test_a_rule_is_there_with_its_targets_changes_and_goes(region: Region, name: str) -> None:
+    def rule(*targets: str, state: str = "ENABLED") -> dict[str, Any]:
+        queue = {"Fn::GetAtt": ["Queue", "Arn"]}
+        properties = {
+            "Name": "a-rule",
+            "EventPattern": {"source": ["aws.sagemaker"]},
+            "State": state,
+            "Targets": [{"Id": target, "Arn": queue, "Input": "{}"} for target in targets],
+        }
+        return {"Queue": {"Type": "AWS::SQS::Queue"}, "Rule": {"Type": "AWS::Events::Rule", "Properties": properties}}
+
+    events = region.client("events")
+    arn = {"Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Rule", "Arn"]}}, "Name": {"Value": {"Ref": "Rule"}}}}
+    stack = deploy(region, name, rule("first", "second"), **arn)
+    found = events.describe_rule(Name="a-rule")
+    assert (found["State"], json.loads(found["EventPattern"])) == ("ENABLED", {"source": ["aws.sagemaker"]})
+    assert outputs(stack) == {"Arn": found["Arn"], "Name": "a-rule"}
+
+    deploy(region, name, rule("second", "third", state="DISABLED"), **arn)
+    assert events.describe_rule(Name="a-rule")["State"] == "DISABLED"
+    assert {target["Id"] for target in events.list_targets_by_rule(Rule="a-rule")["Targets"]} == {"second", "third"}
+
+    region.client("cloudformation").delete_stack(StackName=name)
+    assert events.list_rules(NamePrefix="a-rule")["Rules"] == []

@@ -26,7 +26,7 @@ def _source_and_repository(shared_region: Region) -> None:
 
 
 def build(region: Region, name: str, phases: Mapping[str, Any], *, wait: bool = True, **options: Any) -> dict[str, Any]:
-    """Build with a project of its own; return the build."""
+    """Create a project, start a build, and return it."""
     spec = json.dumps({"phases": {phase: {"commands": lines} for phase, lines in phases.items()}}, indent=1)
     region.client("codebuild").create_project(
         name=name,

@@ -1,4 +1,4 @@
-"""Custom resources of CloudFormation: what their function is asked, and what its answers do."""
+"""Custom resources of CloudFormation: the requests to their function, and what its responses do."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def custom(**properties: Any) -> dict[str, Any]:
 
 
 def asked(region: Region, name: str) -> list[dict[str, Any]]:
-    """Return the requests that a custom resource's function got, in order."""
+    """Return the requests that the function of a custom resource got, in order."""
     groups = region.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name[:24]}-Asked")["logGroups"]
     events = [
         event

@@ -1,4 +1,4 @@
-"""Models, endpoint configurations, endpoints and their invocation; batch transform over the same server."""
+"""Models, endpoint configurations, endpoints and batch transform jobs."""
 
 from __future__ import annotations
 
@@ -178,33 +178,18 @@ def test_requests_are_answered_side_by_side(region: Region) -> None:
     delete(region, name)
 
 
-def test_two_variants_share_the_traffic(region: Region) -> None:
-    config = f"config-{uuid.uuid4().hex[:8]}"
-    region.client("sagemaker").create_endpoint_config(
-        EndpointConfigName=config,
-        ProductionVariants=[
-            {
-                "VariantName": name,
-                "ModelName": create_model(region, name),
-                "InitialInstanceCount": 1,
-                "InstanceType": "ml.m5.large",
-                "InitialVariantWeight": weight,
-            }
-            for name, weight in (("blue", 1.0), ("green", 0.0))
-        ],
-    )
-    name = create_endpoint(region, config)
-    settled(region, name)
-    runtime = region.client("sagemaker-runtime")
-    chosen = runtime.invoke_endpoint(EndpointName=name, Body=b"x", TargetVariant="green")
-    assert json.loads(chosen["Body"].read())["model"] == "green"
-    assert chosen["InvokedProductionVariant"] == "green"
-    assert {runtime.invoke_endpoint(EndpointName=name, Body=b"x")["InvokedProductionVariant"] for _ in range(5)} == {
-        "blue"
-    }
-    with pytest.raises(ClientError, match="Variant red not found"):
-        runtime.invoke_endpoint(EndpointName=name, Body=b"x", TargetVariant="red")
-    delete(region, name)
+def test_a_second_variant_is_refused(region: Region) -> None:
+    variants = [
+        {
+            "VariantName": name,
+            "ModelName": create_model(region),
+            "InitialInstanceCount": 1,
+            "InstanceType": "ml.m5.large",
+        }
+        for name in ("blue", "green")
+    ]
+    with pytest.raises(ClientError, match="one production variant"):
+        region.client("sagemaker").create_endpoint_config(EndpointConfigName="two", ProductionVariants=variants)
 
 
 def test_what_create_refuses(region: Region) -> None:

@@ -1,4 +1,4 @@
-"""Faults: what is ordered over HTTP happens to the calls that follow, as boto3 sees them."""
+"""Faults: an order over HTTP changes the API calls that follow, as boto3 sees them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class QuietHandler(WSGIRequestHandler):
 
 
 def empty_region(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer every call with success, after reading its body as a real application would."""
+    """Answer all calls with success, after reading their bodies as a real application does."""
     environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
     return [b"{}"]

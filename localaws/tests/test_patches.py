@@ -1,24 +1,77 @@
-"""Every name of moto that the region replaces still exists: moto may have moved it in another version."""
+"""All names of moto that localaws replaces or uses exist in the installed version."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from localaws.patches import Patch, cloudformation, codebuild, lambda_runtime, requests, scheduler, stepfunctions
+from localaws.patches import Patch, requests
+from localaws.services import PATCHES as MODULES
 from localaws.settings import Settings
 
 SETTINGS = Settings(region="eu-central-1", account_id="123456789012", port=1, home=Path("unused"))
 PATCHES = [
     *requests.patches(),
-    *scheduler.patches(),
     *(
         patch
-        for service in (cloudformation, codebuild, lambda_runtime, stepfunctions)
-        for patch in service.patches(SETTINGS)
+        for module in sorted(set(MODULES.values()))
+        for patch in importlib.import_module(f"localaws.patches.{module}").patches(SETTINGS)
     ),
 ]
+PRIVATE = [
+    "moto.athena.models:AthenaBackend.get_work_group",
+    "moto.athena.models:WorkGroup.state",
+    "moto.athena.responses:AthenaResponse.athena_backend",
+    "moto.core.base_backend:BaseBackend._url_module",
+    "moto.core.responses:BaseResponse.dispatch",
+    "moto.core.responses:BaseResponse.use_raw_body",
+    "moto.glue.models:GlueBackend.get_partitions",
+    "moto.logs.models:LogGroup.put_log_events",
+    "moto.s3.models:FakeKey.etag",
+    "moto.s3.models:S3Backend.put_object",
+    "moto.sagemaker.models:FakeEndpoint._process_production_variants",
+    "moto.sagemaker.models:FakeEndpointConfig.validate_instance_type",
+    "moto.sagemaker.models:SageMakerModelBackend._get_resource_from_arn",
+    "moto.sagemaker.responses:SageMakerResponse.sagemaker_backend",
+    "moto.sagemakerruntime.responses:SageMakerRuntimeResponse.invoke_endpoint",
+]
+"""Private names that localaws calls or overrides."""
+
+
+@pytest.mark.parametrize("target", PRIVATE)
+def test_a_private_name_exists_in_moto(target: str) -> None:
+    module, _, path = target.partition(":")
+    owner: Any = importlib.import_module(module)
+    for name in path.split("."):
+        owner = inspect.getattr_static(owner, name)
+
+
+def test_objects_keep_their_content_in_a_buffer_behind_a_lock() -> None:
+    from moto.s3.models import FakeKey
+
+    key = FakeKey("k", b"content", "123456789012", "eu-central-1")
+    with key.lock:
+        key._value_buffer.seek(3)
+        assert key._value_buffer.read(2) == b"te"
+
+
+@pytest.mark.parametrize(
+    ("module", "operations"),
+    [
+        ("athena", "start_query_execution get_query_execution get_query_results stop_query_execution"),
+        ("sagemaker", "create_training_job create_processing_job create_transform_job list_training_jobs"),
+    ],
+)
+def test_what_is_replaced_was_there(module: str, operations: str) -> None:
+    response = {"athena": "AthenaResponse", "sagemaker": "SageMakerResponse"}[module]
+    original = getattr(importlib.import_module(f"moto.{module}.responses"), response)
+    replacement = getattr(importlib.import_module(f"localaws.{module}.api"), f"Local{response}")
+    for operation in operations.split():
+        assert getattr(replacement, operation) is not getattr(original, operation)
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.target)

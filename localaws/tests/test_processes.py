@@ -1,4 +1,4 @@
-"""The registry of child processes: real children, real signals."""
+"""Child processes and signals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_for_line(path: Path, text: str) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie that waits for its parent does not."""
+    """Return whether a process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
@@ -93,7 +93,7 @@ time.sleep(600)
     wait_for_line(log, "ready")
     grandchild = int(log.read_text().split()[1])
     processes.stop(child, 5)
-    while is_alive(grandchild):  # the kernel ends it on its own time; pytest-timeout bounds the loop
+    while is_alive(grandchild):  # pytest-timeout ends this loop
         os.sched_yield()
 
 

@@ -1,4 +1,4 @@
-"""The model registry: versions that are numbered, judged, found and removed."""
+"""The model registry: versions, approval, deletion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""localaws.cloudformation.resource: values of templates in the types of the API."""
+"""Resources of CloudFormation: values of templates are converted to the types of the API."""
 
 from __future__ import annotations
 

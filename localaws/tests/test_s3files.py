@@ -1,4 +1,4 @@
-"""Objects as files, against moto's S3 in this process."""
+"""Copies between files and moto's S3, in this process."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_uris(uri: str, parts: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("uri", ["", "b/k", "https://b/k", "s3:///k"])
-def test_what_is_no_uri(uri: str) -> None:
-    with pytest.raises(ValueError, match="is no S3 URI"):
+def test_texts_that_are_not_s3_uris(uri: str) -> None:
+    with pytest.raises(ValueError, match="is not an S3 URI"):
         s3files.split_uri(uri)
 
 
@@ -95,13 +95,6 @@ def test_a_key_that_leaves_its_folder_is_refused(store: s3files.Store, bucket: s
     with pytest.raises(JobError, match="leaves the folder"):
         transfer.download(store, {"S3Uri": f"s3://{bucket}/data/"}, tmp_path / "in")
     assert list(tmp_path.rglob("evil")) == []
-
-
-def test_a_manifest_names_its_objects(store: s3files.Store, bucket: str, tmp_path: Path) -> None:
-    manifest = f'[{{"prefix": "s3://{bucket}/data/"}}, "a.csv"]'.encode()
-    put(bucket, **{"data__a.csv": b"1", "data__a.csv.old": b"2", "manifest": manifest})
-    transfer.download(store, {"S3Uri": f"s3://{bucket}/manifest", "S3DataType": "ManifestFile"}, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_an_archive_that_leaves_its_folder_is_refused(store: s3files.Store, bucket: str, tmp_path: Path) -> None:

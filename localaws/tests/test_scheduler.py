@@ -1,4 +1,4 @@
-"""EventBridge Scheduler refuses what is no schedule."""
+"""EventBridge Scheduler refuses invalid schedules."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_schedules(expression: str) -> None:
         "weekly(1)",
     ],
 )
-def test_what_is_no_schedule(expression: str) -> None:
+def test_invalid_schedules(expression: str) -> None:
     with pytest.raises(ValidationException, match="Invalid Schedule Expression"):
         write(expression)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "/etc/passwd"])
-def test_what_is_no_time_zone(zone: str) -> None:
+def test_unknown_time_zones(zone: str) -> None:
     with pytest.raises(ValidationException, match="Invalid Schedule Expression Timezone"):
         write("rate(1 day)", zone)

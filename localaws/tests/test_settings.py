@@ -1,4 +1,4 @@
-"""localaws.settings: a file is read as written, and a wrong entry is named."""
+"""The settings file: its entries, and errors in it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_settings_are_read_relative_to_their_file(tmp_path: Path) -> None:
         ('command = ["sh", "-c", "true"]', 'command = "sh"', "images.shell.command"),
         ('command = ["sh", "-c", "true"]', "command = []", "images.shell.command"),
         ("[jobs]", "[job]", "'job'"),
-        ("[jobs]", "[jobs", "not TOML"),
+        ("[jobs]", "[jobs", "not valid TOML"),
     ],
     ids=lambda value: str(value)[:24],
 )

@@ -1,4 +1,4 @@
-"""Step Functions of the region with jobs and queries that really run: .sync, errors, and what stops a job."""
+"""Step Functions with jobs and queries: .sync, errors, and what stops a job."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from athena_queries import Athena
 from region import IMAGE, Region
 from state_machines import job_status, machine, output, processing, wait_for_job
 
@@ -107,3 +108,27 @@ def test_sync_of_athena_returns_the_query_and_fails_with_its_reason(region: Regi
     failed = region.run(query("SELECT nothing"))
     assert failed["error"] == "States.TaskFailed"
     assert "COLUMN_NOT_FOUND" in json.loads(failed["cause"])["Status"]["StateChangeReason"]
+
+
+def test_every_role_that_queries_a_table_is_on_record_as_its_reader(region: Region, athena: Athena) -> None:
+    prefix = athena.table("read", "id int")
+    athena.put_parquet(f"{prefix}/a.parquet", "SELECT 1::INTEGER AS id")
+    roles = [f"arn:aws:iam::123456789012:role/{name}-{athena.database}" for name in ("first", "second")]
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::athena:startQueryExecution.sync",
+        "Parameters": {
+            "QueryString": f"SELECT id FROM {athena.database}.read",
+            "ResultConfiguration": {"OutputLocation": f"s3://{region.bucket}/results/"},
+        },
+    }
+    client = region.client("stepfunctions")
+    for role in roles:  # the second finds the object copied already
+        arn = client.create_state_machine(
+            name=role.rpartition("/")[2], definition=json.dumps(machine(state)), roleArn=role
+        )["stateMachineArn"]
+        output(region.finished(client.start_execution(stateMachineArn=arn)["executionArn"]))
+    calls = [json.loads(line) for line in (region.home / "calls.jsonl").read_text().splitlines()]
+    reads = [call for call in calls if call["action"] == "s3:GetObject" and f"/{prefix}/" in call["resource"]]
+    readers = [call["role"] for call in reads]
+    assert readers == roles

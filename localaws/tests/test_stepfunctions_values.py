@@ -1,4 +1,4 @@
-"""localaws.stepfunctions.json_values."""
+"""Results of boto3 calls as JSON of Step Functions."""
 
 from __future__ import annotations
 

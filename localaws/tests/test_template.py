@@ -1,4 +1,4 @@
-"""localaws.cloudformation.template."""
+"""Templates: parsing, transform, validation, order of resources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Resources:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "a: [", '{"Resources": []}'])
-def test_what_is_no_template_is_refused(text: str) -> None:
+def test_texts_that_are_not_templates_are_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         parse(text)
 
@@ -59,7 +59,7 @@ def test_references(value: Any, expected: list[str]) -> None:
 @given(st.data())
 def test_every_resource_comes_after_those_it_depends_on(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 12))
-    # Any acyclic graph: each may depend on those with a smaller number, and the template lists them in any order.
+    # Any acyclic graph: each resource depends on smaller numbers only, and the template has them in any order.
     dependencies = {n: data.draw(st.lists(st.integers(0, n - 1), max_size=3)) if n else [] for n in range(count)}
     resources = {
         f"R{n}": {

@@ -1,9 +1,8 @@
-"""Training jobs: what the container finds, what comes out of it, and how it ends."""
+"""Training jobs: the input of the container, its results, and how it ends."""
 
 from __future__ import annotations
 
 import json
-import socket
 import uuid
 from typing import Any
 
@@ -43,8 +42,8 @@ def end_of(region: Region, name: str) -> dict[str, Any]:
     return ended
 
 
-def channel(name: str, uri: str, distribution: str = "FullyReplicated") -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
+def channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "ContentType": "text/csv"}
 
 
@@ -207,7 +206,7 @@ for epoch in range(first, 4):
     once = ["Starting", "Downloading", "Training"]
     stages = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert stages == [*once, "Interrupted", *once, "Uploading", "Completed"]
-    # The new instances find the checkpoints and nothing else: the model holds what they wrote.
+    # The new instance finds the checkpoints only, so the model has what it wrote itself.
     assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"epochs.txt": "3 "}
     lines = [line.split()[0] for line in region.log(GROUP, f"{name}/algo-1")]
     assert lines == ["epoch=1", "epoch=2", "told", "epoch=3"]
@@ -241,6 +240,28 @@ def test_jobs_on_instances_of_their_own_are_not_interrupted(region: Region) -> N
             "17",
             id="too many subnets",
         ),
+        pytest.param(
+            {
+                "InputDataConfig": [
+                    {
+                        "ChannelName": "dataset",
+                        "DataSource": {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://b/manifest"}},
+                    }
+                ]
+            },
+            "S3DataType S3Prefix only",
+            id="manifest",
+        ),
+        pytest.param(
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
+            "trains on one instance",
+            id="two instances",
+        ),
+        pytest.param(
+            {"OutputDataConfig": {"S3OutputPath": "s3://b/models", "CompressionType": "NONE"}},
+            "model.tar.gz only",
+            id="model without compression",
+        ),
     ],
 )
 def test_what_create_refuses(region: Region, request_: dict[str, Any], message: str) -> None:
@@ -251,49 +272,6 @@ def test_what_create_refuses(region: Region, request_: dict[str, Any], message: 
 def test_subnets_are_kept(region: Region) -> None:
     vpc = {"Subnets": ["subnet-0a1b2c3d", "subnet-4e5f6a7b"], "SecurityGroupIds": ["sg-0a1b2c3d"]}
     assert end_of(region, start(region, "", VpcConfig=vpc))["VpcConfig"] == vpc
-
-
-def test_several_instances_share_the_input_by_key(region: Region) -> None:
-    for number in range(5):
-        region.put(f"shards/part-{number}", str(number))
-    code = """
-host = json.loads((ml / "input/config/resourceconfig.json").read_text())["current_host"]
-parts = sorted(path.read_text() for path in (ml / "input/data/dataset").iterdir())
-(ml / "model" / host).write_text("".join(parts))
-"""
-    name = start(
-        region,
-        code,
-        InputDataConfig=[channel("dataset", f"s3://{region.bucket}/shards/part-", "ShardedByS3Key")],
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1},
-    )
-    job = end_of(region, name)
-    assert region.members(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"127.0.0.1": "024", "127.0.0.2": "13"}
-
-
-def test_several_instances_reach_one_another_on_the_same_port(region: Region) -> None:
-    code = """
-import socket, time
-config = json.loads((ml / "input/config/resourceconfig.json").read_text())
-me, others = config["current_host"], [host for host in config["hosts"] if host != config["current_host"]]
-server = socket.create_server((me, PORT))
-for other in others:
-    while True:
-        try:
-            socket.create_connection((other, PORT)).sendall(me.encode())
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-heard = [server.accept()[0].recv(100).decode() for _ in others]
-(ml / "model" / f"heard-{me}").write_text(" ".join(heard))
-"""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
-    job = end_of(region, start(region, code.replace("PORT", str(port)), ResourceConfig=resources))
-    heard = region.members(job["ModelArtifacts"]["S3ModelArtifacts"])
-    assert heard == {"heard-127.0.0.1": "127.0.0.2", "heard-127.0.0.2": "127.0.0.1"}
 
 
 def test_a_fault_takes_the_containers_place_once(region: Region) -> None:

@@ -1,4 +1,4 @@
-"""Tuning jobs: values are drawn from the ranges, the best training job is found, failures are counted."""
+"""Tuning jobs: their values, the best training job, and failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from region import IMAGE, ROLE, Region, wait_for
 
-# Prints the distance of x from 3, so that the best job is the one whose x is nearest to it.
+# Prints the distance of x from 3. The best job has the smallest.
 DISTANCE = "print('distance=' + str(abs(float(hyperparameters['x']) - 3)))"
 
 
@@ -87,7 +87,7 @@ def test_the_best_training_job_is_the_one_with_the_least_objective(region: Regio
     trained = sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
     assert best["TrainingJobName"].startswith(f"{name}-00")
     assert trained["TuningJobArn"] == job["HyperParameterTuningJobArn"]
-    # SageMaker tells every training job the name of the objective.
+    # SageMaker adds the name of the objective.
     assert set(trained["HyperParameters"]) == {"code", "x", "_tuning_objective_metric"}
     listed = sagemaker.list_hyper_parameter_tuning_jobs(NameContains=name)["HyperParameterTuningJobSummaries"]
     assert [entry["HyperParameterTuningJobStatus"] for entry in listed] == ["Completed"]
@@ -140,7 +140,7 @@ def test_the_same_seed_draws_the_same_values(region: Region) -> None:
             "speed is not among the MetricDefinitions",
             id="unknown objective",
         ),
-        pytest.param({"Strategy": "Grid"}, "not by Grid", id="strategy"),
+        pytest.param({"Strategy": "Grid"}, "not Grid", id="strategy"),
     ],
 )
 def test_requests_that_are_refused(region: Region, changes: dict[str, Any], message: str) -> None:

@@ -1,5 +1,5 @@
--- The users of the last published forecasts, and when each got the last push: who is long absent stays known, and
--- nobody is pushed twice within the gap. A rerun of a date looks at the date before, not at itself.
+-- Users of the last published forecasts, with the time of their last push: users who are absent for long stay known, and
+-- nobody gets two pushes within the minimum gap. A rerun of a date reads earlier dates, not its own.
 
 UNLOAD (
     SELECT

@@ -1,5 +1,5 @@
--- How the forecasts of the last date that is over came true: log loss in nats of the first-visit hour, and the share of
--- best hours in which the user did visit. Only forecasts by the model count: the evaluation has no others.
+-- Outcome of the forecasts of the last completed date: log loss of the first-visit hour in nats, and the share of best
+-- hours with a visit. Only forecasts by the model count, as in the evaluation.
 
 WITH events AS (
     SELECT *

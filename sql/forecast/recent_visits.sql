@@ -1,10 +1,10 @@
--- The visits of a forecast's window: visits.sql on the partitions that can hold them, not on all history.
--- prepare_forecast fills the braces in, and puts the whole in the place of visits.sql in histories.sql.
+-- Visits in a forecast's window: visits.sql on the partitions of the window only. prepare_forecast fills in the
+-- placeholders and uses the result instead of visits.sql in histories.sql.
 
 WITH events AS (
     SELECT *
     FROM "${database}".events
-    -- A local day touches the UTC dates around it.
+    -- A local day overlaps the UTC dates around it.
     WHERE dt BETWEEN '${window_starts_minus_1}' AND '${forecast_date_plus_1}'
 )
 
@@ -12,5 +12,5 @@ SELECT *
 FROM (
     ${visits}
 )
--- Where the forecast date has begun already, its first visits are not history.
+-- Visits on the forecast date itself are not history.
 WHERE visit_date >= '${window_starts}' AND visit_date < '${forecast_date}'

@@ -1,5 +1,5 @@
--- Seven sums per arm, from which the lift and its interval follow: a send is answered when the user visits within
--- ${response_hours} hours of it. Only sends whose hours are over count.
+-- Sums per arm for the lift and its interval. A send is answered if the user visits within ${response_hours} hours; only
+-- sends whose hours are over count.
 
 WITH sends AS (
     SELECT user_id, arm, send_at_utc

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from container_engine import Engine
+from patience import patient
 from served_model import JSON, Reply
 
 PORT = 8080  # SageMaker's own
-WITHIN_SECONDS = 60
+WITHIN_SECONDS = patient(60)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import patient
+
 CONTAINERS = Path(__file__).parents[2] / "containers"
 NOBODY = 65534
 USER = os.getuid() or NOBODY
@@ -36,9 +38,11 @@ class Engine:
     started: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
 
-    def __call__(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         """Run one command of the engine to its end."""
-        return subprocess.run([self.command, *arguments], capture_output=True, text=True, check=False, timeout=timeout)
+        return subprocess.run(
+            [self.command, *arguments], capture_output=True, text=True, check=False, timeout=patient(seconds)
+        )
 
     def tell(self, *arguments: str) -> str:
         """Run one command of the engine, which must succeed; returns what it printed."""
@@ -104,7 +108,7 @@ def build(engine: Engine, name: str) -> str:
     tag = f"localhost/visitcast-{name}:test"
     options = shlex.split(os.environ.get("BUILD_OPTIONS", ""))
     dockerfile = CONTAINERS / name / "Dockerfile"
-    done = engine("build", *options, "--file", str(dockerfile), "--tag", tag, str(CONTAINERS), timeout=1800)
+    done = engine("build", *options, "--file", str(dockerfile), "--tag", tag, str(CONTAINERS), seconds=1800)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     engine.sizes[name] = int(engine.tell("image", "inspect", "--format", "{{.Size}}", tag))
     return tag

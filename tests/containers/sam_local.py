@@ -17,6 +17,7 @@ import boto3
 from botocore.config import Config
 from deployed_stack import ROOT, STACK_NAME, WITHIN_SECONDS
 from loopback import free_port
+from patience import patient
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
 SAM = [str(Path(sys.executable).with_name("sam")), "local"]
@@ -40,7 +41,14 @@ class SamLocal:
         """`sam local invoke` with the text of an event; returns the function's answer."""
         command = [*SAM, "invoke", function, "--event", "-", *self.options]
         done = subprocess.run(
-            command, input=event, cwd=ROOT, env=_environment(), capture_output=True, text=True, check=False, timeout=300
+            command,
+            input=event,
+            cwd=ROOT,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patient(300),
         )
         assert done.returncode == 0, done.stderr[-6000:]
         # A function without an answer prints nothing but null; what it logs goes to stderr.
@@ -67,7 +75,7 @@ class SamLocal:
             )
         finally:
             process.terminate()  # it removes its containers
-            process.wait(timeout=60)
+            process.wait(timeout=patient(60))
 
 
 def write_template(build_folder: Path) -> Path:

@@ -11,17 +11,15 @@ import numpy as np
 import pytest
 from container_engine import Engine
 from forecast_requests import VISITS
-from made_visits import AS_OF, write_csv
+from made_visits import AS_OF, assert_same_dataset, from_frame, write_csv
+from patience import patient
 from training_folder import training_folder
 
-from visitcast.data.dataset import ROW_ARRAYS, from_frame, read
+from visitcast.data.dataset import read
 
 
 def test_preprocessing_writes_the_visits_it_was_given(dataset: Path) -> None:
-    written, expected = read(dataset), from_frame(VISITS)
-    assert written.user_ids.tolist() == expected.user_ids.tolist()
-    for name in ROW_ARRAYS:
-        np.testing.assert_array_equal(getattr(written, name), getattr(expected, name), err_msg=name)
+    assert_same_dataset(read(dataset), from_frame(VISITS))
 
 
 def test_bad_visits_end_in_a_failure_that_names_the_column(
@@ -42,7 +40,7 @@ def test_evaluation_scores_the_model(
         folder = tmp_path / "processing/input" / channel
         folder.mkdir(parents=True)
         shutil.copy(model, folder)
-    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_CONFIG="")
+    code, printed = engine.run(training_image, "evaluate", ml=tmp_path, VISITCAST_PRODUCTION_VERSION="")
     assert code == 0, printed
     evaluation = json.loads((tmp_path / "processing/output/evaluation/evaluation.json").read_text())
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
@@ -53,7 +51,7 @@ def test_stopping_a_training_container_leaves_no_half_model(
 ) -> None:
     ml = training_folder(tmp_path, dataset, epochs="1000", patience="1000")
     name = engine.start(training_image, "train", ml=ml)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + patient(240)
     while "epoch=1/" not in engine("logs", name).stdout:  # SIGTERM shall come in the middle of the training
         assert time.monotonic() < deadline, engine("logs", name)
         time.sleep(0.5)

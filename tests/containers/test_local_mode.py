@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from container_engine import Engine
+from patience import patient
 
 from visitcast.model import bundle
 
@@ -26,7 +27,7 @@ def train(image: str, dataset: Path, folder: Path, **hyperparameters: str) -> su
     """Run a training in local mode to its end."""
     folder.mkdir()
     command = [PYTHON, str(PROGRAM), image, str(dataset), str(folder), json.dumps(hyperparameters)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=patient(500))
 
 
 @pytest.fixture(scope="module")

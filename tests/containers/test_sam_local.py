@@ -33,7 +33,6 @@ SUMS = (
     "best_hour,1000,1000,300,1000,300,300\nrandom_hour,1000,1000,200,1000,200,200\n"
 )
 ANSWERS: dict[str, Any] = {
-    "answer_approval": {"statusCode": 403},
     "copy_s3_content": {"SizeInBytes": ANY},
     "find_production_model": {"errorType": "NoProductionModel"},
     "get_query_execution": {"State": "SUCCEEDED"},
@@ -43,7 +42,7 @@ ANSWERS: dict[str, Any] = {
     "prepare_run": {"RunId": ANY, "Names": ANY},
     "publish_forecasts": {"Tables": {"send_plans": "created", "visit_forecasts": "created"}},
     "push_consumer": {"batchItemFailures": []},
-    "request_approval": {"ApprovalId": ANY},
+    "record_deployment": {"RejectedVersions": []},
     "start_query_execution": {"QueryExecutionId": ANY},
 }
 """What a function's answer holds at least."""

@@ -79,5 +79,5 @@ def test_a_job_that_fails_says_why(engine: Engine, sending_image: str, tmp_path:
     (tmp_path / "processing/input/audience/audience.csv").write_text("user_id\n")
     code, _ = engine.run(sending_image, "requests", ml=tmp_path, **VARIABLES | {"VISITCAST_USERS_PER_FILE": "many"})
     assert code == 1
-    assert "no positive number" in (tmp_path / "output/message").read_text()
+    assert "not a positive number" in (tmp_path / "output/message").read_text()
     assert not list((tmp_path / "processing/output").rglob("*.jsonl"))

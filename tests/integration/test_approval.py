@@ -1,14 +1,9 @@
-"""A person's consent before the endpoint changes: asked by e-mail, given by a button, through the real workflow."""
+"""A person decides in the model registry what is in production: approval, rejection, rollback, and what fails."""
 
 from __future__ import annotations
 
 import json
-import re
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -17,156 +12,158 @@ import pytest
 from deployed_stack import QUICK, Execution, Production, Stack, wait_for
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A run that waits for an answer, and the links in the e-mail about it."""
-
-    arn: str
-    approve: str
-    reject: str
-
-
-@dataclass(frozen=True)
-class Mailbox:
-    """Stands in for the approver's: a queue that is subscribed to the topic as well."""
-
-    stack: Stack
-    url: str
-
-    def ask(self, timeout_seconds: int = 600) -> Asked:
-        arn = self.stack.start(QUICK | {"Approval": {"Required": True, "TimeoutSeconds": timeout_seconds}})
-        received = wait_for(
-            lambda: boto3.client("sqs").receive_message(QueueUrl=self.url).get("Messages", []), lambda found: found
-        )
-        boto3.client("sqs").delete_message(QueueUrl=self.url, ReceiptHandle=received[0]["ReceiptHandle"])
-        approve, reject = re.findall(r"https?://\S+", received[0]["Body"])
-        assert (approve[-16:], reject[-15:]) == ("decision=approve", "decision=reject")
-        return Asked(arn, approve, reject)
-
-
 @pytest.fixture
-def mailbox(stack: Stack) -> Iterator[Mailbox]:
+def mailbox(stack: Stack) -> Iterator[str]:
+    """The URL of a queue that gets what is sent to the operator's topic."""
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
     url = sqs.create_queue(QueueName=f"mailbox-{uuid4().hex[:8]}")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     subscription = sns.subscribe(
-        TopicArn=stack.outputs["ApprovalTopicArn"],
+        TopicArn=stack.outputs["AlarmTopicArn"],
         Protocol="sqs",
         Endpoint=queue,
         Attributes={"RawMessageDelivery": "true"},
         ReturnSubscriptionArn=True,
     )["SubscriptionArn"]
-    yield Mailbox(stack, url)
+    yield url
     sns.unsubscribe(SubscriptionArn=subscription)
     sqs.delete_queue(QueueUrl=url)
 
 
-def request(link: str, method: str = "GET", **form: str) -> tuple[int, str]:
-    """Return status and page."""
-    data = urllib.parse.urlencode(form).encode() if method == "POST" else None
-    try:
-        with urllib.request.urlopen(urllib.request.Request(link, data=data, method=method), timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
-
-
-def registered(stack: Stack, execution: Execution) -> dict[str, Any]:
-    arn = execution.outputs_of("Register model version")[0]["model_package"]["Arn"]
+def waiting_version(production: Production) -> dict[str, Any]:
+    """Run the workflow to the point where its model waits for approval; return the version."""
+    stack = production.stack
+    production.replay("preprocess", "train", "evaluate")
+    execution = stack.run(QUICK | {"Approval": {"Required": True}})
+    assert (execution.status, execution.end_state) == ("SUCCEEDED", "Awaiting approval"), execution.cause
+    arn = execution.outputs_of("Register model version")[0]["run"]["Version"]["Arn"]
     version: dict[str, Any] = stack.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert version["ModelApprovalStatus"] == "PendingManualApproval"
     return version
 
 
-def is_waiting(stack: Stack, arn: str) -> bool:
-    return bool(stack.step_functions.describe_execution(executionArn=arn)["status"] == "RUNNING")
+def config_of(version: dict[str, Any]) -> str:
+    name: str = version["CustomerMetadataProperties"]["EndpointConfigName"]
+    return name
 
 
-def forged(link: str, name: str) -> str:
-    """Return a link with one query parameter of somebody's invention."""
-    place = urllib.parse.urlsplit(link)
-    query = dict(urllib.parse.parse_qsl(place.query)) | {name: "A" * 22}
-    return place._replace(query=urllib.parse.urlencode(query)).geturl()
+def approve(stack: Stack, version: dict[str, Any]) -> Execution:
+    """Approve a version as a person does; return the execution that the rule has started, when it has ended."""
+    before = set(stack.executions())
+    stack.sagemaker.update_model_package(
+        ModelPackageArn=version["ModelPackageArn"], ModelApprovalStatus="Approved", ApprovalDescription="looks good"
+    )
+    (started,) = wait_for(lambda: set(stack.executions()) - before, lambda found: found)
+    assert json.loads(stack.step_functions.describe_execution(executionArn=started)["input"]) == {
+        "ModelVersion": version["ModelPackageVersion"]
+    }
+    return stack.finish(started)
 
 
-def test_nothing_but_the_button_approves_and_the_first_answer_counts(
-    stack: Stack, production: Production, mailbox: Mailbox
-) -> None:
+def status_of(stack: Stack, version: dict[str, Any]) -> str:
+    found = stack.sagemaker.describe_model_package(ModelPackageName=version["ModelPackageArn"])
+    return f"{found['ModelApprovalStatus']}: {found.get('ApprovalDescription')}"
+
+
+def test_an_approval_in_the_registry_deploys_the_version(stack: Stack, production: Production, mailbox: str) -> None:
     config = production.config()
-    asked = mailbox.ask()
-    # What mail scanners and previews do.
-    for method in ("GET", "HEAD", "GET"):
-        assert request(asked.approve, method)[0] == request(asked.reject, method)[0] == 200
-    assert 'method="post"' in request(asked.approve)[1]
-    # What strangers do: another id and a wrong key look alike.
-    wrong = [request(forged(asked.approve, name), "POST", name="Mallory") for name in ("id", "key")]
-    assert wrong[0] == wrong[1]
-    assert wrong[0][0] == 403
-    assert request(asked.approve, "POST", name=" \n ")[0] == 400
-    assert is_waiting(stack, asked.arn)
+    version = waiting_version(production)
     assert production.config() == config
+    (mail,) = boto3.client("sqs").receive_message(QueueUrl=mailbox)["Messages"]
+    command = f"update-model-package --model-package-arn {version['ModelPackageArn']} --model-approval-status Approved"
+    assert command in mail["Body"]
+    assert "report.html" in mail["Body"]
 
-    status, page = request(asked.approve, "POST", name="Ada <Lovelace>", reason="looks\r\ngood & sound")
-    assert (status, "Approved by Ada &lt;Lovelace&gt;" in page) == (200, True)
-    again, same_page = request(asked.reject, "POST", name="Eve")
-    assert (again, same_page) == (status, page)
-
-    execution = stack.finish(asked.arn)
+    execution = approve(stack, version)
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.error}: {execution.cause}"
-    version = registered(stack, execution)
-    assert version["ModelApprovalStatus"] == "Approved"
-    assert version["ApprovalDescription"].startswith("Approved by Ada <Lovelace> at 20")
-    assert version["ApprovalDescription"].endswith("from 127.0.0.1: looks good & sound")
-    assert production.config() != config
-    # The token is nowhere but in the table and in what Step Functions itself keeps of a task's parameters.
-    token = next(
-        json.loads(e["taskScheduledEventDetails"]["parameters"])["Payload"]["TaskToken"]
-        for e in execution.events
-        if "waitForTaskToken" in e.get("taskScheduledEventDetails", {}).get("resource", "")
-    )
-    assert token not in asked.approve + page
+    assert execution.states[:3] == ["Prepare run", "Is a model version given?", "Is an endpoint wanted?"]
+    assert production.config() == config_of(version) != config
+    assert status_of(stack, version) == "Approved: looks good"
+    assert production.forecast()
+
+    # The same event once more: there is nothing left to do.
+    again = stack.run({"ModelVersion": version["ModelPackageVersion"]})
+    assert again.status == "SUCCEEDED", again.cause
+    assert not {"Create endpoint", "Update endpoint"} & set(again.states)
+    assert production.config() == config_of(version)
+
+
+def test_an_event_that_is_delivered_twice_deploys_one_version(stack: Stack, production: Production) -> None:
+    version = waiting_version(production)
+    before = set(stack.executions())
+    stack.sagemaker.update_model_package(ModelPackageArn=version["ModelPackageArn"], ModelApprovalStatus="Approved")
+    second = stack.start({"ModelVersion": version["ModelPackageVersion"]})
+    both = wait_for(lambda: set(stack.executions()) - before, lambda found: len(found) == 2)
+    assert second in both
+    ended = [stack.finish(arn) for arn in both]
+    assert [execution.status for execution in ended] == ["SUCCEEDED", "SUCCEEDED"], [e.cause for e in ended]
+    assert production.config() == config_of(version)
+    assert status_of(stack, version).startswith("Approved")
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_a_rejected_model_leaves_the_endpoint_alone(stack: Stack, production: Production, mailbox: Mailbox) -> None:
+def test_a_rejected_version_is_not_deployed(stack: Stack, production: Production) -> None:
     config = production.config()
-    asked = mailbox.ask()
-    assert request(asked.reject, "POST", name="Grace Hopper", reason="not before the holidays")[0] == 200
-    execution = stack.finish(asked.arn)
-    assert (execution.status, execution.end_state, execution.error) == (
-        "FAILED",
-        "Model not approved",
-        "ModelNotApproved",
+    version = waiting_version(production)
+    before = stack.executions()
+    stack.sagemaker.update_model_package(
+        ModelPackageArn=version["ModelPackageArn"],
+        ModelApprovalStatus="Rejected",
+        ApprovalDescription="not before the holidays",
     )
-    assert "Rejected by Grace Hopper" in execution.cause
-    assert "not before the holidays" in execution.cause
-    assert registered(stack, execution)["ModelApprovalStatus"] == "Rejected"
+    execution = stack.run({"ModelVersion": version["ModelPackageVersion"]})
+    assert (execution.status, execution.end_state) == ("FAILED", "Input rejected")
+    assert "is Rejected (not before the holidays). Approve it in the model registry" in execution.cause
+    assert stack.executions() == [execution.arn, *before]  # the rejection started nothing
     assert production.config() == config
-    status, page = request(asked.approve, "POST", name="Grace Hopper")
-    assert (status, "Rejected by Grace Hopper" in page) == (200, True)
 
 
-@pytest.mark.usefixtures("unharmed")
-def test_without_an_answer_in_time_the_run_ends_and_its_links_with_it(
-    stack: Stack, production: Production, mailbox: Mailbox
+def test_a_rollback_makes_the_older_version_production_until_a_newer_one_is_approved(
+    stack: Stack, production: Production
 ) -> None:
-    config = production.config()
-    asked = mailbox.ask(timeout_seconds=8)
-    execution = stack.finish(asked.arn)
-    assert (execution.status, execution.end_state, execution.error) == (
-        "FAILED",
-        "Approval timed out",
-        "ApprovalTimedOut",
-    )
-    status, page = request(asked.approve, "POST", name="Too Late")
-    assert (status, "expired" in page) == (410, True)
-    assert registered(stack, execution)["ModelApprovalStatus"] == "PendingManualApproval"
-    assert production.config() == config
+    older = waiting_version(production)
+    assert approve(stack, older).status == "SUCCEEDED"
+    newer = waiting_version(production)
+    assert approve(stack, newer).status == "SUCCEEDED"
+    assert production.config() == config_of(newer)
+
+    rollback = stack.run({"ModelVersion": older["ModelPackageVersion"]})
+    assert rollback.status == "SUCCEEDED", rollback.cause
+    assert production.config() == config_of(older)
+    name = rollback.arn.rpartition(":")[2]
+    assert status_of(stack, older).startswith("Approved")
+    reason = f"Rolled back to version {older['ModelPackageVersion']} by execution {name}"
+    assert status_of(stack, newer) == f"Rejected: {reason}"
+    assert found_by_forecasts(stack) == older["CustomerMetadataProperties"]["ModelName"]
+
+    assert approve(stack, newer).status == "SUCCEEDED"
+    assert production.config() == config_of(newer)
+    assert found_by_forecasts(stack) == newer["CustomerMetadataProperties"]["ModelName"]
+
+
+def found_by_forecasts(stack: Stack) -> str:
+    """Return the name of the model that a forecast run would use."""
+    event = {"ReferenceUri": f"s3://{stack.bucket}/runs/{uuid4().hex}/reference", "ForecastDate": "2026-11-24"}
+    answer, failed = stack.invoke("FindProductionModelFunction", event)
+    assert not failed, answer
+    return str(answer["ModelName"])
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_an_answer_to_a_run_that_was_stopped_comes_too_late(stack: Stack, mailbox: Mailbox) -> None:
-    asked = mailbox.ask()
-    stack.step_functions.stop_execution(executionArn=asked.arn)
-    stack.finish(asked.arn)
-    status, page = request(asked.approve, "POST", name="Ada")
-    assert (status, "no longer waits" in page) == (410, True)
+def test_a_version_that_does_not_come_up_is_rejected_with_the_reason(stack: Stack, production: Production) -> None:
+    config, model = production.config(), found_by_forecasts(stack)
+    version = waiting_version(production)
+    stack.order_fault(image="serving", match="serve", argv=["python", "-c", "raise SystemExit(3)"])
+    execution = approve(stack, version)
+    assert (execution.status, execution.end_state) == ("FAILED", "Deployment failed")
+    assert execution.error == "EndpointUpdateRolledBack"
+    name = execution.arn.rpartition(":")[2]
+    reason = f"Rejected: Deployment by execution {name} failed: EndpointUpdateRolledBack: The new model did not come up"
+    assert status_of(stack, version).startswith(reason)
+    assert (production.config(), found_by_forecasts(stack)) == (config, model)
+
+
+def test_a_run_either_trains_or_deploys(stack: Stack) -> None:
+    execution = stack.run({"ModelVersion": 1, "Hyperparameters": {"epochs": 1}})
+    assert (execution.status, execution.end_state) == ("FAILED", "Input rejected")
+    assert "Hyperparameters would shape a new one" in execution.cause

@@ -1,11 +1,14 @@
-"""The custom resource that has images built, against CodeBuild and the registry of a local region."""
+"""The custom resource that builds images, against CodeBuild and the registry of a local region."""
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import os
 import threading
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,10 +16,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
-from localaws_region import ROLE, Region, serving
+from deployed_stack import local_region, region_environment, wait_for
 
 BUCKET = "stack-bucket"
+ROLE = "arn:aws:iam::123456789012:role/any"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 IMAGES = ("alpha", "beta")
 GOOD = """
@@ -31,19 +36,24 @@ ECHO = "import json\ndef handler(event, context):\n    print(json.dumps(event))\
 
 
 @pytest.fixture(scope="module")
-def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with serving(tmp_path_factory.mktemp("region")) as found:
-        found.client("s3").create_bucket(
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables that lead to a region with a bucket and a role."""
+    home = tmp_path_factory.mktemp("region")
+    with local_region(home), pytest.MonkeyPatch.context() as patch:
+        variables = region_environment(home)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
-        yield found
+        boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+        yield variables
 
 
 @dataclass
 class CloudFormation:
-    """What CloudFormation would be to the function: requests, and the place for answers."""
+    """CloudFormation's side of the custom resource: requests, and an address for responses."""
 
-    region: Region
     project: str
     containers: Path
     response_url: str
@@ -67,7 +77,7 @@ class CloudFormation:
         }
 
     def ask(self, event: dict[str, Any] | None = None, *, seconds: int = 600, function: str = "none") -> dict[str, Any]:
-        """Invoke the handler; return its answer, or nothing where it has not answered."""
+        """Invoke the handler; return its response, empty if there is none."""
         context = SimpleNamespace(
             function_name="f",
             memory_limit_in_mb=256,
@@ -80,11 +90,11 @@ class CloudFormation:
         return self.answers[0] if self.answers else {}
 
     def builds(self) -> list[str]:
-        ids: list[str] = self.region.client("codebuild").list_builds_for_project(projectName=self.project)["ids"]
+        ids: list[str] = boto3.client("codebuild").list_builds_for_project(projectName=self.project)["ids"]
         return ids
 
     def make_project(self, buildspec: str) -> None:
-        self.region.client("codebuild").create_project(
+        boto3.client("codebuild").create_project(
             name=self.project,
             source={"type": "S3", "location": f"{BUCKET}/none", "buildspec": buildspec},
             artifacts={"type": "NO_ARTIFACTS"},
@@ -95,13 +105,11 @@ class CloudFormation:
 
 @pytest.fixture
 def asking(
-    region: Region, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[CloudFormation]:
     """Repositories and a project of this test's own; sources of two small images."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", region.endpoint_url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
     # The clients are made when the modules are imported.
     modules = (
         "functions.shared.object_versions",
@@ -120,15 +128,15 @@ def asking(
     monkeypatch.setattr(app, "CONTAINERS", containers)
     with answering() as (url, answers):
         project = f"p{abs(hash(request.node.name)):x}"
-        found = CloudFormation(region, project, containers, url, answers)
+        found = CloudFormation(project, containers, url, answers)
         found.handler = app.handler
         for name in IMAGES:
-            region.client("ecr").create_repository(repositoryName=f"{project}/{name}", imageTagMutability="IMMUTABLE")
+            boto3.client("ecr").create_repository(repositoryName=f"{project}/{name}", imageTagMutability="IMMUTABLE")
         yield found
 
 
 class answering:  # noqa: N801 - a context manager
-    """Take the function's answers, as CloudFormation's presigned address does."""
+    """Receive the function's responses, as CloudFormation's presigned URL does."""
 
     def __enter__(self) -> tuple[str, list[dict[str, Any]]]:
         answers: list[dict[str, Any]] = []
@@ -161,7 +169,7 @@ def test_only_what_the_registry_lacks_is_built(asking: CloudFormation) -> None:
     alpha, beta = uris(asking.ask())
     assert len(asking.builds()) == 2
     repository, _, tag = alpha.partition("/")[2].partition(":")
-    asking.region.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    boto3.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
 
     assert uris(asking.ask(asking.event("Update"))) == (alpha, beta)
     assert len(asking.builds()) == 2
@@ -205,7 +213,7 @@ def test_a_failure_names_each_image_its_phase_and_its_log(
     assert answer["Reason"].count("#logsV2:log-groups/log-group/%2Faws%2Fcodebuild%2F") == len(failing)
     # What could be built is there, and is not built again once the other is mended.
     before = len(asking.builds())
-    asking.region.client("codebuild").delete_project(name=asking.project)
+    boto3.client("codebuild").delete_project(name=asking.project)
     asking.make_project(GOOD)
     uris(asking.ask())
     assert before == 2
@@ -214,23 +222,40 @@ def test_a_failure_names_each_image_its_phase_and_its_log(
 
 def test_builds_that_outlast_the_function_are_waited_for_by_another_invocation(asking: CloudFormation) -> None:
     asking.make_project(GOOD)
-    echo = asking.region.create_function(f"later-{asking.project}", {"app.py": ECHO})
+    echo = create_function(f"later-{asking.project}", ECHO)
     assert asking.ask(seconds=0, function=echo) == {}
-    later = printed(asking.region, f"/aws/lambda/later-{asking.project}")
+    later = printed(f"/aws/lambda/later-{asking.project}")
     assert set(later["Progress"]["builds"]) == set(IMAGES)
     uris(asking.ask(later))
     assert len(asking.builds()) == 2
 
 
-def printed(region: Region, group: str) -> dict[str, Any]:
-    """Wait for the event that a function has printed."""
-    logs = region.client("logs")
-    while True:
+def create_function(name: str, code: str) -> str:
+    """Create a function from the text of its module; return its ARN."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("app.py", code)
+    created = boto3.client("lambda").create_function(
+        FunctionName=name,
+        Role=ROLE,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Timeout=20,
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return str(created["FunctionArn"])
+
+
+def printed(group: str) -> dict[str, Any]:
+    """Wait for the event that a function printed."""
+    logs = boto3.client("logs")
+
+    def events() -> list[str]:
         groups = [found["logGroupName"] for found in logs.describe_log_groups()["logGroups"]]
-        events = logs.filter_log_events(logGroupName=group)["events"] if group in groups else []
-        for event in events:
-            if event["message"].startswith('{"RequestType"'):
-                return dict(json.loads(event["message"]))
+        found = logs.filter_log_events(logGroupName=group)["events"] if group in groups else []
+        return [event["message"] for event in found if event["message"].startswith('{"RequestType"')]
+
+    return dict(json.loads(wait_for(events, bool)[0]))
 
 
 def test_when_time_runs_out_the_answer_says_what_to_do(asking: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,10 +268,10 @@ def test_when_time_runs_out_the_answer_says_what_to_do(asking: CloudFormation, m
     assert "alpha, beta not ready" in answer["Reason"]
     assert f"project {asking.project} in CodeBuild, then deploy again" in answer["Reason"]
     for build in asking.builds():
-        asking.region.client("codebuild").stop_build(id=build)
+        boto3.client("codebuild").stop_build(id=build)
 
 
-def limit_builds(region: Region, *, after: int, times: int) -> None:
+def limit_builds(*, after: int, times: int) -> None:
     """Let some builds start, then refuse some as AWS does."""
     fault = {
         "service": "codebuild",
@@ -258,14 +283,14 @@ def limit_builds(region: Region, *, after: int, times: int) -> None:
         "times": times,
     }
     order = urllib.request.Request(
-        f"{region.endpoint_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
+        f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
     )
     urllib.request.urlopen(order).close()
 
 
 def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(asking: CloudFormation) -> None:
     asking.make_project(GOOD)
-    limit_builds(asking.region, after=1, times=2)
+    limit_builds(after=1, times=2)
     uris(asking.ask())
     assert len(asking.builds()) == 2
 
@@ -277,7 +302,7 @@ def test_an_account_that_may_run_no_builds_is_told_what_to_ask_for(
 
     monkeypatch.setattr(app, "NO_ROOM_SECONDS", 0)
     asking.make_project(GOOD)
-    limit_builds(asking.region, after=0, times=2)
+    limit_builds(after=0, times=2)
     answer = asking.ask()
     assert answer["Status"] == "FAILED"
     assert "Cannot have more than 1 builds in queue for the account. Ask for the quota" in answer["Reason"]
@@ -286,7 +311,7 @@ def test_an_account_that_may_run_no_builds_is_told_what_to_ask_for(
 def test_deleting_takes_the_sources_away_and_builds_nothing(asking: CloudFormation) -> None:
     asking.make_project(GOOD)
     uris(asking.ask())
-    s3 = asking.region.client("s3")
+    s3 = boto3.client("s3")
     s3.put_object(Bucket=BUCKET, Key="runs/kept", Body=b"kept")
     answer = asking.ask(asking.event("Delete") | {"PhysicalResourceId": "visitcast-images"})
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "visitcast-images")
@@ -302,12 +327,12 @@ def test_deleting_takes_the_sources_away_and_builds_nothing(asking: CloudFormati
         pytest.param(f"{REGISTRY}/brought/nothing:1", "which does not exist. Push it first", id="no such repository"),
         pytest.param(f"{REGISTRY}/brought/along@sha256:{'0' * 64}", "does not exist", id="no such digest"),
         pytest.param(REGISTRY.replace("123456789012", "999999999999") + "/their:1", "", id="another account's"),
-        pytest.param("python:3.13-slim", "no image of an ECR registry", id="another registry's"),
+        pytest.param("python:3.13-slim", "not an image of an ECR registry", id="another registry's"),
     ],
 )
 def test_an_image_brought_along_must_exist(asking: CloudFormation, uri: str, reason: str) -> None:
     asking.make_project(GOOD)
-    ecr = asking.region.client("ecr")
+    ecr = boto3.client("ecr")
     try:
         ecr.create_repository(repositoryName="brought/along")
     except ecr.exceptions.RepositoryAlreadyExistsException:

@@ -12,8 +12,10 @@ import boto3
 import pyarrow as pa
 import pytest
 from deployed_stack import (
+    LOCAL,
     QUICK,
     STACK_NAME,
+    Execution,
     Production,
     Stack,
     build,
@@ -22,6 +24,7 @@ from deployed_stack import (
     requested,
     sam_deploy,
     stack_outputs,
+    wait_for,
 )
 from iam_policy import is_allowed
 
@@ -40,8 +43,7 @@ class Chooser:
     home: Path
 
     def deploy(self, **choices: str) -> Stack:
-        changed = {"Environment": "local", "LogRetentionDays": "1", **choices}
-        sam_deploy(self.home / "build", "local", changed, "--stack-name", STACK_NAME)
+        sam_deploy(self.home / "build", "local", LOCAL | choices, "--stack-name", STACK_NAME)
         found = Stack(stack_outputs(STACK_NAME), self.url, self.home)
         if not found.keys("events/"):
             events = pa.concat_tables(block.events for block in simulate(WORLD))
@@ -65,15 +67,20 @@ def job_log(job: str) -> list[str]:
     return [event["message"] for event in events]
 
 
-def test_interrupted_training_goes_on_and_serves_without_instances(chooser: Chooser) -> None:
+@pytest.fixture(scope="module")
+def interrupted(chooser: Chooser) -> Production:
+    """A run on spare capacity that is taken away once; its endpoint has no instances."""
     stack = chooser.deploy(SpotTraining="yes", EndpointMode="serverless", ModelNetworkIsolation="no")
     stack.order_fault(interrupt="epoch=2/")
     # So many epochs that the interruption comes in time, with one machine busy as it may be.
     execution = stack.run(QUICK | {"Hyperparameters": {"epochs": 15, "patience": 15, "units": 8}})
     assert execution.status == "SUCCEEDED", execution.cause
+    return Production(stack, execution)
 
-    (training,) = execution.outputs_of("Train")
-    job = stack.sagemaker.describe_training_job(TrainingJobName=training["training"]["TrainingJobName"])
+
+def test_interrupted_training_continues_where_it_stopped(interrupted: Production) -> None:
+    (training,) = interrupted.execution.outputs_of("Train")
+    job = interrupted.stack.sagemaker.describe_training_job(TrainingJobName=training["training"]["TrainingJobName"])
     once = ["Starting", "Downloading", "Training"]
     stages = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert stages == [*once, "Interrupted", *once, "Uploading", "Completed"]
@@ -84,28 +91,72 @@ def test_interrupted_training_goes_on_and_serves_without_instances(chooser: Choo
     assert done >= 2
     assert epochs == list(range(1, 16))  # none is lost, none is trained twice
 
-    production = Production(stack, execution)
-    (variant,) = stack.sagemaker.describe_endpoint(EndpointName=production.endpoint)["ProductionVariants"]
-    assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
-    assert production.forecast()["source"] in ("model", "mixed", "prior")
 
-    before = production.config()
+def test_a_serverless_endpoint_answers_and_is_updated(interrupted: Production) -> None:
+    stack = interrupted.stack
+    (variant,) = stack.sagemaker.describe_endpoint(EndpointName=interrupted.endpoint)["ProductionVariants"]
+    assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    assert interrupted.forecast()["source"] in ("model", "prior")
+
+    before = interrupted.config()
+    interrupted.replay("preprocess", "train", "evaluate")
     second = stack.run(QUICK)
     assert second.status == "SUCCEEDED", second.cause
     assert "Update serverless endpoint" in second.states
-    assert production.config() != before
-    assert production.forecast()
+    assert interrupted.config() != before
+    assert interrupted.forecast()
+
+
+def test_without_an_endpoint_forecasts_gate_and_approval_ask_the_registry(
+    chooser: Chooser, interrupted: Production
+) -> None:
+    choices = {"SpotTraining": "no", "EndpointMode": "none", "ModelNetworkIsolation": "yes"}
+    stack = chooser.deploy(**choices, ApprovalMode="on-request", AlarmEmail="operator@example.com")
+    for endpoint in stack.sagemaker.list_endpoints()["Endpoints"]:  # of the tests before this one
+        stack.sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
+    interrupted.replay("preprocess", "train", "evaluate")
+    first = stack.run(QUICK)
+    assert first.status == "SUCCEEDED", first.cause
+    assert "Deploy" not in first.states
+    number = int(version_of(first).rpartition("/")[2])
+
+    forecast = stack.run_forecast({"ForecastDate": "2026-11-01", "AsOf": "2026-11-01T00:00:00Z", "HandOver": False})
+    assert forecast.status == "SUCCEEDED", f"{forecast.end_state}: {forecast.cause}"
+    assert forecast.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
+
+    second = stack.run(QUICK | {"Approval": {"Required": True}})
+    assert second.end_state == "Awaiting approval"
+    assert second.outputs_of("Find production model")[0]["production"]["ModelVersion"] == str(number)
+    before = set(stack.executions())
+    stack.sagemaker.update_model_package(ModelPackageArn=version_of(second), ModelApprovalStatus="Approved")
+    (started,) = wait_for(lambda: set(stack.executions()) - before, lambda arns: arns)
+    approved = stack.finish(started)
+    assert (approved.status, "Deploy" in approved.states) == ("SUCCEEDED", False), approved.cause
+
+    rollback = stack.run({"ModelVersion": number})
+    assert rollback.status == "SUCCEEDED", rollback.cause
+    status = stack.sagemaker.describe_model_package(ModelPackageName=version_of(second))["ModelApprovalStatus"]
+    assert status == "Rejected"
+    assert stack.sagemaker.list_endpoints()["Endpoints"] == []
+
+
+def version_of(execution: Execution) -> str:
+    arn: str = execution.outputs_of("Register model version")[0]["run"]["Version"]["Arn"]
+    return arn
 
 
 @pytest.fixture(scope="module")
-def stack_in_vpc(chooser: Chooser) -> Stack:
+def stack_in_vpc(chooser: Chooser, interrupted: Production) -> Stack:
+    interrupted.stack.lift_faults()
     # What is not named keeps the value that the stack has: sam passes "use the previous value".
     back = {"SpotTraining": "no", "EndpointMode": "instance", "ModelNetworkIsolation": "yes"}
     return chooser.deploy(SubnetIds=",".join(SUBNETS), SecurityGroupIds=",".join(GROUPS), **back)
 
 
-def test_jobs_and_model_in_subnets_of_their_own(stack_in_vpc: Stack) -> None:
+def test_jobs_and_model_in_subnets_of_their_own(stack_in_vpc: Stack, interrupted: Production) -> None:
     stack = stack_in_vpc
+    stack.order_fault(image="training", match="-f1-", argv=["python", "-c", "print('final_test_log_loss=3.0')"])
+    interrupted.replay("preprocess", "train", "evaluate")
     execution = stack.run(QUICK | {"EndpointName": "in-the-vpc", "CrossValidation": {"Folds": 1}})
     assert execution.status == "SUCCEEDED", execution.cause
     vpc = {"Subnets": SUBNETS, "SecurityGroupIds": GROUPS}

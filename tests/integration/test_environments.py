@@ -1,4 +1,4 @@
-"""Every environment of samconfig.toml: deployed, updated, kept as it was by a failed update, and deleted."""
+"""The environments of samconfig.toml: what each would deploy, and the life of a stack from deployment to deletion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from deployed_stack import ROOT, build, local_region, region_environment, sam, sam_deploy, stack_outputs
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-ENVIRONMENTS = [name for name in SAMCONFIG if name != "version"]
+del SAMCONFIG["version"]  # everything else is an environment
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,50 @@ def settings(stack: str) -> dict[str, Any]:
     return {"days": log["retentionInDays"], "schedule": schedule["ScheduleExpression"]}
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_an_environments_life(built: Path, environment: str) -> None:
+def stacks() -> dict[str, str]:
+    """Return the status of each stack that there is, except of the one in which sam keeps its bucket."""
+    found = boto3.client("cloudformation").describe_stacks()["Stacks"]
+    status = {stack["StackName"]: stack["StackStatus"] for stack in found}
+    del status["aws-sam-cli-managed-default"]
+    return status
+
+
+def test_environments_differ_in_their_parameters_alone(built: Path) -> None:
+    """Each environment's change set can be made with its parameters, and would make the same resources as any other."""
+    cloudformation = boto3.client("cloudformation")
+    resources = {}
+    for environment, settings in SAMCONFIG.items():
+        stack, wanted = settings["global"]["parameters"]["stack_name"], parameters(environment)
+        sam_deploy(built, environment, wanted, "--no-execute-changeset")
+        # CloudFormation has accepted the template with these parameters and checked its rules.
+        assert stacks() == {stack: "REVIEW_IN_PROGRESS"}
+        listed = cloudformation.list_change_sets(StackName=stack)["Summaries"]
+        (change_set,) = [found["ChangeSetId"] for found in listed if found["StackName"] == stack]  # moto lists them all
+        described = cloudformation.describe_change_set(ChangeSetName=change_set)
+        given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in described["Parameters"]}
+        assert {name: given[name] for name in wanted} == wanted
+        changes = [change["ResourceChange"] for change in described["Changes"]]
+        resources[environment] = {
+            change["LogicalResourceId"]: change["ResourceType"]
+            for change in changes
+            if change["ResourceType"] != "AWS::Lambda::Version"  # named by a hash of the address of the code
+        }
+        cloudformation.delete_stack(StackName=stack)
+        assert stacks() == {}
+    for made in resources.values():
+        assert made == resources["prod"]
+    assert "TrainStateMachine" in resources["prod"]
+
+
+def test_each_environment_uploads_under_its_own_prefix() -> None:
+    """`sam delete` removes everything under the prefix, which must not take along what another stack needs."""
+    prefixes = {name: settings["deploy"]["parameters"]["s3_prefix"] for name, settings in SAMCONFIG.items()}
+    assert len(set(prefixes.values())) == len(SAMCONFIG)
+
+
+def test_a_stacks_life(built: Path) -> None:
+    """The stack of one environment is deployed, updated, kept as it was by an update that fails, and deleted."""
+    environment = "prod"
     stack = SAMCONFIG[environment]["global"]["parameters"]["stack_name"]
     first = parameters(environment)
     sam_deploy(built, environment, first)
@@ -71,8 +113,7 @@ def test_an_environments_life(built: Path, environment: str) -> None:
     assert stack_outputs(stack) == outputs
 
     sam("delete", "--stack-name", stack, "--region", os.environ["AWS_REGION"], "--no-prompts")
-    left = [found["StackName"] for found in boto3.client("cloudformation").describe_stacks()["Stacks"]]
-    assert left == ["aws-sam-cli-managed-default"]
+    assert stacks() == {}
 
 
 @pytest.mark.parametrize(
@@ -90,5 +131,4 @@ def test_an_environments_life(built: Path, environment: str) -> None:
 def test_wrong_choices_are_refused_in_the_terminal(built: Path, choices: dict[str, str], remedy: str) -> None:
     printed = sam_deploy(built, "local", parameters("local") | choices, succeeds=False)
     assert remedy in printed
-    made = [found["StackName"] for found in boto3.client("cloudformation").describe_stacks()["Stacks"]]
-    assert "visitcast-local" not in made
+    assert "visitcast-local" not in stacks()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from deployed_stack import ROOT
+from patience import patient
 
 
 def test_an_experiment_with_a_known_lift_by_itself(tmp_path: Path) -> None:
@@ -21,7 +22,9 @@ def test_an_experiment_with_a_known_lift_by_itself(tmp_path: Path) -> None:
         str(tmp_path / "out"),
     ]
     world = ["--users", "700", "--days", "40", "--end", "2026-10-31", "--dates", "1", "--wanted", "1.5"]
-    done = subprocess.run([*command, *world], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [*command, *world], cwd=ROOT, capture_output=True, text=True, timeout=patient(600), check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     measured, _, truth = done.stdout.partition("What this world's law says of an endless experiment:")
     for arm in ("global_best_hour", "random_hour"):

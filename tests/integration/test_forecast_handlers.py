@@ -62,5 +62,5 @@ def test_a_push_that_comes_twice_is_sent_once_and_a_broken_one_comes_again(stack
     assert second == {"batchItemFailures": [{"itemIdentifier": "m-3"}]}
     (item,) = boto3.client("dynamodb").scan(TableName=physical_id("SentTable"))["Items"]
     assert item["status"] == {"S": "COMPLETED"}
-    logged = boto3.client("logs").filter_log_events(logGroupName=physical_id("PushConsumerLogGroup"))["events"]
+    logged = boto3.client("logs").filter_log_events(logGroupName=physical_id("FunctionsLogGroup"))["events"]
     assert sum(PUSH["idempotency_key"] in event["message"] for event in logged) == 1

@@ -165,7 +165,7 @@ def test_lift_counts_the_visits_after_each_send(stack: Stack, published: Executi
 
 def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> None:
     target = boto3.client("scheduler").get_schedule(Name="visitcast-forecast-local")["Target"]
-    assert target["Arn"] == stack.outputs["ForecastStateMachineArn"]
+    assert target["Arn"] == f"{stack.outputs['ForecastStateMachineArn']}:live"
     given = json.loads(target["Input"])
     assert given == {"OnDrift": "alarm"}
     validated(given, load_schema("forecast"), contradictions)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import STACK_NAME, Stack
+import yaml
+from deployed_stack import STACK_NAME, Stack, sam
 
 MIB = 1024**2
 
@@ -25,7 +28,7 @@ def start_event(stack: Stack, execution_id: str) -> dict[str, str]:
 
 
 def query_executions(stack: Stack) -> set[str]:
-    """Ids of all queries so far; a page holds 50."""
+    """Return the ids of all queries so far; a page holds 50."""
     pages = boto3.client("athena").get_paginator("list_query_executions")
     found = pages.paginate(WorkGroup=stack.outputs["WorkGroupName"])
     return {execution for page in found for execution in page["QueryExecutionIds"]}
@@ -113,3 +116,19 @@ def test_the_deployment_published_the_sql_that_the_state_machine_reads(stack: St
         key.rpartition("/")[0] for key in stack.keys("sql/") if key.endswith(("/visits.sql", "/histories.sql"))
     }
     assert f"s3://{stack.bucket}/{folder}/" in machine["definition"]
+
+
+def test_what_sam_uploads_has_no_alias_and_no_merge_key(stack: Stack, tmp_path: Path) -> None:
+    """CloudFormation supports neither.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
+    """
+    built, packaged = tmp_path / "build", tmp_path / "packaged.yaml"
+    sam("build", "--config-env", "local", "--build-dir", str(built))
+    template = ["--template-file", str(built / "template.yaml"), "--output-template-file", str(packaged)]
+    sam("package", "--resolve-s3", "--region", os.environ["AWS_REGION"], *template)
+    tokens = list(yaml.scan(packaged.read_text(encoding="utf-8")))
+    scalars = {token.value for token in tokens if isinstance(token, yaml.ScalarToken)}
+    assert not [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
+    assert "functions.prepare_run.app.handler" in scalars
+    assert "<<" not in scalars

@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import ROOT, build, local_region, region_environment, sam, sam_deploy
+from deployed_stack import ROOT, build, local_region, pack, region_environment, sam, sam_deploy
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
@@ -99,8 +99,10 @@ def test_images_follow_their_sources(home: Path) -> None:
     assert builds() == 4
     assert pulled() == "arn:aws:ecr:eu-central-1:123456789012:repository/cache/library/python"
 
-    with (home / "build/BuildImagesFunction/containers/serving/requirements.txt").open("a") as file:
+    function = home / "build/BuildImagesFunction"
+    with (function / "containers/serving/requirements.txt").open("a") as file:
         file.write("\n# changed\n")
+    pack(function)
     sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
     second = uris()
     assert {name for name in IMAGES if second[name] != first[name]} == {"serving"}

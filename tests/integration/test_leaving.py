@@ -1,4 +1,4 @@
-"""Deleting the stack leaves nothing that costs, and the data only where they were to stay."""
+"""Deleting the stack leaves nothing that is billed, and the data only if they are to be kept."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import deploy, local_region, region_environment, sam
+from deployed_stack import LOCAL, build, local_region, region_environment, sam, sam_deploy, stack_outputs
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
-NAME = "visitcast-leaving"
 VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 
 
-@pytest.fixture
-def region(tmp_path: Path) -> Iterator[Path]:
-    """A region of this test's own, since its stack goes."""
-    with pytest.MonkeyPatch.context() as patch, local_region(tmp_path / "home"):
-        for variable, value in region_environment(tmp_path / "home").items():
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A region of its own, since these tests delete their stacks, with the result of `sam build` in its folder."""
+    folder = tmp_path_factory.mktemp("leaving")
+    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
+        for variable, value in region_environment(folder / "region").items():
             patch.setenv(variable, value)
-        yield tmp_path / "home"
+        build(folder / "build")
+        serve_a_model("visitcast-theirs", "another-stack")
+        yield folder
 
 
 def serve_a_model(name: str, stack_name: str) -> None:
@@ -43,23 +45,24 @@ def serve_a_model(name: str, stack_name: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"KeepData": "yes"}, {"KeepData": "no", **VPC}], ids=["keep", "nothing"])
-def test_nothing_is_left(region: Path, tmp_path: Path, parameters: dict[str, str]) -> None:
-    outputs = deploy(tmp_path / "build", stack_name=NAME, **parameters)
+def test_nothing_is_left(home: Path, parameters: dict[str, str]) -> None:
+    name = f"visitcast-leaving-{parameters['KeepData']}"
+    sam_deploy(home / "build", "local", LOCAL | parameters, "--stack-name", name)
+    outputs = stack_outputs(name)
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     bucket = outputs["BucketName"]
     for content in (b"old", b"new"):  # two versions of one object
         s3.put_object(Bucket=bucket, Key="events/dt=2026-11-01/a.parquet", Body=content)
-    serve_a_model("visitcast-mine", NAME)
-    serve_a_model("visitcast-theirs", "another-stack")
+    serve_a_model("visitcast-mine", name)
     group = outputs["ModelPackageGroupName"]
     for _ in range(2):
         sagemaker.create_model_package(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
 
-    resources = boto3.client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
     key = next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::KMS::Key")
-    roles = read_stack(NAME)  # they are gone afterwards
+    roles = read_stack(name)  # they are gone afterwards
 
-    sam("delete", "--stack-name", NAME, "--region", os.environ["AWS_REGION"], "--no-prompts")
+    sam("delete", "--stack-name", name, "--region", os.environ["AWS_REGION"], "--no-prompts")
 
     assert [m["ModelName"] for m in sagemaker.list_models()["Models"]] == ["visitcast-theirs"]
     assert [c["EndpointConfigName"] for c in sagemaker.list_endpoint_configs()["EndpointConfigs"]] == [
@@ -79,4 +82,4 @@ def test_nothing_is_left(region: Path, tmp_path: Path, parameters: dict[str, str
         "state machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
     }
     assert left == {name: [] for name in left}
-    require_allowed(roles, region, f"{NAME}-{parameters['KeepData']}")
+    require_allowed(roles, home / "region", name)

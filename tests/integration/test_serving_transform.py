@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import local_region, region_environment
+from deployed_stack import local_region, region_environment, wait_for
 
 from benchmarks.random_model import write_model
 from benchmarks.serving import histories, request_of
@@ -20,7 +19,6 @@ from visitcast.data.dataset import with_target_days
 BUCKET = "transform"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/serving:latest"
 ROLE = "arn:aws:iam::123456789012:role/any"
-PATIENCE_SECONDS = 120
 USERS = 50
 
 
@@ -30,16 +28,17 @@ def requests() -> list[dict[str, Any]]:
     return [json.loads(request_of(asked, user))["users"][0] for user in range(USERS)]
 
 
-@pytest.fixture
-def sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(scope="module")
+def sagemaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Client of a region whose bucket holds a model and 50 request lines."""
-    write_model(tmp_path / "model", histories(USERS))
+    folder = tmp_path_factory.mktemp("transform")
+    write_model(folder / "model", histories(USERS))
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        tar.add(tmp_path / "model", arcname=".")
-    with local_region(tmp_path / "region"):
-        for variable, value in region_environment(tmp_path / "region").items():
-            monkeypatch.setenv(variable, value)
+        tar.add(folder / "model", arcname=".")
+    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
+        for variable, value in region_environment(folder / "region").items():
+            patch.setenv(variable, value)
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive.getvalue())
@@ -54,26 +53,27 @@ def sagemaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
 def test_a_transform_job_answers_every_line_in_order(sagemaker: Any, strategy: str) -> None:
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}}
+    job_name = f"transform-{strategy}"
     sagemaker.create_transform_job(
-        TransformJobName="transform",
+        TransformJobName=job_name,
         ModelName="model",
         BatchStrategy=strategy,
         MaxPayloadInMB=1,
         MaxConcurrentTransforms=2,
         TransformInput={"DataSource": source, "ContentType": "application/jsonlines", "SplitType": "Line"},
         TransformOutput={
-            "S3OutputPath": f"s3://{BUCKET}/out",
+            "S3OutputPath": f"s3://{BUCKET}/{job_name}",
             "Accept": "application/jsonlines",
             "AssembleWith": "Line",
         },
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
     )
-    end = time.monotonic() + PATIENCE_SECONDS
-    while (job := sagemaker.describe_transform_job(TransformJobName="transform"))["TransformJobStatus"] == "InProgress":
-        assert time.monotonic() < end, job
-        time.sleep(0.2)
+    job = wait_for(
+        lambda: sagemaker.describe_transform_job(TransformJobName=job_name),
+        lambda seen: seen["TransformJobStatus"] != "InProgress",
+    )
     assert job["TransformJobStatus"] == "Completed", job
-    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key="out/requests.jsonl.out")["Body"].read()
+    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key=f"{job_name}/requests.jsonl.out")["Body"].read()
     forecasts = [json.loads(line) for line in answer.splitlines()]
     assert [(one["user_id"], one["date"]) for one in forecasts] == [(one["user_id"], one["date"]) for one in requests()]
     assert {one["source"] for one in forecasts} == {"model"}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +16,11 @@ import mock_config
 import pytest
 from asl_lint import ROOT
 from botocore.model import OperationModel, StructureShape
-from localaws_region import ROLE, serving
+from deployed_stack import local_region, wait_for
 
 FILE = ROOT / "tests/stepfunctions_local/MockConfigFile.json"
 DEFINITION = mock_config.definition()
-WITHIN_SECONDS = 300
+ROLE = "arn:aws:iam::123456789012:role/any"
 DESCRIBED = {"createProcessingJob", "createTrainingJob", "createHyperParameterTuningJob"}
 
 
@@ -29,8 +28,8 @@ def task_states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
     for name, state in machine["States"].items():
         if state["Type"] == "Task":
             yield name, state
-        if state["Type"] == "Map":
-            yield from task_states(state["ItemProcessor"])
+        for part in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+            yield from task_states(part)
 
 
 TASKS = dict(task_states(DEFINITION))
@@ -48,8 +47,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SFN_MOCK_CONFIG", str(FILE))
-        with serving(tmp_path_factory.mktemp("region")) as region:
-            yield region.client("stepfunctions")
+        with local_region(tmp_path_factory.mktemp("region")) as url:
+            yield boto3.client("stepfunctions", endpoint_url=url, **options)
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +61,9 @@ def machine(client: Any) -> str:
 def test_every_case_runs_to_its_end_on_mocks_alone(client: Any, machine: str, case: str) -> None:
     end, mocked = mock_config.CASES[case]
     arn = client.start_execution(stateMachineArn=f"{machine}#{case}", name=case, input="{}")["executionArn"]
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while (found := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        assert time.monotonic() < deadline, f"{case} still runs"
-        time.sleep(0.1)
+    found = wait_for(
+        lambda: client.describe_execution(executionArn=arn), lambda execution: execution["status"] != "RUNNING"
+    )
     events = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
     entered = [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
     assert entered[-1] == end, (entered[-1], found.get("error"), found.get("cause"))

@@ -157,83 +157,105 @@ def test_mixed_shards(stack: Stack, production: Production) -> None:
 PYTHON = ["python", "-c"]
 
 
+def replace_command(stack: Stack, command: str, program: str) -> None:
+    """Run a Python program once in place of an image's command."""
+    image = "preprocessing" if command == "preprocess" else "training"
+    stack.order_fault(image=image, match=f" {command}", argv=[*PYTHON, program])
+
+
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("training", "train", "Training failed", id="train"),
-        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocess", "Preprocessing failed", id="preprocess"),
+        pytest.param("train", "Training failed", id="train"),
+        pytest.param("evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
-def test_job_that_exits_1(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "raise SystemExit(1)"])
+def test_job_that_exits_1(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "raise SystemExit(1)")
+    production.replay("preprocess", "train")
     ended_in(stack.run(QUICK), end, "exit code: 1")
 
 
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Preprocessing failed", id="preprocess"),
-        pytest.param("training", "train", "Training failed", id="train"),
+        pytest.param("preprocess", "Preprocessing failed", id="preprocess"),
+        pytest.param("train", "Training failed", id="train"),
     ],
 )
-def test_job_that_is_killed(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "import os; os.kill(os.getpid(), 9)"])
+def test_job_that_is_killed(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "import os; os.kill(os.getpid(), 9)")
+    production.replay("preprocess")
     ended_in(stack.run(QUICK), end, "exit code: 137")
 
 
 @pytest.mark.parametrize(
-    ("image", "argument", "end"),
+    ("command", "end"),
     [
-        pytest.param("preprocessing", "", "Training failed", id="preprocess"),
-        pytest.param("training", "train", "Evaluation failed", id="train"),
-        pytest.param("training", "evaluate", "Evaluation failed", id="evaluate"),
+        pytest.param("preprocess", "Training failed", id="preprocess"),
+        pytest.param("train", "Evaluation failed", id="train"),
+        pytest.param("evaluate", "Evaluation failed", id="evaluate"),
     ],
 )
-def test_job_that_writes_nothing(stack: Stack, image: str, argument: str, end: str) -> None:
-    stack.order_fault(image=image, match=argument, argv=[*PYTHON, "pass"])
+def test_job_that_writes_nothing(stack: Stack, production: Production, command: str, end: str) -> None:
+    replace_command(stack, command, "pass")
+    # The job after it is real: it must say what is missing.
+    production.replay(*{"preprocess": [], "train": ["preprocess"], "evaluate": ["preprocess", "train"]}[command])
     ended_in(stack.run(QUICK), end)
 
 
 def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> None:
     config = production.config()
+    production.replay("preprocess", "train")
     execution = stack.run(QUICK | {"Gate": {"MaxRmseHours": 0.01}})
     ended_in(execution, "Model rejected", "rmse", "0.01")
     assert execution.error == "ModelRejected"
     assert production.config() == config
 
 
-@pytest.mark.parametrize(
-    "after", [pytest.param(0, id="before the evaluation"), pytest.param(1, id="before the change")]
-)
-def test_denied_describe_endpoint_creates_nothing(stack: Stack, after: int) -> None:
+def failed_deployment(stack: Stack, execution: Execution, state: str, *words: str) -> None:
+    """Check the end of a deployment: its Fail state, and the version that is rejected with the same reason."""
+    ended_in(execution, "Deployment failed", *words)
+    assert state in execution.states
+    (output,) = execution.outputs_of("Register model version")
+    version = stack.sagemaker.describe_model_package(ModelPackageName=output["run"]["Version"]["Arn"])
+    assert version["ModelApprovalStatus"] == "Rejected"
+    assert version["ApprovalDescription"].startswith(
+        f"Deployment by execution {execution.arn.rpartition(':')[2]} failed"
+    )
+    assert execution.error in version["ApprovalDescription"]
+
+
+def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Production) -> None:
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(
         service="sagemaker",
         operation="DescribeEndpoint",
         error="AccessDeniedException",
         message="User is not authorized to perform: sagemaker:DescribeEndpoint",
-        times=10,
-        after=after,
+        times=5,  # the first try and four retries
     )
-    execution = stack.run(QUICK | {"EndpointName": f"denied-{after}"})
-    ended_in(execution, "Endpoint not described", "sagemaker:DescribeEndpoint")
+    execution = stack.run(QUICK | {"EndpointName": "denied"})
+    failed_deployment(stack, execution, "Endpoint not described", "sagemaker:DescribeEndpoint")
     assert not {"Create endpoint", "Update endpoint"} & set(execution.states)
-    stack.lift_faults()
-    assert f"denied-{after}" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
+    assert "denied" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
 
 
-def test_endpoint_that_cannot_be_created(stack: Stack) -> None:
+def test_endpoint_that_cannot_be_created(stack: Stack, production: Production) -> None:
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK | {"EndpointName": "never-up"})
-    ended_in(execution, "Endpoint failed", "Failed")
+    failed_deployment(stack, execution, "Endpoint failed", "Failed")
     stack.sagemaker.delete_endpoint(EndpointName="never-up")
 
 
 def test_update_that_rolls_back(stack: Stack, production: Production) -> None:
     config = production.config()
+    production.replay("preprocess", "train", "evaluate")
     stack.order_fault(image="serving", match="serve", argv=[*PYTHON, "raise SystemExit(3)"])
     execution = stack.run(QUICK)
-    ended_in(execution, "Endpoint update rolled back", config)
+    failed_deployment(stack, execution, "Endpoint update rolled back", config)
     assert production.config() == config
     description = stack.sagemaker.describe_endpoint(EndpointName=production.endpoint)
     assert description["EndpointStatus"] == "InService"

@@ -19,7 +19,9 @@ SCALED: dict[str, Any] = QUICK | {
 
 
 @pytest.fixture(scope="module")
-def scaled(stack: Stack) -> Execution:
+def scaled(stack: Stack, production: Production) -> Execution:
+    """A run in which the search's trials train; the training with the best hyperparameters is replayed."""
+    production.replay("train", after=SCALED["Tuning"]["MaxJobs"])
     return stack.run(SCALED)
 
 
@@ -76,6 +78,7 @@ def test_the_best_hyperparameters_train_the_model(stack: Stack, scaled: Executio
 
 
 def test_a_tuning_job_without_success_ends_the_run_by_name(stack: Stack, production: Production) -> None:
+    production.replay("preprocess")
     stack.order_fault(image="training", match="tune-", argv=["python", "-c", "raise SystemExit(1)"], times=2)
     execution = stack.run(SCALED | {"SourceSql": {}, "Preprocessing": {}})
     assert (execution.status, execution.end_state) == ("FAILED", "Tuning failed")

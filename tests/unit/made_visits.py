@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, from_frame
+from visitcast.data.dataset import Dataset, of_columns
 
 AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -43,7 +45,23 @@ def made_frame(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> pd.Da
                     schema.UTC_OFFSET_MINUTES: 60,
                 }
             )
-    return pd.DataFrame(rows, columns=list(schema.VISITS_COLUMNS))
+    frame = pd.DataFrame(rows)
+    for column in schema.VISITS:
+        if column.name not in frame:  # One that a new event column brought.
+            frame[column.name] = rng.integers(column.minimum, column.maximum, len(frame), endpoint=True)
+    return frame[list(schema.VISITS_COLUMNS)]
+
+
+def from_frame(visits: pd.DataFrame) -> Dataset:
+    """Dataset of valid visits in any order, by other means than the product's readers."""
+    days = visits.sort_values([schema.USER_ID, schema.VISIT_DATE])
+    user_ids, lengths = np.unique(days[schema.USER_ID].to_numpy(dtype=np.str_), return_counts=True)
+    columns = {
+        **{name: days[name].to_numpy() for name in schema.VISITS_COLUMNS},
+        schema.VISIT_DATE: days[schema.VISIT_DATE].to_numpy(dtype="datetime64[D]").astype(int),
+        schema.PLATFORM: days[schema.PLATFORM].map(schema.PLATFORMS.index).to_numpy(),
+    }
+    return of_columns(user_ids, np.append(0, np.cumsum(lengths)), columns)
 
 
 def made_dataset(users: int = 30, mean_days: float = 20.0, seed: int = 0) -> Dataset:
@@ -64,19 +82,13 @@ def datasets(max_users: int = 6) -> st.SearchStrategy[Dataset]:
 def history_of(dataset: Dataset, user: int, days: int) -> Dataset:
     """The first days of one user."""
     rows = slice(dataset.offsets[user], dataset.offsets[user] + days)
-    return Dataset(
-        user_ids=dataset.user_ids[user : user + 1],
-        offsets=np.array([0, days]),
-        visit_date=dataset.visit_date[rows],
-        first_visit_hour=dataset.first_visit_hour[rows],
-        last_visit_hour=dataset.last_visit_hour[rows],
-        hourly_visits=dataset.hourly_visits[rows],
-        total_time_spent_s=dataset.total_time_spent_s[rows],
-        total_page_views=dataset.total_page_views[rows],
-        page_views_by_type=dataset.page_views_by_type[rows],
-        platform=dataset.platform[rows],
-        utc_offset_minutes=dataset.utc_offset_minutes[rows],
-    )
+    columns = {name: values[rows] for name, values in dataset.columns.items()}
+    return Dataset(dataset.user_ids[user : user + 1], np.array([0, days]), columns)
+
+
+def changed(dataset: Dataset, **columns: NDArray[Any]) -> Dataset:
+    """The dataset with other values in some columns."""
+    return replace(dataset, columns={**dataset.columns, **columns})
 
 
 def write_csv(file: Path, frame: pd.DataFrame) -> Path:
@@ -91,8 +103,9 @@ def write_csv(file: Path, frame: pd.DataFrame) -> Path:
 
 def assert_same_dataset(one: Dataset, other: Dataset) -> None:
     """Fail unless all arrays are equal."""
-    for field in fields(Dataset):
-        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
+    assert one.columns.keys() == other.columns.keys()
+    for name in ("user_ids", "offsets", *one.columns):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
 def write_histories(file: Path, frame: pd.DataFrame, typed: bool = True) -> Path:

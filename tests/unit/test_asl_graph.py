@@ -1,4 +1,4 @@
-"""The picture of a state machine shows it, and is up to date."""
+"""The pictures of the state machines are right and up to date."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools.asl_graph import Layout, lay_out, longest_way, main, mermaid, read_graph, svg
+from tools.asl_graph import Layout, lay_out, longest_path, main, mermaid, read_graph, svg
 
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "statemachine" / "train.asl.json"
@@ -67,6 +67,23 @@ def test_fail_states_are_folded_into_the_steps_that_reach_them() -> None:
     ]
 
 
+def test_the_steps_of_a_single_branch_are_drawn_like_any_other() -> None:
+    branch = {
+        "StartAt": "Call",
+        "States": {
+            "Call": {"Type": "Task", "Resource": "r", "Next": "Called", "Catch": [{"Next": "Refused"}]},
+            "Called": {"Type": "Succeed"},
+            "Refused": {"Type": "Fail", "Cause": "c"},
+        },
+    }
+    around = {"Type": "Parallel", "Branches": [branch], "Catch": [{"Next": "Sorry"}], "Next": "Done"}
+    states = {"Around": around, "Sorry": {"Type": "Fail", "Cause": "c"}, "Done": {"Type": "Succeed"}}
+    graph = read_graph({"StartAt": "Around", "States": states})
+    assert list(graph.kinds) == ["Around", "Call", "Called", "Done"]
+    assert [(e.source, e.target) for e in graph.edges] == [("Around", "Call"), ("Call", "Called"), ("Called", "Done")]
+    assert graph.failures == {"Around": ["Sorry"], "Call": ["Refused"], "Called": [], "Done": []}
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_layout_runs_downwards_and_no_two_boxes_share_a_place(machine: dict[str, Any]) -> None:
     graph = read_graph(machine)
@@ -76,7 +93,7 @@ def test_layout_runs_downwards_and_no_two_boxes_share_a_place(machine: dict[str,
         assert edge in layout.back or layout.row[edge.source] < layout.row[edge.target], edge
     places = [(layout.row[name], layout.lane[name]) for name in graph.kinds]
     assert len(set(places)) == len(places)
-    spine = longest_way([e for e in graph.edges if e not in layout.back], layout.row, machine["StartAt"])
+    spine = longest_path([e for e in graph.edges if e not in layout.back], layout.row, machine["StartAt"])
     assert graph.kinds[spine[-1]] == "Succeed"
     assert {layout.lane[name] for name in spine} == {0}
 

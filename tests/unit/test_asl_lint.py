@@ -15,14 +15,37 @@ DEFINITION: dict[str, Any] = json.loads(
 )
 
 
+def states_of(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return all states of a definition by name, those in maps and branches too."""
+    found = dict(machine["States"])
+    for state in machine["States"].values():
+        for part in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+            found |= states_of(part)
+    return found
+
+
 def broken(state: str, **changes: Any) -> dict[str, Any]:
     definition = copy.deepcopy(DEFINITION)
+    changed = states_of(definition)[state]
     for key, value in changes.items():
         if value is None:
-            definition["States"][state].pop(key, None)
+            changed.pop(key, None)
         else:
-            definition["States"][state][key] = value
+            changed[key] = value
     return definition
+
+
+def renamed(state: str, part: str, old: str, new: str) -> dict[str, Any]:
+    """Return the definition with one error of a Retry or a Catch under another name."""
+    definition = copy.deepcopy(DEFINITION)
+    items = states_of(definition)[state][part]
+    (item,) = [item for item in items if old in item["ErrorEquals"]]
+    item["ErrorEquals"][item["ErrorEquals"].index(old)] = new
+    return definition
+
+
+def policy(name: str) -> list[dict[str, Any]]:
+    return copy.deepcopy(asl_lint.POLICIES[name])
 
 
 def test_the_shipped_state_machines_are_clean() -> None:
@@ -41,6 +64,52 @@ def test_the_shipped_state_machines_are_clean() -> None:
         ),
         pytest.param(
             broken("Model rejected", CausePath=None), "fail state 'Model rejected' gives no cause", id="no cause"
+        ),
+        pytest.param(
+            broken("Describe endpoint", TimeoutSeconds=None), "task 'Describe endpoint' has no time", id="in a branch"
+        ),
+        pytest.param(broken("Train fold", Retry=None), "task 'Train fold' has no Retry", id="in a map"),
+        pytest.param(
+            broken("Train", Retry=policy("endpoint")),
+            "task 'Train' does not retry by the policy sagemaker-create",
+            id="other policy",
+        ),
+        pytest.param(
+            broken("Update endpoint", Retry=policy("sagemaker-create")),
+            "task 'Update endpoint' does not retry by the policy endpoint",
+            id="other policy in a branch",
+        ),
+        pytest.param(
+            broken(
+                "Train", Retry=[{**policy("sagemaker-create")[0], "MaxAttempts": 3}, *policy("sagemaker-create")[1:]]
+            ),
+            "task 'Train' does not retry by the policy sagemaker-create",
+            id="other number",
+        ),
+        pytest.param(
+            renamed("Train", "Retry", "SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded"),
+            "state 'Train': no error is named SageMaker.ResourceLimitExceeded",
+            id="misspelt in a retry",
+        ),
+        pytest.param(
+            renamed("Copy source file", "Catch", "EmptyResult", "EmptyResults"),
+            "state 'Copy source file': no error is named EmptyResults",
+            id="misspelt error of a handler",
+        ),
+        pytest.param(
+            renamed("Describe endpoint", "Catch", "SageMaker.SageMakerException", "SageMaker.SagemakerException"),
+            "state 'Describe endpoint': no error is named SageMaker.SagemakerException",
+            id="misspelt in a branch",
+        ),
+        pytest.param(
+            renamed("Cross-validate", "Catch", "States.Timeout", "States.TimeOut"),
+            "state 'Cross-validate': no error is named States.TimeOut",
+            id="misspelt in the catch of a map",
+        ),
+        pytest.param(
+            broken("Train", Resource="arn:aws:states:::ecs:runTask.sync"),
+            "task 'Train' calls ecs:runTask.sync, which has no retry policy",
+            id="unknown kind of task",
         ),
     ],
 )
@@ -61,3 +130,15 @@ def test_substitutions_must_be_both_defined_and_used() -> None:
     findings = list(asl_lint.check(name, {**machine, "DefinitionSubstitutions": substitutions}))
     assert any("${BucketName} is used" in finding for finding in findings)
     assert any("defines Spare" in finding for finding in findings)
+
+
+@pytest.mark.parametrize("name", asl_lint.POLICIES)
+def test_a_policy_backs_off_with_jitter_and_names_errors_that_exist(name: str) -> None:
+    for retrier in policy(name):
+        assert retrier["JitterStrategy"] == "FULL"
+        assert retrier["BackoffRate"] > 1
+        assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
+        assert asl_lint.unknown_errors({"Retry": [retrier]}) == []
+        # Only what ends by itself is worth many tries: a quota in use, or throttling.
+        patient = {"LimitExceeded", "TooManyRequests"}
+        assert (retrier["MaxAttempts"] > 6) == any(word in retrier["ErrorEquals"][0] for word in patient)

@@ -33,4 +33,5 @@ def test_no_spot_training_without_checkpoints(parameters: dict[str, Any]) -> Non
 def test_training_containers_have_no_network(parameters: dict[str, Any]) -> None:
     definition = parameters.get("TrainingJobDefinition", parameters)
     assert definition["EnableNetworkIsolation"] is True
-    assert definition["RoleArn"] == "${JobRoleArn}${AndVpcConfig}"
+    assert definition["RoleArn"] == "${JobRoleArn}"
+    assert definition["${NetworkParameter}.$"] == "$.run.${NetworkParameter}"

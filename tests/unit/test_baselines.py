@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from made_visits import history_of, made_dataset
+from made_visits import changed, history_of, made_dataset
 
 from visitcast.data.dataset import position_in_history, with_target_days
 from visitcast.data.protocol import split
@@ -61,7 +61,7 @@ def test_the_user_histogram_takes_the_weight_that_fits_validation_best():
 def test_fitting_does_not_look_at_test_rows():
     blind = DATASET.first_visit_hour.copy()
     blind[SPLIT.test] = 0
-    other = type(DATASET)(**{**vars(DATASET), "first_visit_hour": blind})
+    other = changed(DATASET, first_visit_hour=blind)
     # Histograms of training and validation rows use earlier days only, hence none of the test part.
     histograms = decayed_histograms(other)
     assert tuned_histogram.fit(other, SPLIT, histograms[SPLIT.validation]) == tuned_histogram.fit(

@@ -36,7 +36,7 @@ def test_rows_of_one_user_count_as_alike():
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
-    """300 samples of 60 users whose true mean is nought: the share of hits has a standard error of 1.3 points."""
+    """300 samples of 60 users whose true mean is zero: the share of hits has a standard error of 1.3 points."""
     rng = np.random.default_rng(11)
     users = np.repeat(np.arange(60), 5)
     hits = 0
@@ -50,8 +50,8 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 def test_columns_share_their_resamples():
     values, users = made_rows()
     other = np.random.default_rng(2).normal(size=len(values))
-    sums = resampled_sums([values, other, values - other], users, draws=50)
-    assert sums[:, 0] - sums[:, 1] == pytest.approx(sums[:, 2])
+    sums = resampled_sums({"a": values, "b": other, "a - b": values - other}.items(), users, draws=50)
+    assert sums["a"] - sums["b"] == pytest.approx(sums["a - b"])
 
 
 def test_many_users_are_pooled_without_narrowing_the_interval(monkeypatch):
@@ -65,9 +65,9 @@ def test_many_users_are_pooled_without_narrowing_the_interval(monkeypatch):
 
 def test_blocks_do_not_change_the_sums(monkeypatch):
     values, users = made_rows()
-    whole = resampled_sums([values], users, draws=100)
+    whole = resampled_sums([("values", values)], users, draws=100)
     monkeypatch.setattr(bootstrap, "BLOCK_ENTRIES", 7 * 60)
-    assert resampled_sums([values], users, draws=100) == pytest.approx(whole)
+    assert resampled_sums([("values", values)], users, draws=100)["values"] == pytest.approx(whole["values"])
 
 
 def test_it_repeats_itself_whatever_the_users_are_called():

@@ -1,4 +1,4 @@
-"""An image's tag changes with what goes into it, and with nothing else."""
+"""The tag of an image changes with its sources and with nothing else."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import patient
 
 from visitcast import contract, paths
 from visitcast.errors import MESSAGE_LIMIT, InputError
@@ -92,7 +93,7 @@ def test_sigterm_ends_the_job_and_leaves_nothing_half_written(opt_ml):
         assert job.stdout is not None
         assert job.stdout.readline() == "ready\n"
         job.send_signal(signal.SIGTERM)
-        _, errors = job.communicate(timeout=30)
+        _, errors = job.communicate(timeout=patient(30))
     assert job.returncode == 143
     assert "Traceback" not in errors
     assert list(output.parent.iterdir()) == []

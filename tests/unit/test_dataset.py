@@ -1,16 +1,17 @@
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import assert_same_dataset, datasets, history_of, made_dataset, made_frame
+from made_visits import AS_OF, assert_same_dataset, datasets, history_of, made_dataset, made_frame
 
 from visitcast.data import dataset as ds
 from visitcast.data import schema
 from visitcast.data.manifest import Counts, CutOffs, Manifest, Shard, read_manifest, write_manifest
+from visitcast.data.visits import read_visits
 from visitcast.errors import InputError
 
 
@@ -27,50 +28,23 @@ def manifest(shards: list[Shard]) -> Manifest:
     )
 
 
-def test_from_frame_keeps_every_value_in_order_of_user_and_date():
+def test_the_columns_are_those_of_the_schema_in_its_types():
     frame = made_frame(users=12)
-    dataset = ds.from_frame(frame.sample(frac=1, random_state=1))
-    for column in schema.VISITS:
-        if column.kind == "integer" and column.name not in schema.PAGE_VIEWS_BY_TYPE:
-            values = getattr(dataset, column.name)
-            assert values.dtype == column.dtype
-            assert values.tolist() == frame[column.name].tolist()
-    assert dataset.page_views_by_type.tolist() == frame[list(schema.PAGE_VIEWS_BY_TYPE)].to_numpy().tolist()
+    dataset = read_visits(frame.sample(frac=1, random_state=1), AS_OF)
+    assert list(dataset.columns) == [column.name for column in schema.DAY_COLUMNS]
+    for column in schema.DAY_COLUMNS:
+        assert getattr(dataset, column.name) is dataset.columns[column.name]
+        assert dataset.columns[column.name].dtype == column.dtype
+        if column.kind == "integer":
+            assert dataset.columns[column.name].tolist() == frame[column.name].tolist()
     assert dataset.user_ids[ds.user_of_row(dataset)].tolist() == frame[schema.USER_ID].tolist()
     assert dataset.visit_date.astype("datetime64[D]").astype(str).tolist() == frame[schema.VISIT_DATE].tolist()
     assert [schema.PLATFORMS[code] for code in dataset.platform] == frame[schema.PLATFORM].tolist()
 
 
-@pytest.mark.parametrize(
-    "dates",
-    [
-        ["2026-01-02", "2026-01-03"],
-        pd.to_datetime(["2026-01-02", "2026-01-03"]),
-        np.array(["2026-01-02", "2026-01-03"], dtype="datetime64[D]").astype(object),
-    ],
-    ids=["iso text", "datetime64", "date objects"],
-)
-def test_from_frame_reads_dates_in_any_form(dates):
-    frame = made_frame(users=1, mean_days=50).iloc[:2].assign(visit_date=dates)
-    assert ds.from_frame(frame).visit_date.tolist() == [20455, 20456]
-
-
-def test_users_may_come_in_an_order_of_their_own_and_without_visits():
-    frame = made_frame(users=2)
-    dataset = ds.from_frame(frame, user_ids=["user-0001", "nobody", "user-0000"])
-    days = frame.groupby("user_id").size()
-    assert np.diff(dataset.offsets).tolist() == [days["user-0001"], 0, days["user-0000"]]
-    assert dataset.total_page_views[: days["user-0001"]].tolist() == (
-        frame.total_page_views[frame.user_id == "user-0001"].tolist()
-    )
-    targets = ds.with_target_days(dataset, np.full(3, 30_000))
-    assert np.flatnonzero(targets.visit_date == 30_000).tolist() == (targets.offsets[1:] - 1).tolist()
-
-
-def test_no_visits_at_all():
-    dataset = ds.from_frame(made_frame(users=1).iloc[:0], user_ids=["nobody"])
-    assert dataset.offsets.tolist() == [0, 0]
-    assert dataset.page_views_by_type.shape == (0, 4)
+def test_a_column_that_the_schema_does_not_name_is_an_error():
+    with pytest.raises(AttributeError, match="no column 'shoe_size'"):
+        _ = made_dataset(users=1).shoe_size
 
 
 @pytest.mark.parametrize(
@@ -102,7 +76,9 @@ def test_positions_and_gaps_of_some_rows_are_those_of_all(dataset, data):
 
 
 def test_users_without_visits_do_not_shift_the_positions_of_the_others():
-    dataset = ds.from_frame(made_frame(users=2), user_ids=["nobody", "user-0001", "no one", "user-0000"])
+    some = made_dataset(users=2)
+    dataset = replace(some, user_ids=np.array(list("abcd")), offsets=np.insert(some.offsets, [0, 1], some.offsets[:2]))
+    assert np.flatnonzero(np.diff(dataset.offsets) == 0).tolist() == [0, 2]
     rows = np.arange(dataset.visit_days)
     assert ds.position_in_history(dataset, rows).tolist() == ds.position_in_history(dataset).tolist()
 
@@ -177,8 +153,8 @@ def test_target_days_come_last_and_leave_the_history_alone(dataset, ahead):
     assert longer.visit_date[targets].tolist() == (last + ahead).tolist()
     assert longer.hourly_visits[targets].tolist() == [0] * dataset.users
     assert np.diff(longer.offsets).tolist() == (np.diff(dataset.offsets) + 1).tolist()
-    for name in ds.ROW_ARRAYS:
-        np.testing.assert_array_equal(np.delete(getattr(longer, name), targets, axis=0), getattr(dataset, name))
+    for name, values in dataset.columns.items():
+        np.testing.assert_array_equal(np.delete(longer.columns[name], targets), values)
 
 
 def test_a_user_without_history_can_have_a_target_day():

@@ -6,30 +6,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, made_dataset
-from sklearn.preprocessing import StandardScaler
 
 from visitcast.data.dataset import hour_flags, position_in_history, select_users
 from visitcast.features import day_statistics
-from visitcast.features.day_statistics import DayStatistics, mean_and_variance, merge, summarise
+from visitcast.features.day_statistics import (
+    EMPTY,
+    SCALED_NAMES,
+    DayStatistics,
+    merge,
+    pooled_before,
+    summarise,
+)
+from visitcast.features.definition import SCALED_BLOCKS, Days
+
+TOLERANCE = 1e-12
 
 
 def assert_same_statistics(one: DayStatistics, other: DayStatistics) -> None:
-    for field in fields(DayStatistics):
-        left, right = getattr(one, field.name), getattr(other, field.name)
-        assert left.dtype == right.dtype == np.int64, field.name
-        np.testing.assert_array_equal(left, right, err_msg=field.name)
+    for name in (field.name for field in fields(DayStatistics)):
+        left, right = getattr(one, name), getattr(other, name)
+        assert left.dtype == right.dtype, name
+        if name in ("means", "squares"):
+            np.testing.assert_allclose(left, right, rtol=TOLERANCE, atol=1e-24, err_msg=name)
+        else:
+            np.testing.assert_array_equal(left, right, err_msg=name)
 
 
-def columns_of(dataset):
-    return [np.log1p(dataset.total_time_spent_s), dataset.last_visit_hour, dataset.total_page_views / 30]
+def values_of(dataset):
+    return np.concatenate([block.encode(Days(dataset)) for block in SCALED_BLOCKS], axis=1)
 
 
 @given(datasets())
 @settings(max_examples=25, deadline=None)
-def test_counts_are_those_of_a_plain_loop_over_the_dates(dataset):
-    statistics = summarise(dataset, columns_of(dataset))
+def test_statistics_are_those_of_a_plain_loop_over_the_dates(dataset):
+    statistics = summarise(dataset)
     assert statistics.dates.tolist() == sorted(set(dataset.visit_date.tolist()))
-    earlier, flags = position_in_history(dataset), hour_flags(dataset.hourly_visits)
+    earlier, flags, values = position_in_history(dataset), hour_flags(dataset.hourly_visits), values_of(dataset)
     for number, date in enumerate(statistics.dates):
         rows = dataset.visit_date == date
         assert statistics.visit_days[number] == rows.sum()
@@ -38,67 +50,79 @@ def test_counts_are_those_of_a_plain_loop_over_the_dates(dataset):
             int((dataset.first_visit_hour[rows] == hour).sum()) for hour in range(24)
         ]
         assert statistics.visited_hours[number].tolist() == flags[rows].sum(axis=0).tolist()
+        np.testing.assert_allclose(statistics.means[number], values[rows].mean(axis=0), rtol=TOLERANCE)
+        np.testing.assert_allclose(
+            statistics.squares[number], rows.sum() * values[rows].var(axis=0), rtol=1e-10, atol=1e-24
+        )
 
 
 @given(datasets(max_users=8), st.data())
 @settings(max_examples=25, deadline=None)
-def test_parts_of_the_users_add_up_to_the_same_numbers(dataset, data):
+def test_parts_of_the_users_merge_to_the_statistics_of_all(dataset, data):
     part_of_user = np.array(data.draw(st.lists(st.integers(0, 3), min_size=dataset.users, max_size=dataset.users)))
     order = data.draw(st.permutations(range(4)))
     parts = [select_users(dataset, np.flatnonzero(part_of_user == part)) for part in order]
-    merged = merge([summarise(part, columns_of(part)) for part in parts])
-    assert_same_statistics(merged, summarise(dataset, columns_of(dataset)))
+    assert_same_statistics(merge([summarise(part) for part in parts]), summarise(dataset))
 
 
-@given(st.lists(st.integers(0, 2**33 - 1), min_size=1, max_size=200))
-def test_mean_and_variance_of_multiples_of_the_unit_are_exact(units):
-    days = made_dataset(users=40, seed=1)
-    days = select_users(days, slice(None))
-    units = np.resize(units, days.visit_days)
-    mean, variance = mean_and_variance(summarise(days, [units * 2.0**-28]))
-    values = [Fraction(int(unit), 2**28) for unit in units]
-    exact = sum(values) / len(values)
-    assert mean[0] == float(exact)
-    assert variance[0] == float(sum((value - exact) ** 2 for value in values) / len(values))
+@given(datasets(), st.sampled_from([1, 7, 100]))
+@settings(max_examples=15, deadline=None)
+def test_rows_may_be_summed_up_in_pieces(dataset, rows_at_once):
+    whole = summarise(dataset)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(day_statistics, "_ROWS_AT_ONCE", rows_at_once)
+        assert_same_statistics(summarise(dataset), whole)
 
 
-@pytest.mark.parametrize(("centre", "spread"), [(16, 8.0), (31, 0.1), (20, 1e-3)], ids=str)
-def test_mean_and_variance_are_those_of_scikit_learn(centre, spread):
-    dataset = made_dataset(users=50)
-    values = centre + spread * np.random.default_rng(0).uniform(-1, 1, dataset.visit_days)
-    mean, variance = mean_and_variance(summarise(dataset, [values]))
-    scaler = StandardScaler().fit(values[:, None])
-    assert mean == pytest.approx(scaler.mean_, rel=1e-6)
-    assert variance == pytest.approx(scaler.var_, rel=1e-6)
-
-
-def test_more_rows_than_are_summed_at_a_time():
-    dataset = made_dataset(users=40)
-    rows = np.arange(600_000) % dataset.visit_days
-    many = replace(
-        dataset,
-        user_ids=np.arange(len(rows)).astype(str),
-        offsets=np.arange(len(rows) + 1),
-        **{name: getattr(dataset, name)[rows] for name in ("visit_date", "first_visit_hour", "hourly_visits")},
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(1, 4), st.integers(-(2**30), 2**30), st.integers(0, 2**30)),
+        min_size=1,
+        max_size=60,
     )
-    values = np.full(len(rows), 31.999)
-    statistics = summarise(many, [values])
-    mean, variance = mean_and_variance(statistics)
-    assert statistics.visit_days.sum() == len(rows)
-    assert mean[0] == pytest.approx(31.999, abs=1e-8)
-    assert variance[0] == 0
+)
+def test_pooled_means_and_squares_are_exact_to_a_few_bits(days):
+    """Against rational numbers: each part has a date, rows, a mean and a sum of squared deviations."""
+    dates, rows, means, squares = (np.array(values) for values in zip(*days, strict=True))
+    parts = [
+        replace(
+            EMPTY,
+            dates=dates[[at]],
+            visit_days=rows[[at]],
+            eligible=rows[[at]],
+            first_hours=np.zeros((1, 24), dtype=np.int64),
+            visited_hours=np.zeros((1, 24), dtype=np.int64),
+            means=np.full((1, len(SCALED_NAMES)), means[at] / 2**20),
+            squares=np.full((1, len(SCALED_NAMES)), squares[at] / 2**20),
+        )
+        for at in range(len(days))
+    ]
+    merged = merge(parts)
+    for number, date in enumerate(merged.dates):
+        same = [(int(n), Fraction(int(m), 2**20), Fraction(int(s), 2**20)) for d, n, m, s in days if d == date]
+        total = sum(n for n, _, _ in same)
+        mean = sum(n * m for n, m, _ in same) / total
+        largest = max(abs(m) for _, m, _ in same)
+        spread = sum(s + n * (m - mean) ** 2 for n, m, s in same)
+        assert merged.visit_days[number] == total
+        assert abs(Fraction(merged.means[number, 0]) - mean) <= TOLERANCE * largest
+        assert abs(Fraction(merged.squares[number, 0]) - spread) <= TOLERANCE * (spread + largest * TOLERANCE)
 
 
-def test_sums_beyond_64_bits_stay_exact():
-    dataset = made_dataset(users=3)
-    one = summarise(dataset, [np.linspace(0, 31, dataset.visit_days)])
-    huge = DayStatistics(**{**{f.name: getattr(one, f.name) * 2**20 for f in fields(one)}, "dates": one.dates})
-    np.testing.assert_array_equal(mean_and_variance(huge), mean_and_variance(one))
+@given(datasets())
+@settings(max_examples=15, deadline=None)
+def test_only_dates_before_the_date_are_pooled(dataset):
+    date = int(np.median(dataset.visit_date)) + 1
+    known = dataset.visit_date < date
+    pooled = pooled_before(summarise(dataset), date)
+    assert pooled.visit_days.tolist() == [known.sum()]
+    values = values_of(dataset)[known]
+    np.testing.assert_allclose(pooled.means[0], values.mean(axis=0), rtol=TOLERANCE)
+    np.testing.assert_allclose(pooled.squares[0], known.sum() * values.var(axis=0), rtol=1e-10, atol=1e-22)
 
 
-def test_dates_before_a_date():
-    dataset = made_dataset(users=20)
-    date = int(np.median(dataset.visit_date))
-    kept = day_statistics.before(summarise(dataset, columns_of(dataset)), date)
-    assert kept.dates.max() < date
-    assert kept.visit_days.sum() == (dataset.visit_date < date).sum()
+def test_no_visit_day():
+    somebody = made_dataset(users=1)
+    assert_same_statistics(summarise(select_users(somebody, slice(0, 0))), EMPTY)
+    assert_same_statistics(merge([EMPTY, EMPTY]), EMPTY)
+    assert_same_statistics(merge([EMPTY, summarise(somebody), EMPTY]), summarise(somebody))

@@ -102,7 +102,7 @@ def test_a_missing_column_is_named(tmp_path: Path, name: str, column: str) -> No
 
 @pytest.mark.parametrize("name", ["events.csv", "events.parquet"])
 def test_no_rows(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DemoError, match="holds no events"):
+    with pytest.raises(DemoError, match="contains no events"):
         read_events(write(tmp_path, name, pd.DataFrame(GOOD)[:0]))
 
 

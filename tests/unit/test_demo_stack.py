@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from demo import stack
-from localaws.cloudformation.template import parse
 
 ROOT = Path(__file__).parents[2]
-PATTERN = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]["Revision"]["AllowedPattern"]
+PATTERN = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]["Revision"]["AllowedPattern"]
 
 
 def git(*arguments: str) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import boto3
+import forecast_scale
 import pyarrow as pa
 import pytest
 import sqlglot
@@ -36,12 +37,6 @@ MESSAGE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _a_region(monkeypatch):
-    """Handlers make their clients when they are imported, and a client needs a region."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-
-
 def planned(**given):
     filled = validated(given, SCHEMA, contradictions)
     return plan_forecast(
@@ -49,7 +44,6 @@ def planned(**given):
         execution_id=EXECUTION,
         started_at="2026-11-23T04:00:00.123Z",
         bucket="a-bucket",
-        endpoint_name="visitcast-dev",
         network=Network(),
     )
 
@@ -94,12 +88,14 @@ def test_an_input_that_cannot_be_is_rejected(given, reason):
 
 def test_queries_are_whole_sql_with_the_runs_dates():
     run = planned(Lift={"ResponseHours": 3})
-    queries = render_queries(run, 30, "visitcast_dev", SQL)
-    assert set(queries) == set(QUERIES)
+    queries = {query["Name"]: query["Sql"] for query in render_queries(run, 30, "visitcast_dev", SQL)}
+    assert tuple(queries) == QUERIES
     for sql in queries.values():
         assert "${" not in sql
         body = sql[sql.index("UNLOAD (") + 8 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
         sqlglot.parse_one(body, dialect="athena")
+    # States hand the plan on; the report and the list of files come to it.
+    assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
     histories = queries["recent_histories"]
     assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
     assert "BETWEEN '2026-10-24' AND '2026-11-25'" in histories
@@ -178,7 +174,7 @@ class Context:
 
 @pytest.fixture
 def consumer(monkeypatch):
-    """The consumer with a sender that keeps what it is given, and refuses a user called no."""
+    """The consumer with a sender that records its messages and refuses the user called no."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")

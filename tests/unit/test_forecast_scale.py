@@ -1,4 +1,4 @@
-"""The paper on large numbers of users: its constants are the code's, its limits hold, and the document shows it."""
+"""The estimate for many users: its constants are those of the code, its limits hold, and the document shows it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_constants_are_those_of_the_code() -> None:
     assert scale.MESSAGES_PER_FILE == MESSAGES_PER_FILE
 
 
-def test_the_document_shows_what_the_script_reckons() -> None:
+def test_the_document_shows_the_scripts_table() -> None:
     shown = marked_part.read(scale.COSTS.parents[1] / "docs/forecasts.md", "scale")
     assert shown == list(scale.table(COSTS)), "run: python tools/forecast_scale.py --write docs/forecasts.md"
 

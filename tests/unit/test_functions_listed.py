@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from localaws.cloudformation.template import parse
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
 FOLDERS = {app.parent.name for app in (ROOT / "functions").glob("*/app.py")}
 FUNCTIONS = {name: item for name, item in TEMPLATE.items() if item["Type"] == "AWS::Serverless::Function"}
 STATE_MACHINES = [item["Properties"] for item in TEMPLATE.values() if item["Type"] == "AWS::Serverless::StateMachine"]
@@ -54,7 +53,9 @@ def test_every_handler_is_in_the_template_and_nothing_else() -> None:
 
 
 def test_every_handler_has_a_sample_event_and_every_event_a_handler() -> None:
-    assert {event.stem for event in (ROOT / "events").glob("*.json")} == FOLDERS
+    events = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "events").iterdir()}
+    assert events.keys() == FOLDERS
+    assert all(isinstance(event, dict) for event in events.values())
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS))

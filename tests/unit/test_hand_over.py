@@ -43,7 +43,7 @@ def hand_over(app: Any, messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def queued(app: Any) -> list[str]:
-    """Keys of all messages in the queue."""
+    """Return the keys of all messages in the queue."""
     url, keys = app.sqs.get_queue_url(QueueName="pushes")["QueueUrl"], []
     while found := app.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         keys += [json.loads(message["Body"])["idempotency_key"] for message in found]

@@ -6,18 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
 
+from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import hour_flags, select_users, with_target_days
 from visitcast.features import histograms
 from visitcast.features.histograms import (
-    VISITED_CHANNELS,
     Channel,
     decayed_histograms,
     histograms_before,
-    is_weekend,
     last_histograms,
     shares,
     visit_days_behind,
-    visit_days_behind_all,
 )
 from visitcast.features.smoothing import circular_kernel, smooth
 
@@ -81,34 +79,14 @@ def test_a_row_depends_on_earlier_days_alone_and_a_user_alone_gets_the_same_bits
 @given(datasets())
 @settings(max_examples=15, deadline=None)
 def test_visit_days_behind_a_channel_are_its_decayed_days(dataset):
-    histograms = decayed_histograms(dataset)
-    for channel in VISITED_CHANNELS:
+    days = visit_days_behind(decayed_histograms(dataset))
+    for channel in Channel:
         expected = [
             weights_of_earlier_days(channel, dataset.visit_date[start:row], dataset.visit_date[row]).sum()
             for start, end in itertools.pairwise(dataset.offsets)
             for row in range(start, end)
         ]
-        np.testing.assert_allclose(visit_days_behind(channel, histograms)[:, 0], expected, rtol=1e-5, atol=1e-6)
-
-
-@given(datasets())
-@settings(max_examples=15, deadline=None)
-def test_visit_days_behind_all_channels_are_those_behind_each(dataset):
-    histograms = decayed_histograms(dataset)
-    together = visit_days_behind_all(histograms)
-    for channel in Channel:
-        visited = channel in VISITED_CHANNELS
-        alone = visit_days_behind(channel, histograms)[:, 0] if visited else histograms[:, channel].sum(axis=1)
-        np.testing.assert_array_equal(together[:, channel], alone)
-
-
-@pytest.mark.parametrize(
-    ("day", "weekend"),
-    [("2026-11-20", False), ("2026-11-21", True), ("2026-11-22", True), ("2026-11-23", False), ("1969-12-28", True)],
-    ids=["Friday", "Saturday", "Sunday", "Monday", "Sunday before 1970"],
-)
-def test_weekends(day, weekend):
-    assert is_weekend(np.array([np.datetime64(day)]).astype(np.int32)).tolist() == [weekend]
+        np.testing.assert_allclose(days[:, channel], expected, rtol=1e-5, atol=1e-6)
 
 
 @given(st.floats(0.3, 6), st.integers(0, 23))

@@ -3,10 +3,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv, write_histories
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv, write_histories
 
 from visitcast.data import histories, schema, visits_csv
-from visitcast.data.dataset import concatenate, from_frame
+from visitcast.data.dataset import concatenate
 from visitcast.data.validation import ROWS_SHOWN, RuleError
 from visitcast.errors import MESSAGE_LIMIT, InputError
 

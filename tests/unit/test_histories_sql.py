@@ -1,18 +1,16 @@
-"""sql/histories.sql gives the rows of sql/visits.sql, one user a row, each in the bucket of its hash."""
+"""sql/histories.sql returns the rows of sql/visits.sql as one row per user, each in the bucket of its hash."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.athena_sql import on_duckdb
 from functions.publish_sql.app import composed
-from localaws.athena import results, sql, unload
 from visitcast.data import schema
 
 SQL = {file.name: file.read_text(encoding="utf-8") for file in (Path(__file__).parents[2] / "sql").glob("*.sql")}
@@ -32,7 +30,7 @@ FROM range(4000) AS t(n)
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": 1}) as opened:
-        sql.prepare(opened)
+        opened.create_function("crc32", lambda data: zlib.crc32(data), ["BLOB"], "BIGINT")
         opened.execute(EVENTS)
         yield opened
 
@@ -44,23 +42,19 @@ def test_the_published_sql_holds_the_visits_and_lacks_only_the_destination() -> 
     assert "${" not in PUBLISHED
 
 
-def test_histories_are_the_visits(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    order = unload.parse(PUBLISHED)
-    assert order is not None
-    query = sql.to_duckdb(sql.parse(order.query))
-    files = unload.write(connection, query, results.columns_of(connection, query), order, tmp_path / "files")
+def test_histories_are_the_visits(connection: duckdb.DuckDBPyConnection) -> None:
+    histories = connection.sql(on_duckdb(PUBLISHED)).to_arrow_table().to_pylist()
+    visits = []
+    for history in histories:
+        user = history.pop("user_id")
+        assert history.pop("bucket") == zlib.crc32(user.encode()) % 64
+        days = zip(*history.values(), strict=True)
+        visits += [{"user_id": user, **dict(zip(history, day, strict=True))} for day in days]
 
-    visits: list[dict[str, Any]] = []
-    for uri, path in files.items():
-        for history in pq.ParquetFile(path).read().to_pylist():
-            user = history.pop("user_id")
-            assert f"/bucket={zlib.crc32(user.encode()) % 64}/" in uri
-            days = zip(*history.values(), strict=True)
-            visits += [{"user_id": user, **dict(zip(history, day, strict=True))} for day in days]
-
-    expected = connection.execute(sql.to_duckdb(sql.parse(SQL["visits.sql"]))).fetchall()
+    expected = connection.sql(on_duckdb(SQL["visits.sql"])).fetchall()
     found = [tuple(visit[name] for name in schema.VISITS_COLUMNS) for visit in visits]
     # Stable: within a user the order is the one of the lists.
     found.sort(key=lambda visit: visit[0])
     assert [(user, str(day), *rest) for user, day, *rest in found] == expected
+    assert len({user for user, *_ in expected}) == len(histories)
     assert len(expected) > 1000

@@ -1,4 +1,4 @@
-"""The judge of policies, against calls whose verdict follows from the IAM user guide."""
+"""The evaluation of policies, on calls whose result follows from the IAM user guide."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made_visits import changed
 
 from benchmarks import informed_learner
 from benchmarks.simulated import visit_days
@@ -43,7 +44,7 @@ def test_a_forecast_depends_on_earlier_days_only() -> None:
     dataset = visit_days(World(users=3, days=60))
     user = int(np.argmax(np.diff(dataset.offsets)))
     last = dataset.offsets[user + 1] - 1
-    changed = {name: array.copy() for name, array in vars(dataset).items()}
-    changed["hourly_visits"][last] ^= (1 << 24) - 1
-    before, after = (informed_learner.forecast(one, 60) for one in (dataset, type(dataset)(**changed)))
+    masks = dataset.hourly_visits.copy()
+    masks[last] ^= (1 << 24) - 1
+    before, after = (informed_learner.forecast(one, 60) for one in (dataset, changed(dataset, hourly_visits=masks)))
     np.testing.assert_array_equal(before[dataset.offsets[user] : last + 1], after[dataset.offsets[user] : last + 1])

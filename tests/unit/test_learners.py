@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
@@ -155,15 +155,3 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="holds no model") as caught:
         bundle.load(tmp_path, {LastHourScorer.kind: LastHourScorer})
     assert name in caught.value.cause
-
-
-def test_a_model_from_before_kinds_were_written_down_is_the_gru(tmp_path: Path) -> None:
-    fitted = fit(DATASET, learner=learners.make_learner(Hyperparameters(epochs=1, units=8)))
-    bundle.save(tmp_path, fitted)
-    content: dict[str, Any] = json.loads((tmp_path / bundle.MODEL_FILE).read_text())
-    del content["scorer"]
-    (tmp_path / bundle.MODEL_FILE).write_text(json.dumps(content))
-    np.testing.assert_array_equal(
-        forecaster.forecast(bundle.load(tmp_path), DATASET, PARTS.test).first_visit_hour,
-        forecaster.forecast(fitted, DATASET, PARTS.test).first_visit_hour,
-    )

@@ -19,7 +19,7 @@ def sums(sends, responses):
 
 
 def simulated(rng, users, rate, days=7):
-    """An arm whose users differ in how often they answer and in how many pushes they get."""
+    """Return an arm whose users differ in response rate and number of pushes."""
     sends = rng.integers(1, days + 1, size=users)
     habit = rng.beta(rate * 4, (1 - rate) * 4, size=users)
     return sends, rng.binomial(sends, habit)
@@ -43,7 +43,7 @@ def test_the_interval_covers_the_truth_at_its_rate(lift):
 
 
 def test_pretending_that_sends_are_independent_would_not_cover():
-    """Why users are the unit: with one cluster per send the interval misses the truth far too often."""
+    """With one cluster per send instead of per user the interval misses the truth far too often."""
     rng = np.random.default_rng(21)
     covered = 0
     for _ in range(SIMULATIONS):

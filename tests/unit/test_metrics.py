@@ -86,7 +86,7 @@ def test_a_separate_best_hour_moves_the_hit_rate_alone():
 def test_points_score_like_their_certain_distribution(hours, data):
     first = np.array(data.draw(st.lists(st.integers(0, 23), min_size=len(hours), max_size=len(hours))))
     whole = np.clip(np.rint(np.clip(hours, 0, 23)), 0, 23)
-    point = m.score_points(whole, first, masks(first))
+    point = m.summarise(m.point_outcomes(whole, first, masks(first)))
     certain = m.score_probabilities(np.eye(24)[whole.astype(int)], first, masks(first))
     assert point[m.LOG_LOSS] is None
     assert point[m.ECE] is None
@@ -95,7 +95,7 @@ def test_points_score_like_their_certain_distribution(hours, data):
 
 
 def test_a_fractional_point():
-    scores = m.score_points(np.array([22.75]), np.array([1]), masks([23]))
+    scores = m.summarise(m.point_outcomes(np.array([22.75]), np.array([1]), masks([23])))
     assert scores[m.BEST_HOUR_HIT_RATE] == 1
     assert scores[m.CIRCULAR_MAE_HOURS] == 2
     assert scores[m.MAE_HOURS] == pytest.approx(21.75)
@@ -104,7 +104,7 @@ def test_a_fractional_point():
 def test_every_scorer_gives_every_metric():
     P, first, visited = made_forecasts()
     assert tuple(m.score_probabilities(P, first, visited)) == m.METRICS
-    assert tuple(m.score_points(first, first, visited)) == m.METRICS
+    assert tuple(m.summarise(m.point_outcomes(first, first, visited))) == m.METRICS
 
 
 @pytest.mark.parametrize("part", ["mask", "numbers"])

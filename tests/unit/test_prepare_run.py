@@ -1,4 +1,4 @@
-"""The execution input and what a run is called."""
+"""Validation of the execution input and the plan of a run."""
 
 from __future__ import annotations
 
@@ -64,6 +64,9 @@ def plan(
         ),
         pytest.param(
             {"Gate": {"MustHoldInCrossValidation": True}}, "CrossValidation.Folds", id="gate on folds that are not"
+        ),
+        pytest.param(
+            {"Gate": {"MustBeat": ["article_gru"]}}, "Evaluation.ArticleModelEpochs", id="gate on a model not fitted"
         ),
         pytest.param(
             {"Tuning": {"MaxJobs": 2, "IntegerRanges": {"units": {"Min": 9, "Max": 8}}}},
@@ -173,14 +176,15 @@ def test_evaluation_gets_the_folds_or_a_file_that_exists(folds: int, ending: str
 
 
 def test_the_gate_becomes_arguments() -> None:
-    gate = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA, contradictions)["Gate"]
-    assert evaluation_arguments(gate) == [
+    given = validated({"Gate": {"MaxRmseHours": 6, "MustBeat": []}}, SCHEMA, contradictions)
+    assert evaluation_arguments(given["Gate"], given["Evaluation"]) == [
         "evaluate",
         *("--max-rmse-hours", "6"),
         *("--max-mae-hours", "none"),
         *("--must-beat", "none"),
         *("--must-hold-in-cross-validation", "false"),
         *("--non-inferiority-margin", "0.005"),
+        *("--article-model-epochs", "0"),
     ]
 
 
@@ -281,14 +285,14 @@ def test_an_endpoints_update_is_taken_back_by_its_alarms(instances: int, routing
 def test_who_asks_for_approval(mode: str, asked: bool | None, required: bool, status: str) -> None:
     deployment = dataclasses.replace(DEPLOYMENT, approval_mode=mode)
     approval = plan({"Approval": {"Required": asked}}, deployment=deployment)["Approval"]
-    assert (approval["Required"], approval["InitialStatus"], approval["TimeoutSeconds"]) == (required, status, 86400)
+    assert approval == {"Required": required, "InitialStatus": status}
 
 
 @pytest.mark.parametrize(
     ("mode", "asked", "remedy"),
     [
-        pytest.param("none", True, "deploy with ApprovalMode=on-request and ApprovalEmail", id="nobody to ask"),
-        pytest.param("always", False, "asks for every model", id="cannot be talked out of it"),
+        pytest.param("none", True, "deploy with ApprovalMode=on-request and AlarmEmail", id="not wanted"),
+        pytest.param("always", False, "ApprovalMode of this stack is always", id="always"),
     ],
 )
 def test_an_input_that_contradicts_the_stack_about_approval(mode: str, asked: bool, remedy: str) -> None:

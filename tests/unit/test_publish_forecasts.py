@@ -1,4 +1,4 @@
-"""The handler that points a date's partitions at a run's files."""
+"""The handler that points a date's partitions to a run's files."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ IMAGES = ["preprocessing", "sending", "serving", "training"]
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file with one line for each command that the container engine got; an account behind boto3."""
+    """Yield a file with one line per command of the container engine, and an account behind boto3."""
     record, engine = tmp_path / "commands", tmp_path / "engine"
     record.touch()
     engine.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$*\" >> {record}\n")

@@ -1,4 +1,4 @@
-"""The table of roles in docs/security.md: how proofs of several stacks make it, and that the template is all in it."""
+"""The table of roles in docs/security.md: it merges the proofs of several stacks and covers the whole template."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import marked_part
 import pytest
 import roles_table
 from iam_stack import RECORDED
-
-from localaws.cloudformation.template import parse
+from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 Permission = tuple[str, str, str]
@@ -21,7 +20,7 @@ Permission = tuple[str, str, str]
 
 
 def permissions_of_the_template() -> Iterator[Permission]:
-    resources = parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
+    resources = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::IAM::Role":

@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.measure_lift import lift
+from functions.shared.send_message import VALIDATOR
+from visitcast.data.schema import SOURCES
 from visitcast.errors import InputError
-from visitcast.sending.arms import ARMS, ControlGroup, arm_codes, hashed, random_hours
+from visitcast.sending.arms import ARMS, BEST_HOUR, ControlGroup, arm_codes, hashed, random_hours
 
 USERS = np.array([f"user-{n:07d}" for n in range(100_000)])
 
@@ -59,3 +62,10 @@ def test_random_hours_are_possible_even_and_repeatable():
 def test_impossible_shares_are_refused(shares):
     with pytest.raises(InputError, match="control group"):
         ControlGroup("s", *shares)
+
+
+def test_the_functions_use_the_same_names():
+    properties = VALIDATOR.schema["properties"]
+    assert tuple(properties["arm"]["enum"]) == ARMS
+    assert tuple(properties["source"]["enum"]) == SOURCES
+    assert lift.TREATMENT == BEST_HOUR

@@ -13,9 +13,9 @@ from made_visits import made_frame
 
 from visitcast.__main__ import main
 from visitcast.data import schema
+from visitcast.data.calendar import days_since_epoch
 from visitcast.errors import InputError
 from visitcast.sending import job
-from visitcast.sending.send_times import day_number
 
 DATE = date(2026, 11, 24)
 
@@ -60,7 +60,7 @@ def answer_to(line, seed=0):
         "visit_hour": rng.random(24).tolist(),
         "best_hour": 3,
         "confidence": 0.2,
-        "source": "model",
+        "source": "model" if len(asked["visits"]) >= 3 else "prior",
     }
 
 
@@ -75,7 +75,7 @@ def run_requests(opt_ml, users=40, mean_days=6.0, audience=()):
     return frame, lines, table.to_pandas().set_index("user_id")
 
 
-def test_every_user_gets_a_line_or_a_prior(opt_ml):
+def test_every_user_gets_a_line(opt_ml):
     audience = [
         {"user_id": "new-1", "platform": "ios", "utc_offset_minutes": -300, "time_zone": "America/New_York"},
         {"user_id": "new-2", "platform": "", "utc_offset_minutes": "", "time_zone": ""},
@@ -83,19 +83,12 @@ def test_every_user_gets_a_line_or_a_prior(opt_ml):
     ]
     frame, lines, users = run_requests(opt_ml, audience=audience)
     days = frame.groupby("user_id").size()
-    asked = {json.loads(line)["user_id"] for line in lines}
-    assert asked == set(days.index[days >= 3])
-    assert set(users.index) == set(days.index) | {"new-1", "new-2"}
-    assert users.source.value_counts().to_dict() == {
-        "model": int((days >= 3).sum()),
-        "mixed": int((days < 3).sum()),
-        "prior": 2,
-    }
+    asked = [json.loads(line) for line in lines]
+    assert [line["user_id"] for line in asked] == users.index.to_list()
+    assert {line["user_id"]: len(line["visits"]) for line in asked} == {**days, "new-1": 0, "new-2": 0}
+    assert users.history_days.to_dict() == {**days, "new-1": 0, "new-2": 0}
     assert users.loc["user-0003", "time_zone"] == "Europe/Berlin"
     assert users.loc["new-2", ["platform", "utc_offset_minutes"]].tolist() == ["other", 0]
-    by_prior = users[users.source != "model"]
-    assert by_prior.first_visit_hour.map(lambda hours: abs(sum(hours) - 1) < 1e-5).all()
-    assert users[users.source == "model"].first_visit_hour.isna().all()
 
 
 def test_a_line_is_the_endpoints_request(opt_ml):
@@ -110,35 +103,15 @@ def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "7")
     _, lines, users = run_requests(opt_ml)
     files = sorted((opt_ml / "output/requests").iterdir())
-    assert len(lines) == (users.source == "model").sum() > 7
+    assert len(lines) == len(users) > 7
     assert [len(file.read_text().splitlines()) for file in files[:-1]] == [7] * (len(files) - 1)
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "many"])
 def test_a_file_of_no_users_is_refused(opt_ml, monkeypatch, text):
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", text)
-    with pytest.raises(InputError, match="no positive number"):
+    with pytest.raises(InputError, match="not a positive number"):
         run_requests(opt_ml)
-
-
-def test_where_nobody_has_enough_history_everyone_gets_the_prior(opt_ml):
-    frame = made_frame(30, 6.0)
-    write_histories(opt_ml / "input", frame.groupby("user_id").tail(2))
-    write_audience(
-        opt_ml / "input", [{"user_id": "new", "platform": "ios", "utc_offset_minutes": 330, "time_zone": ""}]
-    )
-    main(["requests"])
-    assert list((opt_ml / "output/requests").iterdir()) == []
-    users = pq.read_table(opt_ml / "output/users/users.parquet")
-    pq.write_table(users, opt_ml / "input/users/users.parquet")
-    (opt_ml / "input/answers/about.txt").write_text("no transform ran")
-    main(["plan"])
-    report = json.loads((opt_ml / "output/report/report.json").read_text())
-    assert report["sources"] == {"mixed": 30, "prior": 1}
-    forecasts = pq.read_table(opt_ml / "output/forecasts").to_pandas()
-    assert len(forecasts) == 31
-    assert np.abs(np.stack(forecasts.first_visit_hour).sum(axis=1) - 1).max() < 1e-5
-    assert report["sends"]["planned"] == 31
 
 
 def test_a_visit_on_the_day_to_forecast_is_refused(opt_ml, monkeypatch):
@@ -165,6 +138,11 @@ def test_tables_messages_and_report_agree(opt_ml):
     report, forecasts, plans, messages = run_plan(opt_ml, lines)
     assert set(forecasts.index) == set(users.index)
     assert report["users"] == len(users)
+    assert report["sources"] == {
+        "model": int((users.history_days >= 3).sum()),
+        "prior": int((users.history_days < 3).sum()),
+    }
+    assert plans.source.to_dict() == forecasts.source.to_dict()
     assert report["sends"]["planned"] == len(plans) == len(messages) == len(users)
     assert sum(report["sends"]["by_arm"].values()) == len(users)
     treated = plans[plans.arm == "best_hour"]
@@ -224,8 +202,9 @@ def test_no_hour_takes_more_than_its_share(opt_ml, monkeypatch):
             id="range",
         ),
         pytest.param(
-            lambda answers: [{**answers[0], "visit_hour": [None] + [0.1] * 23}, *answers[1:]], "that is none", id="NaN"
+            lambda answers: [{**answers[0], "visit_hour": [None] + [0.1] * 23}, *answers[1:]], "contains NaN", id="NaN"
         ),
+        pytest.param(lambda answers: [{**answers[0], "source": "mixed"}, *answers[1:]], "a source other", id="source"),
     ],
 )
 def test_unsound_forecasts_are_not_published(opt_ml, spoil, rule):
@@ -292,4 +271,4 @@ def test_messages_say_when():
     assert (second["send_at_utc"], second["send_at_local"]) == ("2026-11-23T18:15:00Z", "2026-11-24T00:00:00")
     assert second["chance"] == 0
     assert job.message_lines(sends.slice(0, 0), "2026-11-24") == []
-    assert day_number(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+    assert days_since_epoch(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import assert_same_dataset, made_frame
+from made_visits import assert_same_dataset, from_frame, made_frame
 
 from visitcast.data import schema
-from visitcast.data.dataset import concatenate, from_frame, with_target_days
+from visitcast.data.dataset import concatenate, with_target_days
 from visitcast.serving.errors import RequestError
 from visitcast.serving.histories import to_dataset
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_visits import datasets, made_dataset
+from made_visits import changed, datasets, made_dataset
 from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, select_users, user_of_row
 from visitcast.data.protocol import split
-from visitcast.features import pipeline as features
+from visitcast.features import encoding as features
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru import blocks as reading
 from visitcast.model.gru.blocks import TrainingBlocks
 
 DATASET = made_dataset(users=40, mean_days=20, seed=4)
 PARTS = split(DATASET)
-PIPELINE = features.fit(DATASET, PARTS.validation_starts)
+ENCODING = FeaturePipeline(PARTS.validation_starts).fit(DATASET).encoding_
 
 
 def trained_users(train: NDArray[np.int64]) -> Dataset:
@@ -35,8 +34,8 @@ def test_blocks_hold_together_what_the_dataset_does(
     monkeypatch.setattr(reading, "KEPT_VISIT_DAYS", kept)
     monkeypatch.setattr(reading, "BLOCK_VISIT_DAYS", DATASET.visit_days // 3)
     users = trained_users(train)
-    whole = features.transform(PIPELINE, users)
-    blocks = TrainingBlocks(DATASET, train, PIPELINE)
+    whole = features.transform(ENCODING, users)
+    blocks = TrainingBlocks(DATASET, train, ENCODING)
     numbers = range(len(blocks.lanes))
     assert len(numbers) >= 3
     for _ in range(2):  # the second time from memory, or made anew
@@ -65,7 +64,7 @@ def test_no_more_features_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch)
     made: list[Dataset] = []
     transform = features.transform
     monkeypatch.setattr(features, "transform", lambda *given: made.append(given[1]) or transform(*given))
-    blocks = TrainingBlocks(DATASET, PARTS.train, PIPELINE)
+    blocks = TrainingBlocks(DATASET, PARTS.train, ENCODING)
     opened = [[blocks.open(number) for number in range(len(blocks.lanes))] for _ in range(2)]
     kept = [block for block, again in zip(*opened, strict=True) if block is again]
     assert 0 < sum(len(block.visit) for block in kept) <= DATASET.visit_days // 2
@@ -78,7 +77,7 @@ def test_the_digest_follows_the_data(dataset: Dataset, seed: int) -> None:
     rows = np.setdiff1d(np.arange(dataset.visit_days), dataset.offsets[:-1])
     hours = dataset.first_visit_hour.copy()
     hours[rows[seed % len(rows)] if len(rows) else 0] += 1
-    changed = replace(dataset, first_visit_hour=hours % 24)
-    digests = [TrainingBlocks(one, rows, PIPELINE).digest for one in (dataset, dataset, changed)]
+    other = changed(dataset, first_visit_hour=hours % 24)
+    digests = [TrainingBlocks(one, rows, ENCODING).digest for one in (dataset, dataset, other)]
     assert digests[0] == digests[1]
     assert (digests[0] == digests[2]) is (len(rows) == 0)

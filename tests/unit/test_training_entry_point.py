@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_visits import AS_OF, made_frame, write_csv
+from patience import patient
 from training_folder import training_folder
 
 import visitcast
@@ -37,7 +38,7 @@ def start(*arguments: str, root: Path, **environment: str) -> subprocess.Popen[s
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=patient(240))
     return process.returncode, out, err
 
 
@@ -106,21 +107,34 @@ def test_a_fold_leaves_its_scores_and_the_baselines(fold: Path) -> None:
     assert {GLOBAL_HISTOGRAM, TUNED_HISTOGRAM} < set(left["baselines"])
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["first run", "production and folds"])
+def of_an_earlier_release(model: Path, folder: Path) -> Path:
+    """Copy a model and lower its version."""
+    shutil.copytree(model, folder)
+    file = folder / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_version": 0}))
+    return folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unreadable production", "production and folds"])
 def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[bool, Path]:
-    """Whether there were production and folds, and the folder of evaluation.json and the report."""
+    """Whether there were folds and a production model that can be read, and the folder of what was written."""
     trained, dataset, fold = (request.getfixturevalue(name) for name in ("trained", "dataset", "fold"))
     root = tmp_path_factory.mktemp("evaluation")
     inputs = root / "processing/input"
     shutil.copytree(dataset, inputs / "dataset")
     pack(trained / "model", inputs / "model/model.tar.gz")
-    arguments = ["evaluate", "--max-rmse-hours", "0.01", "--max-mae-hours", "none", "--must-beat", "global_histogram"]
-    environment = {}
-    if request.param:
+    arguments = ["evaluate", "--max-mae-hours", "none"]
+    environment = {"VISITCAST_PRODUCTION_VERSION": "3"}
+    if not request.param:
+        pack(of_an_earlier_release(trained / "model", root / "earlier"), inputs / "production/model.tar.gz")
+        arguments += ["--max-rmse-hours", "none", "--must-beat", "none"]
+    else:
         pack(trained / "model", inputs / "production/model.tar.gz")
         pack(fold / "output/data", inputs / "folds/visitcast-train-f1-0-a/output/output.tar.gz")
+        arguments += ["--max-rmse-hours", "0.01", "--must-beat", "global_histogram"]
         arguments += ["--must-hold-in-cross-validation", "true", "--non-inferiority-margin", "0.005"]
-        environment = {"VISITCAST_PRODUCTION_CONFIG": "old", "VISITCAST_FOLDS": "1"}
+        arguments += ["--article-model-epochs", "1"]
+        environment["VISITCAST_FOLDS"] = "1"
     code, _, err = finish(start(*arguments, root=root, **environment))
     assert code == 0, err
     return request.param, root / "processing/output/evaluation"
@@ -131,13 +145,8 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     text = (folder / "evaluation.json").read_text()
     assert len(text) < 200_000
     evaluation = json.loads(text)
-    assert set(evaluation["baselines"]) == {
-        GLOBAL_HISTOGRAM,
-        LAST_HOUR,
-        USER_HISTOGRAM,
-        TUNED_HISTOGRAM,
-        ARTICLE_GRU,
-    }
+    article = {ARTICLE_GRU} if with_production else set()
+    assert set(evaluation["baselines"]) == {GLOBAL_HISTOGRAM, LAST_HOUR, USER_HISTOGRAM, TUNED_HISTOGRAM} | article
     assert evaluation["baselines"][LAST_HOUR]["log_loss"] is None
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
     assert set(evaluation["intervals"]) == set(evaluation["model"])
@@ -147,14 +156,18 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     for bins in evaluation["reliability"].values():
         assert sum(one["rows"] for one in bins) == evaluation["data"]["test_rows"]
     gate = evaluation["gate"]
-    assert (gate["passed"], gate["within_absolute_limits"], gate["beats_production"]) == (False, False, True)
+    verdict = gate["passed"], gate["within_absolute_limits"], gate["beats_production"]
     if with_production:
-        # The same model against itself: the paired difference is nought, and that is not worse.
+        assert verdict == (False, False, True)
+        # The same model against itself: the paired difference is zero, and that is not worse.
         difference = evaluation["production"]["log_loss_difference"]
         assert difference["mean"] == difference["low"] == difference["high"] == 0
         (fold,) = evaluation["cross_validation"]["folds"]
         assert evaluation["cross_validation"]["mean"] == fold["model"]
     else:
+        # A model of an earlier release fails nothing: the gate says that it was not compared.
+        assert verdict == (True, True, True)
+        assert any("Version 3 in production cannot be compared" in reason for reason in gate["reasons"])
         assert evaluation["production"] is None
         assert evaluation["cross_validation"] is None
 
@@ -162,8 +175,9 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
 def test_evaluation_writes_a_report_that_names_no_user(evaluated: tuple[bool, Path], trained: Path) -> None:
     with_production, folder = evaluated
     page = (folder / "report.html").read_text()
-    assert "Rejected: the endpoint stays as it is." in page
-    assert ("endpoint configuration old" in page) is with_production
+    assert ("Rejected: the endpoint stays as it is." in page) is with_production
+    assert ("production model is version 3" in page) is with_production
+    assert ("Version 3 in production cannot be compared" in page) is not with_production
     assert ("1 of 1" in page) is with_production
     assert "Learning curves over 2 epochs" in page
     users = set(VISITS[schema.USER_ID])

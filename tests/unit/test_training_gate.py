@@ -43,7 +43,11 @@ def evidence(
     production: Interval | None = None, cross_validation: CrossValidation | None = None, **changes: float | None
 ) -> Evidence:
     return Evidence(
-        scores(**changes), BASELINES, DIFFERENCES, against(production) if production else None, cross_validation
+        scores(**changes),
+        BASELINES,
+        DIFFERENCES,
+        against(production) if production else None,
+        cross_validation=cross_validation,
     )
 
 

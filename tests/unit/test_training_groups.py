@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from made_visits import datasets, made_dataset
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, position_in_history, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.data.schema import HOURS
-from visitcast.evaluation.groups import FEWEST_USERS, group_rows, score_groups, weekday
+from visitcast.evaluation.groups import FEWEST_USERS, WEEKDAYS, group_rows, score_groups
 from visitcast.metrics import Outcomes, probability_outcomes, summarise
 
 DATASET = made_dataset(users=60, mean_days=40, seed=2)
@@ -41,9 +42,11 @@ def test_groups_hold_what_their_names_say() -> None:
         assert known == (user_of_row(DATASET)[row] in trained)
 
 
-@pytest.mark.parametrize(("day", "position"), [("1970-01-01", 3), ("2026-11-23", 0), ("2026-11-29", 6)])
-def test_weekdays(day: str, position: int) -> None:
-    assert weekday(np.datetime64(day).astype(int)) == position
+@pytest.mark.parametrize(
+    ("day", "name"), [("1970-01-01", "Thursday"), ("2026-11-23", "Monday"), ("2026-11-29", "Sunday")]
+)
+def test_weekdays(day: str, name: str) -> None:
+    assert WEEKDAYS[int(weekday(np.datetime64(day).astype(np.int32)))] == name
 
 
 def test_each_group_is_scored_on_its_own_rows() -> None:

@@ -11,13 +11,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_visits import changed as changed_columns
 from made_visits import made_dataset
 
 from benchmarks.network_weights import weights_of
 from visitcast.data.protocol import split
-from visitcast.features import pipeline as features
 from visitcast.features.histogram_features import HOUR_COLUMNS
 from visitcast.features.histograms import histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model.gru import blocks, inference, network, trainer
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
@@ -30,8 +31,8 @@ SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
 
 DATASET = made_dataset(users=25, mean_days=20, seed=1)
 PARTS = split(DATASET)
-PIPELINE = features.fit(DATASET, PARTS.validation_starts)
-DATA = TrainingData(DATASET, PARTS.train, PARTS.validation, histograms_before(DATASET, PARTS.validation), PIPELINE)
+ENCODING = FeaturePipeline(PARTS.validation_starts).fit(DATASET).encoding_
+DATA = TrainingData(DATASET, PARTS.train, PARTS.validation, histograms_before(DATASET, PARTS.validation), ENCODING)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -155,7 +156,9 @@ def test_a_later_visit_never_changes_an_earlier_forecast(fitted: Learnt) -> None
     for row in np.random.default_rng(0).choice(wanted, 10):
         time_spent = DATASET.total_time_spent_s.copy()
         time_spent[row] += 100_000  # read by the GRU alone, not by the histograms
-        after = fitted.scorer.logits(replace(DATASET, total_time_spent_s=time_spent), wanted, histograms).first_hour
+        after = fitted.scorer.logits(
+            changed_columns(DATASET, total_time_spent_s=time_spent), wanted, histograms
+        ).first_hour
         changed = wanted[np.abs(after - before).max(axis=1) > 1e-6]
         end = offsets[np.searchsorted(offsets, row, side="right")]
         assert np.all((changed > row) & (changed < end))

@@ -92,7 +92,7 @@ def made_evaluation(with_production: bool = True) -> dict[str, Any]:
         contest, group_rows(DATASET, PARTS), cross_validation, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
     )
     if with_production:
-        assessment["production"]["endpoint_config"] = HOSTILE
+        assessment["production"]["model_version"] = HOSTILE
     assessment["groups"]["platform"][0]["name"] = HOSTILE
     return {"data": evaluate.describe(manifest()), **assessment}
 
@@ -206,7 +206,7 @@ def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
 def test_what_is_not_there_is_said() -> None:
     without_curve = replace(FIGURES, learning_curve=None)
     page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
-    assert "There is no model in production" in page.text
+    assert "No model in production was compared" in page.text
     assert "This run has no folds" in page.text
     assert "carries no learning curve" in page.text
 

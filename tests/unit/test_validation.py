@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from made_visits import AS_OF, assert_same_dataset, made_frame, write_csv
+from made_visits import AS_OF, assert_same_dataset, from_frame, made_frame, write_csv
 
 from visitcast.data import schema
-from visitcast.data.dataset import concatenate, from_frame
+from visitcast.data.dataset import concatenate
 from visitcast.data.rules import CSV_RULES, HISTORY_RULES
-from visitcast.data.validation import ROWS_SHOWN, RuleError, check_rows
+from visitcast.data.validation import ROWS_SHOWN, RuleError
 from visitcast.data.visits_csv import read_blocks
 from visitcast.errors import MESSAGE_LIMIT, InputError
 
@@ -227,50 +227,3 @@ def test_every_column_and_rule_has_a_text():
     rules = (*CSV_RULES, *HISTORY_RULES)
     assert {name for rule in rules for name in rule.columns} == set(schema.VISITS_COLUMNS)
     assert all(rule.text and rule.remedy for rule in rules)
-
-
-def as_json(frame):
-    return frame.to_dict("records")
-
-
-def test_a_request_keeps_the_rules_of_the_csv():
-    visits = check_rows(as_json(GOOD.sample(frac=1, random_state=3)), AS_OF)
-    assert len(visits) == len(GOOD)
-    assert visits.total_page_views.dtype == np.int64
-
-
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({"first_visit_hour": 24}, "range"),
-        ({"first_visit_hour": 7.5}, "type"),
-        ({"first_visit_hour": True}, "type"),
-        ({"first_visit_hour": [7]}, "type"),
-        ({"first_visit_hour": float("nan")}, "type"),
-        ({"platform": None}, "value present"),
-        ({"visit_date": "2027-01-01"}, "not in the future"),
-    ],
-    ids=str,
-)
-def test_a_bad_request_names_the_field_and_row(change, rule):
-    rows = as_json(GOOD.iloc[:4])
-    rows[2] |= change
-    with pytest.raises(RuleError) as caught:
-        check_rows(rows, AS_OF)
-    assert caught.value.rule == rule
-    assert caught.value.columns == tuple(change)
-    assert "row 2: " in caught.value.cause
-
-
-@pytest.mark.parametrize("change", ["missing", "unknown"])
-def test_a_request_with_other_keys(change):
-    (row,) = as_json(GOOD.iloc[:1])
-    row = {**row, "password": "x"} if change == "unknown" else {k: v for k, v in row.items() if k != "platform"}
-    with pytest.raises(InputError, match=f"{change}: "):
-        check_rows([row], AS_OF)
-
-
-def test_a_request_without_visits():
-    visits = check_rows([], AS_OF)
-    assert list(visits.columns) == list(schema.VISITS_COLUMNS)
-    assert len(visits) == 0

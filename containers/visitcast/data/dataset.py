@@ -7,7 +7,7 @@ On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,16 +21,21 @@ from visitcast.data.manifest import Shard, read_manifest
 from visitcast.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from visitcast.data.rules import Visits
 
 TRANSFORMER_FILE: Final = "transformer.joblib"
+
+# Arrays of a shard beside its columns.
+_USER_IDS: Final = "user_ids"
+_OFFSETS: Final = "offsets"
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Visit days of U users, N in all; each user's days in ascending order.
+
+    Each of ``schema.DAY_COLUMNS`` is an attribute of that name: an array [N] of the schema's type. Dates are days since
+    1970-01-01, and a platform is its position in ``schema.PLATFORMS``.
 
     Attributes
     ----------
@@ -38,35 +43,20 @@ class Dataset:
         Distinct user identifiers.
     offsets : int64 array [U + 1]
         First row of each user, then N.
-    visit_date : int32 array [N]
-        Local day, days since 1970-01-01.
-    first_visit_hour, last_visit_hour : int8 array [N]
-        Local hours, 0..23.
-    hourly_visits : int32 array [N]
-        Mask; bit h is set when the user visited in local hour h.
-    total_time_spent_s : int32 array [N]
-        Seconds.
-    total_page_views : int32 array [N]
-        Page views of all types.
-    page_views_by_type : int32 array [N, 4]
-        Page views of types 1..4.
-    platform : int8 array [N]
-        Position in ``schema.PLATFORMS``.
-    utc_offset_minutes : int16 array [N]
-        Minutes east of UTC.
+    columns : dict of str to array [N]
+        The columns by name.
     """
 
     user_ids: NDArray[np.str_]
     offsets: NDArray[np.int64]
-    visit_date: NDArray[np.int32]
-    first_visit_hour: NDArray[np.int8]
-    last_visit_hour: NDArray[np.int8]
-    hourly_visits: NDArray[np.int32]
-    total_time_spent_s: NDArray[np.int32]
-    total_page_views: NDArray[np.int32]
-    page_views_by_type: NDArray[np.int32]
-    platform: NDArray[np.int8]
-    utc_offset_minutes: NDArray[np.int16]
+    columns: Mapping[str, NDArray[Any]]
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        # Unpickling asks for attributes before there are any columns.
+        try:
+            return self.__dict__["columns"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(f"A dataset has no column {name!r}.") from None
 
     @property
     def users(self) -> int:
@@ -79,19 +69,6 @@ class Dataset:
         return len(self.visit_date)
 
 
-ROW_ARRAYS: Final = (
-    "visit_date",
-    "first_visit_hour",
-    "last_visit_hour",
-    "hourly_visits",
-    "total_time_spent_s",
-    "total_page_views",
-    "page_views_by_type",
-    "platform",
-    "utc_offset_minutes",
-)
-"""Fields of :class:`Dataset` with one entry per visit day."""
-_DTYPES: Final = {column.name: np.dtype(column.dtype) for column in schema.VISITS}
 _MASKS: Final = np.dtype("<i4")
 _PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORMS)}
 
@@ -132,56 +109,21 @@ def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
 
 
-def from_frame(visits: pd.DataFrame, user_ids: Sequence[str] | None = None) -> Dataset:
-    """Build a dataset from a frame with the columns of ``schema.VISITS``.
-
-    Parameters
-    ----------
-    visits : DataFrame
-        Valid rows (see :mod:`visitcast.data.validation`) in any order; ``visit_date`` as dates, ``datetime64`` or ISO
-        strings, ``platform`` as names.
-    user_ids : sequence of str, optional
-        Distinct users, in the order wanted, among them every user of `visits`. One without visits gets no rows.
-        Default: the users of `visits` in ascending order.
-
-    Returns
-    -------
-    Dataset
-        Sorted by user, then date.
-    """
-    ids = visits[schema.USER_ID].to_numpy(dtype=object).astype(np.str_)
-    users = np.unique(ids) if user_ids is None else np.asarray(user_ids, dtype=np.str_)
-    columns = {column.name: visits[column.name].to_numpy() for column in schema.VISITS if column.kind == "integer"}
-    columns[schema.VISIT_DATE] = visits[schema.VISIT_DATE].to_numpy().astype("datetime64[D]").astype(np.int32)
-    columns[schema.PLATFORM] = platform_codes(visits[schema.PLATFORM].to_numpy(dtype=object))
-    ascending = np.argsort(users)
-    return _from_columns(users, ascending[np.searchsorted(users, ids, sorter=ascending)], columns)
-
-
 def from_visits(visits: Visits) -> Dataset:
     """Build a dataset from checked visits in any order of rows: users ascending, each user's days ascending."""
+    user_ids = visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_)
+    user = visits.values[schema.USER_ID]
     platforms = platform_codes(visits.distinct[schema.PLATFORM].to_numpy(zero_copy_only=False))
-    return _from_columns(
-        visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_),
-        visits.values[schema.USER_ID],
-        {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]},
-    )
+    columns: dict[str, NDArray[Any]] = {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]}
 
-
-def _from_columns(user_ids: NDArray[np.str_], user: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> Dataset:
-    """Sort rows by user (index into `user_ids`), then date, and give every column its type."""
-    date = columns[schema.VISIT_DATE].astype(np.int64)
-    key = (user << 32) + date
+    key = (user << 32) + visits.values[schema.VISIT_DATE]
     order = slice(None) if np.all(key[1:] > key[:-1]) else np.argsort(key, kind="stable")
-
     offsets = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))])
-    return of_columns(user_ids, offsets, lambda name: columns[name][order])
+    return of_columns(user_ids, offsets, {name: values[order] for name, values in columns.items()})
 
 
-def of_columns(
-    user_ids: NDArray[np.str_], offsets: NDArray[np.int64], column: Callable[[str], NDArray[Any]]
-) -> Dataset:
-    """Build a dataset from columns in its order, each given by name, and give every column its type.
+def of_columns(user_ids: NDArray[np.str_], offsets: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> Dataset:
+    """Build a dataset from columns that are in its order, and give each column its type.
 
     Parameters
     ----------
@@ -189,26 +131,11 @@ def of_columns(
         Users.
     offsets : int64 array [U + 1]
         Where each user's rows begin.
-    column : callable
-        Values [N] of a column of ``schema.VISITS``; platforms as codes, dates as days since 1970-01-01.
+    columns : dict of str to array [N]
+        Values of ``schema.DAY_COLUMNS``; platforms as codes, dates as days since 1970-01-01.
     """
-
-    def typed(name: str) -> NDArray[Any]:
-        return column(name).astype(_DTYPES[name])
-
-    return Dataset(
-        user_ids=user_ids,
-        offsets=offsets.astype(np.int64),
-        visit_date=typed(schema.VISIT_DATE),
-        first_visit_hour=typed(schema.FIRST_VISIT_HOUR),
-        last_visit_hour=typed(schema.LAST_VISIT_HOUR),
-        hourly_visits=typed(schema.HOURLY_VISITS),
-        total_time_spent_s=typed(schema.TOTAL_TIME_SPENT_S),
-        total_page_views=typed(schema.TOTAL_PAGE_VIEWS),
-        page_views_by_type=np.concatenate([typed(name)[:, None] for name in schema.PAGE_VIEWS_BY_TYPE], axis=1),
-        platform=typed(schema.PLATFORM),
-        utc_offset_minutes=typed(schema.UTC_OFFSET_MINUTES),
-    )
+    typed = {column.name: columns[column.name].astype(column.dtype) for column in schema.DAY_COLUMNS}
+    return Dataset(user_ids, offsets.astype(np.int64), typed)
 
 
 def platform_codes(names: NDArray[Any]) -> NDArray[np.int8]:
@@ -256,10 +183,10 @@ def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.
             "Send only visit days before the day to forecast.",
         )
     at = dataset.offsets[1:]
-    rows = {name: np.insert(getattr(dataset, name), at, 0, axis=0) for name in ROW_ARRAYS}
+    columns = {name: np.insert(values, at, 0) for name, values in dataset.columns.items()}
     offsets = dataset.offsets + np.arange(dataset.users + 1)
-    rows["visit_date"][offsets[1:] - 1] = targets
-    return Dataset(user_ids=dataset.user_ids, offsets=offsets, **rows)
+    columns[schema.VISIT_DATE][offsets[1:] - 1] = targets
+    return Dataset(dataset.user_ids, offsets, columns)
 
 
 def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
@@ -268,17 +195,13 @@ def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
     lengths = np.diff(dataset.offsets)[chosen]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     rows = np.repeat(dataset.offsets[:-1][chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return Dataset(
-        user_ids=dataset.user_ids[chosen],
-        offsets=offsets,
-        **{name: getattr(dataset, name)[rows] for name in ROW_ARRAYS},
-    )
+    return Dataset(dataset.user_ids[chosen], offsets, {name: values[rows] for name, values in dataset.columns.items()})
 
 
 def write_shard(folder: Path, file: str, dataset: Dataset) -> Shard:
     """Write some users, with all their rows, into one file of an existing folder."""
-    arrays = {name: getattr(dataset, name) for name in ("user_ids", "offsets", *ROW_ARRAYS)}
-    np.savez(folder / file, allow_pickle=False, **arrays)
+    heads = {_USER_IDS: dataset.user_ids, _OFFSETS: dataset.offsets}
+    np.savez(folder / file, allow_pickle=False, **heads, **dataset.columns)
     return Shard(file, dataset.users, dataset.visit_days)
 
 
@@ -294,27 +217,24 @@ def read(folder: Path) -> Dataset:
         No manifest, another schema version, or a shard that is missing or not as long as the manifest says.
     """
     shards = read_manifest(folder).shards
-    heads = [_read_arrays(folder, shard, ("user_ids", "offsets")) for shard in shards]
-    user_ids = np.concatenate([head["user_ids"] for head in heads])
-    lengths = np.concatenate([np.diff(head["offsets"]) for head in heads])
+    heads = [_read_arrays(folder, shard, (_USER_IDS, _OFFSETS)) for shard in shards]
+    user_ids = np.concatenate([head[_USER_IDS] for head in heads])
+    lengths = np.concatenate([np.diff(head[_OFFSETS]) for head in heads])
     order = np.argsort(user_ids)
     offsets = np.concatenate([[0], np.cumsum(lengths[order])]).astype(np.int64)
     first_row = np.empty_like(lengths)
     first_row[order] = offsets[:-1]
 
-    whole: dict[str, NDArray[Any]] = {}
+    columns = {column.name: np.empty(offsets[-1], column.dtype) for column in schema.DAY_COLUMNS}
     users = 0
     for shard in shards:
         part = read_shard(folder, shard)
         starts = first_row[users : users + part.users] - part.offsets[:-1]
         rows = np.repeat(starts, np.diff(part.offsets)) + np.arange(part.visit_days)
-        for name in ROW_ARRAYS:
-            array = getattr(part, name)
-            if name not in whole:
-                whole[name] = np.empty((offsets[-1], *array.shape[1:]), array.dtype)
-            whole[name][rows] = array
+        for name, values in part.columns.items():
+            columns[name][rows] = values
         users += part.users
-    return Dataset(user_ids=user_ids[order], offsets=offsets, **whole)
+    return Dataset(user_ids[order], offsets, columns)
 
 
 def read_shard(folder: Path, shard: Shard) -> Dataset:
@@ -325,7 +245,8 @@ def read_shard(folder: Path, shard: Shard) -> Dataset:
     InputError
         The shard is missing, or not as long as the manifest says.
     """
-    part = Dataset(**_read_arrays(folder, shard, ("user_ids", "offsets", *ROW_ARRAYS)))
+    arrays = _read_arrays(folder, shard, (_USER_IDS, _OFFSETS, *(column.name for column in schema.DAY_COLUMNS)))
+    part = Dataset(arrays.pop(_USER_IDS), arrays.pop(_OFFSETS), arrays)
     if (part.users, part.visit_days) != (shard.users, shard.visit_days):
         raise InputError(
             "A shard of the dataset is not what the manifest says.",
@@ -355,5 +276,5 @@ def concatenate(datasets: Sequence[Dataset]) -> Dataset:
     return Dataset(
         user_ids=np.concatenate([part.user_ids for part in datasets]),
         offsets=np.concatenate([*offsets, sizes[-1:]]).astype(np.int64),
-        **{name: np.concatenate([getattr(part, name) for part in datasets]) for name in ROW_ARRAYS},
+        columns={name: np.concatenate([part.columns[name] for part in datasets]) for name in datasets[0].columns},
     )

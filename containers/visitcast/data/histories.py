@@ -123,7 +123,7 @@ def _read(file: Path, rows_per_block: int) -> Iterator[pa.RecordBatch]:
 def _lengths(batch: _Batch) -> NDArray[np.int64]:
     """Visit days of every user, after a look at the types and at all lists."""
     _require_types(batch)
-    lists = schema.VISITS_COLUMNS[1:]
+    lists = [column.name for column in schema.DAY_COLUMNS]
     lengths = {name: _list_lengths(batch.users.column(name)) for name in lists}
     first = lengths[lists[0]]
     for name in lists:
@@ -185,7 +185,7 @@ def _visits(
     shown: dict[str, Any] = {schema.USER_ID: pa.DictionaryArray.from_arrays(history, user_ids)}
     values, distincts = {schema.USER_ID: users[history]}, {schema.USER_ID: distinct}
     absent, unreadable = {schema.USER_ID: blank(user_ids)[history]}, {schema.USER_ID: none}
-    for column in schema.VISITS[1:]:
+    for column in schema.DAY_COLUMNS:
         name = column.name
         lists: Any = batch.users.column(name)
         flat = lists.flatten()

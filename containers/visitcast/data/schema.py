@@ -1,7 +1,8 @@
 """Names, types and ranges of every column. No other module spells a column's name.
 
-Two tables are described: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user
-and local calendar day with at least one event, the result of ``sql/visits.sql``).
+Two tables are input: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user and local
+calendar day with at least one event, the result of ``sql/visits.sql``). Two are output: ``visit_forecasts`` (one row
+per user and date) and ``send_plans`` (one row per push).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""Of the dataset's files; raise it with every change of ``VISITS``."""
 HOURS: Final = 24
 
 # --- shared by both tables
@@ -33,6 +35,35 @@ HOURLY_VISITS: Final = "hourly_visits"
 
 PLATFORMS: Final = ("ios", "android", "web", "other")
 """A platform's code is its position here. Any name that is not listed counts as ``other``."""
+
+# --- users to forecast
+TIME_ZONE: Final = "time_zone"
+LAST_VISIT_DATE: Final = "last_visit_date"
+HISTORY_DAYS: Final = "history_days"
+"""Visit days in the window that is forecast from."""
+LAST_PUSH_AT: Final = "last_push_at"
+"""UTC instant of the last push."""
+
+# --- forecasts
+DATE: Final = "date"
+FIRST_HOUR_PROBABILITIES: Final = "first_visit_hour"
+"""24 probabilities. The column of the same name in ``visits`` holds the hour that came (``FIRST_VISIT_HOUR``)."""
+HOUR_PROBABILITIES: Final = "visit_hour"
+BEST_HOUR: Final = "best_hour"
+CONFIDENCE: Final = "confidence"
+SOURCE: Final = "source"
+MODEL: Final = "model"
+PRIOR: Final = "prior"
+SOURCES: Final = (MODEL, PRIOR)
+"""Values of a forecast's source: the network answered, or the tuned histogram alone (fewer than three visit days)."""
+
+# --- send plans
+ARM: Final = "arm"
+SEND_HOUR: Final = "send_hour"
+SEND_AT_UTC: Final = "send_at_utc"
+SEND_AT_LOCAL: Final = "send_at_local"
+CHANCE: Final = "chance"
+IDEMPOTENCY_KEY: Final = "idempotency_key"
 
 WESTERNMOST_MINUTES: Final = -12 * 60
 EASTERNMOST_MINUTES: Final = 14 * 60
@@ -81,12 +112,5 @@ VISITS: Final[tuple[Column, ...]] = (
     Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
 )
 VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
-
-EVENTS: Final[tuple[Column, ...]] = (
-    Column(USER_ID, "text", "str"),
-    Column(EVENT_TIME, "date", "datetime64[us]", unit="UTC instant"),
-    Column(UTC_OFFSET_MINUTES, "integer", "int16", WESTERNMOST_MINUTES, EASTERNMOST_MINUTES, "minutes east of UTC"),
-    Column(PAGE_TYPE, "integer", "int8", 1, len(PAGE_VIEWS_BY_TYPE), "kind of page"),
-    Column(PLATFORM, "text", "str"),
-)
-EVENTS_COLUMNS: Final = tuple(column.name for column in EVENTS)
+DAY_COLUMNS: Final = tuple(column for column in VISITS if column.name != USER_ID)
+"""What is known of each visit day: arrays of a dataset, keys of a visit in a request."""

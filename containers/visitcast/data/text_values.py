@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import days_since_epoch
+
 Reading = tuple[NDArray[np.int64], NDArray[np.bool_]]
 """Values [rows], 0 where there is none, and where that is, [rows]."""
 
@@ -47,11 +49,6 @@ def blank(text: Any) -> NDArray[np.bool_]:
     trimmed: Any = pc.utf8_trim_whitespace(text.fill_null(""))
     empty: NDArray[np.bool_] = pc.equal(trimmed, pa.scalar("")).to_numpy(zero_copy_only=False)
     return empty
-
-
-def days_since_epoch(day: date) -> int:
-    """Count the days since 1970-01-01."""
-    return day.toordinal() - date(1970, 1, 1).toordinal()
 
 
 def _day(text: str) -> int | None:

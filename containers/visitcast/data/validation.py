@@ -1,22 +1,22 @@
-"""Check visits, from CSV files and from requests to the endpoint, against :mod:`visitcast.data.rules`.
+"""Check visits against :mod:`visitcast.data.rules`.
 
 An error names the column, the rule and up to five offending rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.rules import BY_USER_AND_DATE, ROW_RULES, Mask, Rule, Visits
-from visitcast.data.text_values import blank, dates, days_since_epoch, integers, ranks
+from visitcast.data.calendar import days_since_epoch
+from visitcast.data.rules import BY_USER_AND_DATE, Mask, Rule, Visits
+from visitcast.data.text_values import blank, dates, integers, ranks
 from visitcast.errors import InputError
 
 ROWS_SHOWN: Final = 5
@@ -122,37 +122,6 @@ def last_local_date(as_of: datetime) -> int:
     return days_since_epoch((as_of.astimezone(UTC) + LATEST_OFFSET).date())
 
 
-def check_rows(rows: Sequence[Mapping[str, object]], as_of: datetime) -> pd.DataFrame:
-    """Check visits that came as JSON objects, each with every column of ``schema.VISITS``; any order of rows.
-
-    Raises
-    ------
-    InputError
-        A key is missing or unknown.
-    RuleError
-        A rule of ``ROW_RULES`` is broken.
-    """
-    for number, row in enumerate(rows):
-        require_columns(list(row), f"row {number}")
-    text = {name: pa.array([_json_text(row[name]) for row in rows], pa.string()) for name in schema.VISITS_COLUMNS}
-    visits = parse_text(pa.table(text), as_of)
-    check(visits, ROW_RULES)
-    return to_frame(visits)
-
-
-def to_frame(visits: Visits) -> pd.DataFrame:
-    """Put valid visits into a frame, same rows and order: text, ``datetime64[s]`` dates and int64."""
-    columns: dict[str, Any] = {}
-    for column in schema.VISITS:
-        if column.kind == "text":
-            columns[column.name] = visits.shown[column.name].to_numpy()
-        elif column.kind == "date":
-            columns[column.name] = visits.values[column.name].astype("datetime64[D]")
-        else:
-            columns[column.name] = visits.values[column.name]
-    return pd.DataFrame(columns)
-
-
 def require_columns(names: Sequence[str], where: str) -> None:
     """Refuse names that are not exactly the columns of ``schema.VISITS``, in any order.
 
@@ -172,12 +141,8 @@ def require_columns(names: Sequence[str], where: str) -> None:
         raise InputError(
             f"The columns of {where} are not those of a visits table.",
             f"{found}. Expected: {', '.join(expected)}.",
-            "Correct the SELECT list of the source SQL (or the keys of the request).",
+            "Correct the SELECT list of the source SQL.",
         )
-
-
-def _json_text(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else repr(value)
 
 
 def _describe(

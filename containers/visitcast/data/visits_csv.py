@@ -25,7 +25,7 @@ BLOCK_BYTES: Final = 2**20
 
 
 def read_blocks(
-    files: Sequence[Path], as_of: datetime, max_bytes: int, block_bytes: int = BLOCK_BYTES
+    files: Sequence[Path], as_of: datetime, max_bytes: int | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Dataset]:
     """Read and check visits, some users at a time.
 
@@ -38,7 +38,7 @@ def read_blocks(
         CSV files: UTF-8, a header, NULL as an empty field without quotes.
     as_of : datetime
         Instant at which the data end, with a time zone.
-    max_bytes : int
+    max_bytes : int, optional
         Limit for all files together. A result many times larger than expected is a mistake (a broken join, often).
     block_bytes : int
         Bytes to read at a time.
@@ -108,7 +108,7 @@ def _with_last(batches: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, bool]]:
         batch = following
 
 
-def _require_size(files: Sequence[Path], max_bytes: int) -> None:
+def _require_size(files: Sequence[Path], max_bytes: int | None) -> None:
     if not files:
         raise InputError(
             "There is no visits CSV to read.",
@@ -116,7 +116,7 @@ def _require_size(files: Sequence[Path], max_bytes: int) -> None:
             "Check InputFilePath of the execution: it must name a .csv object.",
         )
     total = sum(file.stat().st_size for file in files)
-    if total > max_bytes:
+    if max_bytes is not None and total > max_bytes:
         raise InputError(
             "The visits CSV is larger than this job accepts.",
             f"{total:,} bytes in {len(files)} files; the limit VISITCAST_MAX_INPUT_BYTES is {max_bytes:,}.",

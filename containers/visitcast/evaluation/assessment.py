@@ -1,4 +1,4 @@
-"""Everything that evaluation.json says of a candidate. Pure: forecasts that have met the truth in, plain values out."""
+"""Assemble the contents of evaluation.json. Pure: outcomes of forecasts in, plain values out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Contest:
     baselines : mapping
         Outcomes by name, the tuned histogram's among them.
     production : Outcomes or None
-        The production model's; None without one.
+        The production model's; None without one that can be compared.
+    not_compared : str
+        Why `production` is None.
     """
 
     users: NDArray[np.int64]
@@ -40,6 +42,7 @@ class Contest:
     best_hour_chance: NDArray[np.float32]
     baselines: Mapping[str, Outcomes]
     production: Outcomes | None = None
+    not_compared: str = gate.NO_PRODUCTION
 
 
 def assess(
@@ -53,7 +56,7 @@ def assess(
     Parameters
     ----------
     contest : Contest
-        Who forecast what.
+        The forecasters' outcomes.
     groupings : dict
         As of :func:`visitcast.evaluation.groups.group_rows`.
     cross_validation : CrossValidation or None
@@ -73,7 +76,10 @@ def assess(
         rivals[PRODUCTION] = contest.production
     compared = comparison.compare(contest.model, rivals, contest.users)
     to_production = compared.differences.pop(PRODUCTION, None)
-    verdict = gate.judge(gate.Evidence(model, baselines, compared.differences, to_production, cross_validation), limits)
+    evidence = gate.Evidence(
+        model, baselines, compared.differences, to_production, contest.not_compared, cross_validation
+    )
+    verdict = gate.judge(evidence, limits)
     tuned = contest.baselines[TUNED_HISTOGRAM]
     found: dict[str, Any] = _plain(
         {
@@ -98,7 +104,7 @@ def assess(
 
 
 def _reliability(contest: Contest) -> dict[str, Any]:
-    """Chances and what came: of the likeliest first hour, and of a visit in the best hour."""
+    """Compare forecast with observed shares: of the likeliest first hour, and of a visit in the best hour."""
     confidence = contest.model.confidence
     return {
         "first_visit_hour": [] if confidence is None else reliability(confidence, contest.model.likeliest_right),

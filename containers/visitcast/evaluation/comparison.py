@@ -1,11 +1,10 @@
-"""How sure the model's figures are: intervals of its metrics, and paired differences to every other forecaster."""
+"""Intervals of the model's metrics, and its paired differences to every other forecaster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,10 @@ from visitcast.metrics import (
 )
 
 COMPARED: Final = (LOG_LOSS, BEST_HOUR_HIT_RATE, MAE_HOURS)
-"""Metrics whose differences are given: the one to choose by, the one that pushes are sent for, the article's."""
+"""Metrics that are compared: the one to choose by, the one that pushes are sent for, the article's."""
+
+_ROWS: Final = ("rows", "")
+_MODEL: Final = "model"
 
 Differences = dict[str, Interval | None]
 """Per metric of ``COMPARED`` the model's value minus another forecaster's; None where either gives no probabilities."""
@@ -40,50 +42,59 @@ class Comparison:
 
 
 def compare(model: Outcomes, rivals: Mapping[str, Outcomes], users: NDArray[np.int64]) -> Comparison:
-    """Bootstrap everything at once: all figures see the same resampled users.
+    """Bootstrap all figures at once, over the same resampled users.
 
     Parameters
     ----------
     model : Outcomes
-        The model's, which gives probabilities.
+        The model's, with probabilities.
     rivals : mapping
         Outcomes of other forecasters on the same rows.
     users : int64 array [rows]
         User of each row.
     """
-    scores, theirs = summarise(model), {rival: summarise(outcomes) for rival, outcomes in rivals.items()}
-    own = {name: rows for name, rows in row_losses(model).items() if rows is not None}
-    pairs = [
-        (rival, metric, rows)
-        for rival, outcomes in rivals.items()
-        for metric in COMPARED
-        if (rows := row_losses(outcomes)[metric]) is not None
-    ]
-    # Made one at a time: all columns together would be many times the outcomes.
-    paired = (own[metric].astype(np.float64) - rows for _, metric, rows in pairs)
-    sums = resampled_sums(chain([np.ones(len(users))], own.values(), _calibration_gaps(model), paired), users)
-    means = iter((sums[:, 1:] / sums[:, :1]).T)
+    own, theirs = row_losses(model), {rival: row_losses(outcomes) for rival, outcomes in rivals.items()}
 
-    drawn = {name: next(means) for name in own}
-    drawn[RMSE_HOURS] = np.sqrt(drawn[RMSE_HOURS])
-    intervals = {name: interval(scores[name] or 0.0, values) for name, values in drawn.items()}
+    def columns() -> Iterator[tuple[tuple[str, str], NDArray[Any]]]:
+        yield _ROWS, np.ones(len(users))
+        yield from (((_MODEL, metric), rows) for metric, rows in own.items() if rows is not None)
+        yield from (((ECE, number), gap) for number, gap in _calibration_gaps(model))
+        for rival, losses in theirs.items():
+            for metric in COMPARED:
+                rows, others = own[metric], losses[metric]
+                if rows is not None and others is not None:
+                    yield (rival, metric), rows.astype(np.float64) - others
+
+    sums = resampled_sums(columns(), users)
+    means = {key: column / sums[_ROWS] for key, column in sums.items()}
+    scores = summarise(model)
+    intervals = {
+        metric: interval(scores[metric] or 0.0, np.sqrt(drawn) if metric == RMSE_HOURS else drawn)
+        for (forecaster, metric), drawn in means.items()
+        if forecaster == _MODEL
+    }
     if model.confidence is not None:
-        resampled_ece = np.sum([np.abs(next(means)) for _ in range(ECE_BINS)], axis=0)
-        intervals[ECE] = _centred(scores[ECE] or 0.0, resampled_ece)
-    differences: dict[str, Differences] = {rival: dict.fromkeys(COMPARED) for rival in rivals}
-    for rival, metric, _ in pairs:
-        difference = (scores[metric] or 0.0) - (theirs[rival][metric] or 0.0)
-        differences[rival][metric] = interval(difference, next(means))
+        gaps = [np.abs(drawn) for (name, _), drawn in means.items() if name == ECE]
+        intervals[ECE] = _centred(scores[ECE] or 0.0, np.sum(gaps, axis=0))
+    differences: dict[str, Differences] = {}
+    for rival, outcomes in rivals.items():
+        others = summarise(outcomes)
+        differences[rival] = {
+            metric: interval((scores[metric] or 0.0) - (others[metric] or 0.0), means[rival, metric])
+            if (rival, metric) in means
+            else None
+            for metric in COMPARED
+        }
     return Comparison(intervals, differences)
 
 
-def _calibration_gaps(outcomes: Outcomes) -> Iterator[NDArray[np.float64]]:
-    """Per calibration bin what each row adds to the gap between accuracy and confidence."""
+def _calibration_gaps(outcomes: Outcomes) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield for each calibration bin what each row adds to the gap between accuracy and confidence."""
     if outcomes.confidence is not None:
         gap = outcomes.likeliest_right - outcomes.confidence
         bins = calibration_bin(outcomes.confidence)
         for number in range(ECE_BINS):
-            yield np.where(bins == number, gap, 0.0)
+            yield f"{number}", np.where(bins == number, gap, 0.0)
 
 
 def _centred(figure: float, resampled: NDArray[np.float64]) -> Interval:

@@ -1,4 +1,4 @@
-"""Decides whether a model may go to the endpoint. Pure: numbers in, verdict out."""
+"""Decide whether a model may go into production. Pure: numbers in, verdict out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from visitcast.evaluation.comparison import Differences
 from visitcast.metrics import LOG_LOSS, MAE_HOURS, METRICS, RMSE_HOURS, Scores
 from visitcast.training.folds import CrossValidation
 
+NO_PRODUCTION = "There is no production model to compare with."
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a model must reach.
+    """Demands on a model.
 
     Attributes
     ----------
@@ -39,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a candidate.
+    """Evidence about a candidate.
 
     Attributes
     ----------
@@ -50,7 +52,9 @@ class Evidence:
     baseline_differences : mapping
         Candidate minus each baseline, paired, by user.
     production_difference : Differences or None
-        Candidate minus the production model; None without one.
+        Candidate minus the production model; None without one that can be compared.
+    not_compared : str
+        Why there is no such difference. The baselines alone decide then.
     cross_validation : CrossValidation or None
         None when the run has no folds.
     """
@@ -59,12 +63,13 @@ class Evidence:
     baselines: Mapping[str, Scores]
     baseline_differences: Mapping[str, Differences] = field(default_factory=dict)
     production_difference: Differences | None = None
+    not_compared: str = NO_PRODUCTION
     cross_validation: CrossValidation | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Outcome of the gate; ``reasons`` say why a model was rejected, or what a passed one has shown."""
+    """Outcome of the gate; ``reasons`` say why a model was rejected, or what it has shown if it passed."""
 
     passed: bool
     reasons: list[str]
@@ -84,7 +89,14 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
     ]
     broken = [text for good, text in numbers if not good]
     if broken:
-        return Verdict(False, broken, False, False, False, False)
+        return Verdict(
+            passed=False,
+            reasons=broken,
+            within_absolute_limits=False,
+            beats_baselines=False,
+            beats_production=False,
+            holds_in_cross_validation=False,
+        )
     absolute = [
         check
         for check in (
@@ -94,7 +106,7 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
         if check is not None
     ]
     relative = [_beats(evidence, name, limits.non_inferiority_margin) for name in limits.must_beat]
-    production = [_not_inferior(evidence.production_difference, limits.non_inferiority_margin)]
+    production = [_not_inferior(evidence, limits.non_inferiority_margin)]
     folds = _hold(evidence.cross_validation, limits.must_beat) if limits.must_hold_in_cross_validation else []
     checks = [*absolute, *relative, *production, *folds]
     passed = all(good for good, _ in checks)
@@ -109,7 +121,7 @@ def judge(evidence: Evidence, limits: Limits) -> Verdict:
 
 
 Check = tuple[bool, str]
-"""Whether a demand is met, and a sentence with the numbers."""
+"""Whether a demand is met, and a sentence with its numbers."""
 
 
 def _within(name: str, model: Scores, limit: float | None) -> Check | None:
@@ -138,10 +150,10 @@ def _beats(evidence: Evidence, name: str, margin: float) -> Check:
     return True, f"{figures} better."
 
 
-def _not_inferior(differences: Differences | None, margin: float) -> Check:
-    if differences is None:
-        return True, "There is no production model to compare with."
-    difference = differences[LOG_LOSS]
+def _not_inferior(evidence: Evidence, margin: float) -> Check:
+    if evidence.production_difference is None:
+        return True, evidence.not_compared
+    difference = evidence.production_difference[LOG_LOSS]
     if difference is None:
         return False, f"There is no {LOG_LOSS} to compare with the production model's."
     good = difference.high <= margin

@@ -1,27 +1,28 @@
-"""Parts of the test rows, to see for whom the model works and for whom it does not."""
+"""Groups of the test rows, to see for which users the model works and for which it does not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, position_in_history, user_of_row
 from visitcast.data.protocol import MINIMUM_HISTORY, Split
 from visitcast.data.schema import PLATFORMS
 from visitcast.evaluation.bootstrap import Interval, interval, resampled_sums
 from visitcast.metrics import Outcomes, Scores, select, summarise
+from visitcast.model import mixture
 
 HISTORY_LENGTH: Final = "history_length"
 PLATFORM: Final = "platform"
 WEEKDAY: Final = "weekday"
 USERS: Final = "users"
-HISTORY_STARTS: Final = (MINIMUM_HISTORY, 10, 30, 100)
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FEWEST_USERS: Final = 10
-"""The bootstrap says nothing about the mean of fewer users than these."""
+"""The bootstrap cannot give an interval for fewer users than these."""
 
 Masks = dict[str, NDArray[np.bool_]]
 """Rows of each group by the group's name; every row is in exactly one."""
@@ -51,17 +52,13 @@ class Group:
     log_loss_difference: Interval | None
 
 
-def weekday(days: Any) -> Any:
-    """Positions in ``WEEKDAYS`` of days since 1970-01-01, which was a Thursday."""
-    return (days + 3) % 7
-
-
 def group_rows(dataset: Dataset, parts: Split) -> dict[str, Masks]:
-    """Group the test rows by length of history, platform, weekday, and whether training has seen the user."""
+    """Group the test rows by length of history (as the mixture does), platform, weekday, and known or new user."""
     rows = parts.test
-    history = np.searchsorted(HISTORY_STARTS, position_in_history(dataset, rows), side="right") - 1
-    ends = [f"–{start - 1} days" for start in HISTORY_STARTS[1:]] + [" days or more"]
-    history_names = [f"{start}{end}" for start, end in zip(HISTORY_STARTS, ends, strict=True)]
+    history = mixture.group_of(position_in_history(dataset, rows))
+    starts = (MINIMUM_HISTORY, *mixture.HISTORY_STARTS[1:])
+    ends = [f"–{start - 1} days" for start in starts[1:]] + [" days or more"]
+    history_names = [f"{start}{end}" for start, end in zip(starts, ends, strict=True)]
     day = weekday(dataset.visit_date[rows])
     user = user_of_row(dataset)
     known = np.isin(user[rows], user[parts.train])
@@ -88,19 +85,27 @@ def score_groups(
         User of each row.
     """
     difference = _log_loss(model) - _log_loss(tuned_histogram)
-    masks = [mask for grouping in groupings.values() for mask in grouping.values()]
-    columns = (column for mask in masks for column in (mask.astype(np.float64), np.where(mask, difference, 0.0)))
-    sums = resampled_sums(columns, users)
-    resampled = iter(sums.reshape(len(sums), len(masks), 2).transpose(1, 0, 2))
+    sums = resampled_sums(
+        (
+            column
+            for grouping, named in groupings.items()
+            for name, mask in named.items()
+            for column in (
+                ((grouping, name, "rows"), mask.astype(np.float64)),
+                ((grouping, name, "difference"), np.where(mask, difference, 0.0)),
+            )
+        ),
+        users,
+    )
     found: dict[str, list[Group]] = {}
     for grouping, named in groupings.items():
         found[grouping] = []
         for name, mask in named.items():
-            rows_and_difference = next(resampled)
             if not mask.any():
                 continue
             size = len(np.unique(users[mask]))
-            drawn = rows_and_difference[rows_and_difference[:, 0] > 0]
+            rows_drawn = sums[grouping, name, "rows"]
+            drawn = rows_drawn > 0
             found[grouping].append(
                 Group(
                     name=name,
@@ -108,7 +113,9 @@ def score_groups(
                     users=size,
                     model=summarise(select(model, mask)),
                     tuned_histogram=summarise(select(tuned_histogram, mask)),
-                    log_loss_difference=interval(float(difference[mask].mean()), drawn[:, 1] / drawn[:, 0])
+                    log_loss_difference=interval(
+                        float(difference[mask].mean()), sums[grouping, name, "difference"][drawn] / rows_drawn[drawn]
+                    )
                     if size >= FEWEST_USERS
                     else None,
                 )

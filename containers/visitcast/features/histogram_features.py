@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.features.histograms import VISITED_CHANNELS, Channel, shares, visit_days_behind_all
+from visitcast.features.histograms import VISITED_CHANNELS, Channel, shares, visit_days_behind
 from visitcast.features.smoothing import smooth
 
 PRIOR_WEIGHT: Final = 8
@@ -63,7 +63,7 @@ def histogram_features(
     log_prior : float32 array [rows, 24]
         What :func:`log_prior` gives for them.
     """
-    days = visit_days_behind_all(histograms)
+    days = visit_days_behind(histograms)
     priors = np.where(_COUNTS_VISITED, visited_shares, first_hour_shares)
     counts = histograms.take(_SHARES_OF, axis=1)
     mixed = shares(counts, priors, PRIOR_WEIGHT, days.take(_SHARES_OF, axis=1)[:, :, None])

@@ -1,105 +1,113 @@
-"""Decayed hour histograms of every user BEFORE every visit day, for all rows in one scan.
+"""Decayed hour histograms of every user before every visit day.
 
-A histogram says how often a user came in each hour so far, older days counting less. Row t of the result uses days
-before t only, so it may serve as a feature of t. Users are scanned together, position by position in their histories
-(longest first, so that the users still active are a prefix): as many steps as the longest history, no loop over rows.
-Additions and multiplications happen in the same order for one user as for many: results are bit-equal.
+A histogram says how often a user came in each hour so far; older days count less. Row t of the result uses days before
+t only, so it may be a feature of t.
+
+There are two algorithms. Training needs the histograms before all rows: one scan takes users together, position by
+position in their histories. An endpoint needs them before each user's last row alone, where a scan would take longer
+than the network: it sums the days' weights at the end instead.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from math import inf
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import is_weekend, weekday
 from visitcast.data.dataset import Dataset, days_since_last_visit, hour_bits, hour_flags, select_users
 from visitcast.data.schema import HOURS
+
+
+class Counted(Enum):
+    """Earlier days that a histogram counts."""
+
+    ALL = 0
+    SAME_DAY_TYPE = 1
+    """Working days before a working day, weekend days before a weekend day."""
+    SAME_WEEKDAY = 2
 
 
 class Channel(IntEnum):
     """Kinds of histogram; the value is the position in the result of :func:`decayed_histograms`.
 
-    Half-lives count in visit days unless the name says otherwise. ``FIRST`` counts first-visit hours, ``VISITED``
-    every hour visited.
+    ``FIRST`` counts first-visit hours, ``VISITED`` every hour visited.
+
+    Attributes
+    ----------
+    counted : Counted
+        Days that count.
+    half_life : float
+        A day weighs half as much after so many later days that count. Calendar days for ``FIRST_30_CALENDAR_DAYS``.
     """
 
-    FIRST_ALL = 0
-    FIRST_40 = 1
-    FIRST_10 = 2
-    FIRST_3 = 3
-    FIRST_30_CALENDAR_DAYS = 4
-    FIRST_SAME_DAY_TYPE_40 = 5
-    """Only days of the target's type (working day or weekend), half-life 40 such days."""
-    FIRST_SAME_WEEKDAY_10 = 6
-    """Only days of the target's day of the week, half-life 10 such days."""
-    VISITED_ALL = 7
-    VISITED_15 = 8
-    VISITED_3 = 9
-    VISITED_SAME_WEEKDAY_10 = 10
+    counted: Counted
+    half_life: float
+
+    def __new__(cls, position: int, counted: Counted, half_life: float) -> Channel:
+        """Make a member of its position in the result."""
+        channel = int.__new__(cls, position)
+        channel._value_ = position
+        channel.counted, channel.half_life = counted, half_life
+        return channel
+
+    FIRST_ALL = 0, Counted.ALL, inf
+    FIRST_40 = 1, Counted.ALL, 40
+    FIRST_10 = 2, Counted.ALL, 10
+    FIRST_3 = 3, Counted.ALL, 3
+    FIRST_30_CALENDAR_DAYS = 4, Counted.ALL, 30
+    FIRST_SAME_DAY_TYPE_40 = 5, Counted.SAME_DAY_TYPE, 40
+    FIRST_SAME_WEEKDAY_10 = 6, Counted.SAME_WEEKDAY, 10
+    VISITED_ALL = 7, Counted.ALL, inf
+    VISITED_15 = 8, Counted.ALL, 15
+    VISITED_3 = 9, Counted.ALL, 3
+    VISITED_SAME_WEEKDAY_10 = 10, Counted.SAME_WEEKDAY, 10
 
 
 VISITED_CHANNELS: Final = tuple(channel for channel in Channel if channel >= Channel.VISITED_ALL)
 
+_CALENDAR: Final = Channel.FIRST_30_CALENDAR_DAYS
 _FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
 _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
-_DECAYING_VISITED: Final = range(Channel.VISITED_15, Channel.VISITED_3 + 1)
-_SAME_WEEKDAY: Final = (Channel.FIRST_SAME_WEEKDAY_10, Channel.VISITED_SAME_WEEKDAY_10)
-
-SATURDAY: Final = 5
-CALENDAR_HALF_LIFE_DAYS: Final = 30.0
+_DECAY: Final = np.array([1.0 if channel == _CALENDAR else 0.5 ** (1 / channel.half_life) for channel in Channel])
+"""Factor for each later day that counts; the calendar channel decays with the days between visits instead."""
+_KINDS: Final[dict[Counted, tuple[int, Callable[[NDArray[Any]], NDArray[Any]]]]] = {
+    Counted.SAME_DAY_TYPE: (2, is_weekend),
+    Counted.SAME_WEEKDAY: (7, weekday),
+}
+"""Number of kinds of days, and the kind of each date."""
+_DAYS_BEHIND: Final = {
+    Channel.VISITED_ALL: Channel.FIRST_ALL,
+    Channel.VISITED_15: Channel.FIRST_ALL,
+    Channel.VISITED_3: Channel.FIRST_ALL,
+    Channel.VISITED_SAME_WEEKDAY_10: Channel.FIRST_SAME_WEEKDAY_10,
+}
+"""A first-hour channel that counts the same days, each in one hour."""
+_DAYS_OF: Final = [_DAYS_BEHIND.get(channel, channel) for channel in Channel]
+_UNDECAYED: Final = [channel for channel in Channel if channel.half_life != _DAYS_OF[channel].half_life]
+"""Channels that decay, other than the one that counts their days."""
+_CHANNELS: Final = np.arange(len(Channel))[:, None]
 _ROWS_OF_A_BLOCK: Final = 100_000
 
-# Factor per visit day. The calendar channel decays by the gap in days instead, the channels of a day type or a weekday
-# (one for each of them, kept beside) only on a day of their kind.
-_DECAY_PER_VISIT: Final = {
-    Channel.FIRST_ALL: 1.0,
-    Channel.FIRST_40: 0.5 ** (1 / 40),
-    Channel.FIRST_10: 0.5 ** (1 / 10),
-    Channel.FIRST_3: 0.5 ** (1 / 3),
-    Channel.FIRST_30_CALENDAR_DAYS: 1.0,
-    Channel.FIRST_SAME_DAY_TYPE_40: 0.5 ** (1 / 40),
-    Channel.FIRST_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
-    Channel.VISITED_ALL: 1.0,
-    Channel.VISITED_15: 0.5 ** (1 / 15),
-    Channel.VISITED_3: 0.5 ** (1 / 3),
-    Channel.VISITED_SAME_WEEKDAY_10: 0.5 ** (1 / 10),
-}
-_DECAY: Final = np.array([_DECAY_PER_VISIT[channel] for channel in Channel])
-_DAYS_OF: Final = (
-    *range(Channel.FIRST_ALL, Channel.VISITED_ALL),
-    Channel.FIRST_ALL,
-    Channel.FIRST_ALL,
-    Channel.FIRST_ALL,
-    Channel.FIRST_SAME_WEEKDAY_10,
-)
-"""Channel of first-visit hours that has the days of each channel, but for its decay."""
-_CHANNELS: Final = np.arange(len(Channel))[:, None]
-_ALL_DAYS, _DAY_TYPE, _WEEKDAY = range(3)
-_COUNTED_DAYS: Final = np.full(len(Channel), _ALL_DAYS)
-"""Kind of days that each channel counts."""
-_COUNTED_DAYS[Channel.FIRST_SAME_DAY_TYPE_40] = _DAY_TYPE
-_COUNTED_DAYS[list(_SAME_WEEKDAY)] = _WEEKDAY
 
-
-def is_weekend(visit_date: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether a day (days since 1970-01-01, a Thursday) is a Saturday or a Sunday."""
-    return weekday(visit_date) >= SATURDAY
-
-
-def weekday(visit_date: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Day of the week of a day (days since 1970-01-01, a Thursday); Monday is 0."""
-    return (visit_date.astype(np.int64) + 3) % 7
+def _calendar_decay(days: NDArray[np.int32]) -> NDArray[np.float64]:
+    decay: NDArray[np.float64] = 0.5 ** (days / _CALENDAR.half_life)
+    return decay
 
 
 def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
-    """Histograms of every user before every visit day.
+    """Compute the histograms of every user before every visit day.
+
+    Additions and multiplications have the same order for one user as for many: results are bit-equal.
 
     Parameters
     ----------
     dataset : Dataset
-        Visit days; the last rows may be target days (see :func:`visitcast.data.dataset.with_target_days`).
+        Visit days; the last rows may be days to forecast.
 
     Returns
     -------
@@ -107,6 +115,7 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
         Decayed counts; zero on a user's first day.
     """
     lengths = np.diff(dataset.offsets)
+    # Longest first, so that the users who still have days are a prefix: as many steps as the longest history.
     longest_first = np.argsort(-lengths, kind="stable")
     starts = dataset.offsets[:-1][longest_first]
     # active[p]: users with more than p visit days.
@@ -114,30 +123,29 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
 
     first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
     visited = hour_flags(dataset.hourly_visits)
-    calendar_decay = (0.5 ** (days_since_last_visit(dataset) / CALENDAR_HALF_LIFE_DAYS)).astype(np.float32)
-    day_type_of_row = is_weekend(dataset.visit_date).astype(np.int64)
-    weekday_of_row = weekday(dataset.visit_date)
+    calendar_decay = _calendar_decay(days_since_last_visit(dataset)).astype(np.float32)
     decay = _DECAY.astype(np.float32)[:, None]
-    same_type = Channel.FIRST_SAME_DAY_TYPE_40
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
     state = np.zeros((len(lengths), len(Channel), HOURS), dtype=np.float32)
-    by_day_type = np.zeros((len(lengths), 2, HOURS), dtype=np.float32)
-    by_weekday = np.zeros((len(lengths), 7, len(_SAME_WEEKDAY), HOURS), dtype=np.float32)
+    # Channels that count one kind of days have a state for each kind, which is only touched on a day of that kind.
+    by_kind = []
+    for counted, (kinds, kind_of) in _KINDS.items():
+        channels = [channel for channel in Channel if channel.counted is counted]
+        states = np.zeros((len(lengths), kinds, len(channels), HOURS), dtype=np.float32)
+        by_kind.append((channels, kind_of(dataset.visit_date).astype(np.int64), states))
     for position, users in enumerate(active):
         rows = starts[:users] + position
         now = state[:users]
-        now[:, Channel.FIRST_30_CALENDAR_DAYS] *= calendar_decay[rows, None]
-        day_type = (np.arange(users), day_type_of_row[rows])
-        same_day = (np.arange(users), weekday_of_row[rows])
-        now[:, same_type] = by_day_type[day_type]
-        now[:, _SAME_WEEKDAY] = by_weekday[same_day]
+        now[:, _CALENDAR] *= calendar_decay[rows, None]
+        for channels, kind, states in by_kind:
+            now[:, channels] = states[np.arange(users), kind[rows]]
         out[rows] = now
         now *= decay
         now[:, _FIRST] += first[rows, None]
         now[:, _VISITED] += visited[rows, None]
-        by_day_type[day_type] = now[:, same_type]
-        by_weekday[same_day] = now[:, _SAME_WEEKDAY]
+        for channels, kind, states in by_kind:
+            states[np.arange(users), kind[rows]] = now[:, channels]
     return out
 
 
@@ -168,10 +176,10 @@ def histograms_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.f
 
 
 def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
-    """Histograms of every user before the user's last row alone, float32 [U, len(Channel), 24].
+    """Compute the histograms of every user before the user's last row alone, float32 [U, len(Channel), 24].
 
-    What :func:`decayed_histograms` gives at ``offsets[1:] - 1``, up to rounding, from each day's weight at the end
-    instead of by a scan: some forty times as fast. Each user must have a row.
+    What :func:`decayed_histograms` returns at ``offsets[1:] - 1``, up to rounding, some forty times as fast. Each user
+    must have a row.
     """
     last = dataset.offsets[1:] - 1
     users = len(last)
@@ -180,21 +188,19 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     rows = np.arange(len(user)) + user  # Each user before has one row that is left out, the last.
 
     date = dataset.visit_date
-    weekend = is_weekend(date)
     target = last[user]
-    days_ago = date[target] - date[rows]
-    counted = np.empty((3, len(user)), dtype=bool)
-    counted[_ALL_DAYS] = True
-    counted[_DAY_TYPE] = weekend[target] == weekend[rows]
-    counted[_WEEKDAY] = days_ago % 7 == 0
+    counted = np.ones((len(Counted), len(user)), dtype=bool)
+    for days, (_, kind_of) in _KINDS.items():
+        kind = kind_of(date)
+        counted[days.value] = kind[target] == kind[rows]
 
     # How many counted days came since; days that do not count are older than any that does, and weigh nothing.
     oldest = int(np.maximum.reduce(earlier_days, initial=0))
     ages = np.where(counted, _later_in_user(counted, user, earlier_days), oldest)
     powers = _DECAY[:, None] ** np.arange(oldest + 1.0)
     powers[:, oldest] = 0
-    weights = powers[_CHANNELS, ages.take(_COUNTED_DAYS, axis=0)]
-    weights[Channel.FIRST_30_CALENDAR_DAYS] = 0.5 ** (days_ago / CALENDAR_HALF_LIFE_DAYS)
+    weights = powers[_CHANNELS, ages.take([channel.counted.value for channel in Channel], axis=0)]
+    weights[_CALENDAR] = _calendar_decay(date[target] - date[rows])
 
     out = np.empty((users, len(Channel), HOURS), dtype=np.float32)
     out[:, _FIRST] = _totals(user, dataset.first_visit_hour[rows], weights[_FIRST], users)
@@ -249,40 +255,22 @@ def shares(
     return mixed
 
 
-def visit_days_behind(channel: Channel, histograms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Count the visit days behind a channel of hours visited, decayed as the channel is.
+def visit_days_behind(histograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Count the visit days behind every channel, decayed as the channel is: 1 + a + a^2 + ..., a term for each day.
 
-    One day may count in several hours, so the channel's own sum is not the number of days.
+    One day may count in several hours, so the sum of a channel of hours visited is not its number of days.
 
     Parameters
     ----------
-    channel : Channel
-        One of ``VISITED_CHANNELS``.
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each day.
 
     Returns
     -------
-    float32 array [rows, 1]
-        ``1 + a + a^2 + ...``, one term per earlier visit day that the channel counts.
-    """
-    days: NDArray[np.float32] = histograms[:, _DAYS_OF[channel]].sum(axis=1, keepdims=True)
-    return _decayed(days, slice(channel, channel + 1)) if channel in _DECAYING_VISITED else days
-
-
-def visit_days_behind_all(histograms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Count the visit days behind every channel, [rows, len(Channel)].
-
-    The sum of a channel of first-visit hours; :func:`visit_days_behind` of the others.
+    float32 array [rows, len(Channel)]
+        Days.
     """
     days: NDArray[np.float32] = histograms[:, _FIRST].sum(axis=2).take(_DAYS_OF, axis=1)
-    decaying = slice(_DECAYING_VISITED.start, _DECAYING_VISITED.stop)
-    days[:, decaying] = _decayed(days[:, decaying], decaying)
+    decay = _DECAY[_UNDECAYED]
+    days[:, _UNDECAYED] = (1 - decay ** days[:, _UNDECAYED].astype(np.float64)) / (1 - decay)
     return days
-
-
-def _decayed(days: NDArray[np.float32], channels: slice) -> NDArray[np.float32]:
-    """Sum the geometric series of each channel's decay over its days, [rows, channels]."""
-    decay = _DECAY[channels]
-    decayed: NDArray[np.float32] = ((1 - decay ** days.astype(np.float64)) / (1 - decay)).astype(np.float32)
-    return decayed

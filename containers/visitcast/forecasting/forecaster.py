@@ -1,4 +1,4 @@
-"""From a fitted bundle and users' visit days to forecasts. Evaluation and serving share it, so they cannot differ."""
+"""Forecast from a fitted bundle and users' visit days. Evaluation and serving share it, so they cannot differ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.features.histograms import decayed_histograms, last_histograms
@@ -35,9 +36,20 @@ class Forecast:
 
     @property
     def best_hour(self) -> NDArray[np.int64]:
-        """Hour with the highest chance of a visit, [rows]."""
+        """Hour with the highest chance of a visit, int64 array [rows]."""
         hours: NDArray[np.int64] = self.visit_hour.argmax(axis=1)
         return hours
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Chance of a visit in the best hour, [rows]."""
+        chances: NDArray[np.float32] = self.visit_hour.max(axis=1)
+        return chances
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """One of ``schema.SOURCES`` for each row, [rows]."""
+        return np.where(self.from_model, schema.MODEL, schema.PRIOR)
 
 
 def forecast(
@@ -54,14 +66,14 @@ def forecast(
     rows : int64 array [rows]
         Rows to forecast, ascending.
     histograms : float32 array [N, len(Channel), 24], optional
-        ``decayed_histograms(dataset)``, where the caller has it already.
+        ``decayed_histograms(dataset)``, if the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
     return _forecast(bundle, dataset, rows, counts[rows])
 
 
 def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
-    """Forecast every user's last row, as :func:`forecast` does, without work for the rows before.
+    """Forecast every user's last row, as :func:`forecast` does, without computing the histograms of the rows before.
 
     Parameters
     ----------

@@ -19,16 +19,14 @@ from scipy.special import ndtr
 from visitcast.data.dataset import Dataset
 from visitcast.data.schema import HOURS
 from visitcast.features import encoding
-from visitcast.features import pipeline as features
+from visitcast.features.definition import DAY_OF_MONTH, DAY_OF_WEEK, GAP
 from visitcast.features.encoding import Encoding
-from visitcast.features.frames import DAY_OF_MONTH, DAY_OF_WEEK, GAP, target_columns
 from visitcast.metrics import Outcomes, log_losses, point_outcomes, probability_outcomes
 from visitcast.model import tensorflow_threads
 from visitcast.model.learner import Learnt, TrainingData
 from visitcast.model.logits import Logits, first_hour_only
 
 UNITS: Final = 64
-EPOCHS: Final = 20
 PATIENCE: Final = 3
 BATCH_ROWS: Final = 1024
 PREDICT_ROWS: Final = 8192
@@ -49,16 +47,13 @@ class ArticleScorer:
     network : keras.Model
         From the features of the last visit and of the day to forecast to an hour.
     encoding : Encoding
-        Numbers of the fitted feature pipeline.
-    columns : tuple of int
-        The article's features among those of the calendar.
+        Fitted numbers of the features.
     sigma : float
         Standard deviation of the Gaussian, hours.
     """
 
     network: Any
     encoding: Encoding
-    columns: tuple[int, ...]
     sigma: float
 
     kind: ClassVar[str] = "article_gru"
@@ -66,7 +61,7 @@ class ArticleScorer:
 
     def hours(self, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Regress the hour of the first visit, float32 [rows]."""
-        inputs = _inputs(self.encoding, self.columns, dataset, rows)
+        inputs = _inputs(self.encoding, dataset, rows)
         return np.asarray(self.network.predict(inputs, batch_size=PREDICT_ROWS, verbose=0))[:, 0]
 
     def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:  # noqa: ARG002 - it reads the last visit only
@@ -77,7 +72,7 @@ class ArticleScorer:
     def save(self, folder: Path) -> None:
         """Write ``article_gru.keras`` and ``article_gru.json``."""
         self.network.save(folder / NETWORK_FILE)
-        content = {"sigma": self.sigma, "columns": self.columns, "encoding": encoding.to_json(self.encoding)}
+        content = {"sigma": self.sigma, "encoding": encoding.to_json(self.encoding)}
         (folder / SETTINGS_FILE).write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
@@ -85,7 +80,7 @@ class ArticleScorer:
         """Read what :meth:`save` wrote."""
         content = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
         network = keras.models.load_model(folder / NETWORK_FILE)
-        return cls(network, encoding.from_json(content["encoding"]), tuple(content["columns"]), content["sigma"])
+        return cls(network, encoding.from_json(content["encoding"]), content["sigma"])
 
 
 @dataclass(frozen=True)
@@ -94,10 +89,13 @@ class ArticleLearner:
 
     Attributes
     ----------
+    epochs : int
+        Passes over the training rows at most; without progress on validation it ends earlier.
     seed : int
         Seed of weights and order.
     """
 
+    epochs: int = 20
     seed: int = 7
 
     def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:  # noqa: ARG002 - it trains for seconds
@@ -108,26 +106,24 @@ class ArticleLearner:
         """Train the model and find the standard deviation."""
         tensorflow_threads.bound()
         keras.utils.set_random_seed(self.seed)
-        coding = features.export(data.pipeline)
-        columns = tuple(article_columns(features.feature_names(data.pipeline)[1]))
-        train, validation = (_inputs(coding, columns, data.dataset, rows) for rows in (data.train, data.validation))
+        train, validation = (_inputs(data.encoding, data.dataset, rows) for rows in (data.train, data.validation))
         hour = data.dataset.first_visit_hour.astype(np.float32)
         network = _build(*(block.shape[-1] for block in train))
         network.fit(
             train,
             hour[data.train],
             validation_data=(validation, hour[data.validation]),
-            epochs=EPOCHS,
+            epochs=self.epochs,
             batch_size=BATCH_ROWS,
             callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
             verbose=0,
         )
-        predicted = ArticleScorer(network, coding, columns, sigma=1.0).hours(data.dataset, data.validation)
+        predicted = ArticleScorer(network, data.encoding, sigma=1.0).hours(data.dataset, data.validation)
         sigma = _best_sigma(predicted, data.dataset.first_visit_hour[data.validation])
-        return ArticleScorer(network, coding, columns, sigma)
+        return ArticleScorer(network, data.encoding, sigma)
 
 
-def outcomes(data: TrainingData, test: NDArray[np.int64], seed: int) -> Outcomes:
+def outcomes(data: TrainingData, test: NDArray[np.int64], epochs: int, seed: int) -> Outcomes:
     """Train the model and compare its forecasts of test rows with what came: the hour, and the density around it.
 
     Parameters
@@ -136,10 +132,10 @@ def outcomes(data: TrainingData, test: NDArray[np.int64], seed: int) -> Outcomes
         Training and validation rows.
     test : int64 array [rows]
         Test rows, ascending.
-    seed : int
-        Seed of weights and order.
+    epochs, seed : int
+        As of :class:`ArticleLearner`.
     """
-    scorer = ArticleLearner(seed).train(data)
+    scorer = ArticleLearner(epochs, seed).train(data)
     hour, mask = data.dataset.first_visit_hour[test], data.dataset.hourly_visits[test]
     forecast = scorer.hours(data.dataset, test)
     density = probability_outcomes(discretised_gaussian(forecast, scorer.sigma), hour, mask)
@@ -151,22 +147,16 @@ def outcomes(data: TrainingData, test: NDArray[np.int64], seed: int) -> Outcomes
     )
 
 
-def _inputs(
-    coding: Encoding, columns: tuple[int, ...], dataset: Dataset, rows: NDArray[np.int64]
-) -> list[NDArray[np.float32]]:
-    """Return the features of the visit before each row [rows, 1, F] and of its calendar [rows, columns]."""
-    calendar = encoding.apply(coding.target, target_columns(dataset, rows))
-    return [encoding.history_reader(coding, dataset)(rows - 1)[:, None], calendar[:, columns]]
+def _inputs(coding: Encoding, dataset: Dataset, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """Return the features of the visit before each row [rows, 1, F] and the article's current features of the row."""
+    visit = encoding.history_reader(coding, dataset)(rows - 1)[:, None]
+    return [visit, encoding.calendar_features(coding, dataset, rows)[:, article_columns()]]
 
 
-def article_columns(target_names: list[str]) -> list[int]:
-    """Columns of the article's current features: day of week, day of month, days since the last visit."""
-    wanted = (f"scaled__{DAY_OF_MONTH}", f"amount__{GAP}")
-    return [
-        column
-        for column, name in enumerate(target_names)
-        if name in wanted or name.startswith(f"weekday__{DAY_OF_WEEK}")
-    ]
+def article_columns() -> list[int]:
+    """Return the columns of the article's current features: day of week, day of month, days since the last visit."""
+    wanted = (f"scaled__{DAY_OF_MONTH}", f"log_scaled__{GAP}", f"one_hot__{DAY_OF_WEEK}_")
+    return [column for column, name in enumerate(encoding.target_names()) if name.startswith(wanted)]
 
 
 def discretised_gaussian(mean: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:

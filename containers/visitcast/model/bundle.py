@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 3
-"""Of the bundle's files, the network's layers and its features; to be raised when older models become unreadable."""
-KIND_OF_OLDER_MODELS: Final = "gru"
-"""Scorer of the models that do not say which they hold."""
+MODEL_VERSION: Final = 4
+"""Of the bundle's files and the network's layers; raise it when older models become unreadable.
+The features are compared by their names."""
+
+
+class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says what does not match)
+    """A bundle of another release, which this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +102,23 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
     Raises
     ------
     InputError
-        A file is missing, the bundle has another version, or holds a scorer of an unknown kind.
+        A file is missing.
+    VersionMismatch
+        The bundle has another version than this package, or holds a scorer of an unknown kind.
     """
     _require_files(folder, (MODEL_FILE,))
     content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     found = content.get("schema_version"), content.get("model_version")
     if found != (SCHEMA_VERSION, MODEL_VERSION):
-        raise InputError(
+        raise VersionMismatch(
             "The model has another version than this image.",
             f"Its schema and model versions are {found[0]} and {found[1]}, this image reads "
             f"{SCHEMA_VERSION} and {MODEL_VERSION}.",
-            "Train again with this image. A model in production needs the image that made it: give the run another "
-            "EndpointName, or delete the endpoint.",
+            "Serve it with the image that made it, or train again with this one.",
         )
-    kind = content.get("scorer", KIND_OF_OLDER_MODELS)
+    kind = content["scorer"]
     if kind not in scorers:
-        raise InputError(
+        raise VersionMismatch(
             "The model holds a scorer of an unknown kind.",
             f"It is {kind!r}; known are {', '.join(scorers)}.",
             "Load it with the code that trained it.",

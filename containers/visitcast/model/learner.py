@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset
+from visitcast.features.encoding import Encoding
 from visitcast.model.logits import Logits
-
-if TYPE_CHECKING:
-    from visitcast.features.pipeline import FeaturePipeline
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class TrainingData:
         Rows to learn from and rows to choose by, ascending; every row has earlier rows of the same user.
     validation_histograms : float32 array [V, len(Channel), 24]
         Decayed histograms before each validation row.
-    pipeline : FeaturePipeline
+    encoding : Encoding
         Features, fitted on days before the validation rows.
     """
 
@@ -41,7 +39,7 @@ class TrainingData:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     validation_histograms: NDArray[np.float32]
-    pipeline: FeaturePipeline
+    encoding: Encoding
 
 
 class Scorer(Protocol):

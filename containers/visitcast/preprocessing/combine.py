@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import joblib
@@ -14,13 +14,13 @@ import pyarrow as pa
 import sklearn
 
 from visitcast.data import protocol, schema
+from visitcast.data.calendar import date_of
 from visitcast.data.dataset import TRANSFORMER_FILE
 from visitcast.data.manifest import Counts, CutOffs, Manifest, write_manifest
 from visitcast.data.validation import ROWS_SHOWN
 from visitcast.errors import InputError
-from visitcast.features import day_statistics
-from visitcast.features import pipeline as features
-from visitcast.features.day_statistics import DayStatistics
+from visitcast.features.day_statistics import DayStatistics, merge
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.preprocessing.part import Part
 
 
@@ -45,7 +45,7 @@ def complete(folder: Path, parts: Sequence[Part]) -> Counts:
         No visits, too few, or a user in two parts.
     """
     require_each_user_once(parts)
-    statistics = day_statistics.merge([part.statistics for part in parts])
+    statistics = merge([part.statistics for part in parts])
     if not len(statistics.dates):
         raise InputError(
             "The source SQL found no visits.",
@@ -55,17 +55,16 @@ def complete(folder: Path, parts: Sequence[Part]) -> Counts:
     cuts = protocol.cut_dates(statistics.dates, statistics.eligible)
     counts = _count(parts, statistics, cuts)
     protocol.require_enough(counts.train_rows, counts.validation_rows, counts.test_rows)
-    pipeline = features.fit_statistics(statistics, before=cuts.validation_starts)
+    pipeline = FeaturePipeline(before=cuts.validation_starts).fit_statistics(statistics)
     joblib.dump(pipeline, folder / TRANSFORMER_FILE)
-    history_names, target_names = features.feature_names(pipeline)
     manifest = Manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         as_of=max(part.as_of for part in parts),
         columns=list(schema.VISITS_COLUMNS),
-        feature_names=[*history_names, *target_names],
+        feature_names=pipeline.get_feature_names_out().tolist(),
         shards=[shard for part in parts for shard in part.shards],
         counts=counts,
-        cut_offs=CutOffs(_iso(cuts.validation_starts), _iso(cuts.test_starts)),
+        cut_offs=CutOffs(*(date_of(day).isoformat() for day in (cuts.validation_starts, cuts.test_starts))),
         versions={
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -115,7 +114,3 @@ def _count(parts: Sequence[Part], statistics: DayStatistics, cuts: protocol.CutD
         validation_rows=int(eligible[~train & ~test].sum()),
         test_rows=int(eligible[test].sum()),
     )
-
-
-def _iso(days_since_epoch: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=days_since_epoch)).isoformat()

@@ -13,9 +13,10 @@ from visitcast import paths
 from visitcast.contract import progress, whole_folder
 from visitcast.data.dataset import Dataset
 from visitcast.data.manifest import Counts
+from visitcast.data.visits import read_blocks, visits_files
 from visitcast.errors import InputError
 from visitcast.preprocessing.combine import complete
-from visitcast.preprocessing.inputs import estimate_visit_days, read_blocks, visits_files
+from visitcast.preprocessing.inputs import estimate_visit_days
 from visitcast.preprocessing.part import build, read_parts, write_part
 from visitcast.preprocessing.settings import read_settings
 
@@ -37,7 +38,7 @@ def preprocess() -> None:
     files = visits_files(paths.visits_input())
     progress(0.0, f"reading visits, files: {len(files)}")
     # One of several instances may have nothing to do: there may be fewer files than instances.
-    blocks = read_blocks(files, settings) if files or instances == 1 else iter(())
+    blocks = read_blocks(files, settings.as_of, settings.max_input_bytes) if files or instances == 1 else iter(())
     with whole_folder(paths.dataset_output()) as folder:
         reported = _reported(blocks, estimate_visit_days(files))
         part = build(reported, folder, settings.as_of.isoformat(timespec="seconds"), instance, instances)

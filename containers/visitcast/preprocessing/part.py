@@ -20,9 +20,7 @@ from visitcast.data.manifest import MANIFEST_FILE, Shard
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.data.seen_users import NO_HASHES, Hashes, hashes
 from visitcast.errors import InputError
-from visitcast.features import day_statistics
-from visitcast.features import pipeline as features
-from visitcast.features.day_statistics import DayStatistics
+from visitcast.features.day_statistics import EMPTY, DayStatistics, merge, summarise
 
 ROWS_PER_SHARD: Final = 250_000
 """About 9 MB."""
@@ -80,7 +78,7 @@ def build(
     """
     prefix = "shard" if instances == 1 else f"shard-{instance}"
     shards: list[Shard] = []
-    statistics = features.summarise_nothing()
+    statistics = EMPTY
     user_hashes = [NO_HASHES]
     waiting: list[Dataset] = []
 
@@ -89,7 +87,7 @@ def build(
         waiting.clear()
 
     for block in blocks:
-        statistics = day_statistics.merge([statistics, features.summarise(block)])
+        statistics = merge([statistics, summarise(block)])
         user_hashes.append(hashes(block.user_ids))
         waiting.append(block)
         if sum(one.visit_days for one in waiting) >= rows_per_shard:

@@ -1,6 +1,6 @@
-"""The batch transform's answers, joined with the forecasts by priors.
+"""The batch transform's answers, in the order of the user list.
 
-Checks decide whether they may go out: nobody missing, nobody twice, and probabilities that are probabilities.
+They are published only if every user is answered exactly once, with probabilities.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.schema import HOURS
 from visitcast.errors import InputError
-from visitcast.sending.priors import MODEL
-from visitcast.sending.requests import FIRST_SHARES, SOURCE, VISIT_SHARES
 
-DATE: Final = "date"
 SUM_TOLERANCE: Final = 1e-3
 _SHOWN: Final = 5
 _LINE_SCHEMA: Final = pa.schema(
     [
         (schema.USER_ID, pa.string()),
-        (DATE, pa.string()),
-        (FIRST_SHARES, pa.list_(pa.float32())),
-        (VISIT_SHARES, pa.list_(pa.float32())),
+        (schema.DATE, pa.string()),
+        (schema.FIRST_HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (schema.HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (schema.SOURCE, pa.string()),
     ]
 )
 _BLOCK_BYTES: Final = 8 * 2**20
@@ -46,10 +44,13 @@ class Forecasts:
         Sums to 1.
     visit_hour : float32 array [users, 24]
         Chance of a visit in the hour, given that the user comes that day.
+    source : object array [users]
+        Which part of the model answered, one of ``schema.SOURCES``.
     """
 
     first_visit_hour: NDArray[np.float32]
     visit_hour: NDArray[np.float32]
+    source: NDArray[np.object_]
 
     @property
     def best_hour(self) -> NDArray[np.int64]:
@@ -68,7 +69,7 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
     Parameters
     ----------
     users : pyarrow.Table
-        What :func:`visitcast.sending.requests.user_table` gave.
+        What :func:`visitcast.sending.requests.write_requests` returned.
     files : sequence of Path
         Output of the batch transform: one JSON object per line.
     date : str
@@ -82,42 +83,42 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
     """
     first = np.zeros((users.num_rows, HOURS), dtype=np.float32)
     visited = np.zeros_like(first)
-    by_model = users[SOURCE].to_numpy() == MODEL
-    prior = np.flatnonzero(~by_model)
-    first[prior], visited[prior] = (
-        _matrix(users[name].filter(pa.array(~by_model)).combine_chunks(), "the user list")
-        for name in (FIRST_SHARES, VISIT_SHARES)
-    )
+    source = np.empty(users.num_rows, dtype=object)
     ids = pd.Index(users[schema.USER_ID].to_pandas())
     answered = np.zeros(users.num_rows, dtype=np.int64)
-    for source, batch in _batches(files):
+    for file, batch in _batches(files):
         names = batch.column(schema.USER_ID).to_pandas()
         rows = ids.get_indexer(pd.Index(names))
-        asked = (rows >= 0) & by_model[rows]
-        _refuse(~asked, names, "was not asked for", source)
-        _refuse(batch.column(DATE).to_pandas().to_numpy() != date, names, f"is not for {date}", source)
+        _refuse(rows < 0, names, "was not asked for", file)
+        _refuse(batch.column(schema.DATE).to_pandas().to_numpy() != date, names, f"is not for {date}", file)
         np.add.at(answered, rows, 1)
-        first[rows] = _matrix(batch.column(FIRST_SHARES), source)
-        visited[rows] = _matrix(batch.column(VISIT_SHARES), source)
+        first[rows] = _matrix(batch.column(schema.FIRST_HOUR_PROBABILITIES), file)
+        visited[rows] = _matrix(batch.column(schema.HOUR_PROBABILITIES), file)
+        source[rows] = batch.column(schema.SOURCE).to_pylist()
     _refuse(answered > 1, ids, "was answered twice", "the answers")
-    _refuse(by_model & (answered == 0), ids, "was asked for and not answered", "the answers")
-    check(ids, first, visited)
-    return Forecasts(first, visited)
+    _refuse(answered == 0, ids, "was asked for and not answered", "the answers")
+    forecasts = Forecasts(first, visited, source)
+    check(ids, forecasts)
+    return forecasts
 
 
-def check(ids: Any, first: NDArray[np.float32], visited: NDArray[np.float32]) -> None:
-    """Check that forecasts are probabilities.
+def check(ids: Any, forecasts: Forecasts) -> None:
+    """Check that forecasts are probabilities of a known source.
 
     Raises
     ------
     InputError
         Naming the rule and up to five users.
     """
-    _refuse(~np.isfinite(first).all(axis=1) | ~np.isfinite(visited).all(axis=1), ids, "has a number that is none", "")
+    first, visited = forecasts.first_visit_hour, forecasts.visit_hour
+    infinite = ~np.isfinite(first).all(axis=1) | ~np.isfinite(visited).all(axis=1)
+    _refuse(infinite, ids, "contains NaN or infinity", "")
     _refuse((first < 0).any(axis=1), ids, "has a negative probability", "")
     off = np.abs(first.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
     _refuse(off, ids, f"has first-visit probabilities that do not sum to 1 within {SUM_TOLERANCE}", "")
     _refuse(((visited < 0) | (visited > 1)).any(axis=1), ids, "has a chance of a visit outside 0 to 1", "")
+    unknown = ~pd.Series(forecasts.source).isin(schema.SOURCES).to_numpy()
+    _refuse(unknown, ids, f"has a source other than {' and '.join(schema.SOURCES)}", "")
 
 
 def _batches(files: Sequence[Path]) -> Iterable[tuple[str, pa.RecordBatch]]:
@@ -154,7 +155,7 @@ def _refuse(wrong: Any, ids: Any, rule: str, source: str) -> None:
     rows = np.flatnonzero(wrong)
     shown = ", ".join(str(ids[row]) for row in rows[:_SHOWN])
     raise InputError(
-        "The forecasts are not sound; nothing was published.",
+        "The forecasts failed validation; nothing was published.",
         f"{len(rows):,} of {len(wrong):,} users{f' in {source}' if source else ''}: each {rule}, such as {shown}.",
         "Look into the log of the transform job; yesterday's table stays as it is.",
     )

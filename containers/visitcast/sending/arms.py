@@ -1,9 +1,9 @@
-"""Who is in the control group, decided by a hash of the user: the same on every date and on every machine.
+"""Arms of the experiment, assigned by a hash of the user: the same on every date and on every machine.
 
-The hash of ``salt`` and ``user_id`` is a number in 0..1. Users below ``global_best_hour_share`` are sent at the one
-hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, everyone between at
-their own best hour. Growing a share moves users from the treatment to that arm and nobody from one control arm to the
-other. Another salt draws the groups anew, for the next experiment.
+The hash of ``salt`` and ``user_id`` is a number in 0..1. Users below ``global_best_hour_share`` get their push at
+the one hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, all others at
+their own best hour. A larger share moves users from the treatment to that arm, but none between the control arms.
+Another salt assigns all users anew, for the next experiment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ARMS: Final = (BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR)
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """Which share of the users goes where.
+    """Shares of the users in the control arms.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class ControlGroup:
 
 
 def arm_codes(user_ids: NDArray[Any], group: ControlGroup) -> NDArray[np.int8]:
-    """Arm of each user, as its position in ``ARMS``."""
+    """Return the arm of each user, as its position in ``ARMS``."""
     place = hashed(user_ids, group.salt)
     codes = np.zeros(len(place), dtype=np.int8)
     codes[place < group.global_best_hour_share] = ARMS.index(GLOBAL_BEST_HOUR)
@@ -60,14 +60,14 @@ def arm_codes(user_ids: NDArray[Any], group: ControlGroup) -> NDArray[np.int8]:
 
 
 def random_hours(user_ids: NDArray[Any], group: ControlGroup, date: str, possible: NDArray[np.bool_]) -> NDArray[Any]:
-    """Draw one of each user's possible hours, the same whenever the date is run again.
+    """Draw one of each user's possible hours, the same one if the date is run again.
 
     Parameters
     ----------
     user_ids : str array [rows]
         Users.
     group : ControlGroup
-        Its salt takes part in the draw.
+        Its salt is part of the draw.
     date : str
         Forecast date, so that a user's hour changes from day to day.
     possible : bool array [rows, 24]
@@ -84,8 +84,8 @@ def random_hours(user_ids: NDArray[Any], group: ControlGroup, date: str, possibl
 
 
 def hashed(user_ids: NDArray[Any], salt: str) -> NDArray[np.float64]:
-    """Place each user in 0 (included) to 1 (excluded) by 53 bits of the BLAKE2b digest of salt, NUL and user."""
-    # The digest of a state that is copied per user: the salt is absorbed once.
+    """Return a number in [0, 1) per user, from 53 bits of the BLAKE2b digest of salt, NUL and user."""
+    # The salt is hashed once, and its state copied per user.
     state = blake2b(salt.encode() + b"\0", digest_size=8)
     numbers = np.empty(len(user_ids), dtype=np.uint64)
     for row, user in enumerate(user_ids.tolist()):

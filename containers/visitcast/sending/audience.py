@@ -1,4 +1,4 @@
-"""Who is to be forecast besides those who came lately: users of the last table, and a list that the campaign brings."""
+"""Users to forecast in addition to recent visitors: those of the last table, and the campaign's own list."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ import pyarrow.parquet as pq
 from visitcast.data import schema
 from visitcast.errors import InputError
 
-TIME_ZONE: Final = "time_zone"
-LAST_VISIT_DATE: Final = "last_visit_date"
-LAST_PUSH_AT: Final = "last_push_at"
-"""UTC instant of the last push."""
-COLUMNS: Final = (schema.PLATFORM, schema.UTC_OFFSET_MINUTES, TIME_ZONE, LAST_VISIT_DATE, LAST_PUSH_AT)
+COLUMNS: Final = (
+    schema.PLATFORM,
+    schema.UTC_OFFSET_MINUTES,
+    schema.TIME_ZONE,
+    schema.LAST_VISIT_DATE,
+    schema.LAST_PUSH_AT,
+)
 
 _TYPES: Final[dict[str, Any]] = {
     schema.USER_ID: pa.string(),
     schema.PLATFORM: pa.string(),
     schema.UTC_OFFSET_MINUTES: pa.int16(),
-    TIME_ZONE: pa.string(),
-    LAST_VISIT_DATE: pa.date32(),
-    LAST_PUSH_AT: pa.timestamp("s"),
+    schema.TIME_ZONE: pa.string(),
+    schema.LAST_VISIT_DATE: pa.date32(),
+    schema.LAST_PUSH_AT: pa.timestamp("s"),
 }
-# A time without a zone could be anyone's: the CSV must say Z or an offset.
-_CSV_TYPES: Final[dict[str, Any]] = {**_TYPES, LAST_PUSH_AT: pa.timestamp("s", tz="UTC")}
+# A time without a zone is ambiguous: the CSV must have Z or an offset.
+_CSV_TYPES: Final[dict[str, Any]] = {**_TYPES, schema.LAST_PUSH_AT: pa.timestamp("s", tz="UTC")}
 
 
 def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame:
-    """Read both lists; what the campaign says of a user stands before what the last table says.
+    """Read both lists; the campaign's list takes precedence over the last table.
 
     Parameters
     ----------
@@ -42,12 +44,12 @@ def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame
         Parquet: users of the last table.
     listed : sequence of Path
         CSV with a header: ``user_id`` and any of ``platform``, ``utc_offset_minutes``, ``time_zone`` and
-        ``last_push_at`` (with Z or an offset). May hold users that have never come.
+        ``last_push_at`` (with Z or an offset). May list users without visits.
 
     Returns
     -------
     DataFrame
-        ``COLUMNS`` by user_id, each user once; missing values where nothing is known.
+        ``COLUMNS``, indexed by user_id, each user once; missing values are NA.
 
     Raises
     ------
@@ -109,6 +111,6 @@ def _typed(table: pa.Table, file: Path) -> pa.Table:
 
 
 def minutes_of(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Instants as minutes since the epoch; a very small number for none."""
+    """Convert instants to minutes since the epoch; a missing one becomes a very small number."""
     seconds = instants.to_numpy(dtype="datetime64[s]").astype(np.int64)
     return np.where(instants.isna(), np.iinfo(np.int32).min // 2, seconds // 60).astype(np.int32)

@@ -6,7 +6,7 @@ transport problem. Its linear program has whole-numbered corners (the constraint
 few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has one price per
 bucket and nothing else: prices come from the exact program of a sample of users, and each user takes the hour with the
 highest value minus price. What sampling left unbalanced is repaired at the smallest loss. Any prices bound the optimum
-from above (weak duality), so the result says how far from the optimum it can be at most.
+from above (weak duality), so the result comes with its largest distance from the optimum.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who is sent in which hour.
+    """Hours of the users.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Who may be sent when, and what the buckets take; `spread` says what the arrays hold.
+    """The assignment problem; :func:`spread` describes the arrays.
 
     ``worth`` is the value where a push is possible, and -inf elsewhere.
     """

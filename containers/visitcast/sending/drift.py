@@ -1,8 +1,8 @@
-"""Whether users or forecasts have changed since the last run, and whether forecasts of a day that is over held.
+"""Detect drift: changed users or forecasts since the last run, and worse outcomes than the evaluation measured.
 
-Two comparisons. *Distributions*: the population stability index (PSI) of what goes into the model and of what comes
-out, this run against the last. Siddiqi, Credit Risk Scorecards, Wiley 2006: below 0.1 nothing has changed, above 0.25
-much has. *Outcomes*: log loss and hit rate of a forecast date that is over, against the evaluation of the model.
+Two comparisons. *Distributions*: the population stability index (PSI) of the model's inputs and outputs, this run
+against the last. Siddiqi, Credit Risk Scorecards, Wiley 2006: below 0.1 means no change, above 0.25 a large one.
+*Outcomes*: log loss and hit rate of a forecast date that is over, against the evaluation of the model.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _SMOOTHING: Final = 0.5
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond these a run raises an alarm.
+    """Limits beyond which a run raises an alarm.
 
     Attributes
     ----------
     psi : float
-        Of any one distribution.
+        Largest index of any one distribution.
     log_loss_increase : float
         Nats by which a realised log loss may exceed the evaluation's.
     hit_rate_decrease : float
-        By which a realised hit rate may fall below the evaluation's.
+        Amount by which a realised hit rate may fall below the evaluation's.
     minimum_rows : int
-        Fewer forecasts that came true or not prove nothing.
+        Fewer outcomes than these are not judged.
     """
 
     psi: float = 0.25
@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found.
+    """Result of the drift check.
 
     Attributes
     ----------
@@ -86,15 +86,15 @@ def profile(
     Parameters
     ----------
     platform, utc_offset_minutes : arrays [rows]
-        Who the users are.
+        Of the users.
     history_days : int array [rows]
         Visit days in the window.
     absent_days : int array [rows]
         Days since the last visit.
     first_visit_hour : float32 array [rows, 24]
-        Its mean is counted as if it were as many users.
+        Forecasts; their sum over the users is counted.
     best_hour, confidence : arrays [rows]
-        What comes out.
+        Of the forecasts.
     """
     bins = np.minimum((confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
     hours = (utc_offset_minutes.astype(np.int64) - schema.WESTERNMOST_MINUTES) // 60
@@ -119,7 +119,7 @@ def _binned(values: NDArray[Any], starts: Sequence[int]) -> list[int]:
 def psi(before: Sequence[float], now: Sequence[float]) -> float:
     """Compute the population stability index: sum over the bins of ``(q - p) * log(q / p)``.
 
-    Half a user is added to every bin, so that one that was empty gives no infinity.
+    Half a user is added to every bin, so that an empty one does not give infinity.
     """
     p, q = (np.asarray(counts, dtype=np.float64) + _SMOOTHING for counts in (before, now))
     p, q = p / p.sum(), q / q.sum()
@@ -127,12 +127,12 @@ def psi(before: Sequence[float], now: Sequence[float]) -> float:
 
 
 def metrics(verdict: Verdict, environment: str) -> list[dict[str, Any]]:
-    """Put a verdict into the form of CloudWatch's ``MetricData``; what is not known is left out.
+    """Return a verdict as CloudWatch's ``MetricData``; unknown values are left out.
 
     Parameters
     ----------
     verdict : Verdict
-        What :func:`judge` gave.
+        What :func:`judge` returned.
     environment : str
         Value of the dimension ``Environment``.
     """
@@ -163,7 +163,7 @@ def judge(
     evaluated : mapping or None
         ``log_loss`` and ``best_hour_hit_rate`` of the model on its test rows.
     limits : Limits
-        What is still in order.
+        Limits of the alarm.
     """
     shifts = {name: psi(before[name], now[name]) for name in now if name in (before or {})} if before else {}
     reasons = [

@@ -25,18 +25,9 @@ from visitcast.data.schema import HOURS
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
 from visitcast.sending import drift
 from visitcast.sending.answers import Forecasts, gather
-from visitcast.sending.audience import LAST_VISIT_DATE, TIME_ZONE, read_audience
-from visitcast.sending.plan import ARM, CHANCE, IDEMPOTENCY_KEY, SEND_AT_LOCAL, SEND_AT_UTC, SEND_HOUR, Plan, plan_sends
-from visitcast.sending.priors import MODEL
-from visitcast.sending.requests import (
-    FIRST_SHARES,
-    HISTORY_DAYS,
-    SOURCE,
-    VISIT_SHARES,
-    user_table,
-    write_requests,
-    write_users,
-)
+from visitcast.sending.audience import read_audience
+from visitcast.sending.plan import Plan, plan_sends
+from visitcast.sending.requests import write_requests, write_users
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 
@@ -57,18 +48,16 @@ def requests() -> None:
         Settings or visits cannot be used. Nothing is written then.
     """
     date = forecast_date(os.environ)
-    progress(0.0, "reading who is known")
+    progress(0.0, "reading the audience")
     audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
     progress(0.05, "writing requests")
     blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
     with whole_folder(paths.forecast_output("requests")) as folder:
-        collected = write_requests(blocks, date, folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, date, folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
-    users = user_table(collected, audience)
     with whole_folder(paths.forecast_output("users")) as folder:
         write_users(folder, users)
-    asked = int((users[SOURCE].to_numpy() == MODEL).sum())
-    progress(1.0, f"done: {users.num_rows:,} users, {asked:,} of them for the model")
+    progress(1.0, f"done: {users.num_rows:,} users")
 
 
 def plan() -> None:
@@ -77,7 +66,7 @@ def plan() -> None:
     Raises
     ------
     InputError
-        The forecasts are not sound, or the settings cannot be used. Nothing is written then.
+        The forecasts failed validation, or the settings cannot be used. Nothing is written then.
     """
     date, planned = forecast_date(os.environ), campaign(os.environ)
     day = str(np.datetime64(date, "D"))
@@ -99,21 +88,21 @@ def plan() -> None:
         _write_parts(tables, forecast_table(users, forecasts))
         _write_parts(plans, sends.table)
         files = write_messages(messages, sends.table, day)
-        _write_json(report / "profile.json", profile)
         found = summary(users, forecasts, sends, verdict, files, day)
         found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
-        _write_json(report / "report.json", found)
+        for name, content in {"profile.json": profile, "report.json": found}.items():
+            (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
 
 
 def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> drift.Profile:
     """Count inputs and forecasts for the drift check."""
-    last = users[LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
+    last = users[schema.LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
     absent = np.where(np.isnat(last), 100_000, date - last.astype(np.int64))
     return drift.profile(
         platform=platform_codes(users[schema.PLATFORM].to_numpy()),
         utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),
-        history_days=users[HISTORY_DAYS].to_numpy(),
+        history_days=users[schema.HISTORY_DAYS].to_numpy(),
         absent_days=absent,
         first_visit_hour=forecasts.first_visit_hour,
         best_hour=forecasts.best_hour,
@@ -125,15 +114,15 @@ def forecast_table(users: pa.Table, forecasts: Forecasts) -> pa.Table:
     """Lay out the table ``visit_forecasts``."""
     columns: dict[str, Any] = {
         schema.USER_ID: users[schema.USER_ID],
-        FIRST_SHARES: _lists(forecasts.first_visit_hour),
-        VISIT_SHARES: _lists(forecasts.visit_hour),
-        "best_hour": pa.array(forecasts.best_hour.astype(np.int8)),
-        "confidence": pa.array(forecasts.confidence),
-        SOURCE: users[SOURCE],
+        schema.FIRST_HOUR_PROBABILITIES: _lists(forecasts.first_visit_hour),
+        schema.HOUR_PROBABILITIES: _lists(forecasts.visit_hour),
+        schema.BEST_HOUR: pa.array(forecasts.best_hour.astype(np.int8)),
+        schema.CONFIDENCE: pa.array(forecasts.confidence),
+        schema.SOURCE: pa.array(forecasts.source, pa.string()),
         schema.PLATFORM: users[schema.PLATFORM],
         schema.UTC_OFFSET_MINUTES: users[schema.UTC_OFFSET_MINUTES],
-        TIME_ZONE: users[TIME_ZONE],
-        LAST_VISIT_DATE: users[LAST_VISIT_DATE],
+        schema.TIME_ZONE: users[schema.TIME_ZONE],
+        schema.LAST_VISIT_DATE: users[schema.LAST_VISIT_DATE],
     }
     return pa.table(columns)
 
@@ -152,22 +141,23 @@ def write_messages(folder: Path, sends: pa.Table, date: str) -> list[str]:
 def message_lines(sends: pa.Table, date: str) -> list[str]:
     """Turn rows of the send plan into the messages that are handed over, as JSON."""
     utc, local = (
-        np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]")) for name in (SEND_AT_UTC, SEND_AT_LOCAL)
+        np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]"))
+        for name in (schema.SEND_AT_UTC, schema.SEND_AT_LOCAL)
     )
     # A dictionary for each of millions of sends would take most of the job's time.
     columns = [
         map(json.dumps, sends[schema.USER_ID].to_pylist()),
-        sends[ARM].to_pylist(),
-        sends[SEND_HOUR].to_pylist(),
+        sends[schema.ARM].to_pylist(),
+        sends[schema.SEND_HOUR].to_pylist(),
         utc.tolist(),
         local.tolist(),
-        sends[CHANCE].to_numpy().astype(np.float64).round(6).tolist(),
-        sends[SOURCE].to_pylist(),
-        sends[IDEMPOTENCY_KEY].to_pylist(),
+        sends[schema.CHANCE].to_numpy().astype(np.float64).round(6).tolist(),
+        sends[schema.SOURCE].to_pylist(),
+        sends[schema.IDEMPOTENCY_KEY].to_pylist(),
     ]
     return [
-        f'{{"{schema.USER_ID}":{user},"{ARM}":"{arm}","{SEND_HOUR}":{hour},"{SEND_AT_UTC}":"{at}Z",'
-        f'"{SEND_AT_LOCAL}":"{wall}","{CHANCE}":{chance},"{SOURCE}":"{source}","{IDEMPOTENCY_KEY}":"{key}",'
+        f'{{"{schema.USER_ID}":{user},"{schema.ARM}":"{arm}","{schema.SEND_HOUR}":{hour},"{schema.SEND_AT_UTC}":"{at}Z",'
+        f'"{schema.SEND_AT_LOCAL}":"{wall}","{schema.CHANCE}":{chance},"{schema.SOURCE}":"{source}","{schema.IDEMPOTENCY_KEY}":"{key}",'
         f'"version":{MESSAGE_VERSION},"forecast_date":"{date}"}}'
         for user, arm, hour, at, wall, chance, source, key in zip(*columns, strict=True)
     ]
@@ -177,17 +167,17 @@ def summary(
     users: pa.Table, forecasts: Forecasts, sends: Plan, verdict: drift.Verdict, files: list[str], date: str
 ) -> dict[str, Any]:
     """Sum up the run for the state machine and for people; small, whatever the number of users."""
-    per_hour = pd.Series(sends.table[SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
+    per_hour = pd.Series(sends.table[schema.SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
     return {
         "schema_version": 1,
         "users": users.num_rows,
-        "sources": _counts(users[SOURCE]),
+        "sources": _counts(pa.array(forecasts.source, pa.string())),
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
-        "unknown_time_zones": unknown_zones(users[TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
+        "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {
             "planned": sends.table.num_rows,
-            "expected_responses": round(float(pc.sum(sends.table[CHANCE]).as_py() or 0.0), 3),
-            "by_arm": _counts(sends.table[ARM]),
+            "expected_responses": round(float(pc.sum(sends.table[schema.CHANCE]).as_py() or 0.0), 3),
+            "by_arm": _counts(sends.table[schema.ARM]),
             "by_utc_hour": {f"{hour:%Y-%m-%dT%H}:00Z": int(count) for hour, count in per_hour.items()},
             "barred": sends.barred,
             "no_room": sends.no_room,
@@ -244,7 +234,3 @@ def _write_parts(folder: Path, table: pa.Table) -> None:
     for start in range(0, max(table.num_rows, 1), ROWS_PER_FILE):
         part = table.slice(start, ROWS_PER_FILE)
         pq.write_table(part, folder / f"part-{start // ROWS_PER_FILE:05d}.parquet", compression="zstd")
-
-
-def _write_json(file: Path, content: Any) -> None:
-    file.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

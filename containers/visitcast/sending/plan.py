@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,26 +14,18 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
-from visitcast.sending.audience import LAST_PUSH_AT, TIME_ZONE, minutes_of
+from visitcast.sending.audience import minutes_of
 from visitcast.sending.capacity import UNSENT, Assignment, spread
-from visitcast.sending.requests import SOURCE
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
 from visitcast.sending.send_window import allowed_hours, sendable
 from visitcast.sending.settings import Campaign
-
-ARM: Final = "arm"
-SEND_HOUR: Final = "send_hour"
-SEND_AT_UTC: Final = "send_at_utc"
-SEND_AT_LOCAL: Final = "send_at_local"
-CHANCE: Final = "chance"
-IDEMPOTENCY_KEY: Final = "idempotency_key"
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is sent when.
+    """Pushes of a date.
 
     Attributes
     ----------
@@ -41,13 +33,13 @@ class Plan:
         One row per send: ``user_id``, ``arm``, ``send_hour`` (local), ``send_at_utc``, ``send_at_local``, ``chance``,
         ``source``, ``idempotency_key``.
     barred : int
-        Users for whom no hour is allowed: quiet hours, window, or the gap since the last push.
+        Users without an allowed hour: quiet hours, window, or the gap since the last push.
     no_room : int
         Users left out because every allowed hour is full.
     moved : int
-        Users sent at another hour than their best allowed one, for the sake of capacity.
+        Users sent at another hour than their best allowed one because of the capacity.
     loss_bound : float
-        Share of the expected responses that the spreading itself loses at most, against the best possible spread.
+        Largest share of the expected responses that is lost against the best possible assignment.
     """
 
     table: pa.Table
@@ -60,8 +52,8 @@ class Plan:
 def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign) -> Plan:
     """Plan the sends of a date.
 
-    Control users keep the hour that their arm gives them; the others share what capacity is left, so that the
-    comparison is not disturbed by who was moved.
+    Control users keep the hour of their arm, and the others share the capacity that is left: nobody is moved whose hour
+    is compared.
 
     Parameters
     ----------
@@ -76,12 +68,10 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
-    hours = local_hours(date, offsets, users[TIME_ZONE].to_pandas().to_numpy(dtype=object))
-    last_push: Any = minutes_of(pd.Series(users[LAST_PUSH_AT].to_pandas()))
+    hours = local_hours(date, offsets, users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))
+    last_push: Any = minutes_of(pd.Series(users[schema.LAST_PUSH_AT].to_pandas()))
     earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
-    # A plan sends at the hour's beginning, so that must lie after the gap.
     possible = sendable(hours, allowed_hours(campaign.rules), earliest)
-    possible &= hours.utc[hours.clock] >= earliest[:, None]
     arm = arms.arm_codes(ids, campaign.control)
     hour, assignment, treated = _assign(ids, forecasts, hours, possible, arm, date, campaign)
     sent = np.flatnonzero(hour != UNSENT)
@@ -90,17 +80,17 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     chosen = users.take(sent)
     columns: dict[str, Any] = {
         schema.USER_ID: chosen[schema.USER_ID],
-        ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
-        SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
-        SEND_AT_UTC: _timestamps(utc[sent]),
-        SEND_AT_LOCAL: _timestamps(local[sent]),
-        CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
-        SOURCE: chosen[SOURCE],
-        IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
+        schema.ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
+        schema.SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
+        schema.SEND_AT_UTC: _timestamps(utc[sent]),
+        schema.SEND_AT_LOCAL: _timestamps(local[sent]),
+        schema.CHANCE: pa.array(forecasts.visit_hour[sent, hour[sent]]),
+        schema.SOURCE: pa.array(forecasts.source[sent], pa.string()),
+        schema.IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
     }
     barred = int((~possible.any(axis=1)).sum())
     return Plan(
-        table=pa.table(columns).sort_by([(SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
+        table=pa.table(columns).sort_by([(schema.SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
         barred=barred,
         no_room=len(hour) - len(sent) - barred,
         moved=int((hour[treated] != first_choice[treated])[hour[treated] != UNSENT].sum()),
@@ -117,7 +107,7 @@ def _assign(
     date: int,
     campaign: Campaign,
 ) -> tuple[NDArray[np.int64], Assignment, NDArray[np.int64]]:
-    # The sender's capacity is per hour of UTC: it does not know whose evening it is.
+    # The sender's capacity is per hour of UTC: it does not know local time.
     bucket = hours.utc.astype(np.int64) // 60
     # An hour that never comes is not possible, so its bucket does not matter.
     bucket = np.where(hours.utc == NEVER, 0, bucket - bucket.min())
@@ -135,7 +125,7 @@ def _assign(
 def _control_hours(
     ids: NDArray[Any], forecasts: Forecasts, possible: Mask, arm: NDArray[np.int8], date: int, campaign: Campaign
 ) -> NDArray[np.int64]:
-    """Hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
+    """Return the hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
     hour = np.full(len(ids), UNSENT, dtype=np.int64)
     one_for_all = np.flatnonzero(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR))
     best = global_best_hour(forecasts.visit_hour, campaign)
@@ -159,7 +149,7 @@ def _within_capacity(
     ids: NDArray[Any],
     campaign: Campaign,
 ) -> NDArray[np.int64]:
-    """Drop control users from a full hour, chosen by their hash: none moves, since the hour is what is compared."""
+    """Leave out control users, chosen by their hash, whose hour is full. None moves: the hour is what is compared."""
     sent = np.flatnonzero(hour != UNSENT)
     place = arms.hashed(ids[sent], f"{campaign.control.salt}/capacity")
     order = sent[np.lexsort((place, bucket[sent]))]
@@ -171,7 +161,7 @@ def _within_capacity(
 
 
 def idempotency_keys(ids: NDArray[Any], campaign: str, date: int) -> list[str]:
-    """Name each send by campaign, date and user: a message that comes twice, or a date run twice, has the same key."""
+    """Return a key per send, a digest of campaign, date and user: a date that is run again gives the same keys."""
     state = blake2b(f"{campaign}\0{np.datetime64(date, 'D')}\0".encode(), digest_size=16)
     keys = []
     for user in ids.tolist():

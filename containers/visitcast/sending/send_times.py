@@ -1,14 +1,14 @@
-"""Local hours as instants, right across clock changes, odd offsets and the date line.
+"""Local hours as instants, correct across clock changes, odd offsets and the date line.
 
-A user has the offset of the last visit, and may have an IANA time zone besides. With a zone the clock changes between
-the forecast and the send are known; with an offset alone the send keeps that offset. Instants are minutes since
+A user has the UTC offset of the last visit, and may have an IANA time zone. A zone knows of clock changes between the
+forecast and the send; without one the send keeps the offset. Instants are minutes since
 1970-01-01T00:00Z, which int32 holds until the year 6053.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,7 +21,6 @@ from visitcast.data.schema import HOURS
 NEVER: Final = np.iinfo(np.int32).max
 """Stands for the instant of an hour on a date that a time zone leaves out (Samoa had no 2011-12-30)."""
 
-_EPOCH_DAY: Final = date(1970, 1, 1)
 _EPOCH: Final = datetime(1970, 1, 1)  # local clock readings carry no zone
 _DAY_MINUTES: Final = 24 * 60
 
@@ -30,17 +29,16 @@ Minutes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class LocalHours:
-    """The hours of some local dates, for users that share few clocks.
+    """The hours of a local date, for users that share few clocks.
 
     Attributes
     ----------
     clock : int64 array [rows]
-        Row of the tables that holds for each user.
-    utc : int32 array [clocks, S]
+        Row of the tables for each user.
+    utc : int32 array [clocks, 24]
         Instant at which each hour begins, minutes since the epoch; ``NEVER`` where the date does not exist.
-        S is 24 times the number of dates, in the order of the dates.
-    local : int32 array [clocks, S]
-        What the clock on the wall shows then, as minutes since the epoch.
+    local : int32 array [clocks, 24]
+        What the wall clock shows then, as minutes since the epoch.
     """
 
     clock: NDArray[np.int64]
@@ -48,44 +46,34 @@ class LocalHours:
     local: Minutes
 
     def at(self, hours: NDArray[Any]) -> tuple[Minutes, Minutes]:
-        """Instants and wall clock readings of one hour per user, each [rows]."""
+        """Return the instants and the wall clock readings of one hour per user, each [rows]."""
         return self.utc[self.clock, hours], self.local[self.clock, hours]
 
 
-def local_hours(
-    first_date: int,
-    utc_offset_minutes: NDArray[np.int16],
-    time_zone: NDArray[Any] | None = None,
-    dates: int = 1,
-) -> LocalHours:
-    """Find when each local hour begins for each user.
+def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: NDArray[Any] | None = None) -> LocalHours:
+    """Compute when each local hour begins for each user.
 
     Parameters
     ----------
-    first_date : int
-        First local date, days since 1970-01-01.
+    date_ : int
+        Local date, days since 1970-01-01.
     utc_offset_minutes : int16 array [rows]
         Minutes east of UTC, used where no zone is given.
     time_zone : object array [rows] of str or None, optional
         IANA names. A name that the zone data do not know counts as not given (see :func:`unknown_zones`).
-    dates : int
-        Number of consecutive dates.
     """
     zones = np.full(len(utc_offset_minutes), "", dtype="U1") if time_zone is None else _known(time_zone)
     names, zone = np.unique(zones, return_inverse=True)
     # With a zone the offset does not matter.
     offset = np.where(zones == "", utc_offset_minutes.astype(np.int64), 0)
     clocks, clock = np.unique(np.stack([zone, offset], axis=1), axis=0, return_inverse=True)
-    tables = [
-        np.concatenate([_hours_of(str(names[z]), int(minutes), first_date + day) for day in range(dates)], axis=1)
-        for z, minutes in clocks
-    ]
-    utc, local = np.stack(tables, axis=1) if tables else np.empty((2, 0, HOURS * dates), dtype=np.int32)
+    tables = [_hours_of(str(names[z]), int(minutes), date_) for z, minutes in clocks]
+    utc, local = np.stack(tables, axis=1) if tables else np.empty((2, 0, HOURS), dtype=np.int32)
     return LocalHours(clock.reshape(-1), utc, local)
 
 
 def unknown_zones(time_zone: NDArray[Any]) -> list[str]:
-    """List the names that the zone data do not know, sorted."""
+    """Return the names that the zone data do not know, sorted."""
     return sorted({name for name in time_zone if isinstance(name, str) and name} - _all_zones())
 
 
@@ -101,7 +89,7 @@ def _all_zones() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
-    """Instants and wall clock readings of one date's hours on one clock, [2, 24]."""
+    """Return the instants and wall clock readings of one date's hours on one clock, [2, 24]."""
     midnight = day * _DAY_MINUTES
     if not zone:
         local = midnight + 60 * np.arange(HOURS)
@@ -112,7 +100,7 @@ def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
 
 
 def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int, int]]:
-    """Pull hours that fell off the end of the date back to the last hour that is on it."""
+    """Move hours beyond the end of the date back to the last hour on it."""
     on_date = [hour for hour in hours if midnight <= hour[1] < midnight + _DAY_MINUTES]
     if not on_date:
         return [(NEVER, NEVER)] * HOURS
@@ -120,9 +108,9 @@ def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int,
 
 
 def _begin(zone: tzinfo, wall: datetime) -> tuple[int, int]:
-    """Instant at which a clock first shows a reading, or passes it where it is skipped, and what it shows then.
+    """Return the instant at which a clock first shows a reading, or skips it, and what the clock shows then.
 
-    A reading that comes twice counts the first time: of the two hours, the first has the second still ahead of it.
+    A reading that comes twice counts the first time.
     """
     instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if _wall(zone, instant) != wall:
@@ -150,18 +138,3 @@ def _minutes_between(start: datetime, end: datetime) -> int:
 
 def _minutes(reading: datetime) -> int:
     return round((reading - _EPOCH).total_seconds() / 60)
-
-
-def iso_utc(minutes: int) -> str:
-    """Spell an instant: ``2026-11-24T17:00:00Z``."""
-    return f"{_EPOCH + timedelta(minutes=int(minutes)):%Y-%m-%dT%H:%M:%S}Z"
-
-
-def iso_local(local_minutes: int) -> str:
-    """Spell a wall clock reading: ``2026-11-24T18:00:00``."""
-    return f"{_EPOCH + timedelta(minutes=int(local_minutes)):%Y-%m-%dT%H:%M:%S}"
-
-
-def day_number(day: date) -> int:
-    """Days since 1970-01-01."""
-    return (day - _EPOCH_DAY).days

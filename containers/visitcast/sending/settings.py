@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from visitcast.data.calendar import days_since_epoch
 from visitcast.data.instants import read_instant
 from visitcast.errors import InputError
 from visitcast.sending.arms import ControlGroup
 from visitcast.sending.drift import Limits
-from visitcast.sending.send_times import day_number
 from visitcast.sending.send_window import SendRules
 
 FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
@@ -35,9 +35,9 @@ class Campaign:
     largest_hour_share : float
         Share of the users that may be sent in any one hour of UTC, > 0 and at most 1.
     control : ControlGroup
-        Who is sent at another hour, for comparison.
+        Users who are sent at another hour, for comparison.
     limits : Limits
-        Beyond which a run raises an alarm.
+        What raises the alarm of a run.
     """
 
     name: str
@@ -48,49 +48,53 @@ class Campaign:
 
 
 def forecast_date(environment: Mapping[str, str]) -> int:
-    """Date to forecast, days since 1970-01-01.
+    """Return the date to forecast, days since 1970-01-01.
 
     Raises
     ------
     InputError
-        It is not set or no date.
+        It is not set, or not a date.
     """
     text = environment.get(FORECAST_DATE, "")
     try:
-        return day_number(date.fromisoformat(text))
+        return days_since_epoch(date.fromisoformat(text))
     except ValueError:
-        raise InputError(f"{FORECAST_DATE} is no date.", f"It is {text!r}.", "Use a date such as 2026-11-24.") from None
+        raise InputError(
+            f"{FORECAST_DATE} is not a date.", f"It is {text!r}.", "Use a date such as 2026-11-24."
+        ) from None
 
 
 def as_of(environment: Mapping[str, str]) -> datetime:
-    """Instant at which the data end.
+    """Return the instant at which the data end.
 
     Raises
     ------
     InputError
-        It is not set or no instant.
+        It is not set, or not an instant.
     """
     return read_instant(AS_OF, environment.get(AS_OF, ""))
 
 
 def users_per_file(environment: Mapping[str, str]) -> int:
-    """Request lines in a file: few enough to share among instances, enough to keep one busy.
+    """Return the request lines per file: few enough to share among instances, enough to keep one busy.
 
     The execution input's 5,000 are some 30 MB at 30 visit days a user.
 
     Raises
     ------
     InputError
-        It is not set or no positive number.
+        It is not set, or not a positive number.
     """
     text = environment.get(USERS_PER_FILE, "")
     if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"{USERS_PER_FILE} is no positive number.", f"It is {text!r}.", "Use a number such as 5000.")
+        raise InputError(
+            f"{USERS_PER_FILE} is not a positive number.", f"It is {text!r}.", "Use a number such as 5000."
+        )
     return int(text)
 
 
 def environment_name(environment: Mapping[str, str]) -> str:
-    """Name of the deployment, by which its metrics are told apart.
+    """Return the name of the deployment, which tells its metrics from those of another.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def campaign(environment: Mapping[str, str]) -> Campaign:
     Raises
     ------
     InputError
-        It is no JSON object or lacks a key.
+        It is not a JSON object, or lacks a key.
     """
     text = environment.get(CAMPAIGN, "")
     try:
@@ -136,7 +140,7 @@ def campaign(environment: Mapping[str, str]) -> Campaign:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{CAMPAIGN} is no campaign.",
+            f"{CAMPAIGN} is not a campaign.",
             f"{type(error).__name__}: {error} in {text[:300]!r}.",
             "Take it from the run that the state Prepare forecast returns.",
         ) from None

@@ -1,9 +1,7 @@
-"""Writes forecasts as JSON, JSON Lines or CSV."""
+"""Writes forecasts as JSON or JSON Lines."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -12,27 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
-from visitcast.data.schema import HOURS
+from visitcast.data import schema
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.serving.formats import Format
 
 DECIMALS = 6
 """Of a probability: 10,000 forecasts then fit into the 6 MB that SageMaker allows an answer."""
 
-CSV_COLUMNS = (
-    "user_id",
-    "date",
-    "best_hour",
-    "confidence",
-    "source",
-    "model_trained_at",
-    *(f"first_visit_hour_{hour}" for hour in range(HOURS)),
-    *(f"visit_hour_{hour}" for hour in range(HOURS)),
-)
-
 
 def write(
-    forecast: Forecast, users: Sequence[str], dates: Sequence[date], model: dict[str, Any], wanted: Format
+    forecast: Forecast, users: Sequence[str], dates: Sequence[date], model: dict[str, Any], format_: Format
 ) -> bytes:
     """Write an answer.
 
@@ -46,48 +33,40 @@ def write(
         Days forecast.
     model : dict
         What made the forecasts.
-    wanted : Format
+    format_ : Format
         Of the answer.
 
     Raises
     ------
     ValueError
-        A probability is no number.
+        A probability is not a number.
     """
     rows = _rows(forecast, users, dates)
-    if wanted is Format.JSON:
+    if format_ is Format.JSON:
         return to_json({"forecasts": list(rows), "model": model})
-    if wanted is Format.JSON_LINES:
-        return b"".join(to_json({**row, "model": model}) + b"\n" for row in rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in rows:
-        head = [row[name] for name in ("user_id", "date", "best_hour", "confidence", "source")]
-        writer.writerow([*head, model["trained_at"], *row["first_visit_hour"], *row["visit_hour"]])
-    return text.getvalue().encode()
+    return b"".join(to_json({**row, "model": model}) + b"\n" for row in rows)
 
 
 def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> Iterator[dict[str, Any]]:
     first_hour = _rounded(forecast.first_visit_hour)
     visited = _rounded(forecast.visit_hour)
     best_hours = forecast.best_hour.tolist()
-    from_model = forecast.from_model.tolist()
+    sources = forecast.source.tolist()
     for number, user in enumerate(users):
         yield {
-            "user_id": user,
-            "date": dates[number].isoformat(),
-            "first_visit_hour": first_hour[number],
-            "visit_hour": visited[number],
-            "best_hour": best_hours[number],
-            "confidence": visited[number][best_hours[number]],
-            "source": "model" if from_model[number] else "prior",
+            schema.USER_ID: user,
+            schema.DATE: dates[number].isoformat(),
+            schema.FIRST_HOUR_PROBABILITIES: first_hour[number],
+            schema.HOUR_PROBABILITIES: visited[number],
+            schema.BEST_HOUR: best_hours[number],
+            schema.CONFIDENCE: visited[number][best_hours[number]],
+            schema.SOURCE: sources[number],
         }
 
 
 def _rounded(probabilities: NDArray[np.float32]) -> list[list[float]]:
-    # NaN is no JSON, and no sender could use it.
+    # JSON has no NaN, and no sender could use it.
     if not np.isfinite(probabilities).all():
-        raise ValueError("The model has forecast probabilities that are no numbers.")
+        raise ValueError("The model has forecast probabilities that are not numbers.")
     rounded: list[list[float]] = np.round(probabilities.astype(np.float64), DECIMALS).tolist()
     return rounded

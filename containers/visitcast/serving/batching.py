@@ -1,8 +1,8 @@
-"""Requests that come at the same time, computed together.
+"""Compute requests that arrive at the same time together.
 
-A forecast of one user is some hundred small calls; of ten users it is hardly more. Nobody waits for a batch to fill:
-it holds what can be read now. It is computed on the event loop itself: to hand one user to a thread and back takes as
-long as the forecast.
+A forecast of one user takes some hundred small calls, of ten users hardly more. No request waits for a batch to fill:
+a batch holds what can be read now. It is computed on the event loop itself, since handing one user to a thread and
+back takes as long as the forecast.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from visitcast.serving.scoring import Answer, Question
 LARGEST_BATCH: Final = 64
 """Requests computed together."""
 SMALL_BODY_BYTES: Final = 64 * 1024
-"""A larger body holds many users already: it is computed by itself, and small ones do not wait for it."""
+"""A larger body has many users already: it is computed by itself, and small ones do not wait for it."""
 LARGE_AT_ONCE: Final = 2
-"""Large requests computed at once: one core's work either way, but a short one need not wait for a long one's end."""
+"""Large requests computed at once: two, so that a short request is not stuck behind a long one."""
 
 ScoreTogether = Callable[[Sequence[Question]], list[Answer | RequestError]]
 _Waiting = tuple[Question, asyncio.Future[Answer]]
@@ -32,7 +32,7 @@ class Batches:
     Parameters
     ----------
     score : callable
-        Answers questions; a wrong one gets its error and leaves the others alone.
+        Answers questions; an invalid one gets its error and does not affect the others.
     """
 
     def __init__(self, score: ScoreTogether) -> None:
@@ -61,9 +61,9 @@ class Batches:
         return await future
 
     def _gather(self, known: int) -> None:
-        """Compute when a turn of the loop has brought no further question, or a batch is full.
+        """Compute as soon as a turn of the loop brought no further question, or the batch is full.
 
-        The loop reads sockets once a turn. Clients answered together ask again together, but not within one turn.
+        The loop reads sockets once a turn. Clients answered together ask again together, but over several turns.
         """
         found = len(self._waiting)
         if known < found < LARGEST_BATCH:
@@ -77,7 +77,7 @@ class Batches:
             asyncio.get_running_loop().call_soon(self._gather, 0)
         try:
             answers = self._score([question for question, _ in batch])
-        except Exception as error:  # noqa: BLE001 - it is each caller's to handle
+        except Exception as error:  # noqa: BLE001 - every waiting caller gets the exception
             for _, future in batch:
                 _settle(future, error)
             return
@@ -86,7 +86,7 @@ class Batches:
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:
-    if future.done():  # its client has gone
+    if future.done():  # its client has disconnected
         return
     if isinstance(answer, BaseException):
         future.set_exception(answer)

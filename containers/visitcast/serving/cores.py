@@ -1,4 +1,4 @@
-"""How many cores there are to use, and how many workers to run on them."""
+"""Number of usable cores, and of workers to run on them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ QUOTA_FILE: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 def workers(environment: Mapping[str, str] = os.environ) -> int:
-    """Count the processes to run: as many as the environment says, or one per core.
+    """Return the number of worker processes: that of the environment variable, or one per core.
 
     Raises
     ------
     InputError
-        The variable holds no positive number.
+        The variable is not a positive number.
     """
     wanted = environment.get(WORKERS_VARIABLE, "")
     if not wanted:
         return available()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise InputError(
-            "The number of workers is not valid.", f"{WORKERS_VARIABLE} is {wanted!r}.", "Use a number from 1 on."
+            "The number of workers is not valid.",
+            f"{WORKERS_VARIABLE} is {wanted!r}.",
+            "Use a whole number of at least 1.",
         )
     return int(wanted)
 
 
 def available(quota_file: Path = QUOTA_FILE) -> int:
-    """Count the cores of this process' affinity, no more than its container's quota pays for; at least 1."""
+    """Return the number of cores that affinity and the container's quota leave; at least 1."""
     # macOS has no affinity.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:

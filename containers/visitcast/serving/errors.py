@@ -11,7 +11,7 @@ class RequestError(Exception):
     status : int
         HTTP status, 4xx.
     field : str
-        Where it is wrong, such as ``users[0].visits[3].visit_date`` or ``line 7: visit_date``.
+        Where it is wrong, such as ``users[0].visits[3].visit_date`` or ``line 7: visits[3].visit_date``.
     reason : str
         What is wrong there.
     """

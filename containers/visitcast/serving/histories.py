@@ -1,4 +1,4 @@
-"""From users as they came to the arrays that forecasts are made of."""
+"""Convert the users of a request to the arrays that a forecast needs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.serving.errors import RequestError
-from visitcast.serving.json_requests import VISIT_COLUMNS, Locate, User, Visit, locate_in_json
+from visitcast.serving.json_requests import Locate, User, Visit, locate_in_json
 
-_INTEGERS: Final = tuple(column.name for column in VISIT_COLUMNS if column.kind == "integer")
+_INTEGERS: Final = tuple(column.name for column in schema.DAY_COLUMNS if column.kind == "integer")
 _integers_of = itemgetter(*_INTEGERS)
 _date_of = itemgetter(schema.VISIT_DATE)
 _platform_of = itemgetter(schema.PLATFORM)
 _UNKNOWN: Final[dict[str, Any]] = {**dict.fromkeys(_INTEGERS, 0), schema.PLATFORM: schema.PLATFORMS[0]}
-"""What is stored of a day to forecast, beside its date."""
-_EPOCH: Final = date(1970, 1, 1).toordinal()
+"""Values stored for a day to forecast, except its date."""
 
 
 def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
-    """Check what one value alone does not show, sort, and append to every user the day to forecast.
+    """Check rules that span several values, sort, and append the day to forecast to every user.
 
     Parameters
     ----------
     users : sequence of User
-        Valid each by itself; visits in any order. A user may come twice, for two days.
+        Each valid by itself; visits in any order. A user may appear twice, for two days.
     locate : callable
         Names the place of an error.
 
@@ -43,7 +43,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     Raises
     ------
     RequestError
-        A visit contradicts itself, a day comes twice, or the day to forecast is not after all visits.
+        A visit contradicts itself, a day appears twice, or the day to forecast is not after all visits.
     """
     days = [day for user in users for day in (*user["visits"], {**_UNKNOWN, schema.VISIT_DATE: user["date"]})]
     lengths = np.array([len(user["visits"]) + 1 for user in users], dtype=np.int64)
@@ -85,7 +85,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
         refuse(repeated, schema.VISIT_DATE, "A user's day must appear once.")
 
     ids = np.array([user["user_id"] for user in users], dtype=np.str_)
-    return of_columns(ids, offsets, columns.__getitem__)
+    return of_columns(ids, offsets, columns)
 
 
 def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:
@@ -94,7 +94,7 @@ def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:
 
 
 def _dates(days: Sequence[Visit]) -> NDArray[np.int64]:
-    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - _EPOCH
+    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - EPOCH.toordinal()
 
 
 def _platforms(days: Sequence[Visit]) -> NDArray[np.int8]:

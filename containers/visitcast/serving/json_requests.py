@@ -27,17 +27,16 @@ def _type_of(column: schema.Column) -> Any:
     return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PLATFORM_LENGTH)]
 
 
-VISIT_COLUMNS = tuple(column for column in schema.VISITS if column.name != schema.USER_ID)
 # Plain dictionaries: a request may hold a hundred thousand visits, and objects cost twice the time.
 _typed_dict: Any = TypedDict
 Visit: Any = with_config(_STRICT_KEYS)(
-    _typed_dict("Visit", {column.name: _type_of(column) for column in VISIT_COLUMNS})
+    _typed_dict("Visit", {column.name: _type_of(column) for column in schema.DAY_COLUMNS})
 )
 
 
 @with_config(_STRICT_KEYS)
 class Head(TypedDict):
-    """Who, and which day to forecast."""
+    """A user, and the day to forecast."""
 
     user_id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     date: Day
@@ -46,7 +45,7 @@ class Head(TypedDict):
 class User(Head):
     """One user, and the visit days so far, in any order."""
 
-    # Stops at the first wrong visit: a body of nothing but errors would fill the memory with their descriptions.
+    # Stops at the first invalid visit: a body full of errors would fill the memory with their descriptions.
     visits: Annotated[list[Visit], FailFast(), Field(max_length=MAX_VISITS)]
 
 
@@ -58,7 +57,7 @@ class Body(TypedDict):
 
 
 Locate = Callable[[int, int | None, str], str]
-"""Where in the body a column of a user (and of one of its visits, unless None) stands, for people."""
+"""Names the place in the body of a user's column, or of a column of one of the user's visits."""
 
 _BODY = TypeAdapter(Body)
 _USER = TypeAdapter(User)
@@ -77,7 +76,7 @@ def read_json(body: bytes) -> tuple[Sequence[User], Locate]:
     Raises
     ------
     RequestError
-        The body is no JSON or not of this form.
+        The body is not JSON, or not of this form.
     """
     try:
         return _BODY.validate_json(body)["users"], locate_in_json
@@ -86,7 +85,7 @@ def read_json(body: bytes) -> tuple[Sequence[User], Locate]:
 
 
 def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
-    """Read one user per line; empty lines count for nothing.
+    """Read one user per line; empty lines are skipped.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
     Raises
     ------
     RequestError
-        A line is no JSON or no user.
+        A line is not JSON, or not a user.
     """
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
     users = []
@@ -108,7 +107,7 @@ def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
         except ValidationError as error:
             raise _request_error(error, f"line {number}: ") from None
     if not users:
-        raise RequestError("body", "It holds no user.")
+        raise RequestError("body", "It contains no user.")
 
     def locate(user: int, visit: int | None, column: str) -> str:
         return f"line {lines[user][0]}: {column if visit is None else f'visits[{visit}].{column}'}"
@@ -122,12 +121,12 @@ def _request_error(error: ValidationError, where: str) -> RequestError:
 
 
 def locate_in_json(user: int, visit: int | None, column: str) -> str:
-    """``users[0].visits[3].visit_date``."""
+    """Return the place of a column such as ``users[0].visits[3].visit_date``."""
     return f"users[{user}].{column}" if visit is None else f"users[{user}].visits[{visit}].{column}"
 
 
 def path(location: tuple[int | str, ...]) -> str:
-    """Spell pydantic's location as ``users[0].date``."""
+    """Write pydantic's location as ``users[0].date``."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

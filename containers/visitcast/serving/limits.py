@@ -1,4 +1,4 @@
-"""How large a request may be."""
+"""Limits on the size of requests and answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEBIBYTE = 1024 * 1024
 REAL_TIME_BYTES = 6 * MEBIBYTE
 """SageMaker's limit for the body of a real-time invocation and for its answer."""
 REAL_TIME_USERS = 10_000
-"""As many forecasts as fit into an answer; a batch transform, whose answers have no limit, takes any number."""
+"""So many forecasts fit into an answer. A batch transform takes any number: its answers have no limit."""
 TRANSFORM_MEBIBYTES = 6
 """MaxPayloadInMB of a batch transform job unless it says otherwise."""
 
@@ -35,9 +35,9 @@ class Limits:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Limits:
-    """Limits of an endpoint, or of the batch transform that SageMaker's variables describe."""
+    """Return the limits of an endpoint, or of the batch transform that SageMaker's variables describe."""
     if environment.get("SAGEMAKER_BATCH", "").lower() != "true":
         return Limits()
     mebibytes = int(environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") or TRANSFORM_MEBIBYTES)
-    # 0 stands for no limit, as in MaxPayloadInMB.
+    # 0 means no limit, as in MaxPayloadInMB.
     return Limits(body_bytes=mebibytes * MEBIBYTE if mebibytes else 2**63, answer_bytes=None, users=None)

@@ -1,7 +1,7 @@
-"""One line of JSON per event on stdout, where SageMaker sends it to CloudWatch Logs.
+"""Write one line of JSON per event to stdout, which SageMaker sends to CloudWatch Logs.
 
-SageMaker lets nobody but itself reach the container, and only ``/ping`` and ``/invocations``, so there is no page of
-metrics to scrape. A line in CloudWatch's embedded metric format is log and metrics at once:
+Only SageMaker can reach the container, and only ``/ping`` and ``/invocations``, so a page of metrics could not be
+scraped. A line in CloudWatch's embedded metric format is log and metrics at once:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -46,7 +46,7 @@ def _directive(names: tuple[str, ...]) -> str:
 
 
 def _print(line: str) -> None:
-    # Written at once: processes that print at the same time do not tear each other's lines.
+    # One write per line: lines of processes that print at the same time do not mix.
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -21,7 +21,7 @@ from visitcast.serving import logs
 from visitcast.serving.application import Application
 
 STUCK_SECONDS: Final = 60
-"""A worker whose event loop stands still for so long is replaced; no request may take longer, says SageMaker."""
+"""A worker whose event loop is blocked for so long is replaced; SageMaker's own limit for a request is the same."""
 
 
 def run(load: Callable[[], Application], listeners: list[socket.socket], settings: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def run(load: Callable[[], Application], listeners: list[socket.socket], setting
     Parameters
     ----------
     load : callable
-        Gives the web application; called in each worker.
+        Returns the web application; called in each worker.
     listeners : list of socket
         One for each worker, all of one port. They are closed here.
     settings : dict
@@ -39,7 +39,7 @@ def run(load: Callable[[], Application], listeners: list[socket.socket], setting
     Raises
     ------
     SystemExit
-        In a worker, at its end; here, when the workers could not start.
+        In a worker, when it ends; here, if the workers could not start.
     """
     master = os.getpid()
     try:
@@ -50,14 +50,14 @@ def run(load: Callable[[], Application], listeners: list[socket.socket], setting
 
 
 class _Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Settings and application, as gunicorn asks for them."""
+    """Settings and application in gunicorn's form."""
 
     def __init__(
         self, load: Callable[[], Application], listeners: list[socket.socket], settings: dict[str, Any]
     ) -> None:
         self.load = load
         self._settings = {
-            # Closed by gunicorn when it stops, so that nobody connects who would not be answered.
+            # Closed by gunicorn when it stops, so that no connection is accepted and then dropped.
             "bind": [f"fd://{listener.detach()}" for listener in listeners],
             "workers": len(listeners),
             "worker_class": _Worker,
@@ -98,7 +98,7 @@ class _Worker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         async def beat() -> None:
             self.notify()
-            if os.getppid() != self.ppid:  # killed: nobody would end this process
+            if os.getppid() != self.ppid:  # its manager was killed
                 server.should_exit = True
 
         settings = {**self.app.uvicorn_settings, "callback_notify": beat, "timeout_notify": 1}
@@ -111,5 +111,5 @@ class _Worker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _number(arbiter: Arbiter, worker: _Worker) -> None:
-    """Give a worker the first number that none has who lives, and with it the socket of the one that it replaces."""
+    """Assign the lowest free worker index, so that a replacement inherits its predecessor's socket."""
     worker.number = min(set(range(arbiter.num_workers)) - {other.number for other in arbiter.WORKERS.values()})

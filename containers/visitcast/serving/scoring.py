@@ -10,7 +10,7 @@ from visitcast.data.dataset import Dataset
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.forecasting.forecaster import Forecast, forecast_last
 from visitcast.model.bundle import Bundle
-from visitcast.serving import answers, csv_requests, json_requests
+from visitcast.serving import answers, json_requests
 from visitcast.serving.errors import RequestError
 from visitcast.serving.formats import Format
 from visitcast.serving.histories import to_dataset
@@ -21,22 +21,20 @@ MODEL_NAME = "visitcast"
 _READERS = {
     Format.JSON: json_requests.read_json,
     Format.JSON_LINES: json_requests.read_lines,
-    Format.CSV: csv_requests.read_csv,
 }
 
 
 @dataclass(frozen=True)
 class Question:
-    """A request's body, its format and the format wanted for the answer."""
+    """A request's body and its format, which is the answer's too."""
 
     body: bytes
-    given: Format
-    wanted: Format
+    format: Format
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer's body, and how many users it forecasts and how many of them by the prior alone."""
+    """An answer's body, the number of users in it, and how many of them the prior alone answers."""
 
     body: bytes
     users: int
@@ -58,13 +56,13 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
     Returns
     -------
     list of Answer or RequestError
-        In the order asked; an error where a request is not valid or its answer would be too large.
+        In the order asked; an error if a request is not valid or its answer would be too large.
     """
     read = [_read(question, limits) for question in questions]
     try:
         dataset = _dataset(read)
     except RequestError:
-        # One of them contradicts itself: each alone tells which, in the words of its own request.
+        # One request is invalid: check them one by one to name the field in that request.
         read = [_checked(one) for one in read]
         dataset = _dataset(read)
     forecast = forecast_last(fitted, dataset)
@@ -77,13 +75,13 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
         part = slice(first, first + len(one.users))
         first += len(one.users)
         its = Forecast(forecast.first_visit_hour[part], forecast.visit_hour[part], forecast.from_model[part])
-        answers_.append(_written(its, one.users, model_of(fitted), question.wanted, limits))
+        answers_.append(_written(its, one.users, model_of(fitted), question.format, limits))
     return answers_
 
 
 @dataclass(frozen=True)
 class _Read:
-    """The users of a request, and how to name a place in it."""
+    """The users of a request, and how to name a field in it."""
 
     users: Sequence[User]
     locate: Locate
@@ -91,7 +89,7 @@ class _Read:
 
 def _read(question: Question, limits: Limits) -> _Read | RequestError:
     try:
-        users, locate = _READERS[question.given](question.body)
+        users, locate = _READERS[question.format](question.body)
         if limits.users is not None and len(users) > limits.users:
             reason = f"{len(users):,} users; one request may hold {limits.users:,}."
             return RequestError("users", reason, status=413)
@@ -114,10 +112,10 @@ def _dataset(read: Sequence[_Read | RequestError]) -> Dataset:
 
 
 def _written(
-    forecast: Forecast, users: Sequence[User], model: dict[str, Any], wanted: Format, limits: Limits
+    forecast: Forecast, users: Sequence[User], model: dict[str, Any], format_: Format, limits: Limits
 ) -> Answer | RequestError:
     written = answers.write(
-        forecast, [user["user_id"] for user in users], [user["date"] for user in users], model, wanted
+        forecast, [user["user_id"] for user in users], [user["date"] for user in users], model, format_
     )
     if limits.answer_bytes is not None and len(written) > limits.answer_bytes:
         reason = (
@@ -128,7 +126,7 @@ def _written(
 
 
 def model_of(fitted: Bundle) -> dict[str, Any]:
-    """Say what made the forecasts."""
+    """Describe the model that made the forecasts."""
     return {
         "name": MODEL_NAME,
         "schema_version": SCHEMA_VERSION,

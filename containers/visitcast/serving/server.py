@@ -22,7 +22,7 @@ from visitcast.serving.formats import Format
 PORT_VARIABLE: Final = "SAGEMAKER_BIND_TO_PORT"
 DEFAULT_PORT: Final = 8080
 WARM_UP: Final = scoring.Question(
-    b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON, Format.JSON
+    b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON
 )
 _UVICORN: Final[dict[str, Any]] = {
     "loop": "uvloop",
@@ -44,12 +44,12 @@ def main(prepare_worker: Callable[[], None] | None = None) -> None:
     Parameters
     ----------
     prepare_worker : callable, optional
-        Called in every worker, which then loads the model for itself. For what starts threads: a forked process has
-        none of them. Without it the model is loaded once and all workers share its memory.
+        Called in every worker, which then loads its own copy of the model; needed by a library that starts threads,
+        which a fork does not copy. Without it the model is loaded once and all workers share its memory.
     """
     workers = cores.workers()
     load = partial(_loaded_after, prepare_worker) if prepare_worker else partial(_same, load_application())
-    # Bound before the line below is printed: whoever reads it can connect. Port 0 takes any free one.
+    # Bound before the line below is printed, so that a reader of the log can connect. Port 0 takes any free one.
     listeners = _listeners(int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT), workers)
     logs.event("listening", port=listeners[0].getsockname()[1], workers=workers)
     if workers == 1:
@@ -64,9 +64,9 @@ def main(prepare_worker: Callable[[], None] | None = None) -> None:
 
 
 def _listeners(port: int, number: int) -> list[socket.socket]:
-    """Open sockets of one port, among which the kernel shares out connections as they come (Linux, ``SO_REUSEPORT``).
+    """Open sockets of one port, among which the kernel distributes connections (Linux, ``SO_REUSEPORT``).
 
-    From one shared socket the first worker to wake takes all that wait, and clients keep their connections.
+    With one shared socket the first worker to wake would accept all that wait, and clients keep their connections.
     """
     listeners: list[socket.socket] = []
     while len(listeners) < number:
@@ -92,7 +92,7 @@ def load_application() -> Application:
     allowed = limits.from_environment()
     score = partial(scoring.answer, fitted, allowed)
     score([WARM_UP])
-    # What has been made until here stays: the collector need not look at it, nor processes copy its pages.
+    # What exists by now stays: the garbage collector need not scan it, nor processes copy its pages.
     gc.freeze()
     logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
     return application(Batches(score), allowed)

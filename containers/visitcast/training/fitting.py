@@ -15,8 +15,8 @@ from visitcast.contract import progress
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, user_of_row
 from visitcast.data.protocol import Split, require_enough_rows, split
 from visitcast.data.user_sample import sample_users
-from visitcast.features import pipeline as features
 from visitcast.features.histograms import histograms_before
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.metrics import score_probabilities
 from visitcast.model import calibration, learners, mixture
 from visitcast.model.baselines import tuned_histogram
@@ -33,7 +33,7 @@ def fit(
     dataset: Dataset,
     parts: Split | None = None,
     *,
-    pipeline: features.FeaturePipeline | None = None,
+    pipeline: FeaturePipeline | None = None,
     learner: Learner | None = None,
     max_training_users: int = 0,
     seed: int = 7,
@@ -74,7 +74,7 @@ def fit(
     started = time.monotonic()
     parts = parts or split(dataset)
     require_enough_rows(parts)
-    pipeline = pipeline or features.fit(dataset, parts.validation_starts)
+    pipeline = pipeline or FeaturePipeline(parts.validation_starts).fit(dataset)
     learner = learner or learners.make_learner()
     validation = parts.validation
 
@@ -87,7 +87,7 @@ def fit(
     )
 
     train = rows_of_sample(dataset, parts.train, max_training_users or DEFAULT_MAX_TRAINING_USERS, seed)
-    learnt = learner.fit(TrainingData(dataset, train, validation, counts, pipeline), checkpoints)
+    learnt = learner.fit(TrainingData(dataset, train, validation, counts, pipeline.encoding_), checkpoints)
 
     hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
     history = position_in_history(dataset, validation)

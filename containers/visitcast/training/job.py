@@ -15,8 +15,8 @@ from visitcast.contract import progress, whole_folder
 from visitcast.data.dataset import Dataset, read
 from visitcast.data.manifest import read_manifest
 from visitcast.data.protocol import Split, split
-from visitcast.features import pipeline as features
 from visitcast.features.histograms import decayed_histograms
+from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS, MAE_HOURS, RMSE_HOURS, score_probabilities
 from visitcast.model import bundle
@@ -39,7 +39,7 @@ def main() -> None:
     dataset, manifest = read(folder), read_manifest(folder)
     parts = split(dataset, settings.fold, settings.folds)
     # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
-    pipeline = features.fit(dataset, parts.validation_starts) if settings.fold else bundle.read_pipeline(folder)
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset) if settings.fold else bundle.read_pipeline(folder)
     with whole_folder(paths.model()) as model_folder:
         fitted = fit(
             dataset,

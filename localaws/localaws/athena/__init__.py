@@ -1,5 +1,1 @@
-"""Athena on this machine: real SQL on DuckDB over the tables of the region's Glue catalog and S3."""
-
-from localaws.athena.install import install
-
-__all__ = ["install"]
+"""Athena: queries that run on DuckDB over the tables of the region's Glue catalog and S3."""

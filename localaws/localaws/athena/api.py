@@ -1,4 +1,4 @@
-"""Athena's API: requests about queries in, JSON out. Work groups, catalogs and tags stay moto's."""
+"""The operations of Athena's API on queries. moto answers those on work groups, catalogs and tags."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from moto.athena.responses import AthenaResponse
 
-from localaws.athena.backend import PAGE_LIMIT, InvalidRequestError, LocalAthenaBackend
+from localaws.athena.backend import PAGE_LIMIT, LocalAthenaBackend
 
 
 class LocalAthenaResponse(AthenaResponse):
-    """moto's Athena API with the operations on query executions replaced."""
+    """moto's Athena API with other operations on queries."""
 
     @property
     def _backend(self) -> LocalAthenaBackend:
@@ -26,17 +26,6 @@ class LocalAthenaResponse(AthenaResponse):
         execution = self._backend.execution(self._get_param("QueryExecutionId"))
         return json.dumps({"QueryExecution": execution.describe()})
 
-    def batch_get_query_execution(self) -> str:
-        """Answer BatchGetQueryExecution."""
-        found, missing = [], []
-        for execution_id in self._get_param("QueryExecutionIds"):
-            try:
-                found.append(self._backend.execution(execution_id).describe())
-            except InvalidRequestError as error:
-                entry = {"QueryExecutionId": execution_id, "ErrorCode": "NOT_FOUND", "ErrorMessage": error.message}
-                missing.append(entry)
-        return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
-
     def get_query_results(self) -> str:
         """Answer GetQueryResults."""
         page = self._backend.result_page(
@@ -47,12 +36,12 @@ class LocalAthenaResponse(AthenaResponse):
         return json.dumps(page)
 
     def stop_query_execution(self) -> str:
-        """Answer StopQueryExecution; a query that has ended stays as it is."""
+        """Answer StopQueryExecution. A query that has ended keeps its state."""
         self._backend.execution(self._get_param("QueryExecutionId")).cancel()
         return "{}"
 
     def list_query_executions(self) -> str:
-        """Answer ListQueryExecutions: the newest first, one page."""
+        """Answer ListQueryExecutions with one page, the newest first."""
         name = self._get_param("WorkGroup") or "primary"
         executions: list[Any] = list(self._backend.executions.values())
         newest = [execution.id for execution in reversed(executions) if execution.work_group == name]
@@ -62,12 +51,3 @@ class LocalAthenaResponse(AthenaResponse):
         if end < len(newest):
             answer["NextToken"] = str(end)
         return json.dumps(answer)
-
-    def get_query_runtime_statistics(self) -> str:
-        """Answer GetQueryRuntimeStatistics with the timeline; stages are none here."""
-        execution = self._backend.execution(self._get_param("QueryExecutionId"))
-        timeline = execution.describe()["Statistics"]
-        timeline.pop("DataManifestLocation", None)
-        rows = {"InputBytes": timeline.pop("DataScannedInBytes")}
-        del timeline["ResultReuseInformation"]
-        return json.dumps({"QueryRuntimeStatistics": {"Timeline": timeline, "Rows": rows}})

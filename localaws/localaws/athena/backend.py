@@ -1,4 +1,4 @@
-"""Athena's state in one account and region: which queries there are, and who may start which."""
+"""The queries of one account and region."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from localaws.athena import results, sql, unload
 from localaws.athena.errors import MalformedQueryError
 from localaws.athena.execution import QueryExecution
 from localaws.athena.runner import Runner
-from localaws.calls.identity import acting
+from localaws.identity import acting
 from localaws.settings import Settings
 
 PAGE_LIMIT = 1000
-"""Most rows of one GetQueryResults answer."""
+"""GetQueryResults returns at most this many rows (API reference)."""
 
 
 class InvalidRequestError(JsonRESTError):
-    """Athena's answer to a request that cannot be served; AthenaErrorCode is in the message of AWS as well."""
+    """InvalidRequestException of Athena."""
 
     code = 400
 
@@ -33,8 +33,10 @@ class InvalidRequestError(JsonRESTError):
 
 
 class LocalAthenaBackend(AthenaBackend):
-    """moto's Athena with queries that really run."""
+    """moto's backend with queries that run."""
 
+    # The base class derives its URLs from the module's name.
+    __module__ = "moto.athena.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -46,18 +48,18 @@ class LocalAthenaBackend(AthenaBackend):
         self._runner = Runner(account_id, region_name, self.settings.home / "athena" / account_id / region_name)
 
     def reset(self) -> None:
-        """Stop all queries and forget them."""
+        """Stop and remove all queries."""
         for execution in self.executions.values():
             execution.cancel()
         super().reset()
 
     def start(self, request: Mapping[str, Any]) -> str:
-        """Start a query as StartQueryExecution asks; returns its id.
+        """Start the query of a StartQueryExecution request and return its id.
 
         Raises
         ------
         InvalidRequestError
-            The query is malformed, its work group or result bucket is missing, or its token was used for another one.
+            The query is malformed, its work group or result bucket does not exist, or its token belongs to another one.
         """
         token = request.get("ClientRequestToken")
         fingerprint = json.dumps({**request, "ClientRequestToken": None}, sort_keys=True)
@@ -75,12 +77,12 @@ class LocalAthenaBackend(AthenaBackend):
         return execution.id
 
     def execution(self, execution_id: str) -> QueryExecution:
-        """Return an execution.
+        """Return the execution with an id.
 
         Raises
         ------
         InvalidRequestError
-            There is none with this id.
+            It does not exist.
         """
         try:
             return self.executions[execution_id]
@@ -88,12 +90,12 @@ class LocalAthenaBackend(AthenaBackend):
             raise InvalidRequestError(f"QueryExecution {execution_id} was not found") from None
 
     def result_page(self, execution_id: str, token: str | None, limit: int) -> dict[str, Any]:
-        """Return one page of a result, read from the result file in S3 as AWS does.
+        """Return one page of a result, which is read from the result file in S3 as on AWS.
 
         Raises
         ------
         InvalidRequestError
-            The query has not succeeded, the token is not one of its own, or its result file is gone.
+            The query has not succeeded, the token is not one of its tokens, or its result file is gone.
         """
         execution = self.execution(execution_id)
         if execution.status in ("QUEUED", "RUNNING"):
@@ -130,7 +132,7 @@ class LocalAthenaBackend(AthenaBackend):
         return answer
 
     def _admit(self, request: Mapping[str, Any]) -> QueryExecution:
-        """Check a request and make its execution."""
+        """Check a request and return its execution."""
         name = request.get("WorkGroup") or "primary"
         work_group = self.work_groups.get(name)
         if work_group is None:
@@ -169,5 +171,5 @@ class LocalAthenaBackend(AthenaBackend):
 
 
 def _is_true(value: object) -> bool:
-    """Read a flag; CloudFormation hands them on as texts."""
+    """Return a flag that may be a text, as from CloudFormation."""
     return str(value).lower() == "true"

@@ -1,4 +1,4 @@
-"""Why a query failed, in Athena's words: DuckDB's and sqlglot's errors become Trino error names."""
+"""Errors of queries as Athena reports them, from those of DuckDB and sqlglot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import duckdb
 import sqlglot.errors
 
-SYSTEM, USER, OTHER = 1, 2, 3
+SYSTEM, USER = 1, 2
 """Values of AthenaError.ErrorCategory."""
 
 
@@ -17,12 +17,12 @@ class QueryError(Exception):
     Attributes
     ----------
     name
-        Trino's name of the error, such as ``COLUMN_NOT_FOUND``.
+        Name of the error in Trino, such as ``COLUMN_NOT_FOUND``.
     reason
-        StateChangeReason as Athena words it: the name, where in the query, and what is wrong.
+        StateChangeReason of Athena: the name, the position in the query and the cause.
     category, type
-        AthenaError.ErrorCategory and ErrorType, after the "Athena error catalog" of the user guide: 200 is an error of
-        the engine, 1000 of the user, 1001 of the data.
+        AthenaError.ErrorCategory and ErrorType, from "Athena error catalog" in the user guide. Type 200 is an error of
+        the engine, 1000 of the query, 1001 of the data.
     """
 
     def __init__(self, name: str, message: str, category: int = USER) -> None:
@@ -34,11 +34,11 @@ class QueryError(Exception):
 
 
 class MalformedQueryError(Exception):
-    """The text is no SQL statement: Athena refuses it when it is started, with InvalidRequestException."""
+    """The text is not one SQL statement. Athena refuses it with InvalidRequestException."""
 
 
 def malformed(error: sqlglot.errors.SqlglotError) -> MalformedQueryError:
-    """Word a parser's error as Athena does."""
+    """Return Athena's error for an error of the parser."""
     details = getattr(error, "errors", None)
     if not details:
         return MalformedQueryError(f"line 1:1: {error}")
@@ -63,14 +63,14 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 
 
 def classify(error: Exception, query: str) -> QueryError:
-    """Turn whatever stopped a query into what Athena would report.
+    """Return Athena's error for an exception that ended a query.
 
     Parameters
     ----------
     error
-        As raised while the query was translated or run.
+        Exception that was raised while the query was translated or run.
     query
-        The text as it was started; positions refer to it.
+        Text of the query, to which positions refer.
     """
     if isinstance(error, QueryError):
         return error
@@ -93,7 +93,7 @@ def classify(error: Exception, query: str) -> QueryError:
 
 
 def position(query: str, name: str) -> str:
-    """Return ``line L:C`` of a name's first mention in a query; 1:1 when it stands nowhere."""
+    """Return ``line L:C`` of a name's first occurrence in a query, or 1:1 if there is none."""
     match = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", query, re.IGNORECASE)
     before = query[: match.start()] if match else ""
     return f"line {before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"

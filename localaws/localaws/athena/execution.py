@@ -1,4 +1,4 @@
-"""One query execution: its state, and its description as GetQueryExecution answers it."""
+"""One query execution."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _DDL = ("ALTER", "CREATE", "DESCRIBE", "DROP", "MSCK", "SHOW")
 
 @dataclass
 class QueryExecution:
-    """One query from its start to its end; the runner and the API share it.
+    """The state of one query, which the runner changes and the API reads.
 
     Attributes
     ----------
     output_location
-        S3 URI of the result file; an UNLOAD has none, only files whose URIs begin with it.
+        S3 URI of the result file. For an UNLOAD the beginning of the URIs of its files.
     manifest_location
         S3 URI of the list of files that an UNLOAD wrote.
     role
-        In whose name catalog and data are read and the result is written: who started the query.
+        ARN of the role that started the query. Athena reads and writes as this role.
     cancelled
-        Set when the query is to stop.
+        Set to stop the query.
     data_scanned_bytes
-        Size of the objects that the query's tables consist of.
+        Size of the objects of the query's tables.
     """
 
     id: str
@@ -60,7 +60,7 @@ class QueryExecution:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> bool:
-        """Leave the queue; False when the query has been cancelled meanwhile."""
+        """Leave the queue. Return False if the query has been cancelled."""
         with self._lock:
             if self.status != "QUEUED":
                 return False
@@ -68,7 +68,7 @@ class QueryExecution:
             return True
 
     def finish(self, status: str, reason: str | None = None, error: QueryError | None = None) -> bool:
-        """Enter a final state; the first one stays. Returns whether this was the first."""
+        """Enter a final state, if the query has none yet, and return whether it did."""
         with self._lock:
             if self.status in FINAL:
                 return False
@@ -76,24 +76,24 @@ class QueryExecution:
             return True
 
     def cancel(self) -> None:
-        """Stop the query, whatever it is doing; one that has ended stays as it is."""
+        """Stop the query, if it has not ended."""
         self.cancelled.set()
         if self.finish("CANCELLED", "Query cancelled by user") and (connection := self.connection) is not None:
             connection.interrupt()
 
     @property
     def is_ddl(self) -> bool:
-        """Tell whether the statement defines data instead of reading it."""
+        """Return whether the statement defines data."""
         return self.statement in _DDL
 
     @property
     def statement(self) -> str:
-        """Return the statement's first word, in capitals; comments before it are none."""
+        """Return the first word of the statement after any comments, in upper case."""
         word = re.search(r"\w+", _COMMENTS.sub("", self.query, count=1))
         return word.group().upper() if word else ""
 
     def describe(self) -> dict[str, Any]:
-        """Return what GetQueryExecution answers under QueryExecution."""
+        """Return QueryExecution as in the answer of GetQueryExecution."""
         status: dict[str, Any] = {"State": self.status, "SubmissionDateTime": self.submitted_at}
         if self.finished_at is not None:
             status["CompletionDateTime"] = self.finished_at

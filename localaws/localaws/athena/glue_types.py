@@ -1,4 +1,4 @@
-"""Column types of the Glue catalog in DuckDB's words, and which Parquet types may be read as which."""
+"""Column types of Glue, DuckDB and Trino."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _TRINO = {
 
 
 def to_duckdb(glue_type: str) -> str:
-    """Translate a Glue (Hive) type.
+    """Return the DuckDB type of a Glue (Hive) type.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def to_duckdb(glue_type: str) -> str:
 
 
 def to_trino(duckdb_type: str) -> str:
-    """Name a DuckDB type as GetQueryResults does."""
+    """Return the name that GetQueryResults has for a DuckDB type."""
     base = duckdb_type.partition("(")[0]
     if duckdb_type.endswith("[]"):
         return "array"
@@ -90,18 +90,17 @@ def to_trino(duckdb_type: str) -> str:
 
 
 def is_readable(file_type: str, table_type: str) -> bool:
-    """Tell whether a Parquet column of one DuckDB type may be read as a table column of another.
+    """Return whether a Parquet column of one DuckDB type may be read as a table column of another.
 
-    Narrower numbers may be read as wider ones. All else is an error on Athena as well, as a table that says ``int``
-    over a file of strings would otherwise be full of NULLs without a word.
+    A narrower number may be read as a wider one. Other differences are an error, as on Athena.
     """
-    if "(" in table_type or table_type.endswith("[]"):  # nested and decimal: the cast itself decides
+    if "(" in table_type or table_type.endswith("[]"):  # for nested types and decimals the cast decides
         return file_type.partition("(")[0] == table_type.partition("(")[0] or file_type.endswith("[]")
     return file_type == table_type or file_type in _READABLE_AS.get(table_type, set())
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas outside all brackets."""
+    """Split a text at the commas outside all brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "<(") - (character in ">)")

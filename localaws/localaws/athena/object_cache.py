@@ -1,7 +1,7 @@
-"""S3 objects as local files, copied once per content.
+"""Local copies of S3 objects, one for each content.
 
-A file's path holds the partition as hive-style folders, whatever the object's key looks like, so that DuckDB
-skips the partitions a query does not ask for.
+The path of a copy has the partition as Hive-style folders, whatever the object's key is, so that DuckDB skips the
+partitions that a query does not need.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import duckdb
 
 from localaws import s3files
 from localaws.athena.errors import QueryError
+from localaws.iam_record import s3_calls
 
 
 class ObjectCache:
-    """Local copies of objects below one folder; safe to use from several threads.
+    """Local copies of objects in one folder. Several threads may use it.
 
     Parameters
     ----------
     folder
-        Where the copies lie. The cache never removes one: the folder goes when the region stops.
+        Folder of the copies. They stay until the region stops.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,22 +37,23 @@ class ObjectCache:
         self._lock = threading.Lock()
 
     def fetch(self, found: Any, uri: str, partition: Mapping[str, str | None]) -> str:
-        """Return the path of an object's local copy, copying it when this content is not there yet.
+        """Return the path of an object's local copy, which is made if it does not exist.
 
         Parameters
         ----------
         found
-            The object, from `s3files.Store.objects`.
+            Object from `s3files.Store.objects`.
         uri
-            Its S3 URI, for messages.
+            S3 URI of the object, for messages.
         partition
-            Values of the partition columns in the table's order; None for NULL.
+            Values of the partition columns in the order of the table; None for NULL.
         """
         etag = s3files.etag(found)
         known = (uri, etag, tuple(partition.values()))
-        if (path := self._paths.get(known)) is not None:
-            return path
         bucket, key = s3files.split_uri(uri)
+        if (path := self._paths.get(known)) is not None:
+            s3_calls.record("s3:GetObject", bucket, key)  # on AWS every query reads it anew
+            return path
         folders = [f"{name}={_folder_value(value)}" for name, value in partition.items()]
         identity = hashlib.sha256(f"{key}\0{etag}".encode()).hexdigest()[:24]
         target = self.folder.joinpath(bucket, *folders, f"{identity}-{Path(key).name[-100:]}")
@@ -62,23 +64,23 @@ class ObjectCache:
         return str(target)
 
     def uri(self, path: str) -> str:
-        """Return the S3 URI that a local copy came from."""
+        """Return the S3 URI of a local copy."""
         return self._uris.get(path, path)
 
     def in_s3_terms(self, message: str) -> str:
-        """Replace local paths in a message by the S3 URIs they came from."""
+        """Replace the paths of local copies in a message by their S3 URIs."""
         with self._lock:
             for path in [path for path in self._uris if path in message]:
                 message = message.replace(path, self._uris[path])
         return message
 
     def by_schema(self, connection: duckdb.DuckDBPyConnection, paths: list[str]) -> list[list[str]]:
-        """Group Parquet files by equal schema, so that each group can be read by its first file's.
+        """Group Parquet files by schema.
 
         Raises
         ------
         QueryError
-            A file is no Parquet file.
+            A file is not a Parquet file.
         """
         with self._lock:
             new = [path for path in paths if path not in self._schemas]

@@ -1,7 +1,7 @@
-"""The result file of a query: written as Athena writes it, read back page by page.
+"""The result file of a query, written as Athena writes it and read page by page.
 
-Every value stands in double quotes; NULL is an empty field without quotes. DuckDB writes the file itself, so a
-result never passes through Python row by row.
+Every value is in double quotes, and NULL is an empty field without quotes. DuckDB writes the file, so that rows do not
+pass through Python.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _BLOCK = 256 * 1024
 _FIELD = re.compile(rb'"((?:[^"]++|"")*+)"([,\n])|([,\n])')
 
 ReadBlock = Callable[[int, int], bytes]
-"""Returns up to so many bytes from a position of a file: ``read(start, length)``."""
+"""``read(start, length)`` returns up to `length` bytes from a position of a file."""
 
 
 class Column(NamedTuple):
-    """One column of a result: its name and its DuckDB type."""
+    """A column of a result: its name and its DuckDB type."""
 
     name: str
     type: str
 
     def describe(self) -> dict[str, Any]:
-        """Return the column as an element of ResultSetMetadata.ColumnInfo."""
+        """Return the column as in ResultSetMetadata.ColumnInfo."""
         trino = to_trino(self.type)
         numbers = {"integer": (10, 0), "bigint": (19, 0), "smallint": (5, 0), "tinyint": (3, 0), "double": (17, 0)}
         precision, scale = numbers.get(trino, (2147483647 if trino == "varchar" else 0, 0))
@@ -60,11 +60,11 @@ def write(connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[C
     Parameters
     ----------
     connection
-        With the functions of `prepare`.
+        Connection that has the functions of `prepare`.
     query
-        In DuckDB's SQL.
+        Query in DuckDB's SQL.
     columns
-        Of the query, from `columns_of`.
+        Columns of the query, from `columns_of`.
     path
         The file to write.
 
@@ -76,14 +76,14 @@ def write(connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[C
     header = ",".join(f'"{_double(column.name)}"' for column in columns) + "\n"
     names = [f"c{position}" for position in range(len(columns))]
     values = ", ".join(as_text(name, column.type) for name, column in zip(names, columns, strict=True))
-    # Header through PREFIX: two columns may have the same name, which DuckDB's own header would change.
+    # The header is in PREFIX, since DuckDB would rename the second of two columns with the same name.
     count = connection.execute(
         f"COPY (SELECT {values} FROM ({query}) AS result({', '.join(names)})) TO {quote(str(path))} "
         "(FORMAT CSV, HEADER false, FORCE_QUOTE *, NULLSTR '', DELIMITER ',', QUOTE '\"', ESCAPE '\"', "
         f"PREFIX {quote(header)}, SUFFIX '\n')"
     ).fetchone()
     rows = int(count[0]) if count else 0
-    if rows == 0:  # DuckDB puts the suffix, an empty line, behind a header without rows
+    if rows == 0:  # DuckDB writes the suffix, an empty line, after a header without rows
         path.write_text(header, encoding="utf-8")
     return rows
 
@@ -94,7 +94,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def as_text(name: str, duckdb_type: str) -> str:
-    """Return the SQL expression for a column's text in a result file."""
+    """Return the SQL expression for the text of a column in a result file."""
     base = duckdb_type.partition("(")[0]
     if base in ("FLOAT", "DOUBLE"):
         plain = f"{name} = 0 OR (abs({name}) >= 0.001 AND abs({name}) < 10000000)"
@@ -107,13 +107,13 @@ def as_text(name: str, duckdb_type: str) -> str:
     if duckdb_type == "BLOB":
         return f"rtrim(regexp_replace(lower(hex({name})), '(..)', '\\1 ', 'g'))"
     if duckdb_type.endswith("[]") or base in ("MAP", "STRUCT"):
-        # Nested values lose their inner quotes; a struct's fields stand as name=value.
+        # Nested values have no quotes inside, and the fields of a struct are written as name=value.
         return f"replace(replace(CAST({name} AS VARCHAR), '''', ''), ': ', '=')"
     return f"CAST({name} AS VARCHAR)"
 
 
 def java_number(text: str) -> str:
-    """Write a number as Java does, below 0.001 and from 10,000,000 in scientific notation.
+    """Return a number as Java writes it: below 0.001 and from 10,000,000 in scientific notation.
 
     >>> java_number("123456789.0"), java_number("1e-05"), java_number("inf")
     ('1.23456789E8', '1.0E-5', 'Infinity')
@@ -129,19 +129,19 @@ def java_number(text: str) -> str:
 
 
 def rows(read: ReadBlock, start: int) -> Iterator[tuple[list[str | None], int]]:
-    """Read rows of a result file, the header included.
+    """Yield the rows of a result file, including the header.
 
     Parameters
     ----------
     read
-        Gives access to the file.
+        Function that reads the file.
     start
-        Position of the first row wanted.
+        Position of the first row.
 
     Yields
     ------
     tuple
-        The row's values and the position behind it.
+        The values of the row and the position after it.
     """
     buffer, position, offset = b"", start, 0
     values: list[str | None] = []
@@ -162,7 +162,7 @@ def rows(read: ReadBlock, start: int) -> Iterator[tuple[list[str | None], int]]:
 
 
 def quote(text: str) -> str:
-    """Write a text as an SQL literal."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""Run one query on DuckDB: bring its tables near, run it, put the result file into S3."""
+"""Runs queries on DuckDB: copies the objects of their tables, runs them, uploads the result."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from localaws.athena import results, sql, tables, unload
 from localaws.athena.errors import QueryError, classify, position
 from localaws.athena.execution import QueryExecution
 from localaws.athena.object_cache import ObjectCache
-from localaws.calls import Call, acting_as, active, storage
+from localaws.iam_record import Call, active, s3_calls
+from localaws.identity import acting_as
 
 CONCURRENT_QUERIES = 4
-"""Further queries wait as QUEUED, as on AWS once an account's capacity is used."""
+"""Further queries wait in the state QUEUED."""
 
 MEMORY_LIMIT = "1GB"
 THREADS = 2
@@ -34,9 +35,9 @@ class Runner:
     Parameters
     ----------
     account_id, region
-        Whose catalog and objects.
+        Owner of the catalog and the objects.
     folder
-        For local copies of objects, spilled data and results on their way to S3.
+        Folder for local copies of objects, spilled data and results before their upload.
     """
 
     def __init__(self, account_id: str, region: str, folder: Path) -> None:
@@ -48,7 +49,7 @@ class Runner:
         self._slots = threading.Semaphore(CONCURRENT_QUERIES)
 
     def start(self, execution: QueryExecution) -> None:
-        """Run a query in a thread of its own; its execution tells how it goes."""
+        """Run a query in a thread of its own, which updates the execution."""
         threading.Thread(target=self._run, args=(execution,), name=f"athena-{execution.id}", daemon=True).start()
 
     def _run(self, execution: QueryExecution) -> None:
@@ -61,7 +62,7 @@ class Runner:
                 self._execute(execution, result)
             except _CancelledError:
                 pass
-            except Exception as error:  # noqa: BLE001 - whatever happens, the query must reach a final state
+            except Exception as error:  # noqa: BLE001 - the query must reach a final state
                 failure = classify(error, execution.query)
                 reason = self._cache.in_s3_terms(failure.reason)
                 execution.finish("FAILED", reason, failure)
@@ -105,14 +106,14 @@ class Runner:
                 (result / "manifest.csv").write_text("".join(f"{uri}\n" for uri in files), encoding="utf-8")
                 files[execution.manifest_location] = result / "manifest.csv"
         _go_on(execution)
-        storage.record("s3:GetBucketLocation", s3files.split_uri(execution.output_location)[0])
+        s3_calls.record("s3:GetBucketLocation", s3files.split_uri(execution.output_location)[0])
         for uri, path in files.items():
             _go_on(execution)
             self._store.upload(path, uri)
         execution.finish("SUCCEEDED")
 
     def _require_empty(self, destination: str) -> None:
-        """Refuse an UNLOAD that would mix its files with others."""
+        """Raise an error if there are objects under the destination of an UNLOAD."""
         try:
             bucket, prefix = s3files.split_uri(destination)
             is_taken = any(True for _ in self._store.objects(bucket, prefix))
@@ -125,7 +126,7 @@ class Runner:
 
     @contextmanager
     def _connect(self, execution: QueryExecution) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a database in memory for one query; an open connection would keep its threads for ever."""
+        """Open a database in memory for one query, and close it, since its threads live as long as the connection."""
         spill = self._folder / "spill"
         connection = duckdb.connect(
             config={"threads": THREADS, "memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)}
@@ -162,7 +163,7 @@ class Runner:
         tables.create_view(connection, table, paths, self._cache)
 
     def _catalog_calls(self, database: str, name: str) -> Iterator[Call]:
-        """Yield what Athena asks the catalog for a table: each call needs the catalog, the database and the table."""
+        """Yield the calls to the catalog that Athena makes for a table."""
         arn = f"arn:aws:glue:{self._region}:{self._account_id}:"
         for action in ("glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"):
             resources = ["catalog", f"database/{database}", f"table/{database}/{name}"]
@@ -171,7 +172,7 @@ class Runner:
 
 
 class _CancelledError(Exception):
-    """The query was stopped; its execution already says so."""
+    """The query was stopped, which its execution already says."""
 
 
 def _go_on(execution: QueryExecution) -> None:

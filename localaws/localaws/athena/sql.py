@@ -1,7 +1,8 @@
-"""Athena's SQL in DuckDB's words.
+"""Translates Athena's SQL to DuckDB's.
 
-sqlglot translates the syntax and most functions. What it leaves, or translates to something that differs without an
-error, is rewritten here: complete hours in ``date_diff``, dates that stay dates, NULL where a pattern does not match.
+sqlglot translates the syntax and most functions. This module rewrites what sqlglot leaves unchanged, and what would
+give other values without an error: ``date_diff`` counts complete units, dates stay dates, and ``regexp_extract``
+returns NULL if nothing matches.
 """
 
 from __future__ import annotations
@@ -16,65 +17,53 @@ from sqlglot import exp
 
 from localaws.athena.errors import MalformedQueryError, QueryError, malformed
 
-# sqlglot warns of every statement that it only tokenises; whether such a statement is supported is decided here.
+# sqlglot warns about statements that it cannot parse; they end in an error here anyway.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 MACROS = (
-    "map_agg(k, v) AS map(list(k), list(v))",
     "bitwise_left_shift(value, shift) AS (value << shift)",
     "bitwise_right_shift(value, shift) AS (value >> shift)",
-    "every(x) AS bool_and(x)",
-    "geometric_mean(x) AS geomean(x)",
-    "e() AS exp(1)",
-    "codepoint(x) AS unicode(x)",
-    "is_nan(x) AS isnan(x)",
-    "nan() AS CAST('nan' AS DOUBLE)",
-    "infinity() AS CAST('inf' AS DOUBLE)",
-    "width_bucket(x, low, high, buckets) AS CASE WHEN x < low THEN 0 WHEN x >= high THEN buckets + 1 "
-    "ELSE CAST(floor((x - low) * buckets / CAST(high - low AS DOUBLE)) AS BIGINT) + 1 END",
-    "to_iso8601(x DATE) AS strftime(x, '%Y-%m-%d'), (x TIMESTAMP) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%g'), "
-    "(x TIMESTAMPTZ) AS strftime(x, '%Y-%m-%dT%H:%M:%S.%gZ')",
-    # DuckDB turns a date into a timestamp here; Trino keeps it a date, and so must the result file.
+    # DuckDB returns a timestamp for a date; Trino returns a date.
     "athena_date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), "
     "(unit, x TIMESTAMP) AS date_trunc(unit, x), (unit, x TIMESTAMPTZ) AS date_trunc(unit, x)",
     "athena_date_add(x DATE, step) AS CAST(x + step AS DATE), "
     "(x TIMESTAMP, step) AS x + step, (x TIMESTAMPTZ, step) AS x + step",
-    # The local time in a zone, as a timestamp without zone: hour() and date() of it are the zone's.
+    # The local time as a timestamp without a time zone, so that hour() and date() are those of the zone.
     "athena_at_timezone(x TIMESTAMP, zone) AS timezone(zone, timezone('UTC', x)), "
     "(x TIMESTAMPTZ, zone) AS timezone(zone, x)",
     "athena_regexp_extract(x, pattern, part) AS "
     "CASE WHEN regexp_matches(x, pattern) THEN regexp_extract(x, pattern, part) END",
 )
-"""Functions of Trino that DuckDB lacks; each is created in every connection as ``CREATE MACRO <entry>``."""
+"""Functions that DuckDB lacks, or that return other values there. Each connection gets them.
 
-_JODA = {
-    "yyyy": "%Y",
-    "yy": "%y",
-    "MMMM": "%B",
-    "MMM": "%b",
-    "MM": "%m",
-    "dd": "%d",
-    "d": "%-d",
-    "EEEE": "%A",
-    "EEE": "%a",
-    "HH": "%H",
-    "H": "%-H",
-    "hh": "%I",
-    "mm": "%M",
-    "ss": "%S",
-    "SSS": "%g",
-    "a": "%p",
-    "Z": "%z",
-}
+Any other function that DuckDB lacks ends a query with FUNCTION_NOT_FOUND."""
+
+PREAMBLE = (
+    "SET TimeZone = 'UTC'",
+    "SET integer_division = true",
+    *(f"CREATE OR REPLACE MACRO {macro}" for macro in MACROS),
+)
+"""Statements that make a connection behave as Trino does."""
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make a connection behave as Trino where a setting or a function of its own does it."""
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET integer_division = true")
-    for macro in MACROS:
-        connection.execute(f"CREATE MACRO {macro}")
+    """Make a connection behave as Trino does."""
+    for statement in PREAMBLE:
+        connection.execute(statement)
     connection.create_function("crc32", _crc32, ["BLOB"], "BIGINT")
+
+
+def script(query: str) -> str:
+    """Return a script for DuckDB that does the same as a query in Athena's SQL.
+
+    ``crc32`` is missing in it: DuckDB has no such function, so the region adds one in Python.
+
+    Raises
+    ------
+    MalformedQueryError, QueryError
+        The text is not one query.
+    """
+    return ";\n".join([*PREAMBLE, to_duckdb(parse(query))]) + "\n"
 
 
 def _crc32(data: bytes) -> int:
@@ -101,12 +90,12 @@ def parse(text: str) -> exp.Expr:
 
 
 def bind(tree: exp.Expr, parameters: Sequence[str]) -> exp.Expr:
-    """Put ExecutionParameters in the place of the question marks.
+    """Return a statement with ExecutionParameters in place of its question marks.
 
     Parameters
     ----------
     tree
-        A statement; it is left as it is.
+        Statement, which is not changed.
     parameters
         SQL literals, in the order of the question marks.
 
@@ -128,7 +117,7 @@ def bind(tree: exp.Expr, parameters: Sequence[str]) -> exp.Expr:
 
 
 def tables(tree: exp.Expr, database: str) -> set[tuple[str, str]]:
-    """List the tables that a statement reads, as (database, table) in lower case; names of WITH are none."""
+    """Return the tables that a statement reads, as (database, table) in lower case, without names of WITH."""
     common = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     found = set()
     for table in tree.find_all(exp.Table):
@@ -139,12 +128,12 @@ def tables(tree: exp.Expr, database: str) -> set[tuple[str, str]]:
 
 
 def to_duckdb(tree: exp.Expr) -> str:
-    """Translate a query whose parameters are bound.
+    """Return the DuckDB SQL of a query whose parameters are bound.
 
     Raises
     ------
     QueryError
-        The statement is no query: this region's tables change through Glue's API alone.
+        The statement is not a query.
     """
     if not isinstance(tree, exp.Query | exp.Values):
         raise QueryError(
@@ -159,7 +148,7 @@ def to_duckdb(tree: exp.Expr) -> str:
 
 
 def _name_columns(tree: exp.Expr) -> exp.Expr:
-    """Name the result's nameless columns ``_col0``, ``_col1``... as Athena does."""
+    """Name unnamed columns of the result ``_col0``, ``_col1``... as Athena does."""
     if not isinstance(tree, exp.Query):
         return tree
     for position, column in enumerate(tree.selects):
@@ -171,8 +160,8 @@ def _name_columns(tree: exp.Expr) -> exp.Expr:
 def _rewrite(node: exp.Expr) -> exp.Expr:
     match node:
         case exp.DateDiff():
-            # DuckDB's date_diff counts the boundaries passed: 00:59 to 01:01 would be one hour.
-            # Anonymous, since sqlglot knows another date_sub that takes an interval.
+            # DuckDB's date_diff counts boundaries: from 00:59 to 01:01 is one hour.
+            # Anonymous, since the date_sub of sqlglot takes an interval.
             return exp.Anonymous(this="date_sub", expressions=[_unit(node), node.expression, node.this])
         case exp.DateAdd():
             return exp.func("athena_date_add", node.this, exp.Interval(this=exp.paren(node.expression), unit=node.unit))
@@ -191,43 +180,14 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
             return exp.Extract(this=exp.var("ISODOW"), expression=node.expression)
         case exp.Extract() if node.name.upper() == "DAY_OF_YEAR":
             return exp.Extract(this=exp.var("DOY"), expression=node.expression)
-        case exp.ParseDatetime() if isinstance(node.args.get("format"), exp.Literal):
-            return exp.func("strptime", node.this, exp.Literal.string(_from_joda(node.args["format"].name)))
-        case exp.Anonymous():
-            return _rewrite_function(node)
-    return node
-
-
-def _rewrite_function(node: exp.Anonymous) -> exp.Expr:
-    arguments = node.expressions
-    match node.name.lower(), arguments:
-        case "at_timezone", [instant, zone]:
-            return exp.func("athena_at_timezone", instant, zone)
-        case "format_datetime", [instant, exp.Literal() as pattern]:
-            return exp.func("strftime", instant, exp.Literal.string(_from_joda(pattern.name)))
-        case "millisecond", [instant]:
+        case exp.Anonymous() if node.name.lower() == "at_timezone":
+            return exp.func("athena_at_timezone", *node.expressions)
+        case exp.Anonymous() if node.name.lower() == "millisecond":  # DuckDB's result includes the seconds
+            (instant,) = node.expressions
             return exp.Mod(this=exp.func("date_part", exp.Literal.string("millisecond"), instant), expression="1000")
-        case "any_match", [values, test]:
-            return exp.GT(this=_count_matching(values, test), expression=exp.Literal.number(0))
-        case "none_match", [values, test]:
-            return exp.EQ(this=_count_matching(values, test), expression=exp.Literal.number(0))
     return node
-
-
-def _count_matching(values: exp.Expr, test: exp.Expr) -> exp.Expr:
-    return exp.func("len", exp.ArrayFilter(this=values, expression=test))
 
 
 def _unit(node: exp.Expr) -> exp.Expr:
     unit = node.args.get("unit")
     return exp.Literal.string(unit.name.lower() if unit is not None else "day")
-
-
-def _from_joda(pattern: str) -> str:
-    """Translate a pattern of Joda-Time into one of strftime, longest letters first."""
-    result, rest = "", pattern
-    while rest:
-        token = next((token for token in sorted(_JODA, key=len, reverse=True) if rest.startswith(token)), rest[0])
-        result += _JODA.get(token, token.replace("%", "%%").replace("'", ""))
-        rest = rest[len(token) :]
-    return result

@@ -21,18 +21,18 @@ _HIVE_FOLDER = re.compile(r"([^/=]+)=([^/]*)/")
 
 @dataclass(frozen=True)
 class Table:
-    """What a query needs to know of a Glue table.
+    """A Glue table.
 
     Attributes
     ----------
     columns, partition_keys
-        Name to DuckDB type, in the table's order.
+        DuckDB types by name, in the order of the table.
     serde
-        Serialisation library in lower case, and its parameters with names in lower case.
+        Serialization library, in lower case.
     properties
-        The table's own parameters: projection, header lines.
+        Parameters of the table, which configure partition projection; names in lower case.
     partitions
-        Partitions registered in Glue: their values and locations.
+        Values and locations of the partitions that are registered in Glue.
     """
 
     database: str
@@ -41,7 +41,6 @@ class Table:
     columns: Mapping[str, str]
     partition_keys: Mapping[str, str]
     serde: str
-    serde_parameters: Mapping[str, str]
     properties: Mapping[str, str]
     partitions: tuple[tuple[tuple[str, ...], str], ...]
 
@@ -49,12 +48,12 @@ class Table:
     def from_glue(
         cls, database: str, name: str, table: Mapping[str, Any], partitions: list[Mapping[str, Any]]
     ) -> Table:
-        """Read a table as Glue's GetTable and GetPartitions describe it.
+        """Return a table from the answers of GetTable and GetPartitions.
 
         Raises
         ------
         QueryError
-            A column's type is unknown.
+            The type of a column is unknown.
         """
         storage = table.get("StorageDescriptor") or {}
         serde = storage.get("SerdeInfo") or {}
@@ -72,7 +71,6 @@ class Table:
             columns=columns,
             partition_keys=keys,
             serde=serde.get("SerializationLibrary", "").lower(),
-            serde_parameters={key.lower(): str(value) for key, value in (serde.get("Parameters") or {}).items()},
             properties={key.lower(): str(value) for key, value in (table.get("Parameters") or {}).items()},
             partitions=tuple(
                 (tuple(entry["Values"]), (entry.get("StorageDescriptor") or {}).get("Location", "").rstrip("/") + "/")
@@ -82,12 +80,12 @@ class Table:
 
     @property
     def is_projected(self) -> bool:
-        """Tell whether partitions follow from the table's properties instead of Glue's list."""
+        """Return whether the table has partition projection."""
         return self.properties.get("projection.enabled", "").lower() == "true"
 
 
 def objects(table: Table, store: s3files.Store) -> Iterator[tuple[Any, str, dict[str, str | None]]]:
-    """List a table's objects: each with its URI and the values of the partition columns.
+    """Yield the objects of a table, each with its URI and the values of its partition columns.
 
     Raises
     ------
@@ -116,7 +114,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: Table, paths: list
     Raises
     ------
     QueryError
-        The storage format is not supported, or a file does not fit the table's columns.
+        The storage format is not supported, or a file does not match the columns of the table.
     """
     if not paths:
         nothing = ", ".join(f"CAST(NULL AS {of}) AS {_name(name)}" for name, of in _all(table).items())
@@ -125,22 +123,18 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: Table, paths: list
         groups = cache.by_schema(connection, paths)
         selects = [_parquet(connection, table, group, cache, number) for number, group in enumerate(groups)]
         select = " UNION ALL ".join(selects)
-    elif "lazysimple" in table.serde or "opencsv" in table.serde:
-        select = _csv(connection, table, paths)
-    elif "json" in table.serde:
-        select = _json(connection, table, paths)
     else:
         raise QueryError(
             "NOT_SUPPORTED",
-            f"Table {table.database}.{table.name} is stored as {table.serde or 'nothing known'}. "
-            "The local region reads Parquet, delimited text and JSON lines.",
+            f"Table {table.database}.{table.name} is stored as {table.serde or 'an unknown format'}. "
+            "The local region reads Parquet only.",
         )
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(table.database)}")
     connection.execute(f"CREATE VIEW {_name(table.database)}.{_name(table.name)} AS {select}")
 
 
 def _below(store: s3files.Store, location: str) -> Iterator[tuple[Any, str]]:
-    """List the objects under a location that are data: not empty, no name that starts with ``_`` or ``.``."""
+    """Yield the objects under a location, without empty ones and names that start with ``_`` or ``.``."""
     try:
         bucket, prefix = s3files.split_uri(location)
         for found in store.objects(bucket, prefix):
@@ -151,7 +145,7 @@ def _below(store: s3files.Store, location: str) -> Iterator[tuple[Any, str]]:
 
 
 def _values(table: Table, uri: str, pattern: re.Pattern[str] | None) -> dict[str, str | None] | None:
-    """Read the partition's values out of an object's URI; None when it lies in no partition."""
+    """Return the values of the partition columns in an object's URI, or None if it is in no partition."""
     if pattern is None:
         found = {name.lower(): unquote(value) for name, value in _HIVE_FOLDER.findall(uri)}
     elif match := pattern.match(uri):
@@ -164,7 +158,7 @@ def _values(table: Table, uri: str, pattern: re.Pattern[str] | None) -> dict[str
 
 
 def _in_projection(table: Table, name: str, value: str) -> bool:
-    """Tell whether a value belongs to an enumerated or integer projection; others take what is in S3."""
+    """Return whether a value is in an enum or integer projection. Other projections contain whatever is in S3."""
     kind = table.properties.get(f"projection.{name}.type", "").lower()
     if kind == "enum":
         listed = table.properties.get(f"projection.{name}.values", "").split(",")
@@ -184,7 +178,7 @@ def _template_pattern(template: str) -> re.Pattern[str]:
 def _parquet(
     connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], cache: ObjectCache, number: int
 ) -> str:
-    """Read files of one schema; columns come by name, a column that the files lack is NULL."""
+    """Return the SELECT that reads files of one schema. Columns are matched by name; missing ones are NULL."""
     described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?, hive_partitioning=false)", [paths[:1]])
     in_file = {row[0].lower(): (row[0], row[1]) for row in described.fetchall()}
     columns = []
@@ -206,42 +200,8 @@ def _parquet(
     return f"SELECT {_with_partitions(table, columns)} FROM read_parquet({files})"
 
 
-def _csv(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
-    """Read delimited text as its serde does: by position; what is no value of the column's type is NULL."""
-    if "opencsv" in table.serde:
-        delimiter = table.serde_parameters.get("separatorchar", ",")
-        quoting = f"quote={quote(table.serde_parameters.get('quotechar', chr(34)))}"
-        null = ""
-    else:
-        delimiter = table.serde_parameters.get(
-            "field.delim", table.serde_parameters.get("serialization.format", "\x01")
-        )
-        quoting, null = "quote=''", table.serde_parameters.get("serialization.null.format", "\\N")
-    names = "{" + ", ".join(f"{quote(name)}: 'VARCHAR'" for name in table.columns) + "}"
-    skip = int(table.properties.get("skip.header.line.count", "0"))
-    # Through trim(), or DuckDB moves the cast into the reader, which fails where TRY_CAST gives NULL.
-    columns = [
-        _name(name) if of == "VARCHAR" else f"TRY_CAST(trim({_name(name)}) AS {of}) AS {_name(name)}"
-        for name, of in table.columns.items()
-    ]
-    return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_csv({_files(connection, table, paths)}, header=false, "
-        f"skip={skip}, delim={quote(delimiter)}, {quoting}, escape='', nullstr={quote(null)}, columns={names}, "
-        "null_padding=true, auto_detect=false)"
-    )
-
-
-def _json(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
-    names = "{" + ", ".join(f"{quote(name)}: {quote(of)}" for name, of in table.columns.items()) + "}"
-    columns = [_name(name) for name in table.columns]
-    return (
-        f"SELECT {_with_partitions(table, columns)} FROM read_json({_files(connection, table, paths)}, "
-        f"format='newline_delimited', columns={names})"
-    )
-
-
-def _files(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], number: int = 0) -> str:
-    """Return a reader's first arguments; the list of files is a variable, as a view may hold no parameter."""
+def _files(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], number: int) -> str:
+    """Return the first arguments of a reader. A view cannot have parameters, so the list of files is a variable."""
     variable = f"{table.database}.{table.name}.{number}"
     connection.execute(f"SET VARIABLE {_name(variable)} = ?", [paths])
     if not table.partition_keys:

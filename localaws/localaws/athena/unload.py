@@ -1,4 +1,4 @@
-"""UNLOAD: a query's rows as Parquet files under an S3 prefix instead of one CSV.
+"""UNLOAD, which writes the rows of a query as Parquet files under an S3 prefix.
 
 Syntax, limits and defaults are from the Athena User Guide, "UNLOAD":
 https://docs.aws.amazon.com/athena/latest/ug/unload.html
@@ -21,7 +21,7 @@ from localaws.athena.errors import MalformedQueryError, QueryError, malformed
 from localaws.athena.results import Column, quote
 
 PARTITION_LIMIT = 100
-"""Most partitions that one UNLOAD may write."""
+"""One UNLOAD may write at most this many partitions."""
 
 DEFAULT_COMPRESSION = "GZIP"
 
@@ -36,13 +36,13 @@ class Unload:
     Attributes
     ----------
     query
-        Text of the query whose rows are written.
+        Text of the query inside.
     destination
-        S3 URI of the prefix, which must be empty.
+        S3 URI of the prefix, which must have no objects.
     partitioned_by
-        Names of the query's last columns, which become ``name=value/`` in the keys.
+        Names of the last columns of the query, which become ``name=value/`` in the keys.
     compression
-        As in the statement, in capitals.
+        Compression as in the statement, in upper case.
     """
 
     query: str
@@ -52,14 +52,14 @@ class Unload:
 
 
 def parse(text: str) -> Unload | None:
-    """Take an UNLOAD statement apart; None when the text is another statement.
+    """Parse an UNLOAD statement. Return None if the text is another statement.
 
-    sqlglot has no syntax tree for UNLOAD, so its tokens are read: no string or comment misleads them.
+    sqlglot has no syntax tree for UNLOAD, so this function reads its tokens.
 
     Raises
     ------
     MalformedQueryError
-        The text begins with UNLOAD but is none.
+        The text begins with UNLOAD but is not valid.
     """
     try:
         tokens = sqlglot.tokenize(text, read="trino")
@@ -83,21 +83,21 @@ def parse(text: str) -> Unload | None:
 def write(
     connection: duckdb.DuckDBPyConnection, query: str, columns: Sequence[Column], unload: Unload, folder: Path
 ) -> dict[str, Path]:
-    """Run a query and write its rows below a local folder.
+    """Run a query and write its rows to a local folder.
 
     Parameters
     ----------
     query
-        In DuckDB's SQL.
+        Query in DuckDB's SQL.
     columns
-        Of the query.
+        Columns of the query.
     folder
-        Does not exist yet.
+        Folder to create.
 
     Returns
     -------
     dict
-        The files by the URI they belong at. As on AWS their names have no ending and say nothing.
+        Files by their future S3 URI. As on AWS their names are random and have no extension.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def write(
 
 
 def _closing(tokens: Sequence[Token], start: int) -> int:
-    """Return the position of the parenthesis that closes the one at `start`."""
+    """Return the index of the parenthesis that closes the one at `start`."""
     depth = 0
     for position in range(start, len(tokens)):
         depth += (tokens[position].token_type is TokenType.L_PAREN) - (tokens[position].token_type is TokenType.R_PAREN)
@@ -142,7 +142,7 @@ def _closing(tokens: Sequence[Token], start: int) -> int:
 
 
 def _properties(tokens: Sequence[Token]) -> dict[str, list[str]]:
-    """Read ``WITH (name = 'text', name = ARRAY['text', ...])``; format is compulsory and Parquet the only one here."""
+    """Parse ``WITH (name = 'text', name = ARRAY['text', ...])``."""
     if len(tokens) < 2 or tokens[0].token_type is not TokenType.WITH or _closing(tokens, 1) != len(tokens) - 1:
         raise MalformedQueryError(
             "line 1:1: mismatched input. Expecting: UNLOAD (query) TO 's3://...' WITH (format = ...)"
@@ -154,7 +154,7 @@ def _properties(tokens: Sequence[Token]) -> dict[str, list[str]]:
         elif token.token_type is TokenType.STRING and properties:
             values.append(token.text)
     if unknown := sorted(properties.keys() - _PROPERTIES):
-        raise MalformedQueryError(f"line 1:1: The local region does not know the UNLOAD property {unknown[0]}.")
+        raise MalformedQueryError(f"line 1:1: The local region does not support the UNLOAD property {unknown[0]}.")
     if _first(properties, "format", "") != "PARQUET":
         raise MalformedQueryError("line 1:1: The local region unloads PARQUET only. Write format = 'PARQUET'.")
     if (codec := _first(properties, "compression", DEFAULT_COMPRESSION)) not in _CODECS:
@@ -167,7 +167,7 @@ def _first(properties: Mapping[str, list[str]], name: str, default: str) -> str:
 
 
 def _stored(duckdb_type: str) -> str:
-    """Return the type to store: sums are wider in DuckDB than in Trino, and Parquet has no such integer."""
+    """Return the type to store. Sums are wider in DuckDB than in Trino, and Parquet has no 128-bit integers."""
     return re.sub(r"\bU?(HUGEINT|BIGINT)\b", "BIGINT", duckdb_type)
 
 

@@ -1,1 +1,1 @@
-"""CloudFormation: stacks that are really deployed, updated, rolled back and deleted."""
+"""CloudFormation: stacks that are deployed, updated, rolled back and deleted."""

@@ -1,4 +1,4 @@
-"""The CloudFormation API: moto's stacks and change sets, deployed by `deployment.Deployment`."""
+"""The stacks and change sets of one account and region."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from localaws.cloudformation.provider import Provider, known_types
 from localaws.settings import Settings
 
 ANSWER_SECONDS = 30
-"""How long an operation may take until its API call answers while it goes on. AWS answers at once; but the waiters of
-boto3 and sam look again only after 30 s, so a call that answers when all is done saves them that."""
+"""An API call returns after this time at the latest, while its operation continues.
+
+AWS returns at once. But the waiters of boto3 and sam poll every 30 s, so it saves time to return when all is done."""
 
 
 class LocalCloudFormation(CloudFormationBackend):
-    """Stacks that are deployed for real."""
+    """moto's backend with stacks that are deployed by `deployment.Deployment`."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.cloudformation.models"
     settings: ClassVar[Settings]
 
@@ -77,7 +78,7 @@ class LocalCloudFormation(CloudFormationBackend):
         return stack
 
     def delete_stack(self, name_or_stack_id: str) -> None:
-        """Delete a stack; one that does not exist is gone already, as on AWS."""
+        """Delete a stack, if it exists."""
         stack = next((s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)), None)
         if stack is None:
             return
@@ -98,7 +99,7 @@ class LocalCloudFormation(CloudFormationBackend):
         self._run(stack, None, delete)
 
     def get_template(self, name_or_stack_id: str) -> Any:
-        """Return the template as it was submitted, not as its macros were expanded."""
+        """Return the template as it was submitted, before its macros were expanded."""
         stack = self.get_stack(name_or_stack_id)
         return self._originals.get(stack.stack_id, stack.template)
 
@@ -115,7 +116,7 @@ class LocalCloudFormation(CloudFormationBackend):
         *arguments: Any,
         **options: Any,
     ) -> tuple[str, str]:
-        """Prepare the creation or update of a stack."""
+        """Create a change set for the creation or update of a stack."""
         target = self._target(template, parameters)
         existing = next((s for s in self.stacks.values() if stack_name in (s.name, s.stack_id)), None)
         if change_set_type == "CREATE" and existing is not None:
@@ -152,14 +153,14 @@ class LocalCloudFormation(CloudFormationBackend):
         return change_set_id, stack_id
 
     def describe_change_set(self, change_set_name: str) -> Any:
-        """Find a change set by its ARN or, newest first, by its name."""
+        """Return the change set with an ARN, or the newest one with a name."""
         for change_set_id, change_set in reversed(self.change_sets.items()):
             if change_set_name in (change_set_id, change_set.change_set_name):
                 return change_set
         raise ValidationError(change_set_name)
 
     def execute_change_set(self, change_set_name: str, stack_name: str | None = None) -> None:
-        """Do what a change set says."""
+        """Create or update a stack as a change set says."""
         del stack_name
         change_set = self.describe_change_set(change_set_name)
         if change_set.execution_status != "AVAILABLE":
@@ -182,7 +183,7 @@ class LocalCloudFormation(CloudFormationBackend):
 
         self._run(stack, self._originals[change_set.change_set_id], deploy)
 
-    # -- how
+    # -- implementation
 
     def _target(self, text: str, parameters: Mapping[str, Any]) -> Target:
         values = {name: _as_text(value) for name, value in parameters.items()}
@@ -208,7 +209,7 @@ class LocalCloudFormation(CloudFormationBackend):
         role_arn: str | None,
     ) -> Any:
         stack_id = generate_stack_id(name, self.region_name, self.account_id)
-        new_stack: Any = Stack  # abstract by mistake: two methods of its base class are missing
+        new_stack: Any = Stack  # moto made the class abstract by mistake
         stack = new_stack(
             stack_id=stack_id,
             name=name,
@@ -241,7 +242,7 @@ class LocalCloudFormation(CloudFormationBackend):
             self._originals[stack.stack_id] = text
 
         def work() -> None:
-            # The status may already be final while the last operation is still being wound up.
+            # An operation may still be running after it has set a final status.
             with deployment.lock:
                 operation(deployment)
                 stack.template = json.dumps(stack.template_dict)
@@ -270,5 +271,5 @@ def _imports(stack: Any, name: str) -> bool:
 
 
 def _as_text(value: Any) -> str:
-    """Return a parameter as callers give it: moto hands over previous values as the numbers and lists they became."""
+    """Return a parameter's value as text. moto has previous values as numbers and lists."""
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""Custom resources: the deployed function is asked for real, and answers by an HTTP PUT, as on AWS.
+"""Custom resources: the deployed function is invoked and sends its response by an HTTP PUT, as on AWS.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
@@ -23,12 +23,12 @@ _lock = threading.Lock()
 
 
 def receive(method: str, query: str, body: bytes) -> tuple[int, Any]:
-    """Take a function's answer at its ResponseURL; the query string is the id of the request."""
+    """Receive a response at a ResponseURL, whose query string is the id of the request."""
     with _lock:
         if query not in _responses:
             return 403, {"message": "This ResponseURL is unknown or has been used."}
         if method != "PUT":
-            return 405, {"message": "Answers are PUT."}
+            return 405, {"message": "Send the response with PUT."}
         if len(body) > MAX_RESPONSE_BYTES:
             _responses[query] = {"Status": "FAILED", "Reason": "Response object is too long."}
             return 200, {}
@@ -37,13 +37,13 @@ def receive(method: str, query: str, body: bytes) -> tuple[int, Any]:
         except ValueError:
             answer = None
         _responses[query] = (
-            answer if isinstance(answer, dict) else {"Status": "FAILED", "Reason": "Invalid Response object: no JSON"}
+            answer if isinstance(answer, dict) else {"Status": "FAILED", "Reason": "Invalid Response object: not JSON"}
         )
     return 200, {}
 
 
 class RefusedError(ResourceError):
-    """The function answered FAILED, for a resource it may already have begun to make."""
+    """The function responded with FAILED. It may have created a part of the resource."""
 
     def __init__(self, message: str, physical_id: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class RefusedError(ResourceError):
 
 
 def create(request: Request) -> Handled:
-    """Ask the function to create; as on AWS, a failed creation is followed by the request to delete."""
+    """Send a Create request and, if it fails, a Delete request as AWS does."""
     try:
         return _ask(request, "Create")
     except RefusedError as error:
@@ -62,12 +62,12 @@ def create(request: Request) -> Handled:
 
 
 def update(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
-    """Ask the function to update; an answer with another physical id makes the old one due for deletion."""
+    """Send an Update request. If the physical id changes, CloudFormation deletes the old resource."""
     return _ask(request, "Update", current.physical_id, {"OldResourceProperties": _as_text(dict(old_properties))})
 
 
 def delete(request: Request, physical_id: str) -> None:
-    """Ask the function to delete."""
+    """Send a Delete request."""
     _ask(request, "Delete", physical_id)
 
 
@@ -88,8 +88,8 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
     with _lock:
         _responses[request_id] = {}
     try:
-        # AWS does not look at the function's end, but waits up to an hour for its answer. Here there is none to wait
-        # for once the function has ended, and with it every asynchronous invocation by which it went on.
+        # AWS waits up to an hour for the response, whether or not the function has ended. Here none can come after the
+        # function and its asynchronous invocations of itself have ended.
         function = request.properties["ServiceToken"]
         invocation = request.call("lambda", "invoke", FunctionName=function, Payload=json.dumps(event).encode())
         _wait_for_later_invocations(request, function, request_id)
@@ -110,7 +110,7 @@ def _ask(request: Request, kind: str, physical_id: str | None = None, more: Mapp
         )
     answered_id = answer.get("PhysicalResourceId")
     if not isinstance(answered_id, str) or not answered_id:
-        raise ResourceError("Invalid PhysicalResourceId: the function's answer has none.")
+        raise ResourceError("Invalid PhysicalResourceId: the response has none.")
     return Handled(answered_id, answer.get("Data") or {})
 
 
@@ -124,7 +124,7 @@ def _wait_for_later_invocations(request: Request, function: str, request_id: str
 
 
 def _as_text(value: Any) -> Any:
-    """Turn numbers and truth values into text: so CloudFormation hands properties to functions."""
+    """Return a value with numbers and booleans as text, as CloudFormation sends properties to functions."""
     if isinstance(value, dict):
         return {key: _as_text(item) for key, item in value.items()}
     if isinstance(value, list):

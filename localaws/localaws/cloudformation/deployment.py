@@ -1,4 +1,4 @@
-"""Brings a stack's resources to what its template says, and back when that fails."""
+"""Creates, updates and deletes the resources of a stack, and rolls back if that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from localaws.cloudformation.template import deployment_order
 
 @dataclass(frozen=True)
 class Deployed:
-    """A resource as it stands: with these properties, and to be kept when it leaves the stack or not."""
+    """A resource that exists, its properties, and whether it is retained when it leaves the stack."""
 
     resource: Resource
     type_name: str
@@ -28,25 +28,25 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Target:
-    """What a stack shall become."""
+    """The desired state of a stack."""
 
     template: dict[str, Any]
     parameters: dict[str, Any]
 
 
 class DeploymentError(Exception):
-    """Resources failed; the text is the status reason of the stack."""
+    """A resource failed. The message is the status reason of the stack."""
 
 
 class Deployment:
-    """The resources of one stack. One operation at a time, under `lock`; the stack's status says which.
+    """The resources of one stack. Operations run one at a time, under `lock`.
 
     Attributes
     ----------
     stack
-        moto's stack: holds status, events, and the map by which Ref and Fn::GetAtt are resolved.
+        moto's stack, which has the status, the events, and the map that resolves Ref and Fn::GetAtt.
     deployed
-        By logical id, in the order of deployment.
+        Resources by logical id, in the order of deployment.
     """
 
     def __init__(self, stack: Any, provider: Provider) -> None:
@@ -58,7 +58,7 @@ class Deployment:
         self._superseded: dict[str, Deployed] = {}
 
     def create(self, target: Target) -> None:
-        """Create every resource; when one fails, delete them all again."""
+        """Create all resources. If one fails, delete them."""
         self._status("CREATE_IN_PROGRESS", "User Initiated")
         try:
             self._bring_up(target)
@@ -71,7 +71,7 @@ class Deployment:
             self._status("CREATE_COMPLETE")
 
     def update(self, target: Target) -> None:
-        """Create, update and remove; when one fails, restore what was."""
+        """Create, update and delete resources. If one fails, restore the previous state."""
         before = self.target
         self._status("UPDATE_IN_PROGRESS", "User Initiated")
         try:
@@ -86,7 +86,7 @@ class Deployment:
         self._status("UPDATE_COMPLETE")
 
     def delete(self) -> bool:
-        """Delete every resource that is not to be retained; tell whether all are gone."""
+        """Delete all resources except retained ones, and return whether that succeeded."""
         self._status("DELETE_IN_PROGRESS", "User Initiated")
         failed = self._remove(list(reversed(self.deployed)))
         if failed:
@@ -97,7 +97,7 @@ class Deployment:
         return True
 
     def _retain_only(self, policies: tuple[str, ...]) -> None:
-        """Keep fewer resources: what RetainExceptOnCreate means when the creation of the stack is rolled back."""
+        """Retain only resources with these policies: RetainExceptOnCreate does not apply to a failed creation."""
         definitions = self.target.template["Resources"]
         self.deployed = {
             logical_id: replace(current, retained=definitions[logical_id].get("DeletionPolicy") in policies)
@@ -120,9 +120,9 @@ class Deployment:
         self._status("UPDATE_ROLLBACK_COMPLETE")
 
     def _bring_up(self, target: Target) -> None:
-        """Create what is missing and update what differs, in order of dependency."""
+        """Create missing resources and update changed ones, in the order of their dependencies."""
         self.target = target
-        self._show(target)
+        self._resolve_against(target)
         resources = target.template["Resources"]
         for logical_id in deployment_order(resources):
             if self._is_wanted(resources[logical_id]):
@@ -170,8 +170,8 @@ class Deployment:
         self.deployed[logical_id] = deployed
         self.stack.resource_map._parsed_resources[logical_id] = deployed.resource
 
-    def _show(self, target: Target) -> None:
-        """Let moto's map resolve references against a target."""
+    def _resolve_against(self, target: Target) -> None:
+        """Make moto's map resolve references in a target."""
         resource_map = self.stack.resource_map
         resource_map._template = target.template
         resource_map._resource_json_map = target.template["Resources"]
@@ -197,7 +197,7 @@ class Deployment:
         ]
 
     def _remove(self, logical_ids: list[str]) -> list[str]:
-        """Delete resources, last deployed first; return those that failed."""
+        """Delete resources, the last deployed first, and return those that failed."""
         failed = []
         for logical_id in logical_ids:
             current = self.deployed[logical_id]
@@ -208,7 +208,7 @@ class Deployment:
                 self._event(logical_id, current.type_name, physical_id, "DELETE_IN_PROGRESS")
                 try:
                     self._delete(logical_id, current)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the others must still be deleted
+                except Exception as error:  # noqa: BLE001 - the others must still be deleted
                     self._event(logical_id, current.type_name, physical_id, "DELETE_FAILED", self._reason(error))
                     failed.append(logical_id)
                     continue
@@ -228,7 +228,7 @@ class Deployment:
             return
         try:
             self._delete(logical_id, deployed)
-        except Exception as error:  # noqa: BLE001 - as on AWS: cleaning up after a replacement never fails an update
+        except Exception as error:  # noqa: BLE001 - as on AWS, an error in the cleanup does not fail the update
             self._event(logical_id, deployed.type_name, physical_id, "DELETE_FAILED", self._reason(error))
 
     def _delete(self, logical_id: str, deployed: Deployed) -> None:
@@ -266,7 +266,7 @@ class Deployment:
 
 
 def _without_none(value: Any) -> Any:
-    """Drop what resolved to AWS::NoValue, which moto leaves in lists as None."""
+    """Remove values of AWS::NoValue, which moto leaves as None."""
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

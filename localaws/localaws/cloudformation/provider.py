@@ -1,4 +1,4 @@
-"""Who handles a resource type: the region's own list, a function behind a custom resource, or moto."""
+"""Creates, updates and deletes resources: by a `ResourceType`, a custom resource's function, or moto's class."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from localaws.settings import Settings
 Resource = Any
 """An `ApiResource` or an instance of one of moto's classes."""
 
-REPLACED_BY_MOTO = frozenset({"AWS::CloudFormation::Stack"})
-"""Types of moto that are left out: its nested stacks would not go through this deployment."""
+UNSUPPORTED = frozenset({"AWS::CloudFormation::Stack"})
+"""Types of moto that are not supported, since `deployment` would not deploy moto's nested stacks."""
 
 
 def known_types() -> set[str]:
-    """Return every type that can be created, custom resources aside."""
-    return (set(get_model_map()) - REPLACED_BY_MOTO) | set(RESOURCE_TYPES)
+    """Return all supported types except custom resources."""
+    return (set(get_model_map()) - UNSUPPORTED) | set(RESOURCE_TYPES)
 
 
 class Provider:
@@ -59,7 +59,7 @@ class Provider:
         resource: Resource,
         old_properties: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource in place or create another: by its new physical id one sees that the old is due."""
+        """Update a resource in place, or create another one, which has another physical id."""
         resource_type = _own_type(type_name)
         if resource_type is None:
             return self._update_by_moto(logical_id, type_name, properties, resource, old_properties)
@@ -112,7 +112,7 @@ class Provider:
         resource: Resource,
         old_properties: Mapping[str, Any],
     ) -> Resource:
-        """Create the successor first, as AWS does; where both would have one name, the old one has to go before."""
+        """Create the new resource, for which the old one is deleted first if both have the same name."""
         resource_type = _own_type(type_name)
         name_property = (
             resource_type.name_property if resource_type else _moto_class(type_name).cloudformation_name_type()
@@ -130,7 +130,7 @@ class Provider:
         given = properties.get(name_property) if name_property else None
         if given:
             return str(given)
-        # AWS shortens both parts so that the names of functions and roles keep within 64 characters.
+        # AWS shortens both parts, since names of functions and roles have at most 64 characters.
         return str(generate_resource_name(type_name, self.stack_name[:24], logical_id[:24]))
 
     def _request(self, logical_id: str, type_name: str, name: str, properties: Mapping[str, Any]) -> Request:

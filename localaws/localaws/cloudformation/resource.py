@@ -1,4 +1,4 @@
-"""One resource of a stack: how a type is created, updated and deleted."""
+"""Resource types that are created, updated and deleted by calls of the region's API."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from localaws.settings import Settings
 
 
 class ResourceError(Exception):
-    """A resource could not be created, updated or deleted; the text is the status reason."""
+    """A resource could not be created, updated or deleted. The message is its status reason."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a handler of a resource type is asked to bring about.
+    """A request to create, update or delete a resource.
 
     Attributes
     ----------
     name
-        Physical name: the one in the properties, or a generated one.
+        Physical name, from the properties or generated.
     properties
-        With every intrinsic function resolved.
+        Properties with all intrinsic functions resolved.
     """
 
     settings: Settings
@@ -39,7 +39,7 @@ class Request:
     properties: Mapping[str, Any]
 
     def call(self, service: str, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call an API of the region; values get the types of the API, since templates may hold them all as text."""
+        """Call an API of the region. Parameters are converted to its types, since a template may have them as text."""
         api = client(self.settings, service, self.region)
         operation = api.meta.method_to_api_mapping[method]
         shape = api.meta.service_model.operation_model(operation).input_shape
@@ -47,13 +47,13 @@ class Request:
         return answer
 
     def pick(self, *names: str) -> dict[str, Any]:
-        """Return those of the named properties that are given."""
+        """Return the properties with these names that are given."""
         return {name: self.properties[name] for name in names if name in self.properties}
 
 
 @dataclass(frozen=True)
 class Handled:
-    """A resource that exists: its physical id (what Ref returns) and attributes (what Fn::GetAtt does)."""
+    """A resource that exists: its physical id (for Ref) and its attributes (for Fn::GetAtt)."""
 
     physical_id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -61,16 +61,16 @@ class Handled:
 
 @dataclass(frozen=True)
 class ResourceType:
-    """A resource type as calls of the region's own API.
+    """The functions of one resource type.
 
     Attributes
     ----------
     name_property
-        Property that holds the physical name, if any.
+        Property with the physical name, if any.
     update
-        Gets the request, the resource and its old properties. None: a change replaces the resource.
+        Function of the request, the resource and its old properties. Without one a change replaces the resource.
     replaced_by
-        Properties whose change replaces the resource although others are updated in place.
+        Properties whose change replaces the resource.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ResourceType:
 
 
 def put_again(put: Callable[[Request], Handled]) -> Callable[[Request, Handled, Mapping[str, Any]], Handled]:
-    """Return the update of a type whose creation overwrites what is there."""
+    """Return the update function of a type whose creation overwrites an existing resource."""
 
     def update(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
         del current, old_properties
@@ -91,19 +91,30 @@ def put_again(put: Callable[[Request], Handled]) -> Callable[[Request, Handled, 
     return update
 
 
+def camel_case(value: Any) -> Any:
+    """Return a property with its names in camelCase, as some APIs have them.
+
+    >>> camel_case({"Level": "ALL", "Destinations": [{"LogGroupArn": "arn"}]})
+    {'level': 'ALL', 'destinations': [{'logGroupArn': 'arn'}]}
+    """
+    if isinstance(value, dict):
+        return {name[:1].lower() + name[1:]: camel_case(item) for name, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list) else value
+
+
 class ApiResource(CloudFormationModel):
-    """A handled resource in the clothes that moto's resolution of Ref and Fn::GetAtt expects."""
+    """A `Handled` resource with the interface that moto needs to resolve Ref and Fn::GetAtt."""
 
     def __init__(self, handled: Handled) -> None:
         self.handled = handled
 
     @property
     def physical_resource_id(self) -> str:
-        """What Ref returns."""
+        """Return the value of Ref."""
         return self.handled.physical_id
 
     def get_cfn_attribute(self, attribute_name: str) -> Any:
-        """Return what Fn::GetAtt does."""
+        """Return the value of Fn::GetAtt."""
         value: Any = self.handled.attributes
         for part in [attribute_name] if attribute_name in self.handled.attributes else attribute_name.split("."):
             if not isinstance(value, Mapping) or part not in value:
@@ -113,18 +124,18 @@ class ApiResource(CloudFormationModel):
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
-        """Attributes are known only once the resource exists."""
+        """Return True: attributes are known only when the resource exists."""
         del attr
         return True
 
     def is_created(self) -> bool:
-        """Handlers return when the resource exists."""
+        """Return True: the functions of a resource type return when the resource exists."""
         return True
 
-    # Abstract in the base class; the deployment calls the resource type's own functions instead.
+    # Abstract in the base class. The provider calls the functions of the resource type instead.
     @classmethod
     def create_from_cloudformation_json(cls, *arguments: Any, **options: Any) -> Any:
-        """Never called."""
+        """Raise an error: this is never called."""
         raise NotImplementedError
 
     update_from_cloudformation_json = create_from_cloudformation_json
@@ -132,17 +143,17 @@ class ApiResource(CloudFormationModel):
 
     @staticmethod
     def cloudformation_name_type() -> str:
-        """Not asked for."""
+        """Return an empty text: this is not used."""
         return ""
 
     @staticmethod
     def cloudformation_type() -> str:
-        """Not asked for: must not shadow a type of moto."""
+        """Return a name that no type of moto has."""
         return "localaws::ApiResource"
 
 
 def coerce(value: Any, shape: Shape | None) -> Any:
-    """Give a value from a template the type that an API's shape asks for."""
+    """Convert a value from a template to the type in an API's shape."""
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         return {name: coerce(item, shape.members.get(name)) for name, item in value.items()}
     if isinstance(shape, ListShape) and isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The Rules section: assertions on parameters, checked before anything is made.
+"""The Rules section of a template: assertions on parameters.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
 """
@@ -12,19 +12,19 @@ from localaws.cloudformation.template import TemplateError
 
 
 def require(rules: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-    """Check every rule.
+    """Check all rules.
 
     Parameters
     ----------
     rules
-        The section.
+        The Rules section.
     parameters
-        Values by name, defaults included; a list is one text with commas.
+        Values by name, including defaults. A list is one text with commas.
 
     Raises
     ------
     TemplateError
-        An assertion does not hold; gives its description, as CloudFormation does.
+        An assertion is false. The message has its description, as in CloudFormation.
     """
     for name, rule in rules.items():
         if "RuleCondition" in rule and not _truth(rule["RuleCondition"], parameters):
@@ -50,7 +50,7 @@ def _value(expression: Any, parameters: Mapping[str, str]) -> Any:
     ((function, argument),) = expression.items()
     if function == "Ref":
         if argument not in parameters:
-            raise TemplateError(f"Template error: a rule refers to {argument}, which is no parameter")
+            raise TemplateError(f"Template error: a rule refers to {argument}, which is not a parameter")
         return parameters[argument]
     arguments = _value(argument, parameters)
     if function == "Fn::Equals":

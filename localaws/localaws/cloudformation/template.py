@@ -1,4 +1,4 @@
-"""Templates: parsing, the SAM transform, and the order in which resources depend on one another."""
+"""Templates: parsing, the SAM transform, validation, and the order of resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAM_TRANSFORM = "AWS::Serverless-2016-10-31"
 
 
 class TemplateError(ValueError):
-    """A template that cannot be deployed; the text is what CloudFormation answers."""
+    """A template cannot be deployed. The message is that of CloudFormation."""
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -31,14 +31,14 @@ def _parse_yaml(text: str) -> Any:
     from yaml import YAMLError
 
     try:
-        # YAML reads an unquoted 2010-09-09 as a date; templates know none.
+        # YAML reads an unquoted 2010-09-09 as a date; in a template it is a text.
         return json.loads(json.dumps(yaml_parse(text), default=str))
     except YAMLError as error:
         raise TemplateError(f"Template format error: {error}") from error
 
 
 def expand(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a template without macros: ``AWS::Serverless`` resources become the ones they stand for."""
+    """Return a template after the SAM transform."""
     transforms = template.get("Transform", [])
     names = [transforms] if isinstance(transforms, str) else list(transforms)
     if not names:
@@ -49,7 +49,7 @@ def expand(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[s
     from samtranslator.translator.transform import transform
 
     class NoManagedPolicies:
-        """The transform brings its own list of managed policies; nothing is to be asked of IAM."""
+        """The transform has its own list of managed policies, so IAM need not be called."""
 
         def load(self) -> dict[str, str]:
             return {}
@@ -67,12 +67,12 @@ def expand(template: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[s
 
 
 def require_known_types(template: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse a template with a resource type that the region cannot create.
+    """Check that the region supports all resource types of a template.
 
     Raises
     ------
     TemplateError
-        Names every such type; creating nothing and saying CREATE_COMPLETE would only move the failure.
+        There are other types. The message names them.
     """
     types = {str(resource.get("Type")) for resource in template["Resources"].values()}
     unknown = sorted(name for name in types if name not in known and not is_custom(name))
@@ -89,7 +89,7 @@ def require_valid_parameters(declared: Mapping[str, Any], values: Mapping[str, s
     Raises
     ------
     TemplateError
-        Names the parameters that are missing, unknown, or of a value that is not allowed.
+        Parameters are missing, unknown, or have a value that is not allowed. The message names them.
     """
     if unknown := sorted(set(values) - set(declared)):
         raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
@@ -118,17 +118,17 @@ def _require_number(name: str, value: str, declaration: Mapping[str, Any]) -> No
 
 
 def is_custom(resource_type: str) -> bool:
-    """Tell whether a function stands behind a resource type."""
+    """Return whether a resource type is a custom resource."""
     return resource_type.startswith("Custom::") or resource_type == "AWS::CloudFormation::CustomResource"
 
 
 def deployment_order(resources: Mapping[str, Any]) -> list[str]:
-    """Order resources so that each comes after those it depends on; otherwise as in the template.
+    """Return logical ids in an order in which each resource comes after those that it depends on.
 
     Raises
     ------
     TemplateError
-        Resources depend on one another in a circle, or on one that does not exist.
+        There is a circular dependency, or a dependency on a resource that does not exist.
     """
     order: list[str] = []
     visiting: list[str] = []
@@ -158,7 +158,7 @@ def deployment_order(resources: Mapping[str, Any]) -> list[str]:
 
 
 def references(value: Any) -> Iterator[str]:
-    """Yield the logical ids (and parameters) that a value refers to by Ref, Fn::GetAtt or Fn::Sub."""
+    """Yield the logical ids and parameters that a value refers to by Ref, Fn::GetAtt or Fn::Sub."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)

@@ -1,1 +1,1 @@
-"""CodeBuild: builds run their buildspec's commands for real; what stands in for Docker only keeps the books."""
+"""CodeBuild: builds that run the commands of their buildspec, with a stand-in for Docker."""

@@ -1,4 +1,4 @@
-"""moto's CodeBuild backend with builds that run, and take some time to end as they do on AWS."""
+"""The builds of one account and region."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Parameters = dict[str, Any]
 
 
 class LocalCodeBuild(CodeBuildBackend):
-    """Projects of moto, builds of this region."""
+    """moto's backend with builds that run."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.codebuild.models"
     settings: ClassVar[Settings]
 
@@ -42,7 +42,7 @@ class LocalCodeBuild(CodeBuildBackend):
         return build.record
 
     def batch_get_builds(self, ids: list[str]) -> list[Parameters]:
-        """Describe builds as they stand."""
+        """Return the descriptions of builds."""
         return [self._builds[build_id].record for build_id in ids if build_id in self._builds]
 
     def stop_build(self, build_id: str) -> Parameters:
@@ -82,12 +82,12 @@ class LocalCodeBuild(CodeBuildBackend):
                 "deepLink": f"https://console.aws.amazon.com/cloudwatch/home?region={self.region_name}"
                 f"#logsV2:log-groups/log-group/{quote(group, safe='')}/log-events/{stream}",
             },
-            # 60 minutes are CodeBuild's default.
+            # CodeBuild's default is 60 minutes.
             "timeoutInMinutes": parameters.get("timeoutInMinutesOverride") or project["timeoutInMinutes"] or 60,
             "buildComplete": False,
         }
 
 
 def start_build(response: Any) -> ActionResult:
-    """Answer StartBuild with all of its parameters; moto's own passes two of them on."""
+    """Answer StartBuild. moto passes only two of its parameters on."""
     return ActionResult({"build": response.codebuild_backend.run_build(json.loads(response.body))})

@@ -1,4 +1,4 @@
-"""One build: its source fetched, its commands run as a process, its phases and its log kept."""
+"""One build: it downloads its source, runs its commands in a process, and keeps its phases and log."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.utils import iso_8601_datetime_with_milliseconds as now
 
 from localaws import log_streams, processes
-from localaws.calls import acting_as
 from localaws.clients import client
 from localaws.codebuild import container_tools
 from localaws.codebuild.buildspec import PHASES, Buildspec, BuildspecError, read, script
+from localaws.identity import acting_as
 from localaws.settings import Settings
 
 TOOLS = Path(container_tools.__file__)
@@ -34,7 +34,7 @@ class Build:
     Attributes
     ----------
     record
-        What BatchGetBuilds answers.
+        Description of the build, as in the answer of BatchGetBuilds.
     """
 
     def __init__(self, settings: Settings, region: str, record: dict[str, Any]) -> None:
@@ -45,18 +45,18 @@ class Build:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run the build in a thread of its own."""
         threading.Thread(target=self._run, name=f"build-{self.record['id']}", daemon=True).start()
 
     def stop(self) -> None:
-        """End the build."""
+        """Stop the build."""
         self._stopped.set()
         if self._process is not None:
             processes.stop(self._process, 0)
 
     def _run(self) -> None:
         with acting_as(self.record["serviceRole"]):
-            status = "FAULT"  # CodeBuild's word for an error of its own
+            status = "FAULT"  # what CodeBuild calls an error of its own
             try:
                 status = self._work()
             finally:
@@ -87,11 +87,11 @@ class Build:
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
                 archive.extractall(source)
         elif kind != "NO_SOURCE":
-            raise BuildspecError(f"The local region has sources of type S3 and NO_SOURCE, not {kind}")
+            raise BuildspecError(f"The local region supports sources of type S3 and NO_SOURCE, not {kind}")
         return read(self.record["source"].get("buildspec", ""), source)
 
     def _execute(self, spec: Buildspec) -> str:
-        """Run the commands; return the build's status."""
+        """Run the commands and return the status of the build."""
         outcome, log = self._folder / "outcome", self._folder / "log"
         outcome.touch()
         (self._folder / "build.sh").write_text(script(spec, outcome), encoding="utf-8")
@@ -103,7 +103,7 @@ class Build:
             kind="build",
             name=self.record["id"],
         )
-        if self._stopped.is_set():  # before there was a process to stop
+        if self._stopped.is_set():  # the build was stopped before it had a process
             processes.stop(self._process, 0)
         timed_out = False
         try:
@@ -113,7 +113,7 @@ class Build:
         code = processes.stop(self._process, 0)
         place = self.record["logs"]
         text = log.read_text(encoding="utf-8", errors="replace")
-        log_streams.keep(self._settings, self._region, place["groupName"], place["streamName"], text)
+        log_streams.append(self._settings, self._region, place["groupName"], place["streamName"], text)
         interrupted = "STOPPED" if self._stopped.is_set() else "TIMED_OUT" if timed_out else ""
         self._keep_phases(spec, outcome.read_text(encoding="utf-8").splitlines(), interrupted)
         return interrupted or ("SUCCEEDED" if code == 0 else "FAILED")

@@ -1,4 +1,4 @@
-"""A buildspec as one shell script, so that what a command exports holds for the next, as in CodeBuild's version 0.2.
+"""Turns a buildspec into one shell script, in which exported variables last, as in version 0.2 of CodeBuild.
 
 https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
 """
@@ -17,24 +17,24 @@ PHASES = ("install", "pre_build", "build", "post_build")
 
 
 class BuildspecError(ValueError):
-    """The buildspec cannot be read; the text is the message of the phase DOWNLOAD_SOURCE."""
+    """The buildspec cannot be read. The phase DOWNLOAD_SOURCE fails with this message."""
 
 
 @dataclass(frozen=True)
 class Buildspec:
-    """The parts of a buildspec that the region knows: variables, and the commands of each phase."""
+    """The parts of a buildspec that the region supports: variables, and the commands of each phase."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read(given: str, source: Path) -> Buildspec:
-    """Read a project's buildspec: its text, the path of a file in the source, or nothing for ``buildspec.yml``.
+    """Read a buildspec: a text, the path of a file in the source, or an empty text for ``buildspec.yml``.
 
     Raises
     ------
     BuildspecError
-        It is missing, is not YAML, or has none of the known phases.
+        It does not exist, is not YAML, or has no commands.
     """
     if "\n" not in given:
         path = source / (given or "buildspec.yml")
@@ -57,12 +57,12 @@ def read(given: str, source: Path) -> Buildspec:
 def script(spec: Buildspec, outcome: Path) -> str:
     """Return the shell script of a build.
 
-    A failed command ends its phase, and the build unless that phase is ``build``: then ``post_build`` still runs.
+    A failed command ends its phase and the build. Only after a failed phase ``build`` does ``post_build`` still run.
 
     Parameters
     ----------
     outcome
-        File that gets a line for each phase that has begun, ``<phase>`` or ``<phase> <exit status> <command>``.
+        File to which each phase writes a line when it ends, ``<phase>`` or ``<phase> <exit status> <command>``.
     """
     lines = [
         f"_outcome={shlex.quote(str(outcome))}",
@@ -80,7 +80,7 @@ def script(spec: Buildspec, outcome: Path) -> str:
         '  printf \'%s %s %s\\n\' "$_phase" "$1" "$_ran" >> "$_outcome"',
         "  return 1",
         "}",
-        # A command may leave the shell.
+        # A command may exit the shell.
         'trap \'_status=$?; [ -z "$_command" ] || _keep "$_status"\' EXIT',
     ]
     for phase in PHASES:
@@ -98,5 +98,5 @@ def script(spec: Buildspec, outcome: Path) -> str:
 
 
 def one_line(command: str) -> str:
-    """Return a command as one line of the outcome."""
+    """Return a command on one line."""
     return " ".join(command.split())

@@ -1,10 +1,10 @@
-"""`docker` and `aws ecr get-login-password` as a build's commands see them where there is no Docker.
+"""The programs `docker` and `aws ecr get-login-password` for the commands of a build, without Docker.
 
     python container_tools.py docker build --tag URI --file F CONTEXT | docker push URI | docker login ... | aws ...
 
-No image is built: the Dockerfile and what it copies must exist, and the push puts a manifest of these files into the
-region's registry, so that tags, immutability and digests behave. Runs without the local environment: standard library
-only.
+No image is built. `docker build` checks that the Dockerfile and the files that it copies exist. `docker push` stores a
+manifest of these files in the region's registry, so that tags, immutability and digests behave as in ECR. This script
+runs outside the local environment, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any
 from urllib.parse import quote
 
 IMAGES = "LOCALAWS_IMAGES"
-"""Variable with the folder of this build's images."""
+"""Environment variable with the folder of this build's images."""
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Run one command and return its exit status."""
     match arguments:
         case ["docker", "build" | "buildx", *options]:
             build([option for option in options if option != "build"])
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str]) -> int:
             token = call("GetAuthorizationToken", {})["authorizationData"][0]["authorizationToken"]
             print(base64.b64decode(token).decode().partition(":")[2])
         case _:
-            raise SystemExit(f"{' '.join(arguments[:3])}: the local region knows no such command")
+            raise SystemExit(f"{' '.join(arguments[:3])}: the local region does not support this command")
     return 0
 
 
 def build(options: Sequence[str]) -> None:
-    """Keep the manifest of an image; fails where Docker would not find a file."""
+    """Write the manifest of an image. Fail if Docker would not find a file."""
     parser = argparse.ArgumentParser(prog="docker build")
     parser.add_argument("--tag", "-t", required=True)
     parser.add_argument("--file", "-f", type=Path)
@@ -76,7 +76,7 @@ def build(options: Sequence[str]) -> None:
 
 
 def copied(dockerfile: Path) -> Iterator[str]:
-    """Yield what COPY and ADD take from the build context."""
+    """Yield the paths that COPY and ADD take from the build context."""
     text = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
@@ -85,7 +85,7 @@ def copied(dockerfile: Path) -> Iterator[str]:
 
 
 def files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the files below a folder."""
+    """Yield a file, or the files in a folder."""
     if path.is_file():
         yield path
     else:
@@ -93,7 +93,7 @@ def files(path: Path) -> Iterator[Path]:
 
 
 def digest(words: Sequence[str], paths: Sequence[Path]) -> str:
-    """Return the digest of words and of the files' names and content."""
+    """Return the digest of words and of the names and contents of files."""
     found = hashlib.sha256("\0".join(words).encode())
     for path in paths:
         found.update(f"\0{path.name}\0".encode() + path.read_bytes())
@@ -101,7 +101,7 @@ def digest(words: Sequence[str], paths: Sequence[Path]) -> str:
 
 
 def push(uri: str) -> None:
-    """Put a kept image into the registry under its tag."""
+    """Put a built image into the registry."""
     if not kept(uri).is_file():
         raise SystemExit(f"An image does not exist locally with the tag: {uri}")
     repository, _, tag = uri.partition("/")[2].partition(":")
@@ -118,14 +118,14 @@ def push(uri: str) -> None:
 
 
 def kept(uri: str) -> Path:
-    """Return the file of an image of this build."""
+    """Return the path of the manifest of an image."""
     folder = Path(os.environ[IMAGES])
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{quote(uri, safe='')}.json"
 
 
 def call(operation: str, parameters: dict[str, Any]) -> Any:
-    """Call the region's registry in the name of the build's role."""
+    """Call ECR as the role of the build."""
     scope = f"{os.environ['AWS_ACCESS_KEY_ID']}/20200101/{os.environ['AWS_REGION']}/ecr/aws4_request"
     request = urllib.request.Request(
         os.environ["AWS_ENDPOINT_URL"],
@@ -133,12 +133,12 @@ def call(operation: str, parameters: dict[str, Any]) -> Any:
         headers={
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"AmazonEC2ContainerRegistry_V20150921.{operation}",
-            # The region reads the name in the credential and checks no signature.
+            # The region reads the access key id and does not check the signature.
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
         },
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # nosec B310 # the region's own address
+        with urllib.request.urlopen(request, timeout=60) as answer:  # nosec B310 # the address of the region
             return json.load(answer)
     except urllib.error.HTTPError as error:
         document = json.loads(error.read() or b"{}")

@@ -1,1 +1,1 @@
-"""Lambda: deployed handlers run for real, each invocation in a process of its own."""
+"""Lambda: deployed functions run in processes that stay loaded between invocations."""

@@ -1,4 +1,4 @@
-"""moto's Lambda backend, with `invoke` replaced by a run of the deployed code."""
+"""The functions of one account and region."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import base64
 import datetime as dt
 import threading
 from collections import Counter
-from collections.abc import Callable, MutableMapping
-from functools import partial
+from collections.abc import MutableMapping
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 
 from localaws import log_streams
-from localaws.calls import acting_as
-from localaws.lambda_runtime import function_urls, sandbox
+from localaws.identity import acting_as
+from localaws.lambda_runtime import sandbox
 from localaws.settings import Settings
 
 LOG_TAIL_BYTES = 4096
-"""What Invoke returns of the log when asked for its tail (API reference)."""
+"""Invoke returns the last 4 KB of the log (API reference)."""
 
 
 class LocalLambda(LambdaSimpleBackend):
-    """Functions that run."""
+    """moto's backend with functions that run."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.awslambda_simple.models"
     settings: ClassVar[Settings]
 
@@ -35,9 +33,10 @@ class LocalLambda(LambdaSimpleBackend):
         self._log_groups: dict[str, str] = {}
         self._asynchronous: Counter[str] = Counter()
         self._counting = threading.Lock()
+        self._sandboxes = sandbox.Sandboxes()
 
     def create_function(self, spec: dict[str, Any]) -> Any:
-        """Create a function; where it logs is one of the things that moto drops."""
+        """Create a function. moto drops its log group."""
         function = super().create_function(spec)
         self._set_log_group(function.function_name, spec)
         return function
@@ -49,25 +48,11 @@ class LocalLambda(LambdaSimpleBackend):
             self._set_log_group(configuration["FunctionName"], body)
         return configuration
 
-    def create_function_url_config(self, name_or_arn: str, config: dict[str, Any]) -> Any:
-        """Give a function an address of this region."""
-        if config.get("AuthType") != "NONE":
-            raise InvalidParameterValueException("The local region serves function URLs of AuthType NONE only.")
-        found = super().create_function_url_config(name_or_arn, config)
-        found.url = f"{self.settings.endpoint_url}{function_urls.PREFIX}{uuid4().hex}/"
-        return found
-
-    def invocation_of_url(self, url_id: str) -> Callable[[bytes], tuple[bytes, bool]] | None:
-        """Return what invokes the function behind a URL: an event in, payload and failure out; None without one."""
-        for function in self.list_functions():
-            if function.url_config and function.url_config.url.endswith(f"/{url_id}/"):
-                runnable = self._function(function.function_name, None)
-                return partial(self._answer, runnable)
-        return None
-
-    def _answer(self, function: sandbox.Function, event: bytes) -> tuple[bytes, bool]:
-        outcome = self._run(function, event)
-        return outcome.payload, outcome.failed
+    def delete_function(self, function_name: str, qualifier: str | None = None) -> None:
+        """Delete a function and end its idle processes."""
+        name = self.get_function(function_name).function_name
+        super().delete_function(function_name, qualifier)
+        self._sandboxes.close(name)
 
     def _set_log_group(self, name: str, spec: dict[str, Any]) -> None:
         self._log_groups[name] = spec.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}"
@@ -80,7 +65,7 @@ class LocalLambda(LambdaSimpleBackend):
         headers: Any,
         response_headers: MutableMapping[str, str],
     ) -> bytes:
-        """Run the handler; asynchronously for an invocation of type Event."""
+        """Run the handler, asynchronously for an invocation of type Event."""
         function = self._function(function_name, qualifier)
         event = (body.encode() if isinstance(body, str) else bytes(body or b"")) or b"{}"
         kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
@@ -98,7 +83,7 @@ class LocalLambda(LambdaSimpleBackend):
         return outcome.payload
 
     def works_asynchronously(self, function_name: str) -> bool:
-        """Tell whether asynchronous invocations of a function, given by name or ARN, have not ended."""
+        """Return whether asynchronous invocations of a function, given by name or ARN, are running."""
         return self._asynchronous[self.get_function(function_name).function_name] > 0
 
     def _count(self, name: str, change: int) -> None:
@@ -129,9 +114,12 @@ class LocalLambda(LambdaSimpleBackend):
         )
 
     def _run(self, function: sandbox.Function, event: bytes) -> sandbox.Outcome:
-        today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
-        log_stream = f"{today}/[{function.version}]{uuid4().hex}"
+        used = self._sandboxes.take(function)
         with acting_as(function.role):
-            outcome = sandbox.invoke(self.settings, function, event, log_stream)
-            log_streams.keep(self.settings, self.region_name, function.log_group, log_stream, outcome.log)
+            if used is None:
+                today = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
+                used = sandbox.Sandbox(self.settings, function, f"{today}/[{function.version}]{uuid4().hex}")
+            outcome = used.invoke(event)
+            self._sandboxes.give_back(used)
+            log_streams.append(self.settings, self.region_name, function.log_group, used.log_stream, outcome.log)
         return outcome

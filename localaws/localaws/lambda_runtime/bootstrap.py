@@ -1,7 +1,8 @@
-"""What runs inside a handler's process: find the handler, call it, write down what it returned.
+"""The program of a function's process: it loads the handler once and calls it for one invocation after another.
 
-Started as a script, without ``site``: only the bundle and what Lambda's own runtime brings can be imported, so that a
-package that was forgotten in the bundle is missing here as well. Arguments: one JSON object, see `sandbox.invoke`.
+It is started as a script without ``site``, so that it can import only the bundle and the packages of Lambda's runtime.
+A package that is missing in the bundle is missing here too. Standard input is a socket. The process reads one JSON
+object per invocation from it and answers with one; see `sandbox.Sandbox`.
 """
 
 from __future__ import annotations
@@ -9,21 +10,24 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import json
+import os
+import socket
 import sys
 import time
 import traceback
 import types
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 RUNTIME_PACKAGES = frozenset({"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"})
-"""What the Python runtimes of Lambda include: the SDK and what it needs."""
+"""The packages that the Python runtimes of Lambda include: the SDK and its dependencies."""
 
 
 class RuntimePackages(MetaPathFinder):
-    """Finds the SDK in the local environment, as Lambda's runtime brings it. Last in line: bundles may override it."""
+    """Finds the SDK in the local environment. It is the last finder, so that a bundle may bring its own SDK."""
 
     def __init__(self, installed: list[str]) -> None:
         self.installed = installed
@@ -38,9 +42,9 @@ class RuntimePackages(MetaPathFinder):
 
 
 class InstalledInsteadOfForeign(MetaPathFinder):
-    """Takes the installed package where the bundle's is compiled for another interpreter. First in line.
+    """Finds the installed package if the bundle's is compiled for another interpreter. It is the first finder.
 
-    The bundle is built for Lambda's Python and system; pure Python runs here as it is, compiled modules may not.
+    The bundle is built for Lambda's Python and system. Pure Python runs here as it is, but compiled modules may not.
     """
 
     def __init__(self, bundle: Path, installed: list[str]) -> None:
@@ -49,13 +53,13 @@ class InstalledInsteadOfForeign(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a replacement for a top-level package that cannot be loaded from the bundle."""
+        """Find a top-level package that cannot be loaded from the bundle."""
         if path is not None or not self._is_foreign(name):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, self.installed, target)
         if spec is not None:
             print(
-                f"[localaws] {name}: the bundle's build is for another Python than this {sys.version_info.major}."
+                f"[localaws] {name}: the bundle has it for another Python than this {sys.version_info.major}."
                 f"{sys.version_info.minor}; the installed one is used instead."
             )
         return spec
@@ -89,14 +93,15 @@ class Context:
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
-class RuntimeFailure(Exception):  # noqa: N818 - the runtime's word for it
-    """An error of the runtime itself: no such module or handler, or a result that is no JSON."""
+class RuntimeFailure(Exception):  # noqa: N818 - the name in Lambda
+    """An error of the runtime: the module or handler does not exist, or the result is not JSON."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = f"Runtime.{kind}"
 
 
+@cache
 def load_handler(name: str) -> Any:
     """Import the module of ``module.function`` and return the function."""
     module_name, _, function_name = name.rpartition(".")
@@ -113,15 +118,15 @@ def load_handler(name: str) -> Any:
 
 
 def run(invocation: dict[str, Any]) -> dict[str, Any]:
-    """Call the handler; return ``{"result": text}`` or ``{"error": {...}}`` in the words of Lambda's runtime."""
+    """Call the handler and return ``{"result": text}`` or ``{"error": {...}}`` as Lambda's runtime does."""
     try:
         handler = load_handler(invocation["handler"])
-        result = handler(json.loads(Path(invocation["event_path"]).read_bytes()), Context(invocation))
+        result = handler(json.loads(invocation["event"]), Context(invocation))
         try:
             return {"result": json.dumps(result)}
         except (TypeError, ValueError) as error:
             raise RuntimeFailure("MarshalError", f"Unable to marshal response: {error}") from error
-    except BaseException as error:  # noqa: BLE001 - the handler's sys.exit is a failed invocation as well
+    except BaseException as error:  # noqa: BLE001 - sys.exit in the handler is a failed invocation too
         kind = error.kind if isinstance(error, RuntimeFailure) else type(error).__name__
         if not isinstance(error, RuntimeFailure):
             traceback.print_exc()
@@ -132,24 +137,30 @@ def run(invocation: dict[str, Any]) -> dict[str, Any]:
                 "errorType": kind,
                 "requestId": invocation["request_id"],
                 "stackTrace": traceback.format_tb(error.__traceback__)[1:],
-            }
+            },
+            # After sys.exit Lambda starts a new process.
+            "ends": not isinstance(error, Exception),
         }
 
 
 def main() -> None:
-    """Run one invocation."""
-    invocation = json.loads(sys.argv[1])
-    bundle = Path(invocation["bundle"])
+    """Answer invocations until the region closes the socket."""
+    bundle, installed = Path(sys.argv[1]), sys.argv[2:]
     sys.argv[1:] = []
+    control = socket.socket(fileno=os.dup(0)).makefile("rw", encoding="utf-8")
+    # The handler must not read the invocations.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.path.insert(0, str(bundle))
-    sys.meta_path.insert(0, InstalledInsteadOfForeign(bundle, invocation["installed"]))
-    sys.meta_path.append(RuntimePackages(invocation["installed"]))
-    outcome = run(invocation)
-    sys.stdout.flush()
-    result_path = Path(invocation["result_path"])
-    partial = result_path.with_suffix(".part")
-    partial.write_text(json.dumps(outcome))
-    partial.replace(result_path)
+    sys.meta_path.insert(0, InstalledInsteadOfForeign(bundle, installed))
+    sys.meta_path.append(RuntimePackages(installed))
+    for line in control:
+        outcome = run(json.loads(line))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        control.write(json.dumps(outcome) + "\n")
+        control.flush()
+        if outcome.get("ends"):
+            break
 
 
 if __name__ == "__main__":

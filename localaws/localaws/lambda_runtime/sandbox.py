@@ -1,4 +1,4 @@
-"""One invocation of a function: its code unpacked, its handler run in a process, its outcome collected."""
+"""The sandbox of a function: its unpacked code and a process that runs its handler."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import io
 import json
 import shutil
 import site
-import subprocess
+import socket
 import sys
 import sysconfig
+import threading
 import time
 import zipfile
 from collections.abc import Mapping
@@ -21,16 +22,18 @@ from localaws import processes
 from localaws.settings import Settings
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+MOST_IDLE = 8
+"""A process with the AWS SDK needs about 50 MB."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """What an invocation needs to know of a function.
+    """A function as an invocation needs it.
 
     Attributes
     ----------
     timeout
-        Seconds.
+        Timeout in seconds.
     code
         The deployed zip archive.
     """
@@ -51,7 +54,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation ended with: the payload (JSON), whether it is an error, and the log."""
+    """The outcome of an invocation: the payload (JSON), whether it is an error, and the log."""
 
     request_id: str
     payload: bytes
@@ -59,20 +62,8 @@ class Outcome:
     log: str
 
 
-def invoke(settings: Settings, function: Function, event: bytes, log_stream: str) -> Outcome:
-    """Run a handler to its end or to the function's timeout."""
-    request_id = str(uuid4())
-    bundle = unpack(settings.home / "functions" / function.name, function)
-    scratch = settings.home / "invocations" / request_id
-    scratch.mkdir(parents=True)
-    try:
-        return _run(settings, function, event, log_stream, request_id, bundle, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def unpack(directory: Path, function: Function) -> Path:
-    """Unpack a function's code once per version of the code; return the directory."""
+    """Unpack a function's code, if it is not unpacked yet, and return the directory."""
     bundle = directory / "".join(character for character in function.code_digest if character.isalnum())[:24]
     if not bundle.exists():
         partial = directory / f".{uuid4().hex}"
@@ -80,63 +71,135 @@ def unpack(directory: Path, function: Function) -> Path:
             archive.extractall(partial)
         try:
             partial.rename(bundle)
-        except OSError:  # another invocation was faster
+        except OSError:  # another invocation has unpacked it
             shutil.rmtree(partial, ignore_errors=True)
     return bundle
 
 
-def _run(
-    settings: Settings,
-    function: Function,
-    event: bytes,
-    log_stream: str,
-    request_id: str,
-    bundle: Path,
-    scratch: Path,
-) -> Outcome:
-    event_path, result_path, log_path = scratch / "event.json", scratch / "result.json", scratch / "log.txt"
-    event_path.write_bytes(event)
-    started = time.time()
-    invocation = {
-        "handler": function.handler,
-        "bundle": str(bundle),
-        "installed": sorted({*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}),
-        "event_path": str(event_path),
-        "result_path": str(result_path),
-        "function_name": function.name,
-        "function_version": function.version,
-        "function_arn": function.arn,
-        "memory_mb": str(function.memory_mb),
-        "request_id": request_id,
-        "log_group": function.log_group,
-        "log_stream": log_stream,
-        "deadline": started + function.timeout,
-    }
-    # -P and -S: neither this package's directory nor the local environment are importable, see `bootstrap`.
-    process = processes.spawn(
-        [sys.executable, "-P", "-S", str(BOOTSTRAP), json.dumps(invocation)],
-        cwd=bundle,
-        environment=environment(settings, function, bundle, log_stream),
-        log_path=log_path,
-        kind="function",
-        name=function.name,
-    )
-    timed_out = False
-    try:
-        process.wait(function.timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-    # Also after a normal end: what the handler has started must not outlive it.
-    exit_code = processes.stop(process, 0)
-    log = log_path.read_text(encoding="utf-8", errors="replace")
-    payload, failed = _payload(function, request_id, result_path, exit_code, timed_out)
-    return Outcome(
-        request_id, payload, failed, _framed(function, request_id, log, time.time() - started, payload, failed)
-    )
+class Sandbox:
+    """A process that has a function's code loaded, like an execution environment of Lambda.
+
+    Attributes
+    ----------
+    function
+        The function as it was when the process started.
+    log_stream
+        Log stream of all invocations in this process.
+    is_reusable
+        Whether the process can take another invocation.
+    """
+
+    def __init__(self, settings: Settings, function: Function, log_stream: str) -> None:
+        self.function, self.log_stream, self.is_reusable = function, log_stream, True
+        bundle = unpack(settings.home / "functions" / function.name, function)
+        self._log_path = settings.home / "invocations" / f"{uuid4().hex}.log"
+        installed = {*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+        self._socket, childs_end = socket.socketpair()
+        with childs_end:
+            # With -P and -S neither this package nor the local environment can be imported; see `bootstrap`.
+            self._process = processes.spawn(
+                [sys.executable, "-P", "-S", str(BOOTSTRAP), str(bundle), *sorted(installed)],
+                cwd=bundle,
+                environment=environment(settings, function, bundle, log_stream),
+                log_path=self._log_path,
+                kind="function",
+                name=function.name,
+                stdin=childs_end.fileno(),
+            )
+
+    def invoke(self, event: bytes) -> Outcome:
+        """Run the handler until it ends or times out."""
+        function, request_id, started = self.function, str(uuid4()), time.time()
+        logged_before = self._log_path.stat().st_size
+        invocation = {
+            "handler": function.handler,
+            "event": event.decode("utf-8", "replace"),
+            "function_name": function.name,
+            "function_version": function.version,
+            "function_arn": function.arn,
+            "memory_mb": str(function.memory_mb),
+            "request_id": request_id,
+            "log_group": function.log_group,
+            "log_stream": self.log_stream,
+            "deadline": started + function.timeout,
+        }
+        payload, failed = self._payload(request_id, json.dumps(invocation).encode() + b"\n")
+        with self._log_path.open("rb") as file:
+            file.seek(logged_before)
+            log = file.read().decode("utf-8", "replace")
+        framed = _framed(function, request_id, log, time.time() - started, payload, failed)
+        return Outcome(request_id, payload, failed, framed)
+
+    def close(self) -> int:
+        """Stop the process and everything that its handler has started, and return the exit code."""
+        self.is_reusable = False
+        exit_code = processes.stop(self._process, 0)
+        self._socket.close()
+        self._log_path.unlink(missing_ok=True)
+        return exit_code
+
+    def _payload(self, request_id: str, invocation: bytes) -> tuple[bytes, bool]:
+        """Send an invocation and return what the handler returned or raised, and whether it failed."""
+        self._socket.settimeout(self.function.timeout)
+        answer = bytearray()
+        try:
+            self._socket.sendall(invocation)
+            while not answer.endswith(b"\n"):
+                received = self._socket.recv(1 << 20)
+                if not received:
+                    raise ConnectionResetError
+                answer += received
+        except TimeoutError:
+            self.is_reusable = False
+            message = f"RequestId: {request_id} Error: Task timed out after {self.function.timeout:.2f} seconds"
+            return _error("Sandbox.Timedout", message), True
+        except ConnectionError:
+            self.is_reusable = False
+            exit_code = self._process.wait()
+            cause = f"signal: {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
+            message = f"RequestId: {request_id} Error: Runtime exited with error: {cause}"
+            return _error("Runtime.ExitError", message), True
+        outcome: dict[str, Any] = json.loads(answer)
+        if "error" in outcome:
+            self.is_reusable = not outcome["ends"]
+            return json.dumps(outcome["error"]).encode(), True
+        return str(outcome["result"]).encode(), False
+
+
+class Sandboxes:
+    """Idle sandboxes, at most `MOST_IDLE`. The one that has been idle for the longest time is closed first."""
+
+    def __init__(self) -> None:
+        self._idle: list[Sandbox] = []
+        self._lock = threading.Lock()
+
+    def take(self, function: Function) -> Sandbox | None:
+        """Return an idle sandbox with the same code, configuration and role, or None."""
+        with self._lock:
+            for place, sandbox in enumerate(self._idle):
+                if sandbox.function == function:
+                    return self._idle.pop(place)
+        return None
+
+    def give_back(self, sandbox: Sandbox) -> None:
+        """Keep a sandbox for the next invocation, or close it if it cannot take one."""
+        with self._lock:
+            kept = [*self._idle, sandbox] if sandbox.is_reusable else self._idle
+            surplus, self._idle = kept[:-MOST_IDLE], kept[-MOST_IDLE:]
+        for ending in surplus if sandbox.is_reusable else [sandbox]:
+            ending.close()
+
+    def close(self, function_name: str) -> None:
+        """Close the idle sandboxes of a function."""
+        with self._lock:
+            ending = [sandbox for sandbox in self._idle if sandbox.function.name == function_name]
+            self._idle = [sandbox for sandbox in self._idle if sandbox.function.name != function_name]
+        for sandbox in ending:
+            sandbox.close()
 
 
 def environment(settings: Settings, function: Function, bundle: Path, log_stream: str) -> dict[str, str]:
-    """Return a handler's environment; names and meaning of Lambda's own variables are AWS's.
+    """Return the environment of a handler, with the variables that Lambda defines.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
@@ -156,27 +219,12 @@ def environment(settings: Settings, function: Function, bundle: Path, log_stream
     }
 
 
-def _payload(
-    function: Function, request_id: str, result_path: Path, exit_code: int, timed_out: bool
-) -> tuple[bytes, bool]:
-    if timed_out:
-        message = f"RequestId: {request_id} Error: Task timed out after {function.timeout:.2f} seconds"
-        return _error("Sandbox.Timedout", message), True
-    if not result_path.exists():
-        cause = f"signal: {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
-        return _error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {cause}"), True
-    outcome: dict[str, Any] = json.loads(result_path.read_bytes())
-    if "error" in outcome:
-        return json.dumps(outcome["error"]).encode(), True
-    return str(outcome["result"]).encode(), False
-
-
 def _error(kind: str, message: str) -> bytes:
     return json.dumps({"errorType": kind, "errorMessage": message}).encode()
 
 
 def _framed(function: Function, request_id: str, log: str, seconds: float, payload: bytes, failed: bool) -> str:
-    """Put the lines around a log that Lambda puts there."""
+    """Return a log with the lines that Lambda adds."""
     lines = [f"START RequestId: {request_id} Version: {function.version}", *log.splitlines()]
     if failed:
         lines.append(payload.decode())

@@ -1,7 +1,7 @@
-"""Everything the region changes inside moto, in one list.
+"""Every name of moto that the region replaces, a module for each service.
 
-moto is pinned to one version exactly. Each patch names what it replaces and why, and a test resolves every name, so
-that a new version of moto which moved one of them fails at once instead of behaving in the old, broken way.
+moto is pinned to one version. Each patch has the name that it replaces and the reason, and a test finds every name, so
+that a new version of moto in which one has moved fails at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _applied: set[str] = set()
 
 @dataclass(frozen=True)
 class Patch:
-    """One replaced name.
+    """The replacement of one name.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Patch:
     reason
         What is wrong or missing in moto.
     make
-        Builds the replacement from the original.
+        Returns the replacement for the original.
     """
 
     target: str
@@ -34,12 +34,12 @@ class Patch:
     make: Callable[[Any], Any]
 
     def locate(self) -> tuple[Any, str, Any]:
-        """Return the owner, the attribute's name and the original.
+        """Return the owner of the name, the name and the original.
 
         Raises
         ------
         AttributeError
-            moto has no such name any more.
+            moto does not have this name.
         """
         module, _, path = self.target.partition(":")
         owner: Any = importlib.import_module(module)
@@ -49,7 +49,7 @@ class Patch:
         return owner, name, inspect.getattr_static(owner, name)
 
     def apply(self) -> None:
-        """Replace the name; doing it twice changes nothing."""
+        """Replace the name, unless it has been replaced."""
         if self.target in _applied:
             return
         owner, name, original = self.locate()
@@ -64,5 +64,5 @@ def apply_all(patches: Iterable[Patch]) -> None:
 
 
 def replaced_by(replacement: Any) -> Callable[[Any], Any]:
-    """Return a `Patch.make` that has no use for the original."""
+    """Return a `Patch.make` that ignores the original."""
     return lambda _: replacement

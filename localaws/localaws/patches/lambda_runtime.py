@@ -7,7 +7,7 @@ from localaws.settings import Settings
 
 
 def patches(settings: Settings) -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     from localaws.lambda_runtime.backend import LocalLambda
 
     LocalLambda.settings = settings

@@ -1,4 +1,4 @@
-"""Patches of how moto handles every request."""
+"""Patches of the way moto handles requests."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from localaws.patches import Patch
 
 
 def patches() -> list[Patch]:
-    """List the patches."""
+    """Return the patches."""
     return [
         Patch(
             "moto.backends:list_of_moto_modules",
-            "moto lists its 180 folders twice in each request: a third of the time of a PutObject.",
+            "moto lists its 180 folders twice in each request, which takes a third of the time of a PutObject.",
             listed_once,
         )
     ]
 
 
 def listed_once(original: Callable[[], Iterable[str]]) -> Callable[[], tuple[str, ...]]:
-    """List the modules now; they do not change while the region runs."""
+    """List the modules once."""
     modules = tuple(original())
     return lambda: modules

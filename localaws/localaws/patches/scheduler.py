@@ -12,20 +12,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from moto.scheduler.exceptions import ValidationException
 
 from localaws.patches import Patch
+from localaws.settings import Settings
 
 BACKEND = "moto.scheduler.models:EventBridgeSchedulerBackend"
 CRON_FIELD = re.compile(r"[0-9A-Za-z*?,/#-]+")
-"""Of the six fields of minutes, hours, day of month, month, day of week and year."""
+"""One of the six fields: minutes, hours, day of month, month, day of week and year."""
 
 
-def patches() -> list[Patch]:
-    """List the patches."""
-    reason = "moto keeps any text as a schedule."
+def patches(settings: Settings) -> list[Patch]:
+    """Return the patches."""
+    del settings
+    reason = "Any text is accepted as a schedule."
     return [Patch(f"{BACKEND}.{method}", reason, checked) for method in ("create_schedule", "update_schedule")]
 
 
 def checked(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse an expression or a time zone that is none, as EventBridge Scheduler does."""
+    """Refuse an invalid expression or time zone, as EventBridge Scheduler does."""
 
     @wraps(original)
     def write_schedule(backend: Any, **schedule: Any) -> Any:
@@ -40,7 +42,7 @@ def checked(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_expression(text: str) -> bool:
-    """Tell whether a text has the form of a schedule: ``cron(six fields)``, ``rate(number unit)`` or ``at(time)``.
+    """Return whether a text is a schedule: ``cron(six fields)``, ``rate(number unit)`` or ``at(time)``.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
@@ -62,7 +64,7 @@ def is_expression(text: str) -> bool:
 
 
 def is_time_zone(name: str) -> bool:
-    """Tell whether the time zone database has a name."""
+    """Return whether a name is in the time zone database."""
     try:
         return ZoneInfo(name) is not None
     except (ZoneInfoNotFoundError, ValueError):

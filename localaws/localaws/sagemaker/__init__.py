@@ -1,5 +1,1 @@
-"""SageMaker on this machine: jobs and endpoints as processes of the image's own entry point."""
-
-from localaws.sagemaker.install import install
-
-__all__ = ["install"]
+"""SageMaker: jobs and endpoints that run the entry point of their image in processes."""

@@ -1,4 +1,4 @@
-"""SageMaker's API for jobs, endpoints and the end of model packages. Everything else stays moto's."""
+"""The operations of SageMaker's API that differ from moto's: jobs, endpoints, deletion of model packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE_SIZE = 100
 
 
 class LocalSageMakerResponse(SageMakerResponse):
-    """moto's SageMaker API with the operations on jobs and the update of endpoints replaced."""
+    """moto's SageMaker API with other operations on jobs, endpoints and model packages."""
 
     @property
     def _backend(self) -> LocalSageMakerBackend:
@@ -87,7 +87,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return self._list(TUNING)
 
     def list_training_jobs_for_hyper_parameter_tuning_job(self) -> ActionResult:
-        """Answer ListTrainingJobsForHyperParameterTuningJob: all in one page, the oldest first."""
+        """Answer ListTrainingJobsForHyperParameterTuningJob with one page, the oldest first."""
         job = self._backend.job(TUNING, self._get_param("HyperParameterTuningJobName"))
         trials = [
             entry for entry in self._backend.jobs(TRAINING).values() if entry.details.get("TuningJobArn") == job.arn
@@ -107,7 +107,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def create_model(self) -> ActionResult:
-        """Answer CreateModel; moto forgets the network isolation."""
+        """Answer CreateModel. moto drops the network isolation."""
         answer = super().create_model()
         model = self._backend.describe_model(self._get_param("ModelName"))
         model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
@@ -148,7 +148,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         return ActionResult(answer)
 
     def _is_wanted(self, job: Job) -> bool:
-        """Tell whether a job passes the filters of a List call."""
+        """Return whether a job passes the filters of a List call."""
         if (self._get_param("NameContains") or "").lower() not in job.name.lower():
             return False
         if self._get_param("StatusEquals") not in (None, job.status):
@@ -161,7 +161,7 @@ class LocalSageMakerResponse(SageMakerResponse):
 
 
 def _plain(value: Any) -> Any:
-    """Copy parsed parameters into plain dictionaries and lists, without what the caller left out."""
+    """Return parameters as plain dictionaries and lists, without None."""
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, list):

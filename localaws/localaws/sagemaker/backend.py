@@ -1,4 +1,4 @@
-"""SageMaker's state in one account and region: jobs, models, configurations and endpoints."""
+"""The jobs, models, endpoint configurations and endpoints of one account and region."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
 from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
-from localaws.sagemaker.workplace import Workplace
 from localaws.settings import Settings
 
 _CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
 
 
 class LocalEndpointConfig(FakeEndpointConfig):
-    """moto's record without its list of instance types, which ends with those of 2020."""
+    """moto's endpoint configuration without its list of instance types, which is from 2020."""
 
     def validate_instance_type(self, instance_type: str) -> None:
-        """Accept what looks like an instance type.
+        """Check the form of an instance type.
 
         Raises
         ------
         ValidationError
-            It does not.
+            It is not like ``ml.m5.large``.
         """
         if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", instance_type):
             raise ValidationError(
@@ -42,15 +42,17 @@ class LocalEndpointConfig(FakeEndpointConfig):
 
 
 class LocalSageMakerBackend(ModelRegistry):
-    """moto's SageMaker with jobs that run, endpoints that answer and a registry that can be emptied."""
+    """moto's backend with jobs that run, endpoints that answer and a complete model registry."""
 
+    # The base class derives its URLs from the module's name.
+    __module__ = "moto.sagemaker.models"
     settings: ClassVar[Settings]
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self.workplace = Workplace(self.settings, account_id, region_name)
+        self.context = Context(self.settings, account_id, region_name)
         self.hosts: dict[str, EndpointHost] = {}
-        # moto finds a resource to tag by these attributes.
+        # moto finds resources with tags by these attributes.
         self.training_jobs: dict[str, Job] = {}  # type: ignore[assignment]
         self.processing_jobs: dict[str, Job] = {}  # type: ignore[assignment]
         self.transform_jobs: dict[str, Job] = {}  # type: ignore[assignment]
@@ -58,7 +60,7 @@ class LocalSageMakerBackend(ModelRegistry):
         self._create_lock = threading.Lock()
 
     def reset(self) -> None:
-        """Stop all jobs and endpoints and forget them."""
+        """Stop and remove all jobs and endpoints."""
         for kind in _CHECKS:
             for job in self.jobs(kind).values():
                 job.stop()
@@ -81,13 +83,13 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            SageMaker or this region refuses the request.
+            SageMaker or the local region refuses the request.
         ResourceInUseException
-            There is or was a job of this name.
+            There is or was a job with this name.
         """
         name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
         arn = self._arn(kind.resource, name)
-        details = _CHECKS[kind](dict(request), self.workplace)
+        details = _CHECKS[kind](dict(request), self.context)
         model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
         with self._create_lock:
             if name in self.jobs(kind):
@@ -103,7 +105,7 @@ class LocalSageMakerBackend(ModelRegistry):
             TRANSFORM: partial(transform.run, model=model),
             TUNING: partial(tuning.run, start_training=partial(self.create_job, TRAINING)),
         }
-        jobs.start(job, self.workplace, works[kind])
+        jobs.start(job, self.context, works[kind])
         return job
 
     def job(self, kind: Kind, name: str) -> Job:
@@ -112,7 +114,7 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            There is none of this name.
+            It does not exist.
         """
         try:
             return self.jobs(kind)[name]
@@ -125,7 +127,7 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            There is no such job, or it has ended.
+            The job does not exist or has ended.
         """
         job = self.job(kind, name)
         if not job.stop():
@@ -140,19 +142,19 @@ class LocalSageMakerBackend(ModelRegistry):
         containers: list[dict[str, Any]] | None,
         tags: list[dict[str, str]] | None,
     ) -> Model:
-        """Keep a model after checking that its image and its data exist.
+        """Create a model.
 
         Raises
         ------
         ValidationError
-            They do not, the name is taken or not allowed, or the model is a pipeline of containers.
+            Its image or data does not exist, the name is taken or not allowed, or the model has several containers.
         """
         check_name(model_name, "ModelName", MODEL_NAME)
         if model_name in self._models:
             raise ValidationError(f'Cannot create already existing model "{self._arn("model", model_name)}".')
         definition = primary_container or (containers or [{}])[0]
         if len(containers or []) > 1:
-            raise ValidationError("The local region serves models of one container. Use PrimaryContainer.")
+            raise ValidationError("The local region supports models with one container. Use PrimaryContainer.")
         find_image(definition.get("Image", ""), self.settings.images)
         check_vpc(vpc_config)
         url = definition.get("ModelDataUrl")
@@ -166,7 +168,7 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            There is none of this name.
+            It does not exist.
         """
         if model_name not in self._models:
             raise ValidationError(f'Could not find model "{self._arn("model", model_name)}".')
@@ -181,17 +183,20 @@ class LocalSageMakerBackend(ModelRegistry):
         tags: list[dict[str, str]],
         kms_key_id: str,
     ) -> FakeEndpointConfig:
-        """Keep an endpoint configuration.
+        """Create an endpoint configuration.
 
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, a model does not exist, or serverless inference lacks what is asked for.
+            The name is taken or not allowed, the model does not exist, there are several production variants, or
+            serverless inference does not support the configuration.
         """
         check_name(endpoint_config_name, "EndpointConfigName")
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        if len(production_variants) != 1:
+            raise ValidationError("The local region supports endpoints with one production variant.")
         models = [self.describe_model(variant["ModelName"]) for variant in production_variants]
         serverless.check_config(production_variants, models, data_capture_config)
         config = LocalEndpointConfig(  # type: ignore[abstract]
@@ -213,17 +218,17 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            There is none of this name.
+            It does not exist.
         """
         return dict(self._config(endpoint_config_name).response_object)
 
     def delete_endpoint_config(self, endpoint_config_name: str) -> None:
-        """Forget an endpoint configuration; endpoints that have it go on.
+        """Delete an endpoint configuration. Endpoints that use it are not changed.
 
         Raises
         ------
         ValidationError
-            There is none of this name.
+            It does not exist.
         """
         self._config(endpoint_config_name)
         del self.endpoint_configs[endpoint_config_name]
@@ -231,35 +236,35 @@ class LocalSageMakerBackend(ModelRegistry):
     def create_endpoint(
         self, endpoint_name: str, endpoint_config_name: str, tags: list[dict[str, str]]
     ) -> FakeEndpoint:
-        """Create an endpoint; it comes into service in the background.
+        """Create an endpoint, which is deployed in the background.
 
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or the configuration or one of its models does not exist.
+            The name is taken or not allowed, or the configuration or its model does not exist.
         """
         check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
-        models = self._containers(config)
+        model = self._container(config.production_variants[0]["ModelName"])
         with self._create_lock:
             if endpoint_name in self.endpoints:
                 raise ValidationError(
                     f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
                 )
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
-            host = self.hosts[endpoint_name] = EndpointHost(self.workplace, endpoint)
-        host.deploy(endpoint_config_name, config.production_variants, models)
+            host = self.hosts[endpoint_name] = EndpointHost(self.context, endpoint)
+        host.deploy(endpoint_config_name, config.production_variants[0], model)
         return endpoint
 
     def update_endpoint(
         self, endpoint_name: str, endpoint_config_name: str, deployment_config: Mapping[str, Any] | None = None
     ) -> FakeEndpoint:
-        """Replace an endpoint's configuration, in the background; it answers all the while.
+        """Deploy another configuration in the background, while the endpoint answers.
 
         Raises
         ------
         ValidationError
-            The endpoint or the configuration does not exist, the endpoint is not in service, or it would have to become
+            The endpoint or the configuration does not exist, the endpoint is not in service, or it would become
             serverless.
         """
         endpoint = self._endpoint(endpoint_name)
@@ -270,7 +275,8 @@ class LocalSageMakerBackend(ModelRegistry):
         self._refuse_in_progress(endpoint)
         host = self.hosts[endpoint_name]
         serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
-        host.deploy(endpoint_config_name, config.production_variants, self._containers(config))
+        (variant,) = config.production_variants
+        host.deploy(endpoint_config_name, variant, self._container(variant["ModelName"]))
         return endpoint
 
     def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:
@@ -279,22 +285,22 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            There is none of this name.
+            It does not exist.
         """
         return dict(self._endpoint(endpoint_name).response_object)
 
     def delete_endpoint(self, endpoint_name: str) -> None:
-        """Take an endpoint out of service and forget it.
+        """Delete an endpoint.
 
         Raises
         ------
         ValidationError
-            There is none of this name, or it is being created or updated.
+            It does not exist, or is being created or updated.
         """
         self._refuse_in_progress(self._endpoint(endpoint_name))
         del self.endpoints[endpoint_name]
         host = self.hosts.pop(endpoint_name)
-        # Its process may take seconds to end; the caller need not wait.
+        # The caller need not wait until the process has ended.
         threading.Thread(target=host.stop, name=f"stop-{endpoint_name}", daemon=True).start()
 
     def _endpoint(self, name: str) -> FakeEndpoint:
@@ -311,19 +317,15 @@ class LocalSageMakerBackend(ModelRegistry):
         if endpoint.endpoint_status in ("Creating", "Updating"):
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
-    def _containers(self, config: FakeEndpointConfig) -> dict[str, Mapping[str, Any]]:
-        names = [variant["ModelName"] for variant in config.production_variants]
-        return {name: self._container(name) for name in names}
-
     def _container(self, model_name: str) -> Mapping[str, Any]:
-        """Return the container definition of a model, and the role it runs under."""
+        """Return the container definition of a model, with its role."""
         model = self.describe_model(model_name)
         definition: Mapping[str, Any] = model.primary_container or (model.containers or [{}])[0]
         return {**definition, "ExecutionRoleArn": model.execution_role_arn}
 
     def _exists(self, url: str) -> bool:
         try:
-            return self.workplace.store.has(url)
+            return self.context.store.has(url)
         except ValueError:
             return False
 

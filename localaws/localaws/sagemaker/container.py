@@ -1,4 +1,4 @@
-"""What "docker run" means here: an image's command as a process whose /opt/ml is a folder."""
+"""Containers: processes that run the command of an image, with a folder as /opt/ml."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from localaws.settings import Image, Settings
 OPT_ML = PurePosixPath("/opt/ml")
 
 STOP_GRACE_SECONDS = 5.0
-"""AWS waits 120 s between SIGTERM and SIGKILL; nobody at a laptop wants to."""
+"""Time between SIGTERM and SIGKILL. AWS waits 120 s."""
 
 
 class Container(NamedTuple):
-    """A started container: its process, and whether a fault took the place of the image's command."""
+    """A started container: its process, and whether it runs the command of a fault."""
 
     process: subprocess.Popen[bytes]
     is_faulty: bool
@@ -42,15 +42,15 @@ def start(
     Parameters
     ----------
     kind, name
-        What it is for: ``training`` and the job's name. A fault ordered for the image and the name takes its place.
+        What the container is for, such as ``training``, and the name of the job or endpoint.
     root
-        The folder that stands for /opt/ml; also the working directory.
+        Folder that is /opt/ml for the container, and its working directory.
     arguments
-        As Docker's CMD: appended to the entry point.
+        Arguments of the command, like CMD of Docker.
     entrypoint
-        Replaces the image's own command unless empty.
+        Command in place of the image's, unless empty.
     environment
-        Variables of the request; their values are passed on unchanged.
+        Environment variables of the request.
     """
     ordered = faults.active.take_command(image.name, name, arguments)
     command = ordered or (*(entrypoint or image.command), *arguments)
@@ -71,12 +71,12 @@ def start(
 
 
 def local_path(root: Path, container_path: str) -> Path:
-    """Return where a container's path below /opt/ml lies on this machine.
+    """Return the local path of a container's path below /opt/ml.
 
     Raises
     ------
     ValueError
-        The path is not below /opt/ml, or leaves it by ``..``.
+        The path is not below /opt/ml.
     """
     path = PurePosixPath(container_path)
     if ".." in path.parts or not path.is_relative_to(OPT_ML):
@@ -85,11 +85,11 @@ def local_path(root: Path, container_path: str) -> Path:
 
 
 def exit_code(process: subprocess.Popen[bytes]) -> int:
-    """Return an ended process's exit code as Docker reports it: 137 after SIGKILL."""
+    """Return the exit code of an ended process as Docker reports it, such as 137 after SIGKILL."""
     code = process.returncode
     return 128 - code if code < 0 else code
 
 
 def remove(folder: Path) -> None:
-    """Remove a container's folder; what cannot be removed stays until the region's home goes."""
+    """Remove the folder of a container. Ignore errors."""
     shutil.rmtree(folder, ignore_errors=True)

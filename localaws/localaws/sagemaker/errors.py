@@ -1,8 +1,8 @@
-"""How a job or an endpoint fails once it was accepted."""
+"""Errors of jobs and endpoints after their creation."""
 
 
 class JobError(Exception):
-    """A job or endpoint cannot go on; the text is its FailureReason."""
+    """A job or endpoint has failed. The message is its FailureReason."""
 
 
 class AlgorithmError(JobError):
@@ -11,7 +11,7 @@ class AlgorithmError(JobError):
     Attributes
     ----------
     exit_code
-        As a container's: 128 plus the signal's number when a signal ended it.
+        Exit code of the container: 128 plus the number of the signal if a signal ended it.
     """
 
     def __init__(self, reason: str, exit_code: int) -> None:

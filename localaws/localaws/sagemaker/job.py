@@ -1,4 +1,4 @@
-"""One training, processing, transform or tuning job: its state, and its description as the Describe call answers it."""
+"""A training, processing, transform or tuning job: its state and its description."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 FINAL = ("Completed", "Failed", "Stopped")
 SPOT_SHARE = 0.3
-"""SageMaker tells the price of spare capacity as seconds that are not billed. The share is billed here."""
+"""Share of a managed spot training job's time that is billed. On AWS it depends on the price of spot capacity."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the kinds of job call things.
+    """A kind of job.
 
     Attributes
     ----------
     label
-        As in ``TrainingJobName``.
+        Prefix of names in the API, as in ``TrainingJobName``.
     resource
-        As in the ARN: ``training-job``.
+        Type of the resource in the ARN, such as ``training-job``.
     log_group
-        Where its lines go; a tuning job has none of its own.
+        Log group, which a tuning job does not have.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Kind:
 
     @property
     def word(self) -> str:
-        """Return the kind in a sentence: ``training``."""
+        """Return the kind in lower case, such as ``training``."""
         return self.label.lower()
 
 
@@ -45,16 +45,16 @@ TRANSFORM = Kind("Transform", "transform-job", "/aws/sagemaker/TransformJobs")
 
 @dataclass
 class Job:
-    """One job; its runner changes it, requests read it.
+    """The state of a job, which its thread changes and the API reads.
 
     Attributes
     ----------
     request
-        As the Create call had it; comes back in the description.
+        Parameters of the Create call, which are part of the description.
     tags
-        Changed in place by AddTags and DeleteTags.
+        Tags, which moto changes in place.
     details
-        What the description has on top, by its name in the API.
+        Other parts of the description, by their names in the API.
     transitions
         SecondaryStatusTransitions of a training job.
     """
@@ -77,12 +77,12 @@ class Job:
 
     @property
     def time_limit_seconds(self) -> float:
-        """Longest run time; a day, SageMaker's default, when the request sets none."""
+        """Return the longest run time in seconds. SageMaker's default is a day."""
         condition = self.request.get("StoppingCondition") or {}
         return float(condition.get("MaxRuntimeInSeconds") or 86_400)
 
     def enter(self, stage: str, message: str) -> None:
-        """Note the stage a training job is in: Starting, Downloading, Training, Uploading."""
+        """Enter a stage of a training job: Starting, Downloading, Training, Uploading."""
         now = datetime.now(UTC)
         with self._lock:
             if self.transitions:
@@ -91,7 +91,7 @@ class Job:
             self.modified = now
 
     def stop(self) -> bool:
-        """Ask the job to stop; False when it has ended or is stopping already."""
+        """Ask the job to stop. Return False if it has ended or is being stopped."""
         with self._lock:
             if self.status != "InProgress":
                 return False
@@ -100,12 +100,12 @@ class Job:
         return True
 
     def finish(self, status: str, reason: str | None = None, stage: str | None = None) -> None:
-        """Enter a final state, with the last stage where it differs from the state."""
+        """Enter a final status. `stage` is the last stage, unless it has the name of the status."""
         self.enter(stage or status, reason or f"{self.kind.label} job {status.lower()}")
         with self._lock:
             self.ended = self.modified = datetime.now(UTC)
             self.transitions[-1]["EndTime"] = self.ended
-            # The API truncates: FailureReason has at most 1024 characters.
+            # FailureReason has at most 1024 characters (API reference).
             self.failure_reason = reason[:1024] if reason else None
             self.status = status
 

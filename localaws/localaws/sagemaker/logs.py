@@ -1,4 +1,4 @@
-"""A growing log file into CloudWatch Logs, while its process runs."""
+"""Sends a growing log file to CloudWatch Logs while its process runs."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 from moto.logs.exceptions import ResourceAlreadyExistsException
 from moto.logs.models import logs_backends
 
-from localaws.calls import Call, active
+from localaws.iam_record import Call, active
 
 POLL_SECONDS = 0.1
 BATCH_LINES = 10_000
-"""CloudWatch takes at most so many events in one PutLogEvents."""
+"""PutLogEvents takes at most 10,000 events (API reference)."""
 
 
 class LogTail:
-    """Follows a log file line by line in a thread of its own.
+    """Sends the lines of a log file in a thread of its own.
 
     Parameters
     ----------
     path
-        The file; it need not exist yet. What it holds already is not read.
+        Log file, which need not exist yet. Its present content is skipped.
     account_id, region, group, stream
-        Where in CloudWatch Logs the lines go.
+        Log stream of CloudWatch Logs.
     on_line
-        Called with every line.
+        Called with each line.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class LogTail:
         self._thread.start()
 
     def close(self) -> None:
-        """Ship the last lines, the unfinished one too, and end."""
+        """Send the remaining lines, including an unfinished one, and end the thread."""
         self._ended.set()
         self._thread.join()
 
     def _follow(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            self._ship(whole_lines=True)
-        self._ship(whole_lines=False)
+            self._send(whole_lines=True)
+        self._send(whole_lines=False)
 
-    def _ship(self, *, whole_lines: bool) -> None:
+    def _send(self, *, whole_lines: bool) -> None:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._position)
@@ -93,5 +93,5 @@ class LogTail:
         group = self._backend.groups.get(self._group)
         if (
             group is not None and self._stream in group.streams
-        ):  # else someone deleted it: the lines are lost, as on AWS
+        ):  # if the stream was deleted, the lines are lost, as on AWS
             group.put_log_events(self._stream, [{"timestamp": now, "message": line} for line in lines])

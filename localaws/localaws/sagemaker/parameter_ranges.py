@@ -1,4 +1,4 @@
-"""ParameterRanges of a tuning job: values are drawn from them, as texts, which is what hyperparameters are."""
+"""Draws hyperparameters from the ParameterRanges of a tuning job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 SPREAD_FOR_LOGARITHMS = 10.0
-"""With ScalingType Auto a range is searched by its logarithm when its ends are so many times apart."""
+"""ScalingType Auto uses the logarithm if the ends of a range are at least this factor apart."""
 
 
 def names(ranges: Mapping[str, Any]) -> list[str]:
@@ -19,30 +19,30 @@ def names(ranges: Mapping[str, Any]) -> list[str]:
 
 
 def draw(ranges: Mapping[str, Any], generator: random.Random) -> dict[str, str]:
-    """Draw a value for every hyperparameter.
+    """Return a random value, as text, for each hyperparameter.
 
     Parameters
     ----------
     ranges
-        ``IntegerParameterRanges``, ``ContinuousParameterRanges`` and ``CategoricalParameterRanges`` of the API.
+        ParameterRanges of the API, with ``IntegerParameterRanges`` and ``ContinuousParameterRanges``.
 
     Raises
     ------
     ValidationError
-        A range is none.
+        A range is empty, or its kind or scaling is not supported.
     """
+    if ranges.get("CategoricalParameterRanges"):
+        raise ValidationError("The local region supports IntegerParameterRanges and ContinuousParameterRanges only.")
     return {entry["Name"]: _value(kind, entry, generator) for kind, entry in _entries(ranges)}
 
 
 def _entries(ranges: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for kind in ("Integer", "Continuous", "Categorical"):
+    for kind in ("Integer", "Continuous"):
         for entry in ranges.get(f"{kind}ParameterRanges") or []:
             yield kind, entry
 
 
 def _value(kind: str, entry: Mapping[str, Any], generator: random.Random) -> str:
-    if kind == "Categorical":
-        return str(generator.choice(entry["Values"]))
     try:
         low, high = float(entry["MinValue"]), float(entry["MaxValue"])
     except ValueError as error:
@@ -50,7 +50,7 @@ def _value(kind: str, entry: Mapping[str, Any], generator: random.Random) -> str
     if low > high:
         raise ValidationError(f"Range of {entry['Name']}: MinValue {low:g} is greater than MaxValue {high:g}.")
     value = _between(low, high, entry.get("ScalingType", "Auto"), generator)
-    # Rounding could leave the range by a hair.
+    # Rounding errors may leave the range.
     value = min(max(value, low), high)
     return str(round(value)) if kind == "Integer" else repr(value)
 
@@ -62,8 +62,6 @@ def _between(low: float, high: float, scaling: str, generator: random.Random) ->
         if low <= 0:
             raise ValidationError("Logarithmic scaling needs a MinValue greater than 0.")
         return math.exp(generator.uniform(math.log(low), math.log(high)))
-    if scaling == "ReverseLogarithmic":
-        if not (low >= 0 and high < 1):
-            raise ValidationError("Reverse logarithmic scaling needs a range within 0 <= x < 1.")
-        return 1 - math.exp(generator.uniform(math.log(1 - high), math.log(1 - low)))
+    if scaling != "Linear":
+        raise ValidationError(f"The local region supports ScalingType Auto, Linear or Logarithmic, not {scaling}.")
     return generator.uniform(low, high)

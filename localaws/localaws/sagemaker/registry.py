@@ -1,10 +1,13 @@
-"""The model registry: groups of model package versions, with what moto's own lacks."""
+"""The model registry."""
 
 from __future__ import annotations
 
+import json
 import re
+import threading
 from typing import Any
 
+from moto.events.models import events_backends
 from moto.sagemaker.exceptions import AWSValidationException, ConflictException, ValidationError
 from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
@@ -14,11 +17,11 @@ from localaws.sagemaker.validation import check_name
 PROPERTY = re.compile(r"[\w .:/=+\-@]+")
 """Keys (1 to 128 characters) and values (1 to 256) of CustomerMetadataProperties (API reference)."""
 DESCRIPTION = re.compile(r"[^\x00-\x1f\x7f]{0,1024}")
-"""ApprovalDescription and ModelPackageDescription: anything but control characters (API reference)."""
+"""ApprovalDescription and ModelPackageDescription, without control characters (API reference)."""
 
 
 class ModelRegistry(SageMakerModelBackend):
-    """moto's registry with deletion, with version numbers that are never given twice, and with the API's limits."""
+    """moto's registry with deletion, unique version numbers, events and the limits of the API."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -50,7 +53,7 @@ class ModelRegistry(SageMakerModelBackend):
         Raises
         ------
         ConflictException
-            It has versions. Neither AWS nor CloudFormation removes them along with it.
+            The group has versions, which neither AWS nor CloudFormation deletes with it.
         """
         group = self.describe_model_package_group(name.rpartition("/")[2])
         if self._versions(group.model_package_group_name):
@@ -59,12 +62,12 @@ class ModelRegistry(SageMakerModelBackend):
         self._last_versions.pop(group.model_package_group_name, None)
 
     def create_model_package(self, **request: Any) -> str:  # type: ignore[override]
-        """Register a package; the same client token again returns the first one.
+        """Register a package. The same client token returns the same package.
 
         Raises
         ------
         AWSValidationException
-            A versioned package has tags, or a metadata property is longer than allowed.
+            A versioned package has tags, or a text is longer than allowed.
         """
         token = request.get("client_token")
         if token in self._by_client_token:
@@ -78,10 +81,11 @@ class ModelRegistry(SageMakerModelBackend):
             arn = self._number(arn, group)
         if token:
             self._by_client_token[token] = arn
+        self._announce(arn)
         return arn
 
     def _number(self, arn: str, group: str) -> str:
-        """Give the newest package of a group the next number; moto counts those that are left."""
+        """Give the newest package of a group the next number. moto would use a deleted one again."""
         package: ModelPackage = self.model_packages.pop(arn)
         self._last_versions[group] = self._last_versions.get(group, 0) + 1
         package.model_package_version = self._last_versions[group]
@@ -99,7 +103,7 @@ class ModelRegistry(SageMakerModelBackend):
         customer_metadata_properties_to_remove: list[str],
         additional_inference_specifications_to_add: list[Any] | None,
     ) -> str:
-        """Change what is given; moto clears what is not."""
+        """Change the given properties. moto would clear the others."""
         package = self.describe_model_package(model_package_arn)
         _check_texts(approval_description, customer_metadata_properties)
         arn: str = super().update_model_package(
@@ -110,10 +114,33 @@ class ModelRegistry(SageMakerModelBackend):
             customer_metadata_properties_to_remove,
             additional_inference_specifications_to_add,
         )
+        given = {
+            "ModelApprovalStatus": model_approval_status,
+            "ApprovalDescription": approval_description,
+            "CustomerMetadataProperties": customer_metadata_properties or customer_metadata_properties_to_remove,
+        }
+        self._announce(arn, [name for name, value in given.items() if value])
         return arn
 
+    def _announce(self, arn: str, updated_fields: list[str] | None = None) -> None:
+        """Send the event of a change in the background. That of a new package has no updated fields.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+        """
+        detail = self.model_packages[arn].gen_response_object()
+        if updated_fields is not None:
+            detail["UpdatedModelPackageFields"] = updated_fields
+        event = {
+            "Source": "aws.sagemaker",
+            "DetailType": "SageMaker Model Package State Change",
+            "Resources": [arn],
+            "Detail": json.dumps({name: value for name, value in detail.items() if value is not None}, default=str),
+        }
+        backend = events_backends[self.account_id][self.region_name]
+        threading.Thread(target=backend.put_events, args=([event],), daemon=True, name="event").start()
+
     def delete_model_package(self, name: str) -> None:
-        """Delete a package, by its ARN or, without versions, its name."""
+        """Delete the package with an ARN or, if it has no version, a name."""
         package = self.describe_model_package(name)
         del self.model_packages[package.arn]
         self.model_package_name_mapping = {

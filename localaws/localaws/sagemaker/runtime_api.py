@@ -1,4 +1,4 @@
-"""SageMaker runtime: InvokeEndpoint, passed on to the process behind the endpoint."""
+"""The runtime API: InvokeEndpoint, which calls the process of the endpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from localaws.sagemaker import serverless
 from localaws.sagemaker.backend import LocalSageMakerBackend
-from localaws.sagemaker.endpoints import UnknownVariantError
 from localaws.sagemaker.errors import JobError
 
 PAYLOAD_LIMIT_BYTES = 25 * 1024 * 1024
@@ -28,7 +27,7 @@ _PASSED_ON = {
 
 
 class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
-    """moto's SageMaker runtime API with endpoints that answer."""
+    """moto's runtime API with endpoints that answer."""
 
     use_raw_body = True
 
@@ -45,10 +44,7 @@ class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
         if host is None:
             return _error(400, "ValidationError", unknown)
         try:
-            target = self.headers.get("X-Amzn-SageMaker-Target-Variant")
-            reply, variant = host.invoke(self.body, headers, target)
-        except UnknownVariantError as error:
-            return _error(400, "ValidationError", f"Variant {error} not found for Endpoint {name}.")
+            reply, variant = host.invoke(self.body, headers)
         except LookupError:
             return _error(400, "ValidationError", unknown)
         except JobError as error:
@@ -63,7 +59,7 @@ class LocalSageMakerRuntimeResponse(SageMakerRuntimeResponse):
 
 
 def _model_error(endpoint: str, variant: str, status: int, text: str) -> Response:
-    """Word a container's refusal or failure as SageMaker does; its own answer is in OriginalMessage."""
+    """Return SageMaker's response for an error of the container, whose own message is OriginalMessage."""
     kind = "client" if 400 <= status < 500 else "server"
     return _error(
         424,
@@ -78,5 +74,5 @@ def _model_error(endpoint: str, variant: str, status: int, text: str) -> Respons
 
 def _error(status: int, code: str, message: str, **details: Any) -> Response:
     body = json.dumps({"Message": message, "message": message, **details}).encode()
-    # moto takes the status of an answer from its headers.
+    # moto reads the status of a response from its headers.
     return status, {"status": str(status), "Content-Type": "application/json", "x-amzn-errortype": code}, body

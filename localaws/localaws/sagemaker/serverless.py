@@ -1,6 +1,6 @@
-"""Serverless endpoints: what SageMaker refuses of them. Here they run as every endpoint does, without a cold start.
+"""Checks of serverless endpoints. They run like other endpoints here, without cold starts.
 
-From the SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference", feature exclusions:
+The checks are from the SageMaker Developer Guide, "Deploy models with Amazon SageMaker Serverless Inference":
 https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
 """
 
@@ -21,22 +21,20 @@ Variants = Sequence[Mapping[str, Any]]
 
 
 def is_serverless(variants: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether production variants are serverless."""
+    """Return whether production variants are serverless."""
     return any(variant.get("ServerlessConfig") for variant in variants)
 
 
 def check_config(variants: Variants, models: Iterable[Model], data_capture: Mapping[str, Any] | None) -> None:
-    """Refuse an endpoint configuration that serverless inference does not support.
+    """Check an endpoint configuration.
 
     Raises
     ------
     ValidationError
-        Memory or concurrency is out of range, or the configuration asks for one of the excluded features.
+        Memory or concurrency is out of range, or serverless inference does not support a feature.
     """
     if not is_serverless(variants):
         return
-    if len(variants) > 1:
-        raise ValidationError("Serverless endpoints support a single production variant.")
     (variant,) = variants
     if both := sorted({"InstanceType", "InitialInstanceCount"} & variant.keys()):
         raise ValidationError(f"ServerlessConfig cannot be combined with {' and '.join(both)}.")
@@ -55,13 +53,12 @@ def check_config(variants: Variants, models: Iterable[Model], data_capture: Mapp
 
 
 def check_update(new: Variants, deployment: Mapping[str, Any] | None, *, was_serverless: bool) -> None:
-    """Refuse an update of an endpoint.
+    """Check an update of an endpoint.
 
     Raises
     ------
     ValidationError
-        An endpoint with instances would become serverless, or a serverless one would be deployed with guardrails,
-        which are for real-time and asynchronous inference.
+        An endpoint with instances would become serverless, or a serverless one has deployment guardrails.
     """
     if not is_serverless(new):
         return

@@ -1,4 +1,4 @@
-"""A model behind HTTP: the process of a container with ``serve``, as endpoints and transform jobs use it."""
+"""Model servers: containers with the argument ``serve``, for endpoints and transform jobs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from localaws import processes
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.sagemaker import container, transfer
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.logs import LogTail
 from localaws.sagemaker.validation import find_image
-from localaws.sagemaker.workplace import Workplace
 
 HEALTH_CHECK_SECONDS = 60.0
-"""How long a container may take to answer /ping, unless the production variant says otherwise."""
+"""Default time for a container to answer /ping."""
 
 FAULTY_HEALTH_CHECK_SECONDS = 5.0
-"""The same for a command that a fault has put in the container's place: whoever ordered it need not wait a minute."""
+"""The same for the command of a fault, so that tests need not wait a minute."""
 
 INVOCATION_SECONDS = 60.0
-"""A container must answer within 60 seconds, SageMaker's limit for real-time invocations."""
+"""Time for a container to answer a request, SageMaker's limit for real-time inference."""
 
 PING_PAUSE_SECONDS = 0.1
 LOCALHOST = "127.0.0.1"
@@ -35,7 +35,7 @@ LOCALHOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Reply:
-    """A container's answer."""
+    """A response of a container."""
 
     status: int
     content_type: str
@@ -43,25 +43,25 @@ class Reply:
 
 
 class ModelServer:
-    """One serving process and its folder.
+    """A serving process and its folder.
 
     Parameters
     ----------
-    workplace, kind, name
-        Whose server this is: ``endpoint`` or ``transform``, and the name.
+    context, kind, name
+        ``endpoint`` or ``transform``, and the name of the endpoint or job.
     model
-        The container definition of a model: Image, ModelDataUrl, Environment.
+        Container definition of a model: Image, ModelDataUrl, Environment.
     folder
-        What the container sees as /opt/ml. Removed by `stop`.
+        Folder of /opt/ml, which `stop` removes.
     log_group, log_stream
-        Where its lines go.
+        Log stream.
     environment
-        On top of the model's.
+        Environment variables besides those of the model.
     """
 
     def __init__(
         self,
-        workplace: Workplace,
+        context: Context,
         kind: str,
         name: str,
         model: Mapping[str, Any],
@@ -77,14 +77,14 @@ class ModelServer:
         self._is_faulty = False
         try:
             with acting_as(model.get("ExecutionRoleArn") or ""):
-                self._start(workplace, kind, name, model, log_group, log_stream, environment)
+                self._start(context, kind, name, model, log_group, log_stream, environment)
         except BaseException:
             self.stop()
             raise
 
     def _start(
         self,
-        workplace: Workplace,
+        context: Context,
         kind: str,
         name: str,
         model: Mapping[str, Any],
@@ -93,13 +93,13 @@ class ModelServer:
         environment: Mapping[str, str] | None,
     ) -> None:
         if url := model.get("ModelDataUrl"):
-            transfer.extract_model(workplace.store, url, self._folder / "model")
+            transfer.extract_model(context.store, url, self._folder / "model")
         (self._folder / "model").mkdir(parents=True, exist_ok=True)
-        log_path = workplace.log_path(self._folder, "serve")
-        self._tail = workplace.follow(log_path, log_group, log_stream)
+        log_path = context.log_path(self._folder, "serve")
+        self._tail = context.follow(log_path, log_group, log_stream)
         self._process, self._is_faulty = container.start(
-            workplace.settings,
-            find_image(model["Image"], workplace.settings.images),
+            context.settings,
+            find_image(model["Image"], context.settings.images),
             kind=kind,
             name=name,
             root=self._folder,
@@ -119,7 +119,7 @@ class ModelServer:
         Raises
         ------
         JobError
-            The process ended, did not answer in time, or `cancelled` was set.
+            The process ended or did not answer in time, or `cancelled` was set.
         """
         if self._is_faulty:
             seconds = min(seconds, FAULTY_HEALTH_CHECK_SECONDS)
@@ -134,9 +134,9 @@ class ModelServer:
             except OSError:
                 pass  # not listening yet
             except http.client.HTTPException:
-                pass  # something listens, but does not speak HTTP yet
+                pass  # listening, but not answering HTTP yet
             if cancelled.wait(PING_PAUSE_SECONDS):
-                raise JobError("it was stopped meanwhile")
+                raise JobError("it was stopped")
         raise JobError(f"it did not answer within {seconds:g} s")
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -145,7 +145,7 @@ class ModelServer:
         Raises
         ------
         JobError
-            The process is gone or did not answer in time.
+            The process has ended or did not answer in time.
         """
         try:
             return self._ask("POST", "/invocations", body, headers, timeout=INVOCATION_SECONDS)
@@ -155,7 +155,7 @@ class ModelServer:
             raise JobError(f"The container did not answer: {error}") from error
 
     def stop(self) -> None:
-        """End the process and remove the folder."""
+        """Stop the process and remove the folder."""
         if self._process is not None:
             processes.stop(self._process, container.STOP_GRACE_SECONDS)
         if self._tail is not None:

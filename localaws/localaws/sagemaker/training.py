@@ -1,9 +1,10 @@
-"""Training jobs: input channels and hyperparameters in, model.tar.gz out."""
+"""Training jobs."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,26 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from localaws import faults
-from localaws.sagemaker import cluster, container, transfer
-from localaws.sagemaker.cluster import Cluster, Launch, Outcome, write_json
+from localaws.sagemaker import container, transfer
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import AlgorithmError
+from localaws.sagemaker.instances import Instances, Launch, Outcome, run_instances, write_json
 from localaws.sagemaker.job import Job
-from localaws.sagemaker.validation import check_vpc, find_image
-from localaws.sagemaker.workplace import Workplace
+from localaws.sagemaker.validation import check_s3_source, check_vpc, find_image
 
 HYPERPARAMETER_LIMIT = 2500
-"""Characters of a hyperparameter's value."""
+"""A hyperparameter has at most this many characters (API reference)."""
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
-    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
     ValidationError
-        The image is unknown, a hyperparameter too long, or an input mode is asked for that needs AWS.
+        The image does not exist, a hyperparameter is too long, or a feature is not supported.
     """
-    find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), workplace.settings.images)
+    find_image(request["AlgorithmSpecification"].get("TrainingImage", ""), context.settings.images)
     check_vpc(request.get("VpcConfig"))
     for name, value in (request.get("HyperParameters") or {}).items():
         if len(str(value)) > HYPERPARAMETER_LIMIT:
@@ -38,18 +39,23 @@ def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
                 f"Hyperparameter {name} has {len(value)} characters; {HYPERPARAMETER_LIMIT} are allowed."
             )
     _check_spot(request)
+    if int((request.get("ResourceConfig") or {}).get("InstanceCount") or 1) > 1:
+        raise ValidationError("The local region trains on one instance. Set InstanceCount to 1.")
     modes = [request["AlgorithmSpecification"].get("TrainingInputMode")]
     modes += [channel.get("InputMode") for channel in request.get("InputDataConfig") or []]
     if "Pipe" in modes:
-        raise ValidationError("The local region has no Pipe mode. Use File or FastFile.")
+        raise ValidationError("The local region does not support Pipe mode. Use File or FastFile.")
     for channel in request.get("InputDataConfig") or []:
         if "S3DataSource" not in channel.get("DataSource", {}):
-            raise ValidationError(f"Channel {channel['ChannelName']}: the local region reads S3 data sources only.")
+            raise ValidationError(f"Channel {channel['ChannelName']}: the local region supports S3 data sources only.")
+        check_s3_source(channel["DataSource"]["S3DataSource"])
+    if (request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
+        raise ValidationError("The local region writes model.tar.gz only. Remove CompressionType.")
     return {"ModelArtifacts": {"S3ModelArtifacts": _artifacts_uri(request)}}
 
 
 def _check_spot(request: dict[str, Any]) -> None:
-    """Refuse a longest wait that does not go with spare capacity."""
+    """Check that only managed spot training has MaxWaitTimeInSeconds."""
     condition = request.get("StoppingCondition") or {}
     wait, limit = condition.get("MaxWaitTimeInSeconds"), condition.get("MaxRuntimeInSeconds") or 86_400
     if request.get("EnableManagedSpotTraining"):
@@ -61,40 +67,40 @@ def _check_spot(request: dict[str, Any]) -> None:
         raise ValidationError("MaxWaitTimeInSeconds is allowed with EnableManagedSpotTraining only.")
 
 
-def run(job: Job, workplace: Workplace, folder: Path) -> Outcome:
+def run(job: Job, context: Context, folder: Path) -> Outcome:
     """Run a training job to its end.
 
     Raises
     ------
     JobError
-        With the FailureReason.
+        The job has failed. The message is its FailureReason.
     """
     while True:
-        instances = Cluster.of(folder, int((job.request.get("ResourceConfig") or {}).get("InstanceCount") or 1))
-        outcome = _train(job, workplace, instances)
+        outcome = _train(job, context, folder)
         if outcome != "Interrupted":
             break
-        # Other instances take over: of what the job wrote they find the checkpoints, which are in S3.
+        # A new instance takes over. Of what the job wrote it finds the checkpoints, which are in S3.
         job.enter("Interrupted", "The spot instances were reclaimed. The job starts again when there is capacity.")
         container.remove(folder)
         job.enter("Starting", "Preparing the instances")
     job.enter("Uploading", "Uploading generated training model")
-    _collect(job, workplace, instances)
+    _upload_results(job, context, folder)
     return outcome
 
 
-def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
-    """Run the containers once, from the download to their end."""
+def _train(job: Job, context: Context, root: Path) -> Outcome:
+    """Download the input and run the container once."""
     specification = job.request["AlgorithmSpecification"]
     job.enter("Downloading", "Downloading input data")
-    for number, root in enumerate(instances.roots):
-        _prepare(job, workplace, instances, number, root)
-    checkpoints = _checkpoints(job, workplace, instances)
+    instances = Instances.of(root, 1)
+    instance_type = (job.request.get("ResourceConfig") or {}).get("InstanceType", "local")
+    _prepare(job, context, instances.resource_config(0, instance_type), root)
+    checkpoints = _checkpoints(job, context, root)
     job.enter("Training", "Training image download completed. Training in progress.")
     entrypoint = specification.get("ContainerEntrypoint") or []
     arguments = specification.get("ContainerArguments") or []
     launch = Launch(
-        image=find_image(specification["TrainingImage"], workplace.settings.images),
+        image=find_image(specification["TrainingImage"], context.settings.images),
         entrypoint=entrypoint,
         arguments=arguments if entrypoint or arguments else ["train"],
         environment={
@@ -112,8 +118,8 @@ def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
             interrupted.set()
 
     try:
-        return cluster.run(
-            job, workplace, instances, launch, on_line=read, meanwhile=checkpoints, interrupted=interrupted
+        return run_instances(
+            job, context, instances, launch, on_line=read, meanwhile=checkpoints, interrupted=interrupted
         )
     except AlgorithmError as error:
         raise AlgorithmError(f"AlgorithmError: {error}, exit code: {error.exit_code}", error.exit_code) from error
@@ -121,12 +127,11 @@ def _train(job: Job, workplace: Workplace, instances: Cluster) -> Outcome:
         checkpoints()
 
 
-def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, root: Path) -> None:
-    """Lay out /opt/ml as a training container finds it."""
+def _prepare(job: Job, context: Context, resource_config: Mapping[str, Any], root: Path) -> None:
+    """Create the content of /opt/ml for a training container."""
     for name in ("model", "output/data", "input/data", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)
     config = root / "input" / "config"
-    resources = job.request.get("ResourceConfig") or {}
     channels = job.request.get("InputDataConfig") or []
     write_json(config / "hyperparameters.json", job.request.get("HyperParameters") or {})
     write_json(
@@ -143,75 +148,44 @@ def _prepare(job: Job, workplace: Workplace, instances: Cluster, number: int, ro
             for channel in channels
         },
     )
-    count = len(instances.hosts)
-    addresses = cluster.loopback_addresses(count) if count > 1 else None
-    described = instances.resource_config(number, resources.get("InstanceType", "local"), addresses)
-    write_json(config / "resourceconfig.json", described)
+    write_json(config / "resourceconfig.json", resource_config)
     for channel in channels:
         transfer.download(
-            workplace.store,
+            context.store,
             channel["DataSource"]["S3DataSource"],
             root / "input" / "data" / channel["ChannelName"],
-            host=number,
-            hosts=count,
         )
 
 
-def _checkpoints(job: Job, workplace: Workplace, instances: Cluster) -> Any:
-    """Bring earlier checkpoints, and return what copies new ones to S3."""
+def _checkpoints(job: Job, context: Context, root: Path) -> Callable[[], None]:
+    """Download earlier checkpoints and return a function that uploads new ones."""
     configuration = job.request.get("CheckpointConfig")
     if not configuration:
         return lambda: None
-    path = configuration.get("LocalPath") or "/opt/ml/checkpoints"
-    synchronised = []
-    for root in instances.roots:
-        folder = container.local_path(root, path)
-        folder.mkdir(parents=True, exist_ok=True)
-        synchronised.append(transfer.ChangedFiles(workplace.store, folder, configuration["S3Uri"]))
-    for files in synchronised:
-        files.fetch()
-
-    def copy() -> None:
-        for files in synchronised:
-            files.copy()
-
-    return copy
+    folder = container.local_path(root, configuration.get("LocalPath") or "/opt/ml/checkpoints")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = transfer.ChangedFiles(context.store, folder, configuration["S3Uri"])
+    files.fetch()
+    return files.copy
 
 
-def _collect(job: Job, workplace: Workplace, instances: Cluster) -> None:
-    """Put the model and the output into S3; of several instances each file once, the first one's first."""
+def _upload_results(job: Job, context: Context, root: Path) -> None:
+    """Upload the model and, if there is any, the other output."""
     uri = job.details["ModelArtifacts"]["S3ModelArtifacts"]
-    model, output = (_merged(instances, part) for part in ("model", "output/data"))
-    if (job.request.get("OutputDataConfig") or {}).get("CompressionType") == "NONE":
-        transfer.upload(workplace.store, model, uri)
-        transfer.upload(workplace.store, output, uri.rstrip("/").rpartition("/")[0] + "/data")
-        return
-    transfer.upload_archive(workplace.store, model, uri)
+    model, output = root / "model", root / "output" / "data"
+    for folder in (model, output):
+        folder.mkdir(parents=True, exist_ok=True)
+    transfer.upload_archive(context.store, model, uri)
     if any(output.iterdir()):
-        transfer.upload_archive(workplace.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
-
-
-def _merged(instances: Cluster, part: str) -> Path:
-    """Return a folder with the files of all instances."""
-    first, *others = (root / part for root in instances.roots)
-    first.mkdir(parents=True, exist_ok=True)
-    for other in others:
-        for path in sorted(path for path in other.rglob("*") if path.is_file()):
-            target = first / path.relative_to(other)
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(target)
-    return first
+        transfer.upload_archive(context.store, output, uri.rpartition("/")[0] + "/output.tar.gz")
 
 
 def _artifacts_uri(request: dict[str, Any]) -> str:
-    output = request["OutputDataConfig"]
-    name = "model/" if output.get("CompressionType") == "NONE" else "model.tar.gz"
-    return f"{output['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/{name}"
+    return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
 class _Metrics:
-    """Reads MetricDefinitions out of the log; the last match of each is its final value."""
+    """Finds the metrics of MetricDefinitions in the log. The last match of each is its final value."""
 
     def __init__(self, job: Job) -> None:
         definitions = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
@@ -219,7 +193,7 @@ class _Metrics:
         self._job = job
 
     def read(self, line: str) -> None:
-        """Look for every metric in one line."""
+        """Find all metrics in a line."""
         for name, pattern in self._patterns:
             for match in pattern.finditer(line):
                 try:

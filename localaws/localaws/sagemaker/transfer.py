@@ -1,8 +1,7 @@
-"""Between S3 and the folders a container sees as /opt/ml."""
+"""Copies between S3 and the folders of containers."""
 
 from __future__ import annotations
 
-import json
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -14,21 +13,21 @@ from localaws.sagemaker.errors import JobError
 
 
 def download(store: s3files.Store, source: Mapping[str, Any], folder: Path, *, host: int = 0, hosts: int = 1) -> int:
-    """Copy what an S3 data source names into a folder; returns the number of files.
+    """Download the objects of an S3 data source to a folder and return their number.
 
     Parameters
     ----------
     source
-        ``S3Uri``, ``S3DataType`` (S3Prefix or ManifestFile) and ``S3DataDistributionType`` of a data source.
+        ``S3Uri`` and ``S3DataDistributionType`` of a data source whose ``S3DataType`` is S3Prefix.
     folder
-        Where the files go; their paths below the prefix are kept.
+        Folder of the files, which keep their paths below the prefix.
     host, hosts
-        Which of how many instances this is: with ShardedByS3Key every ``hosts``-th object is for it.
+        Number of this instance, from 0, and of all. With ShardedByS3Key each gets its share of the objects.
 
     Raises
     ------
     JobError
-        There is nothing under this location, worded as SageMaker does.
+        There are no objects, or a key leaves the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -47,7 +46,7 @@ def download(store: s3files.Store, source: Mapping[str, Any], folder: Path, *, h
 
 
 def upload(store: s3files.Store, folder: Path, uri: str) -> None:
-    """Copy all files of a folder below an S3 prefix.
+    """Upload all files of a folder to an S3 prefix.
 
     Raises
     ------
@@ -60,7 +59,7 @@ def upload(store: s3files.Store, folder: Path, uri: str) -> None:
 
 
 def upload_archive(store: s3files.Store, folder: Path, uri: str) -> None:
-    """Put a folder's content into S3 as one ``.tar.gz``; an empty folder makes an archive of nothing, as on AWS.
+    """Upload the content of a folder as one ``.tar.gz``, which may be empty as on AWS.
 
     Raises
     ------
@@ -69,7 +68,7 @@ def upload_archive(store: s3files.Store, folder: Path, uri: str) -> None:
     """
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         path = Path(temporary) / "archive.tar.gz"
-        # Level 1: models hardly compress, and the default level takes several times as long.
+        # Models hardly compress, and the default level takes several times as long.
         with tarfile.open(path, "w:gz", compresslevel=1) as archive:
             for entry in sorted(folder.iterdir()):
                 archive.add(entry, arcname=entry.name)
@@ -77,12 +76,12 @@ def upload_archive(store: s3files.Store, folder: Path, uri: str) -> None:
 
 
 def extract_model(store: s3files.Store, uri: str, folder: Path) -> None:
-    """Unpack a model's archive.
+    """Unpack the archive of a model.
 
     Raises
     ------
     JobError
-        There is no such object, or it is no ``.tar.gz`` that may be unpacked.
+        The object does not exist, or is not a ``.tar.gz`` that can be unpacked safely.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
@@ -104,18 +103,18 @@ def _require_inside(archive: tarfile.TarFile, folder: Path) -> None:
         if not (folder / member.name).resolve().is_relative_to(folder.resolve()) or not (
             member.isfile() or member.isdir()
         ):
-            raise tarfile.TarError(f"{member.name} is no file inside the archive's folder")
+            raise tarfile.TarError(f"{member.name} is not a file inside the folder of the archive")
 
 
 class ChangedFiles:
-    """Copies a folder to S3 again and again, each file only when it has changed: checkpoints of a running job."""
+    """Uploads changed files of a folder, for the checkpoints of a running job."""
 
     def __init__(self, store: s3files.Store, folder: Path, uri: str) -> None:
         self._store, self._folder, self._uri = store, folder, uri.rstrip("/")
         self._seen: dict[Path, tuple[int, int]] = {}
 
     def fetch(self) -> None:
-        """Bring what is in S3 already, for a job that goes on where another stopped."""
+        """Download the files that are in S3, for a job that continues another one."""
         bucket, prefix = s3files.split_uri(self._uri + "/")
         for found in self._store.objects(bucket, prefix):
             path = self._folder / found.name[len(prefix) :]
@@ -123,7 +122,7 @@ class ChangedFiles:
             self._seen[path] = _version(path)
 
     def copy(self) -> None:
-        """Copy what is new or changed since the last call."""
+        """Upload files that are new or have changed since the last call."""
         for path in sorted(self._folder.rglob("*")):
             if not path.is_file():
                 continue
@@ -132,33 +131,21 @@ class ChangedFiles:
                 if self._seen.get(path) != version:
                     _put(self._store, path, f"{self._uri}/{path.relative_to(self._folder).as_posix()}")
                     self._seen[path] = version
-            except FileNotFoundError:  # the job has just replaced or removed it
+            except FileNotFoundError:  # the job has just removed it
                 continue
 
 
 def _entries(store: s3files.Store, source: Mapping[str, Any]) -> list[tuple[Any, str]]:
-    """List the objects of a source with their paths relative to it."""
+    """Return the objects of a data source with their relative paths."""
     uri = source["S3Uri"]
-    if source.get("S3DataType", "S3Prefix") == "ManifestFile":
-        return _manifest_entries(store, uri)
     bucket, prefix = s3files.split_uri(uri)
-    # A prefix is a text, not a folder: s3://b/part- names part-0 and part-1, which keep the names after the last slash.
+    # The prefix s3://b/part- matches part-0 and part-1, which keep their names after the last slash.
     parent = prefix.rpartition("/")[0]
     entries = []
     for found in store.objects(bucket, prefix):
         is_below = found.name.startswith(prefix.rstrip("/") + "/")
         start = len(prefix.rstrip("/")) + 1 if is_below else len(parent) + 1 if parent else 0
         entries.append((found, found.name[start:] if prefix else found.name))
-    return entries
-
-
-def _manifest_entries(store: s3files.Store, uri: str) -> list[tuple[Any, str]]:
-    manifest = json.loads(store.read(uri, 0, 64 * 1024 * 1024))
-    prefix = manifest[0]["prefix"] if manifest and isinstance(manifest[0], dict) else ""
-    entries = []
-    for name in manifest[1:] if prefix else manifest:
-        bucket, key = s3files.split_uri(prefix + name)
-        entries += [(found, name) for found in store.objects(bucket, key) if found.name == key]
     return entries
 
 

@@ -1,4 +1,4 @@
-"""Batch transform jobs: a model serves, and every input object goes through it."""
+"""Batch transform jobs: the input objects are sent to a model server."""
 
 from __future__ import annotations
 
@@ -9,78 +9,80 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from localaws.calls import acting_as
+from localaws.identity import acting_as
 from localaws.sagemaker import transfer
-from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import TRANSFORM, Job
 from localaws.sagemaker.serving import HEALTH_CHECK_SECONDS, ModelServer
-from localaws.sagemaker.workplace import Workplace
+from localaws.sagemaker.validation import check_s3_source
 
 PAYLOAD_MEBIBYTES = 6
-"""Largest request unless MaxPayloadInMB says otherwise."""
+"""Default of MaxPayloadInMB."""
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
-    """Refuse what this region cannot do; returns what the job's description has on top of the request.
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
     ValidationError
-        The request splits records in a way that needs AWS, or joins input and output.
+        A feature is not supported.
     """
-    del workplace
+    del context
+    check_s3_source(request["TransformInput"]["DataSource"]["S3DataSource"])
     split = request["TransformInput"].get("SplitType") or "None"
     if split not in ("None", "Line"):
-        raise ValidationError(f"The local region splits records by Line or not at all, not by {split}.")
+        raise ValidationError(f"The local region supports the SplitTypes Line and None, not {split}.")
     if (request.get("DataProcessing") or {}).get("JoinSource") == "Input":
-        raise ValidationError("The local region does not join input and output of a transform job.")
+        raise ValidationError("The local region does not support the JoinSource Input.")
     return {}
 
 
-def run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
+def run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> Outcome:
     """Run a transform job to its end.
 
     Parameters
     ----------
     model
-        The container definition of the model to serve.
+        Container definition of the model.
 
     Raises
     ------
     JobError
-        With the FailureReason.
+        The job has failed. The message is its FailureReason.
     """
-    # A transform job has no role of its own: it reads and writes in the name of its model's.
+    # A transform job has no role of its own. It reads and writes as the role of its model.
     with acting_as(model.get("ExecutionRoleArn") or ""):
-        return _run(job, workplace, folder, model)
+        return _run(job, context, folder, model)
 
 
-def _run(job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any]) -> Outcome:
+def _run(job: Job, context: Context, folder: Path, model: Mapping[str, Any]) -> Outcome:
     source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
     inputs, outputs = folder / "transform-input", folder / "transform-output"
-    transfer.download(workplace.store, source, inputs)
+    transfer.download(context.store, source, inputs)
     files = sorted(path for path in inputs.rglob("*") if path.is_file())
     instances = int(job.request["TransformResources"].get("InstanceCount") or 1)
-    # Whole objects are shared out; an instance without one would start its model for nothing.
+    # Instances share whole objects. One without an object is not started.
     shares = [share for host in range(instances) if (share := files[host::instances])]
 
     def work(host: int) -> bool:
         targets = {path: outputs / f"{path.relative_to(inputs)}.out" for path in shares[host]}
-        return _run_instance(job, workplace, folder / f"container-{host + 1}", model, f"algo-{host + 1}", targets)
+        return _run_instance(job, context, folder / f"container-{host + 1}", model, f"algo-{host + 1}", targets)
 
     with ThreadPoolExecutor(max(1, len(shares))) as pool:
         if not all(list(pool.map(work, range(len(shares))))):
             return "Stopped"
     outputs.mkdir(exist_ok=True)
-    transfer.upload(workplace.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
+    transfer.upload(context.store, outputs, job.request["TransformOutput"]["S3OutputPath"])
     return "Completed"
 
 
 def _run_instance(
-    job: Job, workplace: Workplace, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
+    job: Job, context: Context, folder: Path, model: Mapping[str, Any], host: str, targets: Mapping[Path, Path]
 ) -> bool:
-    """Serve the model on one instance and send its files through; False when the job was stopped meanwhile."""
+    """Start the model server of one instance and transform its files. Return False if the job was stopped."""
     mebibytes = job.request.get("MaxPayloadInMB")
     environment = {
         "SAGEMAKER_BATCH": "true",
@@ -88,7 +90,7 @@ def _run_instance(
         **(job.request.get("Environment") or {}),
     }
     stream = f"{job.name}/{host}"
-    server = ModelServer(workplace, "transform", job.name, model, folder, TRANSFORM.log_group, stream, environment)
+    server = ModelServer(context, "transform", job.name, model, folder, TRANSFORM.log_group, stream, environment)
     try:
         try:
             server.wait_until_healthy(HEALTH_CHECK_SECONDS, job.stop_requested)
@@ -102,7 +104,7 @@ def _run_instance(
 
 
 def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> bool:
-    """Send one file through the model; False when the job was stopped meanwhile."""
+    """Transform one file. Return False if the job was stopped."""
     target.parent.mkdir(parents=True, exist_ok=True)
     glue = b"\n" if job.request["TransformOutput"].get("AssembleWith") == "Line" else b""
     headers = {"Content-Type": job.request["TransformInput"].get("ContentType") or "application/octet-stream"}
@@ -130,7 +132,7 @@ def _transform(job: Job, server: ModelServer, source: Path, target: Path) -> boo
 
 
 def _payloads(job: Job, path: Path) -> Iterator[bytes]:
-    """Cut a file into request bodies."""
+    """Split a file into request bodies."""
     if (job.request["TransformInput"].get("SplitType") or "None") == "None":
         yield path.read_bytes()
         return

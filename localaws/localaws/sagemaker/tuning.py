@@ -1,7 +1,7 @@
-"""Hyperparameter tuning jobs: training jobs with values drawn from ranges; the best one is reported.
+"""Hyperparameter tuning jobs: training jobs with random values from ranges.
 
 Names, limits and counters are from the SageMaker API Reference, CreateHyperParameterTuningJob and
-DescribeHyperParameterTuningJob. Every strategy here is random search; AWS's Bayesian one learns from earlier jobs.
+DescribeHyperParameterTuningJob. Each strategy is random search here.
 """
 
 from __future__ import annotations
@@ -17,67 +17,67 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from localaws.sagemaker import training
-from localaws.sagemaker.cluster import Outcome
+from localaws.sagemaker.context import Context
 from localaws.sagemaker.errors import JobError
+from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import FINAL, Job
 from localaws.sagemaker.parameter_ranges import draw, names
 from localaws.sagemaker.validation import check_name
-from localaws.sagemaker.workplace import Workplace
 
 NAME_LIMIT = 32
-"""Shorter than for other jobs: training jobs are called after their tuning job."""
+"""Names are shorter than those of other jobs, since names of training jobs begin with them."""
 
 FAILURES_BEFORE_THE_END = 5
-"""A tuning job without any success gives up after so many failed training jobs."""
+"""A tuning job fails after this many failed training jobs, if none has succeeded."""
 
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
-"""SageMaker passes the objective's name to every training job of a tuning job under this name."""
+"""Hyperparameter with the name of the objective, which SageMaker adds to the training jobs."""
 
 POLL_SECONDS = 0.1
 
 StartTraining = Callable[[Mapping[str, Any]], Job]
 
 
-def check(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
-    """Refuse what SageMaker would; returns what the job's description has on top of the request.
+def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Check a request and return the other parts of the job's description.
 
     Raises
     ------
     ValidationError
-        Name, strategy, ranges, objective or the definition of the training jobs cannot be used.
+        Name, strategy, ranges, objective or the definition of the training jobs is not valid or not supported.
     """
     check_name(request["HyperParameterTuningJobName"], "HyperParameterTuningJobName", limit=NAME_LIMIT)
     config = request["HyperParameterTuningJobConfig"]
     if config.get("Strategy") not in ("Random", "Bayesian"):
-        raise ValidationError(f"The local region tunes by Random or Bayesian, not by {config.get('Strategy')}.")
+        raise ValidationError(f"The local region supports Strategy Random or Bayesian, not {config.get('Strategy')}.")
     definition = request.get("TrainingJobDefinition")
     if not definition:
-        raise ValidationError("The local region tunes one TrainingJobDefinition.")
+        raise ValidationError("The local region requires one TrainingJobDefinition.")
     metrics = definition["AlgorithmSpecification"].get("MetricDefinitions") or []
     if (objective := config["HyperParameterTuningJobObjective"]["MetricName"]) not in [
         metric["Name"] for metric in metrics
     ]:
         raise ValidationError(f"Objective metric {objective} is not among the MetricDefinitions.")
-    tuned = draw(config.get("ParameterRanges") or {}, random.Random(0))  # nosec B311 # only to look at
+    tuned = draw(config.get("ParameterRanges") or {}, random.Random(0))  # nosec B311 # only checks the ranges
     static = definition.get("StaticHyperParameters") or {}
     if not tuned:
         raise ValidationError("At least one parameter range must be specified.")
     if both := sorted(tuned.keys() & static.keys()):
         raise ValidationError(f"Hyperparameters are both static and in a range: {', '.join(both)}")
-    training.check(_training_request(request, "check", tuned), workplace)
+    training.check(_training_request(request, "check", tuned), context)
     static = {**static, OBJECTIVE_HYPERPARAMETER: objective}
     return {"TrainingJobDefinition": {**definition, "StaticHyperParameters": static}, **_progress(config, [])}
 
 
-def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTraining) -> Outcome:
+def run(job: Job, context: Context, folder: Path, *, start_training: StartTraining) -> Outcome:
     """Run a tuning job to its end.
 
     Raises
     ------
     JobError
-        With the FailureReason: no training job succeeded.
+        No training job succeeded. The message is the FailureReason.
     """
-    del workplace, folder  # the training jobs have their own
+    del context, folder  # the training jobs have contexts and folders of their own
     config = job.request["HyperParameterTuningJobConfig"]
     limits = config["ResourceLimits"]
     wanted, parallel = int(limits["MaxNumberOfTrainingJobs"]), int(limits["MaxParallelTrainingJobs"])
@@ -94,7 +94,7 @@ def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTr
             break
         job.stop_requested.wait(POLL_SECONDS)
     for trial in trials:
-        trial.stop()  # those that have ended stay as they are
+        trial.stop()  # has no effect on those that have ended
     while _running(trials):
         time.sleep(POLL_SECONDS)
     job.details.update(_progress(config, trials))
@@ -109,14 +109,14 @@ def run(job: Job, workplace: Workplace, folder: Path, *, start_training: StartTr
 
 
 def summary(config: Mapping[str, Any], trial: Job) -> dict[str, Any]:
-    """Describe a training job as its tuning job does.
+    """Return the summary of a training job as in the description of its tuning job.
 
     Parameters
     ----------
     config
         HyperParameterTuningJobConfig.
     trial
-        The training job.
+        Training job.
     """
     wanted = config["HyperParameterTuningJobObjective"]
     value = _objective_value(config, trial)
@@ -138,7 +138,7 @@ def summary(config: Mapping[str, Any], trial: Job) -> dict[str, Any]:
 
 
 def _progress(config: Mapping[str, Any], trials: Sequence[Job]) -> dict[str, Any]:
-    """Return the counters of a tuning job's description, and its best training job as soon as there is one."""
+    """Return the counters of a tuning job's description and, if there is one, its best training job."""
     states = Counter(trial.status for trial in trials)
     objectives = Counter(summary(config, trial)["ObjectiveStatus"] for trial in trials)
     progress: dict[str, Any] = {
@@ -159,7 +159,7 @@ def _progress(config: Mapping[str, Any], trials: Sequence[Job]) -> dict[str, Any
 
 
 def _objective_value(config: Mapping[str, Any], trial: Job) -> float | None:
-    """Return the objective's final value of a completed training job; None when it has printed none."""
+    """Return the final value of the objective of a completed training job, or None if it has printed none."""
     if trial.status != "Completed":
         return None
     wanted = config["HyperParameterTuningJobObjective"]["MetricName"]

@@ -1,4 +1,4 @@
-"""What SageMaker refuses before anything starts, in its own words."""
+"""Checks of requests, with the messages of SageMaker."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MOST_SUBNETS, MOST_GROUPS = 16, 5
 
 
 def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit: int = NAME_LIMIT) -> str:
-    """Return a resource's name if SageMaker allows it.
+    """Return the name of a resource if SageMaker allows it.
 
     Parameters
     ----------
     value, parameter
-        The name, and of which request parameter (``TrainingJobName``).
+        Name, and the parameter of the request that has it, such as ``TrainingJobName``.
     limit
-        Most characters.
+        Largest number of characters.
 
     Raises
     ------
     ValidationError
-        The name is missing, too long or has other characters.
+        The name is missing or too long, or has other characters.
     """
     member = parameter[0].lower() + parameter[1:]
     if value is None:
@@ -52,12 +52,12 @@ def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit
 
 
 def check_vpc(config: Mapping[str, Any] | None) -> None:
-    """Refuse a VpcConfig with ids that are none. Whether they exist is not asked: no job here has a network.
+    """Check the form and number of the ids in a VpcConfig, but not whether they exist.
 
     Raises
     ------
     ValidationError
-        An id has another form, or there are too few or too many.
+        An id has another form, or there are too few or too many ids.
     """
     if not config:
         return
@@ -70,18 +70,30 @@ def check_vpc(config: Mapping[str, Any] | None) -> None:
                 raise ValidationError(f"VpcConfig.{member}: '{value}' does not exist.")
 
 
-def find_image(uri: str, images: Mapping[str, Image]) -> Image:
-    """Return the local stand-in for a container image.
-
-    Parameters
-    ----------
-    uri
-        ``<registry>/<repository>[:tag][@digest]``.
+def check_s3_source(source: Mapping[str, Any]) -> None:
+    """Check that a data source is a prefix.
 
     Raises
     ------
     ValidationError
-        There is none: the registry has no such image, as it were.
+        It is a manifest file or an augmented manifest file.
+    """
+    if (kind := source.get("S3DataType", "S3Prefix")) != "S3Prefix":
+        raise ValidationError(f"The local region supports the S3DataType S3Prefix only, not {kind}.")
+
+
+def find_image(uri: str, images: Mapping[str, Image]) -> Image:
+    """Return the local command of a container image.
+
+    Parameters
+    ----------
+    uri
+        URI of the image: ``<registry>/<repository>[:tag][@digest]``.
+
+    Raises
+    ------
+    ValidationError
+        The settings have no such image.
     """
     name = re.split(r"[:@]", uri.rpartition("/")[2])[0]
     try:

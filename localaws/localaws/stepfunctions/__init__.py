@@ -1,1 +1,1 @@
-"""Step Functions: what moto's interpreter of Amazon States Language lacks."""
+"""Step Functions: what moto's interpreter and its API lack."""

@@ -1,4 +1,4 @@
-"""The Step Functions API on top of moto's executing backend, where that one answers differently from AWS."""
+"""The state machines and executions of one account and region."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from localaws.stepfunctions import mock_cases
 
 
 class StateMachineAlreadyExists(AWSError):  # noqa: N818 - AWS's name
-    """A state machine of this name has another definition."""
+    """A state machine with this name has another definition."""
 
     TYPE = "StateMachineAlreadyExists"
-    STATUS = 400
-
-
-class TaskTimedOut(AWSError):  # noqa: N818 - AWS's name
-    """A token's task has ended, by an answer, a time limit or the end of its execution."""
-
-    TYPE = "TaskTimedOut"
     STATUS = 400
 
 
@@ -36,13 +29,13 @@ FINAL = frozenset(
 
 
 class LocalStepFunctions(StepFunctionsParserBackend):
-    """State machines that run, with the names, aliases and histories that AWS gives them."""
+    """moto's backend with names, versions, aliases and histories as on AWS."""
 
-    # The base class derives its urls from the module's name.
+    # The base class derives its URLs from the module's name.
     __module__ = "moto.stepfunctions.models"
 
     def create_state_machine(self, name: str, definition: str, *arguments: Any, **options: Any) -> Any:
-        """Create a state machine; the same name with another definition is an error, not the old machine."""
+        """Create a state machine. A name that is taken by one with another definition is an error."""
         arn = f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:stateMachine:{name}"
         existing = next((machine for machine in self.state_machines if machine.arn == arn), None)
         if existing is not None and existing.definition != definition:
@@ -50,21 +43,21 @@ class LocalStepFunctions(StepFunctionsParserBackend):
         return super().create_state_machine(name, definition, *arguments, **options)
 
     def describe_state_machine(self, arn: str) -> Any:
-        """Find a machine by its ARN, a version's or an alias's.
+        """Return the state machine with an ARN, which may be that of a version or an alias.
 
-        A version comes as a copy of its machine with the version's definition: moto's own version objects cannot run.
+        A version is returned as a copy of its machine with the version's definition, since moto cannot run a version.
         """
         owner_arn, _, qualifier = arn.rpartition(":")
         owner = next((machine for machine in self.state_machines if machine.arn == owner_arn), None)
         if owner is None:
             return super().describe_state_machine(arn)
         if qualifier in owner.aliases:
-            # An alias that splits traffic: the first version stands for it. Sampling would make tests random.
+            # If an alias splits traffic, its first version is used, so that tests are repeatable.
             qualifier = owner.aliases[qualifier].routing_configuration[0]["stateMachineVersionArn"].rpartition(":")[2]
         version = owner.versions.get(int(qualifier)) if qualifier.isdecimal() else None
         if version is None:
             raise StateMachineDoesNotExist(f"State Machine Does Not Exist: '{arn}'")
-        machine = copy.copy(owner)  # shares the list of executions
+        machine = copy.copy(owner)  # with the same list of executions
         machine.arn, machine.definition, machine.roleArn = version.arn, version.definition, version.roleArn
         machine.creation_date, machine.description = version.creation_date, version.description
         return machine
@@ -72,7 +65,7 @@ class LocalStepFunctions(StepFunctionsParserBackend):
     def start_execution(
         self, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, *arguments: Any
     ) -> Any:
-        """Start an execution; AWS makes up a name where the caller gives none."""
+        """Start an execution. Without a name it gets a UUID, as on AWS."""
         if name:
             self._validate_name(name)
         name = name or str(uuid4())
@@ -84,7 +77,7 @@ class LocalStepFunctions(StepFunctionsParserBackend):
         return super().start_execution(state_machine_arn, name, execution_input or "{}", *arguments)
 
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
-        """Abort: the status changes at once, the running task is stopped in the background."""
+        """Abort an execution. The status changes at once, and the running task is stopped in the background."""
         execution: Any = self.describe_execution(execution_arn)
         if execution.exec_status not in FINAL:
             now = dt.datetime.now(tz=dt.UTC)
@@ -93,35 +86,13 @@ class LocalStepFunctions(StepFunctionsParserBackend):
             execution.stop(stop_date=now, error=error, cause=cause)
         return execution
 
-    def send_task_success(self, task_token: str, outcome: str) -> Any:
-        """Hand in the result of a task that waits for it."""
-        self._refuse_closed(task_token)
-        return super().send_task_success(task_token, outcome)
-
-    def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> Any:
-        """Fail a task that waits for its result."""
-        self._refuse_closed(task_token)
-        return super().send_task_failure(task_token, error, cause)  # type: ignore[arg-type]  # both may be absent
-
-    def send_task_heartbeat(self, task_token: str) -> Any:
-        """Say that a task is still being worked on."""
-        self._refuse_closed(task_token)
-        return super().send_task_heartbeat(task_token)
-
-    def _refuse_closed(self, task_token: str) -> None:
-        """Raise where the token's task has ended; moto takes a second answer and drops it."""
-        for execution in self._get_executions():
-            endpoint = execution.exec_worker.env.callback_pool_manager.get(task_token)
-            if endpoint and (execution.exec_status in FINAL or endpoint._notify_event.is_set()):
-                raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
-
     def history_page(
         self, execution_arn: str, *, reverse: bool, limit: int, token: str | None
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Return one page of an execution's events, and the token of the next."""
+        """Return one page of an execution's events and the token of the next page."""
         events: list[Any] = super().get_execution_history(execution_arn)["events"]
         if reverse:
-            # Anchored at the newest event of the first page, so that events that happen meanwhile shift nothing.
+            # The token names the newest event of the first page, so that later events do not shift the pages.
             newest, start = (int(part) for part in token.split("-")) if token else (len(events), 0)
             events = events[:newest][::-1]
         else:

@@ -1,4 +1,4 @@
-"""The log of executions in CloudWatch Logs, as a state machine's logging configuration orders it."""
+"""The log of executions in CloudWatch Logs, according to the logging configuration of their state machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LAST_EVENTS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAbor
 
 
 class ExecutionLog:
-    """Writes the events of one execution; the interpreter asks which it wants and hands them over.
+    """Writes the events of one execution.
 
-    Events are sent by a thread of their own: the interpreter holds a lock while it hands one over.
+    A thread of its own sends them, since the interpreter holds a lock while it publishes an event.
     """
 
     def __init__(self, settings: Settings, region: str, group: str, level: str, arn: str, *, with_data: bool) -> None:
@@ -40,26 +40,26 @@ class ExecutionLog:
         Thread(target=self._send, daemon=True, name=f"log of {execution}").start()
 
     def log_level_filter(self, history_event_type: Any) -> bool:
-        """Tell whether an event is of the level ordered."""
+        """Return whether an event is logged at the configured level."""
         return bool(is_logging_enabled_for(self._level, history_event_type))  # type: ignore[arg-type]
 
     def publish_history_log(self, history_log: dict[str, Any]) -> None:
-        """Take an event."""
+        """Log an event."""
         self._queue.put({"timestamp": int(time.time() * 1000), "message": json.dumps(history_log, default=str)})
         if history_log["type"] in LAST_EVENTS:
             self._queue.put(None)
 
     def _send(self) -> None:
-        # Made in this thread, which acts for nobody: AWS delivers logs itself, not in the name of whoever starts a run.
+        # This thread acts as the operator: AWS delivers these logs itself, not as the role that starts an execution.
         logs = client(self._settings, "logs", self._region)
-        with suppress(ClientError):  # the group may have been deleted: as on AWS, that stops no execution
+        with suppress(ClientError):  # as on AWS, a deleted group does not stop the execution
             logs.create_log_stream(**self._where)
             while (event := self._queue.get()) is not None:
                 logs.put_log_events(**self._where, logEvents=[event])
 
 
 def with_log(settings: Settings) -> Callable[[Any], Callable[[Any], None]]:
-    """Give an execution the log that its state machine's logging configuration orders, when it starts."""
+    """Give an execution its log when it starts."""
 
     def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(self: Any) -> None:

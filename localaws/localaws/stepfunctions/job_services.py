@@ -1,7 +1,7 @@
-"""The services whose jobs a state machine can start and wait for.
+"""The optimized integrations of SageMaker and Athena.
 
-Which calls exist, and which of them support ``.sync``, is from the Step Functions Developer Guide, "Integrating
-optimized services": https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
+Their actions, and which of them support ``.sync``, are from the Step Functions Developer Guide, "Integrating optimized
+services": https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
 """
 
 from __future__ import annotations

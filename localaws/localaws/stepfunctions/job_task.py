@@ -1,4 +1,4 @@
-"""Optimised integrations that start a job: request and response, and ``.sync``, which waits for the job's end."""
+"""Optimized integrations that start a job, with and without ``.sync``, which waits until the job has ended."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ POLL_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Job:
-    """How to follow what an API call has started.
+    """How to follow a job that an API call has started.
 
     Attributes
     ----------
     identifier
         Parameter that names the job in `describe` and `stop`.
     from_response
-        Whether AWS chooses the identifier (and the response holds it) or the caller did.
+        Whether the identifier is in the response. Otherwise the caller chose it.
     describe, stop
-        boto3 methods.
+        Methods of the boto3 client.
     status
-        Finds the status in the answer of `describe`.
+        Returns the status in the answer of `describe`.
     detail
-        Finds in it what becomes the cause of a failure.
+        Returns the part of this answer that becomes the cause of a failure.
     succeeded, failed
         Final statuses.
     """
@@ -59,20 +59,20 @@ class Job:
 
 
 class JobTask(StateTaskServiceCallback):
-    """A Task state of one service; the classes below name the service and its calls.
+    """A Task state that calls one service. Subclasses name the service and its actions.
 
     Attributes
     ----------
     service
-        Name for boto3.
+        Name of the service in boto3.
     prefix
-        What error names begin with.
+        Prefix of error names.
     unmodelled
-        Error name, after the prefix, of everything that the service's model has no name for.
+        Error name, after the prefix, of errors that are not in the service's model.
     actions
-        boto3 methods that may be called.
+        Methods of the boto3 client that may be called.
     jobs
-        Those of them that ``.sync`` can wait for.
+        Jobs of those actions that support ``.sync``.
     """
 
     service: ClassVar[str]
@@ -82,7 +82,7 @@ class JobTask(StateTaskServiceCallback):
     jobs: ClassVar[Mapping[str, Job]]
 
     def __init__(self, settings: Settings) -> None:
-        # The base class sets up the wait for a job's end only where a wait for a task token is supported as well.
+        # The base class sets up the wait for a job only if a wait for a task token is supported too.
         patterns: set[Any] = {ResourceCondition.WaitForTaskToken, ResourceCondition.Sync}
         super().__init__(patterns)
         self._settings = settings
@@ -93,7 +93,7 @@ class JobTask(StateTaskServiceCallback):
         known = action in self.actions and (
             condition is None or (condition == ResourceCondition.Sync and action in self.jobs)
         )
-        return set() if known else None  # None makes CreateStateMachine refuse the definition, as AWS does
+        return set() if known else None  # with None CreateStateMachine refuses the definition, as on AWS
 
     def _eval_service_task(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
@@ -105,7 +105,7 @@ class JobTask(StateTaskServiceCallback):
     def _build_sync_resolver(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
     ) -> Any:
-        """Return two functions: one answers the finished job's description or None, one stops the job."""
+        """Return a function that returns the description of the job if it has succeeded, and one that stops the job."""
         del state_credentials
         started = env.stack.pop()
         job = self.jobs[self._get_boto_service_action()]
@@ -132,7 +132,7 @@ class JobTask(StateTaskServiceCallback):
             if (result := poll()) is not None:
                 return result
             time.sleep(POLL_SECONDS)
-        # Aborted, timed out, or a sibling branch failed: AWS stops the job. A job that has just ended cannot be.
+        # The execution was aborted or timed out, or a sibling branch failed. A job may have ended just now.
         with suppress(ClientError):
             stop()
         return None
@@ -160,8 +160,8 @@ class JobTask(StateTaskServiceCallback):
                     state_credentials=state_credentials,
                 )
             if not env.is_running():
-                return  # a stopped task has not succeeded
-        # Not the direct base class: that one would wait for the job again.
+                return  # a stopped task has no result
+        # Not super(), which would wait for the job again.
         StateTaskService._after_eval_execution(
             self, env, resource_runtime_part, normalised_parameters, state_credentials
         )

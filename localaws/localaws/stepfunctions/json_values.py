@@ -1,4 +1,4 @@
-"""Results of boto3 calls as the JSON that Step Functions would make of them."""
+"""Converts results of boto3 calls to JSON as Step Functions does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def iso_times(value: Any) -> Any:
-    """Return a value with times as ISO-8601 text, the way of ``aws-sdk`` integrations and the context object."""
+    """Return a value with times as ISO 8601 texts, as in AWS SDK integrations and the context object."""
     return _convert(value, lambda time: time.astimezone(dt.UTC).isoformat(timespec="milliseconds")[:-6] + "Z")
 
 
 def epoch_milliseconds(value: Any) -> Any:
-    """Return a value with times as milliseconds since 1970, the way of optimised integrations."""
+    """Return a value with times in milliseconds since 1970, as in optimized integrations."""
     return _convert(value, lambda time: int(time.timestamp() * 1000))
 
 

@@ -1,6 +1,6 @@
-"""Executions with mocked tasks, as Step Functions Local runs them: ``<state machine's ARN>#<test case>``.
+"""Executions with mocked tasks, which are started with ``<state machine ARN>#<test case>``.
 
-The file has Step Functions Local's format, and the variable ``SFN_MOCK_CONFIG`` names it, as there:
+As in Step Functions Local the environment variable ``SFN_MOCK_CONFIG`` names the file, which has the same format:
 https://docs.aws.amazon.com/step-functions/latest/dg/sfn-local-mock-cfg-file.html
 """
 
@@ -24,16 +24,16 @@ from moto.stepfunctions.parser.mocking.mock_config import (
 VARIABLE = "SFN_MOCK_CONFIG"
 
 active: dict[str, MockTestCase] = {}
-"""Test case by the ARN of the execution that it is for."""
+"""Test case by the ARN of its execution."""
 
 
 def load(machine: str, case: str) -> MockTestCase:
-    """Read a test case of a state machine from the file.
+    """Return a test case of a state machine.
 
     Raises
     ------
     StateMachineDoesNotExist
-        There is no file, or no such case in it.
+        The file or the test case does not exist.
     """
     path = os.environ.get(VARIABLE, "")
     document = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
@@ -46,7 +46,7 @@ def load(machine: str, case: str) -> MockTestCase:
 
 
 def _attempts(response: Mapping[str, Any]) -> Iterator[MockedResponse]:
-    """Yield what a task does at its attempts; they are numbered from 0, alone or as a range such as ``1-3``."""
+    """Yield the outcomes of a task's attempts, which are numbered from 0 or given as a range such as ``1-3``."""
     for attempts, outcome in response.items():
         first, _, last = attempts.partition("-")
         numbers = int(first), int(last or first)
@@ -57,7 +57,7 @@ def _attempts(response: Mapping[str, Any]) -> Iterator[MockedResponse]:
 
 
 def with_mock_case(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Give an execution that was started for a test case its mocked responses."""
+    """Give an execution the mocked responses of its test case."""
 
     def environment(self: Any) -> Any:
         env = original(self)

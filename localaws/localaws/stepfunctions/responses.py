@@ -1,21 +1,21 @@
-"""Operations whose parameters or results moto's response class drops."""
+"""Operations of the API whose parameters or results moto drops."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 from localaws.stepfunctions.backend import FINAL
 
 MAX_RESULTS = 1000
-"""Events that GetExecutionHistory returns at most (API reference)."""
+"""GetExecutionHistory returns at most this many events (API reference)."""
 
 
 def stop_execution(self: Any) -> Any:
-    """Stop an execution with the caller's error and cause."""
+    """Answer StopExecution, with error and cause."""
     execution = self.stepfunction_backend.stop_execution(
         self._get_param("executionArn"), error=self._get_param("error"), cause=self._get_param("cause")
     )
@@ -23,7 +23,7 @@ def stop_execution(self: Any) -> Any:
 
 
 def get_execution_history(self: Any) -> Any:
-    """Return one page of an execution's events."""
+    """Answer GetExecutionHistory with one page."""
     events, token = self.stepfunction_backend.history_page(
         self._get_param("executionArn"),
         reverse=bool(self._get_param("reverseOrder")),
@@ -33,16 +33,8 @@ def get_execution_history(self: Any) -> Any:
     return ActionResult({"events": events, **({"nextToken": token} if token else {})})
 
 
-def send_task_failure(self: Any) -> Any:
-    """Fail a task that waits for a token, with the cause."""
-    self.stepfunction_backend.send_task_failure(
-        self._get_param("taskToken"), error=self._get_param("error"), cause=self._get_param("cause")
-    )
-    return EmptyResult()
-
-
 def with_end(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Add the stop date of executions that have timed out, and make an output that is a text JSON as well."""
+    """Add the stop date of an execution that has timed out, and return an output that is a string as JSON."""
 
     def describe_execution(self: Any) -> Any:
         answer = original(self)

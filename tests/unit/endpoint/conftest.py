@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from forecast_requests import VISITS
+from made_visits import from_frame
 from served_model import Server, running
 
 from benchmarks.random_model import write_model
-from visitcast.data.dataset import from_frame, with_target_days
+from visitcast.data.dataset import with_target_days
 from visitcast.forecasting import forecaster
 from visitcast.model import bundle
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
@@ -15,7 +13,7 @@ from served_model import user_request
 from visitcast.data import schema
 
 VISITS = made_frame(users=60, mean_days=40, seed=5)
-VISIT_COLUMNS = schema.VISITS_COLUMNS[1:]  # those of a visit in a request: all but the user
+VISIT_COLUMNS = tuple(column.name for column in schema.DAY_COLUMNS)
 LONGEST = VISITS[schema.USER_ID].value_counts().index[0]
 
 
@@ -38,16 +36,6 @@ def changed(**changes: Any) -> bytes:
 
 def as_lines(users: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(user) + "\n" for user in users).encode()
-
-
-def as_csv(users: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*schema.VISITS_COLUMNS, "date"])
-    writer.writeheader()
-    for user in users:
-        for visit in user["visits"] or [{}]:
-            writer.writerow({"user_id": user["user_id"], "date": user["date"], **visit})
-    return text.getvalue().encode()
 
 
 def assert_forecast(found: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from patience import patient
 
 import visitcast
 from visitcast.data import schema
 
 CONTAINERS = Path(visitcast.__file__).parents[1]
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+JSON, JSON_LINES = "application/json", "application/jsonlines"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -49,7 +50,7 @@ class UnderWay:
 
     def __init__(self, host: str, port: int, body: bytes) -> None:
         self._body = body
-        self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        self._connection = http.client.HTTPConnection(host, port, timeout=patient(60))
         self._connection.putrequest("POST", "/invocations")
         headers = {"Content-Type": JSON, "Content-Length": str(len(body)), "Expect": "100-continue"}
         for name, value in headers.items():
@@ -70,7 +71,7 @@ def wait_until_refused(host: str, port: int) -> None:
     """Wait until nobody takes connections at an address."""
     while True:
         try:
-            socket.create_connection((host, port), timeout=60).close()
+            socket.create_connection((host, port), timeout=patient(60)).close()
         except ConnectionError:
             return
 
@@ -100,7 +101,7 @@ class Server:
 
     def next_event(self, name: str) -> dict[str, Any]:
         """Read the log up to the next event of a name."""
-        while line := self._lines.get(timeout=60):
+        while line := self._lines.get(timeout=patient(60)):
             event: dict[str, Any] = json.loads(line)
             if event["event"] == name:
                 return event
@@ -109,7 +110,7 @@ class Server:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
         """Send a request; header names take underscores for dashes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patient(60))
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             answer = connection.getresponse()
@@ -136,7 +137,7 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.stderr is not None
         err = self.process.stderr.read()
-        return self.process.wait(timeout=60), err
+        return self.process.wait(timeout=patient(60)), err
 
 
 @contextmanager

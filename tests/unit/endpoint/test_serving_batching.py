@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from patience import patient
 
 from visitcast.serving import batching
 from visitcast.serving.batching import Batches
@@ -16,7 +17,7 @@ from visitcast.serving.scoring import Answer, Question
 
 
 def question(body: bytes) -> Question:
-    return Question(body, Format.JSON, Format.JSON)
+    return Question(body, Format.JSON)
 
 
 class Recorder:
@@ -29,7 +30,7 @@ class Recorder:
     def __call__(self, questions: Sequence[Question]) -> list[Answer | RequestError]:
         self.batches.append([one.body for one in questions])
         if len(questions[0].body) > batching.SMALL_BODY_BYTES:
-            assert self.let_go.wait(30)
+            assert self.let_go.wait(patient(30))
         if any(one.body == b"broken" for one in questions):
             raise ZeroDivisionError
         return [RequestError("body", "bad") if one.body == b"bad" else Answer(one.body, 1, 0) for one in questions]

@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 from forecast_requests import changed
+from patience import patient
 from served_model import Server, running
 
 from visitcast.errors import InputError
 from visitcast.serving import cores
 
-WITHIN_SECONDS = 30
+WITHIN_SECONDS = patient(30)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``report.html``: the evaluation for people, one file that needs no network and names no user.
+"""``report.html``: the evaluation for people, one file that works offline and names no user.
 
 ``figures`` draws, ``examples`` picks the users to show, ``wording`` explains the metrics, ``page`` fills the template.
 """

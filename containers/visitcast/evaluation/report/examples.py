@@ -1,4 +1,4 @@
-"""A few users to look at: what was known of them, what was forecast, and what came. None carries an id or a date."""
+"""Example users: their history, the forecast, and what came, without identifiers or dates."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset, hour_flags, user_of_row
 from visitcast.data.schema import PLATFORMS
-from visitcast.evaluation.groups import WEEKDAYS, weekday
+from visitcast.evaluation.groups import WEEKDAYS
 from visitcast.forecasting.forecaster import Forecast
 
 COUNT: Final = 10
@@ -24,7 +25,7 @@ class Example:
     Attributes
     ----------
     number : int
-        Stands for the user, from 1.
+        Replaces the user's identifier; counts from 1.
     weekday, platform : str
         Of the day that is forecast.
     earlier_days : int
@@ -51,7 +52,7 @@ class Example:
 
 
 def choose(dataset: Dataset, rows: NDArray[np.int64], forecast: Forecast, seed: int) -> list[Example]:
-    """Draw users, every one with the same chance, and a day of each.
+    """Draw users with equal chances, and a day of each.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def choose(dataset: Dataset, rows: NDArray[np.int64], forecast: Forecast, seed: 
     forecast : Forecast
         Forecasts of these rows.
     seed : int
-        Makes the choice reproducible: nobody picks the pretty ones.
+        Makes the choice reproducible, and not a selection of good ones.
     """
     rng = np.random.default_rng(seed)
     user = user_of_row(dataset)[rows]

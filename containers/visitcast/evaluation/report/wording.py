@@ -1,4 +1,4 @@
-"""What each metric and forecaster is called and means, for somebody who sends push notifications."""
+"""Names and meanings of metrics and forecasters, for readers who send push notifications."""
 
 from __future__ import annotations
 
@@ -73,10 +73,13 @@ METRICS: Final = {
 
 FORECASTERS: Final = {
     "model": ("This model", "The candidate that the gate judges."),
-    "production": ("Production model", "The model that the endpoint serves now, on the same rows."),
-    baselines.GLOBAL_HISTOGRAM: ("Global histogram", "The same forecast for everybody: when all users come."),
+    "production": ("Production model", "The newest approved version of the model registry, on the same rows."),
+    baselines.GLOBAL_HISTOGRAM: (
+        "Global histogram",
+        "The same forecast for every user: the hours at which all users come.",
+    ),
     baselines.LAST_HOUR: ("Last hour", "The hour of the user's previous first visit; gives no chances."),
-    baselines.USER_HISTOGRAM: ("User histogram", "The user's own past hours, filled up with everybody's."),
+    baselines.USER_HISTOGRAM: ("User histogram", "The user's own past hours, mixed with those of all users."),
     baselines.TUNED_HISTOGRAM: (
         "Tuned histogram",
         "The same, with recent days and days of the same kind counted more: hard to beat.",
@@ -117,7 +120,7 @@ def signed(value: float | None, unit: Unit) -> str:
 
 
 def spread(value: float | None, unit: Unit) -> str:
-    """Write a standard deviation; nothing where there is none.
+    """Write a standard deviation; an empty text for None.
 
     >>> spread(0.0123, "share"), spread(0.5, "hours"), spread(None, "nats")
     ('± 1.23 points', '± 0.500', '')

@@ -13,10 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import Dataset, hour_flags
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
-from visitcast.features.histograms import Channel, is_weekend, shares, visit_days_behind
+from visitcast.features.histograms import Channel, shares, visit_days_behind
 from visitcast.features.smoothing import smooth
 from visitcast.metrics import log_losses
 
@@ -192,7 +193,7 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
     """
     channel = Channel[parameters.visit_channel]
     counts = smooth(histograms[:, channel], parameters.visit_kernel_width_hours)
-    days = visit_days_behind(channel, histograms)
+    days = visit_days_behind(histograms)[:, channel, None]
     return shares(counts, parameters.visit_priors, parameters.visit_prior_weight, days).clip(0, 1)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, position_in_history, select_users
-from visitcast.features import pipeline as features
+from visitcast.features import encoding as features
+from visitcast.features.encoding import Encoding
 from visitcast.model.gru.packing import Lanes, pack
 from visitcast.model.gru.sequences import cut
 
@@ -58,8 +59,8 @@ class TrainingBlocks:
         Visit days.
     train : int64 array [rows]
         Training rows, ascending.
-    pipeline : FeaturePipeline
-        Makes the features.
+    encoding : Encoding
+        Fitted numbers of the features.
 
     Attributes
     ----------
@@ -73,12 +74,12 @@ class TrainingBlocks:
         Of the visit days and the training rows, which the gradient depends on.
     """
 
-    def __init__(self, dataset: Dataset, train: NDArray[np.int64], pipeline: features.FeaturePipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, dataset: Dataset, train: NDArray[np.int64], encoding: Encoding) -> None:
+        self._encoding = encoding
         self._open: dict[int, OpenBlock] = {}
         self._open_visit_days = 0
         self._blocks: list[Dataset] = []
-        self.visit_width, self.target_width = (len(names) for names in features.feature_names(pipeline))
+        self.visit_width, self.target_width = len(features.history_names()), len(features.target_names())
         self.lanes: list[Lanes] = []
         self.labelled = len(train)
         digest = hashlib.sha256(f"{self.visit_width} {self.target_width}".encode())
@@ -100,7 +101,7 @@ class TrainingBlocks:
         if number in self._open:
             return self._open[number]
         dataset = self._blocks[number]
-        made = features.transform(self._pipeline, dataset)
+        made = features.transform(self._encoding, dataset)
         block = OpenBlock(
             visit=made.history,
             target=made.target,

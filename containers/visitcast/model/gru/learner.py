@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from visitcast.features import pipeline as features
 from visitcast.metrics import log_losses
 from visitcast.model import tensorflow_threads
 from visitcast.model.gru import inference, trainer
@@ -38,17 +37,16 @@ class GruLearner:
     def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:
         """Train the network, see :meth:`visitcast.model.learner.Learner.fit`."""
         tensorflow_threads.bound()
-        encoding = features.export(data.pipeline)
         first_hour = data.dataset.first_visit_hour[data.validation]
 
         def scorer(weights: Weights) -> GruScorer:
-            return GruScorer(inference.load(to_onnx(weights)), encoding)
+            return GruScorer(inference.load(to_onnx(weights)), data.encoding)
 
         def validation_log_loss(weights: Weights) -> float:
             logits = scorer(weights).logits(data.dataset, data.validation, data.validation_histograms)
             return float(log_losses(softmax(logits.first_hour), first_hour).mean())
 
-        blocks = TrainingBlocks(data.dataset, data.train, data.pipeline)
+        blocks = TrainingBlocks(data.dataset, data.train, data.encoding)
         trained = trainer.fit(blocks, validation_log_loss, data.validation, self.hyperparameters, checkpoints)
         metadata = {
             "hyperparameters": asdict(trained.hyperparameters),

@@ -30,7 +30,7 @@ class GruScorer:
     network : Network
         Trained network.
     encoding : Encoding
-        Numbers of the fitted feature pipeline.
+        Fitted numbers of the features.
     """
 
     network: Network

@@ -1,11 +1,10 @@
-"""Resource types that moto lacks, or whose properties it drops: each is a few calls of the region's own API."""
+"""Resource types that moto lacks, or of which it drops properties or has no update."""
 
 from __future__ import annotations
 
 from localaws.cloudformation.resource import ResourceType
 from localaws.cloudformation.resource_types import (
     analytics,
-    configuration,
     functions,
     images,
     machine_learning,
@@ -18,7 +17,6 @@ from localaws.cloudformation.resource_types import (
 
 MODULES = (
     analytics,
-    configuration,
     functions,
     images,
     machine_learning,

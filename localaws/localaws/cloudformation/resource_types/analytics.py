@@ -24,7 +24,7 @@ def _update_database(request: Request, current: Handled, old_properties: Mapping
 
 
 def _database_name(request: Request) -> str:
-    # Glue folds names to lower case.
+    # Glue converts names to lower case.
     return str(request.properties.get("DatabaseInput", {}).get("Name", request.name)).lower()
 
 
@@ -81,20 +81,6 @@ def _delete_work_group(request: Request, physical_id: str) -> None:
     request.call("athena", "delete_work_group", WorkGroup=physical_id, RecursiveDeleteOption=recursive)
 
 
-def _create_named_query(request: Request) -> Handled:
-    answer = request.call(
-        "athena",
-        "create_named_query",
-        Name=request.properties.get("Name", request.name),
-        **request.pick("Database", "QueryString", "Description", "WorkGroup"),
-    )
-    return Handled(answer["NamedQueryId"], {"NamedQueryId": answer["NamedQueryId"]})
-
-
-def _keep_named_query(request: Request, physical_id: str) -> None:
-    """Delete nothing: moto's Athena has no DeleteNamedQuery, and a query that is only stored harms nobody."""
-
-
 TYPES = (
     ResourceType(
         "AWS::Glue::Database",
@@ -104,5 +90,4 @@ TYPES = (
     ),
     ResourceType("AWS::Glue::Table", _create_table, _delete_table, _update_table),
     ResourceType("AWS::Athena::WorkGroup", _create_work_group, _delete_work_group, _update_work_group, "Name"),
-    ResourceType("AWS::Athena::NamedQuery", _create_named_query, _keep_named_query),
 )

@@ -1,4 +1,4 @@
-"""AWS::Lambda. moto's own classes drop most properties, and have no alias and no deletion of versions."""
+"""AWS::Lambda. moto's classes drop most properties, and have no aliases and no deletion of versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, put_again
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
 
 CONFIGURATION = (
     "Role",
@@ -24,7 +24,7 @@ CONFIGURATION = (
     "EphemeralStorage",
     "LoggingConfig",
 )
-"""Properties that CreateFunction and UpdateFunctionConfiguration name alike."""
+"""Properties that are parameters of CreateFunction and UpdateFunctionConfiguration."""
 
 
 def _create_function(request: Request) -> Handled:
@@ -53,7 +53,7 @@ def _update_function(request: Request, current: Handled, old_properties: Mapping
             **_code(properties["Code"]),
             **request.pick("Architectures"),
         )
-    # What is no longer given goes back to its default; moto and AWS leave it as it was when the parameter is absent.
+    # A property that was removed gets its default; without these parameters the API would keep the old value.
     configuration = {"Environment": {"Variables": {}}, "Layers": [], "Description": "", **request.pick(*CONFIGURATION)}
     request.call("lambda", "update_function_configuration", FunctionName=name, **configuration)
     arn = current.attributes["Arn"]
@@ -76,7 +76,7 @@ def _delete_function(request: Request, physical_id: str) -> None:
 
 
 def _code(code: Mapping[str, Any]) -> dict[str, Any]:
-    if "ZipFile" in code:  # in a template: the text of the module `index`
+    if "ZipFile" in code:  # the text of the module `index`
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as file:
             file.writestr("index.py", code["ZipFile"])
@@ -116,50 +116,6 @@ def _delete_alias(request: Request, physical_id: str) -> None:
     request.call("lambda", "delete_alias", **request.pick("FunctionName", "Name"))
 
 
-def _create_permission(request: Request) -> Handled:
-    request.call(
-        "lambda",
-        "add_permission",
-        StatementId=request.name,
-        **request.pick("FunctionName", "Action", "Principal", "SourceArn", "SourceAccount", "EventSourceToken"),
-    )
-    return Handled(request.name, {"Id": request.name})
-
-
-def _delete_permission(request: Request, physical_id: str) -> None:
-    request.call(
-        "lambda", "remove_permission", FunctionName=request.properties["FunctionName"], StatementId=physical_id
-    )
-
-
-def _put_invoke_config(request: Request) -> Handled:
-    request.call(
-        "lambda",
-        "put_function_event_invoke_config",
-        **request.pick("FunctionName", "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"),
-    )
-    return Handled(f"{request.properties['FunctionName']}|{request.properties.get('Qualifier', '$LATEST')}")
-
-
-def _delete_invoke_config(request: Request, physical_id: str) -> None:
-    del physical_id
-    request.call("lambda", "delete_function_event_invoke_config", **request.pick("FunctionName"))
-
-
-def _create_url(request: Request) -> Handled:
-    answer = request.call(
-        "lambda",
-        "create_function_url_config",
-        FunctionName=request.properties["TargetFunctionArn"],
-        **request.pick("AuthType", "Cors", "InvokeMode"),
-    )
-    return Handled(answer["FunctionArn"], {"FunctionUrl": answer["FunctionUrl"], "FunctionArn": answer["FunctionArn"]})
-
-
-def _delete_url(request: Request, physical_id: str) -> None:
-    request.call("lambda", "delete_function_url_config", FunctionName=physical_id)
-
-
 TYPES = (
     ResourceType(
         "AWS::Lambda::Function",
@@ -176,14 +132,5 @@ TYPES = (
         _delete_alias,
         _update_alias,
         replaced_by=frozenset({"FunctionName", "Name"}),
-    ),
-    ResourceType("AWS::Lambda::Url", _create_url, _delete_url),
-    ResourceType("AWS::Lambda::Permission", _create_permission, _delete_permission),
-    ResourceType(
-        "AWS::Lambda::EventInvokeConfig",
-        _put_invoke_config,
-        _delete_invoke_config,
-        put_again(_put_invoke_config),
-        replaced_by=frozenset({"FunctionName", "Qualifier"}),
     ),
 )

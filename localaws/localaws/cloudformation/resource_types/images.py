@@ -1,11 +1,11 @@
-"""AWS::ECR and AWS::CodeBuild: where images lie and what builds them."""
+"""AWS::ECR and AWS::CodeBuild."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceType, camel_case
 
 
 def _create_repository(request: Request) -> Handled:
@@ -13,7 +13,7 @@ def _create_repository(request: Request) -> Handled:
         "ecr",
         "create_repository",
         repositoryName=request.name,
-        **_lower(request.pick("ImageTagMutability", "ImageScanningConfiguration", "EncryptionConfiguration")),
+        **camel_case(request.pick("ImageTagMutability", "ImageScanningConfiguration", "EncryptionConfiguration")),
         **({"tags": request.properties["Tags"]} if "Tags" in request.properties else {}),
     )["repository"]
     _put_policies(request, request.name)
@@ -24,7 +24,7 @@ def _update_repository(request: Request, current: Handled, old_properties: Mappi
     del old_properties
     name = current.physical_id
     mutability = request.properties.get("ImageTagMutability", "MUTABLE")
-    scanning = _lower(request.properties.get("ImageScanningConfiguration", {"ScanOnPush": False}))
+    scanning = camel_case(request.properties.get("ImageScanningConfiguration", {"ScanOnPush": False}))
     request.call("ecr", "put_image_tag_mutability", repositoryName=name, imageTagMutability=mutability)
     request.call("ecr", "put_image_scanning_configuration", repositoryName=name, imageScanningConfiguration=scanning)
     _put_policies(request, name)
@@ -60,31 +60,22 @@ PROJECT = (
 
 def _create_project(request: Request) -> Handled:
     source = dict(request.properties["Source"])
-    # The one name that is written differently in a template.
+    # In the API this name is not camelCase.
     buildspec = {"buildspec": source.pop("BuildSpec")} if "BuildSpec" in source else {}
-    # moto asks for a location even where there is no source.
+    # moto requires a location even without a source.
     location = {"location": "none"} if source["Type"] == "NO_SOURCE" else {}
     answer = request.call(
         "codebuild",
         "create_project",
         name=request.name,
-        source={**location, **_lower(source), **buildspec},
-        **_lower(request.pick(*PROJECT)),
+        source={**location, **camel_case(source), **buildspec},
+        **camel_case(request.pick(*PROJECT)),
     )
     return Handled(request.name, {"Arn": answer["project"]["arn"]})
 
 
 def _delete_project(request: Request, physical_id: str) -> None:
     request.call("codebuild", "delete_project", name=physical_id)
-
-
-def _lower(value: Any) -> Any:
-    """Write property names as these two APIs do, with a small first letter."""
-    if isinstance(value, dict):
-        return {name[:1].lower() + name[1:]: _lower(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_lower(item) for item in value]
-    return value
 
 
 TYPES = (
@@ -96,6 +87,6 @@ TYPES = (
         "RepositoryName",
         frozenset({"EncryptionConfiguration"}),
     ),
-    # moto has no UpdateProject: a change makes the project anew under its name.
+    # moto has no UpdateProject, so a change creates the project again.
     ResourceType("AWS::CodeBuild::Project", _create_project, _delete_project, name_property="Name"),
 )

@@ -1,4 +1,4 @@
-"""AWS::SNS and AWS::SQS, besides topics and queues themselves."""
+"""AWS::SNS and AWS::SQS, except topics and queues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _put_queue_policy(request: Request) -> Handled:
 
 
 def _leave_policy(request: Request, physical_id: str) -> None:
-    """Delete nothing: the policy goes with its topic or queue; neither API can take a policy away alone."""
+    """Delete nothing: neither API can remove a policy. It is deleted with its topic or queue."""
 
 
 TYPES = (

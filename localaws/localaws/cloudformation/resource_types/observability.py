@@ -66,29 +66,6 @@ def _delete_log_group(request: Request, physical_id: str) -> None:
     request.call("logs", "delete_log_group", logGroupName=physical_id)
 
 
-def _put_metric_filter(request: Request) -> Handled:
-    properties = request.properties
-    name = properties.get("FilterName", request.name)
-    transformations = [
-        {key[:1].lower() + key[1:]: value for key, value in transformation.items()}
-        for transformation in properties["MetricTransformations"]
-    ]
-    request.call(
-        "logs",
-        "put_metric_filter",
-        logGroupName=properties["LogGroupName"],
-        filterName=name,
-        filterPattern=properties["FilterPattern"],
-        metricTransformations=transformations,
-    )
-    return Handled(name)
-
-
-def _delete_metric_filter(request: Request, physical_id: str) -> None:
-    group = request.properties["LogGroupName"]
-    request.call("logs", "delete_metric_filter", logGroupName=group, filterName=physical_id)
-
-
 TYPES = (
     ResourceType(
         "AWS::CloudWatch::Alarm",
@@ -98,5 +75,4 @@ TYPES = (
         "AlarmName",
     ),
     ResourceType("AWS::Logs::LogGroup", _create_log_group, _delete_log_group, _update_log_group, "LogGroupName"),
-    ResourceType("AWS::Logs::MetricFilter", _put_metric_filter, _delete_metric_filter),
 )

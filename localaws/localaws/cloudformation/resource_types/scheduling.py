@@ -1,7 +1,11 @@
-"""AWS::Scheduler. Schedules are stored and can be read back; nothing in the region makes them fire."""
+"""AWS::Scheduler and AWS::Events.
+
+Schedules are stored but never fire. moto's own class of rules cannot delete a rule that has targets.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,16 +40,34 @@ def _delete_schedule(request: Request, physical_id: str) -> None:
     request.call("scheduler", "delete_schedule", Name=physical_id, **request.pick("GroupName"))
 
 
-def _create_group(request: Request) -> Handled:
-    answer = request.call("scheduler", "create_schedule_group", Name=request.name, **request.pick("Tags"))
-    return Handled(request.name, {"Arn": answer["ScheduleGroupArn"]})
+def _put_rule(request: Request) -> Handled:
+    options = request.pick("Description", "ScheduleExpression", "State", "RoleArn", "EventBusName")
+    if pattern := request.properties.get("EventPattern"):
+        options["EventPattern"] = json.dumps(pattern)
+    arn = request.call("events", "put_rule", Name=request.name, **options)["RuleArn"]
+    if targets := request.properties.get("Targets"):
+        request.call("events", "put_targets", Rule=request.name, Targets=targets, **request.pick("EventBusName"))
+    return Handled(request.name, {"Arn": arn})
 
 
-def _delete_group(request: Request, physical_id: str) -> None:
-    request.call("scheduler", "delete_schedule_group", Name=physical_id)
+def _update_rule(request: Request, current: Handled, old_properties: Mapping[str, Any]) -> Handled:
+    kept = {target["Id"] for target in request.properties.get("Targets", [])}
+    _remove_targets(request, current.physical_id, {target["Id"] for target in old_properties.get("Targets", [])} - kept)
+    return _put_rule(request)
+
+
+def _delete_rule(request: Request, physical_id: str) -> None:
+    _remove_targets(request, physical_id, {target["Id"] for target in request.properties.get("Targets", [])})
+    request.call("events", "delete_rule", Name=physical_id, **request.pick("EventBusName"))
+
+
+def _remove_targets(request: Request, rule: str, ids: set[str]) -> None:
+    if ids:
+        request.call("events", "remove_targets", Rule=rule, Ids=sorted(ids), **request.pick("EventBusName"))
 
 
 TYPES = (
+    ResourceType("AWS::Events::Rule", _put_rule, _delete_rule, _update_rule, "Name", frozenset({"EventBusName"})),
     ResourceType(
         "AWS::Scheduler::Schedule",
         _create_schedule,
@@ -54,5 +76,4 @@ TYPES = (
         "Name",
         frozenset({"GroupName"}),
     ),
-    ResourceType("AWS::Scheduler::ScheduleGroup", _create_group, _delete_group, name_property="Name"),
 )

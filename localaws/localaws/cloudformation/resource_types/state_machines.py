@@ -1,4 +1,4 @@
-"""AWS::StepFunctions. moto's own classes write to a backend that executes nothing and ignore where a definition is."""
+"""AWS::StepFunctions. moto's classes use a backend that executes nothing, and ignore the location of a definition."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType
+from localaws.cloudformation.resource import Handled, Request, ResourceError, ResourceType, camel_case
 
 
 def definition(request: Request) -> str:
-    """Return the definition's text: from S3, a text or an object, with ``${Name}`` replaced in it, nothing else."""
+    """Return the definition with its substitutions, from S3, a text or an object."""
     properties = request.properties
     if location := properties.get("DefinitionS3Location"):
         version = {"VersionId": location["Version"]} if "Version" in location else {}
@@ -34,7 +34,7 @@ def _create_machine(request: Request) -> Handled:
         name=request.name,
         type=request.properties.get("StateMachineType", "STANDARD"),
         definition=definition(request),
-        tags=[_lower(tag) for tag in request.properties.get("Tags", [])],
+        tags=[camel_case(tag) for tag in request.properties.get("Tags", [])],
         **_options(request),
     )
     arn = answer["stateMachineArn"]
@@ -50,7 +50,7 @@ def _update_machine(request: Request, current: Handled, old_properties: Mapping[
         definition=definition(request),
         **_options(request),
     )
-    tags = [_lower(tag) for tag in request.properties.get("Tags", [])]
+    tags = [camel_case(tag) for tag in request.properties.get("Tags", [])]
     kept = {tag["key"] for tag in tags}
     if gone := [tag["Key"] for tag in old_properties.get("Tags", []) if tag["Key"] not in kept]:
         request.call("stepfunctions", "untag_resource", resourceArn=arn, tagKeys=gone)
@@ -67,20 +67,13 @@ def _options(request: Request) -> dict[str, Any]:
     properties = request.properties
     return {
         "roleArn": properties["RoleArn"],
-        "loggingConfiguration": _lower(properties.get("LoggingConfiguration", {"Level": "OFF"})),
-        "tracingConfiguration": _lower(properties.get("TracingConfiguration", {"Enabled": False})),
+        "loggingConfiguration": camel_case(properties.get("LoggingConfiguration", {"Level": "OFF"})),
+        "tracingConfiguration": camel_case(properties.get("TracingConfiguration", {"Enabled": False})),
     }
 
 
-def _lower(value: Any) -> Any:
-    """Turn the names of a property (PascalCase) into those of the API (camelCase)."""
-    if isinstance(value, dict):
-        return {name[:1].lower() + name[1:]: _lower(item) for name, item in value.items()}
-    return [_lower(item) for item in value] if isinstance(value, list) else value
-
-
 def _create_version(request: Request) -> Handled:
-    # moto has no PublishStateMachineVersion; an update that publishes has the same effect.
+    # moto has no PublishStateMachineVersion. An update with publish=True does the same.
     arn = request.properties["StateMachineArn"]
     machine = request.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
     answer = request.call(
@@ -96,7 +89,7 @@ def _create_version(request: Request) -> Handled:
 
 
 def _keep_version(request: Request, physical_id: str) -> None:
-    """Delete nothing: moto has no DeleteStateMachineVersion; versions go with their state machine."""
+    """Delete nothing: moto has no DeleteStateMachineVersion. Versions are deleted with their state machine."""
 
 
 def _create_alias(request: Request) -> Handled:
@@ -124,9 +117,11 @@ def _update_alias(request: Request, current: Handled, old_properties: Mapping[st
 
 def _routes(request: Request) -> list[dict[str, Any]]:
     properties = request.properties
-    if preference := properties.get("DeploymentPreference"):  # traffic is shifted at once, whatever the type says
+    if preference := properties.get(
+        "DeploymentPreference"
+    ):  # all traffic is shifted at once, whatever the type of deployment
         return [{"stateMachineVersionArn": preference["StateMachineVersionArn"], "weight": 100}]
-    return [_lower(route) for route in properties["RoutingConfiguration"]]
+    return [camel_case(route) for route in properties["RoutingConfiguration"]]
 
 
 def _delete_alias(request: Request, physical_id: str) -> None:

@@ -1,0 +1,1 @@
+"""Write into the model registry how the deployment of a version ended."""

@@ -1,0 +1,31 @@
+"""The model package group of the stack: one version for every model that passed the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+APPROVED = "Approved"
+"""Approval status of a version that may be in production."""
+
+MODEL_NAME, ENDPOINT_CONFIG_NAME = "ModelName", "EndpointConfigName"
+"""Metadata properties of a version: the SageMaker model and the endpoint config that the training workflow saved."""
+
+
+def approved_versions(sagemaker: Any, group: str) -> Iterator[dict[str, Any]]:
+    """Yield the summaries of all approved versions, the newest first.
+
+    Versions are numbered in the order of their creation, which SageMaker can sort by.
+
+    Parameters
+    ----------
+    sagemaker
+        boto3 client.
+    group
+        Name or ARN of the model package group.
+    """
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=group, ModelApprovalStatus=APPROVED, SortBy="CreationTime", SortOrder="Descending"
+    )
+    for page in pages:
+        yield from page["ModelPackageSummaryList"]

@@ -1,0 +1,127 @@
+"""The command line: start, find and stop a region, translate a query."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import duckdb
+import pytest
+from patience import patient
+from region import running_region, wait_for, write_settings
+
+
+def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    config = home / "localaws.toml"
+    if not config.exists():
+        write_settings(home)
+    options = ["--home", str(home)]
+    if words[0] in ("up", "serve"):
+        options += ["--config", str(config), "--port", "0"]
+    return subprocess.run(
+        [sys.executable, "-m", "localaws", *words, *options],
+        capture_output=True,
+        text=True,
+        timeout=patient(120),
+        check=False,
+    )
+
+
+def alive(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
+    first = command(tmp_path, "up")
+    assert first.returncode == 0, first.stderr
+    described = json.loads((tmp_path / "region.json").read_text())
+    assert described["endpoint_url"] in first.stdout
+    try:
+        with urllib.request.urlopen(f"{described['endpoint_url']}/_localaws/health") as answer:
+            assert json.load(answer)["pid"] == described["pid"]
+        again = command(tmp_path, "up")
+        assert (again.returncode, "already running" in again.stdout) == (0, True)
+        exported = command(tmp_path, "env").stdout
+        assert f"AWS_ENDPOINT_URL={described['endpoint_url']}" in exported
+        assert "AWS_REGION=eu-central-1" in exported
+    finally:
+        stopped = command(tmp_path, "down")
+    assert stopped.returncode == 0
+    assert not alive(described["pid"])
+    assert not (tmp_path / "region.json").exists()
+    assert command(tmp_path, "down").returncode == 0
+    assert command(tmp_path, "env").returncode == 1
+
+
+def test_down_kills_a_region_that_does_not_stop_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command(tmp_path, "up").returncode == 0
+    region = json.loads((tmp_path / "region.json").read_text())
+    monkeypatch.setenv("LOCALAWS_PATIENCE", "much")
+    refused = command(tmp_path, "down")
+    assert (refused.returncode, "LOCALAWS_PATIENCE is 'much'" in refused.stderr) == (2, True)
+    monkeypatch.setenv("LOCALAWS_PATIENCE", "0")
+    killed = command(tmp_path, "down")
+    assert (killed.returncode, "did not stop within 0 s" in killed.stderr) == (1, True)
+    wait_for(lambda: alive(region["pid"]), lambda found: not found)
+    assert not (tmp_path / "region.json").exists()
+
+
+def test_up_starts_a_region_after_another_has_died(tmp_path: Path) -> None:
+    assert command(tmp_path, "up").returncode == 0
+    first = json.loads((tmp_path / "region.json").read_text())
+    os.kill(first["pid"], 9)
+    wait_for(lambda: alive(first["pid"]), lambda found: not found)
+    second = command(tmp_path, "up")
+    try:
+        assert second.returncode == 0, second.stderr
+        assert "has died" in second.stderr
+        assert json.loads((tmp_path / "region.json").read_text())["pid"] != first["pid"]
+    finally:
+        command(tmp_path, "down")
+
+
+def test_a_malformed_file_of_settings_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "localaws.toml").write_text('[region]\nname = "nowhere"\n')
+    failed = command(tmp_path, "up")
+    assert failed.returncode == 2
+    assert "region.name" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_down_ends_a_handler_that_still_runs(tmp_path: Path) -> None:
+    with running_region(tmp_path) as region:
+        region.create_function("sleeper", {"app.py": "import time\ndef handler(e, c): time.sleep(60)"}, Timeout=50)
+        region.client("lambda").invoke(FunctionName="sleeper", InvocationType="Event", Payload="{}")
+        children = wait_for(lambda: region.processes("sleeper"), bool)
+    assert [child["kind"] for child in children] == ["function"]
+    assert not alive(children[0]["pid"])
+
+
+def translated(query: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "localaws", "translate"]
+    return subprocess.run(command, input=query, capture_output=True, text=True, check=False, timeout=patient(120))
+
+
+def test_a_translated_query_runs_on_duckdb() -> None:
+    script = translated("SELECT date_diff('hour', timestamp '2020-01-01 00:59:00', timestamp '2020-01-01 01:01:00')")
+    with duckdb.connect() as connection:
+        assert connection.sql(script.stdout).fetchall() == [(0,)]
+
+
+def test_the_query_inside_an_unload_is_translated() -> None:
+    script = translated("UNLOAD (SELECT 7 / 2 AS half) TO 's3://bucket/key' WITH (format = 'PARQUET')")
+    with duckdb.connect() as connection:
+        assert connection.sql(script.stdout).fetchall() == [(3,)]
+
+
+def test_what_athena_would_refuse_is_not_translated() -> None:
+    refused = translated("SELEC 1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "line 1:" in refused.stderr

@@ -1,0 +1,42 @@
+"""The benchmarks at small sizes: whether they run and compare like with like. Their figures mean nothing here."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from patience import patient
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        pytest.param("preprocessing", {"largest difference", "visitcast against pandas"}, id="preprocessing"),
+        pytest.param(
+            "forecast", {"requests: time", "transform: time", "plan: peak memory", "whole: time"}, id="forecast"
+        ),
+        pytest.param("simulated", {"model - this learner"}, id="simulated"),
+        pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
+        pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
+        pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),
+    ],
+)
+def test_a_benchmark_runs_and_writes_its_figures(tmp_path: Path, name: str, figures: set[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "benchmarks", "--only", name, "--quick"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=patient(300)
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = {
+        figure["name"]: figure["value"] for figure in json.loads((tmp_path / "build/bench/results.json").read_text())
+    }
+    assert figures <= results.keys(), results
+    assert all(math.isfinite(value) for value in results.values())

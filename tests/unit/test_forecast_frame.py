@@ -1,0 +1,63 @@
+"""Forecasts in a DataFrame are those of the endpoint."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_visits import made_dataset
+
+from benchmarks.random_model import write_model
+from visitcast.data.dataset import with_target_days
+from visitcast.data.protocol import MINIMUM_HISTORY
+from visitcast.errors import InputError
+from visitcast.forecasting.forecaster import forecast_last
+from visitcast.forecasting.frame import forecast
+from visitcast.model.bundle import Bundle
+
+DAY = date(2026, 11, 24)
+VISITS = made_dataset(users=40, mean_days=12)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_model(tmp_path_factory.mktemp("bundle") / "model", VISITS)[0]
+
+
+def test_everybody_is_forecast_once(model: Bundle) -> None:
+    made = forecast(model, VISITS, DAY)
+    target = (DAY - date(1970, 1, 1)).days
+    expected = forecast_last(model, with_target_days(VISITS, np.full(VISITS.users, target)))
+    assert made.index.to_list() == VISITS.user_ids.tolist()
+    np.testing.assert_array_equal(np.stack(made.first_visit_hour), expected.first_visit_hour)
+    np.testing.assert_array_equal(np.stack(made.visit_hour), expected.visit_hour)
+    assert made.best_hour.to_list() == expected.best_hour.tolist()
+    assert made.confidence.to_list() == expected.visit_hour.max(axis=1).tolist()
+    few_days = np.diff(VISITS.offsets) < MINIMUM_HISTORY
+    assert few_days.any()
+    assert made.source.to_list() == np.where(few_days, "prior", "model").tolist()
+
+
+def test_users_are_answered_in_the_order_asked_also_new_ones(model: Bundle) -> None:
+    everybody = forecast(model, VISITS, DAY)
+    asked = ["user-0007", "nobody", "user-0002", "user-0007"]
+    made = forecast(model, VISITS, str(DAY), users=asked)
+    assert made.index.to_list() == asked
+    for user in ("user-0007", "user-0002"):
+        np.testing.assert_allclose(np.stack(made.loc[[user]].visit_hour)[0], everybody.visit_hour[user], atol=1e-6)
+    new = made.loc["nobody"]
+    assert new.source == "prior"
+    np.testing.assert_allclose(new.first_visit_hour, model.histogram.prior[0], atol=1e-6)  # a Tuesday
+    np.testing.assert_allclose(new.visit_hour, model.histogram.visit_prior, atol=1e-6)
+
+
+def test_a_day_may_be_a_timestamp(model: Bundle) -> None:
+    pd.testing.assert_frame_equal(forecast(model, VISITS, pd.Timestamp(DAY)), forecast(model, VISITS, DAY))
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [("tomorrow", "is not a date"), ("2026-11-01", "not later than the user's visits")]
+)
+def test_a_day_that_cannot_be_forecast(model: Bundle, day: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        forecast(model, VISITS, day)
