@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -23,12 +22,14 @@ from visitcast.data.dataset import Dataset, hour_flags, select_users, user_of_ro
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses, score_probabilities
 from visitcast.model.baselines import global_histogram, tuned_histogram
+from visitcast.model.learner import TrainingData
+from visitcast.model.logits import softmax
+from visitcast.training.fitting import fit
 
 SMALL_ROWS = 5_000
 SEED = 7
@@ -63,19 +64,11 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
     """Fit the model and its peers, and give the paired differences on the test rows."""
-    from visitcast.model.gru import tensorflow_threads
-    from visitcast.model.gru.hyperparameters import Hyperparameters
-    from visitcast.model.gru.shards import Shards
-    from visitcast.training import job as train
-
-    tensorflow_threads.bound()
     parts = split(dataset)
-    fitted_features = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
-    with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], fitted_features, parts.validation_starts)
-        fitted, _ = train.fit(dataset, shards, parts, fitted_features, Hyperparameters(), Path(checkpoints))
+    fitted = fit(dataset, parts, pipeline=pipeline)
     seconds = time.perf_counter() - started
     answer = forecaster.forecast(fitted, dataset, parts.test, counts)
     model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
@@ -111,9 +104,11 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
         ),
     ]
     if with_lightgbm:
-        from benchmarks import lightgbm_peer
+        from benchmarks.lightgbm_peer import LightGbmLearner
 
-        peer = lightgbm_peer.forecast(dataset, parts, encoding.transform(fitted_features, dataset, counts))
+        data = TrainingData(dataset, parts.train, parts.validation, counts[parts.validation], pipeline.encoding_)
+        scorer = LightGbmLearner().fit(data).scorer
+        peer = softmax(scorer.logits(dataset, parts.test, counts[parts.test]).first_hour)
         figures += differences(
             subject,
             "LightGBM",

@@ -14,8 +14,10 @@ from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model import bundle
 from visitcast.model.baselines import tuned_histogram
+from visitcast.model.calibration import Temperatures
 from visitcast.model.gru import inference, network
 from visitcast.model.gru.onnx_graph import to_onnx
+from visitcast.model.gru.scorer import GruScorer
 from visitcast.model.mixture import HISTORY_STARTS, Mixture
 
 
@@ -35,14 +37,16 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle
     half = (0.5,) * len(HISTORY_STARTS)
     arrays = (variable.numpy() for variable in model.trainable_variables)
     fitted = bundle.Bundle(
-        network=inference.load(to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))),
-        encoding=pipeline.encoding_,
+        scorer=GruScorer(
+            inference.load(to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))),
+            pipeline.encoding_,
+        ),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),
-        first_hour_temperature=1.1,
-        visited_temperature=0.9,
+        temperatures=Temperatures(first_hour=1.1, visited=0.9),
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
+        pipeline=pipeline,
     )
     folder.mkdir(parents=True)
-    bundle.save(folder, fitted, pipeline)
+    bundle.save(folder, fitted)
     return fitted, model

@@ -9,8 +9,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmarks import keras_model
-from visitcast.model.gru import inference, tensorflow_threads
-from visitcast.model.gru.inference import Float, Network, ReadVisits
+from visitcast.model import tensorflow_threads
+from visitcast.model.gru import inference
+from visitcast.model.gru.inference import Network, ReadVisits
+from visitcast.model.logits import Float, Logits
 
 _models: dict[int, Any] = {}
 
@@ -28,11 +30,11 @@ def _logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
-) -> tuple[Float, Float]:
+) -> Logits:
     if id(network) not in _models:
         model = keras_model.build(network, target.shape[1])
         # As fast as TensorFlow gets: a traced function, no Model.predict around it.
         _models[id(network)] = tf.function(model, reduce_retracing=True)
     copied = keras_model.windows(read_visits, offsets, rows)
     first_hour, visited = _models[id(network)]([*copied, target, log_prior])
-    return np.asarray(first_hour), np.asarray(visited)
+    return Logits(np.asarray(first_hour), np.asarray(visited))

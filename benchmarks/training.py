@@ -38,21 +38,21 @@ PARTS_OF_A_STEP = 3
 def measure(quick: bool = False) -> list[Figure]:
     """Measure all; `quick` takes few users, for a check and not for figures."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model import tensorflow_threads
+    from visitcast.model.gru.blocks import TrainingBlocks
     from visitcast.model.gru.hyperparameters import MANY_ROWS, Hyperparameters
-    from visitcast.model.gru.shards import Shards
 
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
     after = int(dataset.visit_date.max()) + 1
-    shards = Shards([lambda: dataset], FeaturePipeline(after).fit(dataset).encoding_, after)
+    blocks = TrainingBlocks(dataset, eligible_rows(dataset), FeaturePipeline(after).fit(dataset).encoding_)
     settings = Hyperparameters().for_rows(MANY_ROWS)
 
-    ours = our_rate(shards, settings)
+    ours = our_rate(blocks, settings)
     labelled = eligible_rows(dataset)[: ARTICLE_BATCH if quick else ARTICLE_ROWS]
-    article = article_rate(shards.open(0), labelled, settings.units)
+    article = article_rate(blocks.open(0), labelled, settings.units)
     sgemm = sgemm_rate(256 if quick else SGEMM_SIZE)
-    limit = sgemm / gemm_operations(shards.visit_width, shards.target_width, settings.units)
+    limit = sgemm / gemm_operations(blocks.visit_width, blocks.target_width, settings.units)
     subject = "training"
     return [
         Figure(subject, "labelled visits, this step", ours, "1/s"),
@@ -88,20 +88,20 @@ def made_visit_days(users: int, seed: int = 0) -> Dataset:
     return of_columns(np.array([f"user-{number:06d}" for number in range(users)]), np.append(0, ends), columns)
 
 
-def our_rate(shards: Any, settings: Any) -> float:
+def our_rate(blocks: Any, settings: Any) -> float:
     """Labelled visits per second over a whole epoch, input included, compilation not."""
     from visitcast.model.gru.feed import feed
     from visitcast.model.gru.gradient_step import GradientStep
 
-    step = GradientStep(shards.visit_width, shards.target_width, settings)
-    for batch in feed(shards, settings, 1).take(2):
+    step = GradientStep(blocks.visit_width, blocks.target_width, settings)
+    for batch in feed(blocks, settings, 1).take(2):
         step.take(batch, settings.learning_rate)
 
     def epoch() -> None:
-        for batch in feed(shards, settings, 2):
+        for batch in feed(blocks, settings, 2):
             step.take(batch, settings.learning_rate)
 
-    return float(shards.labelled) / best_seconds(epoch, repeats=2)
+    return float(blocks.labelled) / best_seconds(epoch, repeats=2)
 
 
 def article_rate(rows: Any, labelled: NDArray[np.int64], units: int) -> float:

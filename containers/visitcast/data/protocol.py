@@ -52,12 +52,6 @@ def eligible_rows(dataset: Dataset) -> NDArray[np.int64]:
     return np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
 
 
-def rows_before(dataset: Dataset, day: int) -> NDArray[np.int64]:
-    """Eligible rows before a day (days since 1970-01-01), ascending; of a part of the users as of all."""
-    rows = eligible_rows(dataset)
-    return rows[dataset.visit_date[rows] < day]
-
-
 def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
     """Part the eligible rows by date.
 

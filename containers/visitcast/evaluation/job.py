@@ -19,10 +19,11 @@ from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.evaluate import evaluate
-from visitcast.features import encoding
+from visitcast.features.histograms import histograms_before
 from visitcast.metrics import Outcomes
 from visitcast.model import bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES
+from visitcast.model.learner import TrainingData
 from visitcast.training import folds
 
 PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
@@ -157,11 +158,12 @@ def load_model(archive: Path) -> bundle.Bundle:
 def article_outcomes(dataset: Dataset, epochs: int) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
-    from visitcast.model.gru import tensorflow_threads
 
-    tensorflow_threads.bound()
-    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
-    return article_gru.outcomes(dataset, split(dataset), encoding.transform(fitted, dataset), epochs, seed=SEED)
+    parts = split(dataset)
+    counts = histograms_before(dataset, parts.validation)
+    encoding = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    data = TrainingData(dataset, parts.train, parts.validation, counts, encoding)
+    return article_gru.outcomes(data, parts.test, epochs, SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,18 @@ class Checkpoint:
 
 
 def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation: NDArray[np.int64]) -> str:
-    """Digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow.
+    """Return a digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow.
 
     Parameters
     ----------
     hyperparameters : Hyperparameters
         Settings.
     training_rows : str
-        ``Shards.digest``.
+        ``TrainingBlocks.digest``.
     validation : int64 array [V]
         Validation rows.
     """
-    settings = {
-        name: value for name, value in hyperparameters.as_dict().items() if name not in ("epochs", "max_seconds")
-    }
+    settings = {name: value for name, value in asdict(hyperparameters).items() if name not in ("epochs", "max_seconds")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(training_rows.encode())
     digest.update(np.ascontiguousarray(validation).tobytes())
@@ -74,7 +72,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """Read the folder's checkpoint; None when there is none or it belongs to other settings or data."""
+    """Read the checkpoint of a folder; None if it has none or one of other settings or data."""
     file = folder / FILE
     if not file.is_file():
         return None

@@ -1,7 +1,7 @@
 """The network's forward pass by ONNX Runtime.
 
 Serving and evaluation need no gradients, and TensorFlow takes seconds and hundreds of megabytes just to import.
-A test holds this pass against Keras'.
+A test compares this pass with Keras'.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.model.gru.sequences import Pieces, cut
+from visitcast.model.logits import Float, Logits
 
 # Otherwise it reports models and machines to its maker, by default since 1.29 and from a thread, which a forked process
 # would not have: Privacy.md in its wheel.
@@ -24,9 +25,8 @@ import onnxruntime
 SEQUENCES_AT_ONCE: Final = 128
 """The working set of a step fits into a core's second-level cache."""
 
-Float = NDArray[np.float32]
 ReadVisits = Callable[[NDArray[np.int64]], Float]
-"""Gives the history features [rows, F] of rows."""
+"""Returns the history features [rows, F] of rows."""
 _Places = NDArray[np.int64] | slice
 
 
@@ -63,7 +63,7 @@ def logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
-) -> tuple[Float, Float]:
+) -> Logits:
     """Run the network for some rows.
 
     Sequences of like length are computed together, so that few steps are padding.
@@ -73,7 +73,7 @@ def logits(
     network : Network
         What to run.
     read_visits : callable
-        Gives history features by row.
+        Returns history features by row.
     offsets : int64 array [U + 1]
         Rows ``offsets[u]:offsets[u + 1]`` belong to user ``u``, in date order.
     rows : int64 array [rows]
@@ -82,11 +82,6 @@ def logits(
         Features of the days to forecast.
     log_prior : float32 array [rows, 24]
         Log of the histogram's forecast.
-
-    Returns
-    -------
-    first_hour, visited : float32 arrays [rows, 24]
-        Logits.
     """
     pieces = cut(offsets, rows)
     step = rows - pieces.start[pieces.of_row]
@@ -103,11 +98,11 @@ def logits(
             "log_prior": log_prior[here],
         }
         first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
-    return first_hour, visited
+    return Logits(first_hour, visited)
 
 
 def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:
-    """Pieces of like length, the wanted rows of theirs, and the piece among these of each such row."""
+    """Yield pieces of like length, their wanted rows, and for each such row the position of its piece among them."""
     if len(pieces.start) <= SEQUENCES_AT_ONCE:
         yield slice(None), slice(None), pieces.of_row
         return
@@ -120,14 +115,3 @@ def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64
         members = longest_first[begin : begin + SEQUENCES_AT_ONCE]
         here = by_rank[slice(*rank_of_row.searchsorted([begin, begin + len(members)], sorter=by_rank))]
         yield members, here, rank_of_row[here] - begin
-
-
-def sigmoid(x: Float) -> Float:
-    """Logistic function; ``tanh`` does not overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), dtype=np.float32)
-
-
-def softmax(logits: Float) -> Float:
-    """Probabilities over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from visitcast.contract import progress
 from visitcast.model.gru import checkpoint
+from visitcast.model.gru.blocks import TrainingBlocks
 from visitcast.model.gru.feed import feed, steps_per_epoch
 from visitcast.model.gru.gradient_step import GradientStep
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.network import Weights
-from visitcast.model.gru.shards import Shards
-from visitcast.model.gru.validation import Validation
 
 WARM_UP_STEPS: Final = 50
 SMALLEST_GAIN: Final = 1e-4
@@ -58,45 +59,51 @@ class Fit:
 
 
 def fit(
-    shards: Shards, validation: Validation, hyperparameters: Hyperparameters, checkpoints: Path | None = None
+    blocks: TrainingBlocks,
+    validation_log_loss: Callable[[Weights], float],
+    validation: NDArray[np.int64],
+    hyperparameters: Hyperparameters,
+    checkpoints: Path | None = None,
 ) -> Fit:
     """Fit the network until the validation log loss stops falling.
 
     Parameters
     ----------
-    shards : Shards
+    blocks : TrainingBlocks
         Training rows.
-    validation : Validation
-        Validation rows.
+    validation_log_loss : callable
+        Returns the mean log loss (nats) that weights have on the validation rows.
+    validation : int64 array [V]
+        Validation rows; a checkpoint of other ones is not continued.
     hyperparameters : Hyperparameters
         Settings.
     checkpoints : Path, optional
         Folder of checkpoints; training resumes from the latest that fits these settings and data. Default: none are
         read or written.
     """
-    hyperparameters = hyperparameters.for_rows(shards.labelled)
+    hyperparameters = hyperparameters.for_rows(blocks.labelled)
     keras.utils.set_random_seed(hyperparameters.seed)
-    step = GradientStep(shards.visit_width, shards.target_width, hyperparameters)
+    step = GradientStep(blocks.visit_width, blocks.target_width, hyperparameters)
     best: Weights = step.averaged_weights()
     epochs: list[Epoch] = []
-    fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, validation.rows)
+    fingerprint = checkpoint.fingerprint(hyperparameters, blocks.digest, validation)
     saved = checkpoint.load(checkpoints, fingerprint) if checkpoints else None
     if saved is not None:
         step.restore(saved.state)
         best, epochs = saved.best, [Epoch(**epoch) for epoch in saved.epochs]
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
 
-    steps = steps_per_epoch(shards, hyperparameters.batch_size)
+    steps = steps_per_epoch(blocks, hyperparameters.batch_size)
     resumed, step_seconds, started = len(epochs), 0.0, time.monotonic()
     while not finished(epochs, hyperparameters, steps, time.monotonic() - started):
         epoch_started = time.monotonic()
         losses, rate, taken = [], 0.0, len(epochs) * steps
-        for position, batch in enumerate(feed(shards, hyperparameters, len(epochs) + 1)):
+        for position, batch in enumerate(feed(blocks, hyperparameters, len(epochs) + 1)):
             rate = hyperparameters.learning_rate * rate_factor(taken + position, hyperparameters.epochs * steps)
             losses.append(step.take(batch, rate))
         step_seconds += time.monotonic() - epoch_started
         weights = step.averaged_weights()
-        loss = validation.log_loss(weights)
+        loss = validation_log_loss(weights)
         if loss <= min((epoch.validation_log_loss for epoch in epochs), default=np.inf):
             best = weights
         seconds = time.monotonic() - epoch_started
@@ -105,7 +112,7 @@ def fit(
         if checkpoints:
             learning_curve = [asdict(epoch) for epoch in epochs]
             checkpoint.save(checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, learning_curve))
-    seen = (len(epochs) - resumed) * shards.labelled
+    seen = (len(epochs) - resumed) * blocks.labelled
     return Fit(best, epochs, hyperparameters, seen / step_seconds if step_seconds else 0.0)
 
 
