@@ -108,10 +108,11 @@ def fit(
             best = weights
         seconds = time.monotonic() - epoch_started
         epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), loss, rate, seconds))
-        _report(epochs[-1], hyperparameters.epochs)
         if checkpoints:
             learning_curve = [asdict(epoch) for epoch in epochs]
             checkpoint.save(checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, learning_curve))
+        # After the checkpoint: a job that is interrupted as soon as an epoch is reported has saved it.
+        _report(epochs[-1], hyperparameters.epochs)
     seen = (len(epochs) - resumed) * blocks.labelled
     return Fit(best, epochs, hyperparameters, seen / step_seconds if step_seconds else 0.0)
 
