@@ -125,7 +125,7 @@ lint-safety:
 lint-template:
 	$(BIN)/sam validate --lint --region eu-central-1
 lint-weaknesses:
-	$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive benchmarks containers demo functions localaws tools
+	$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive benchmarks containers demo functions localaws/localaws tools
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:

@@ -161,6 +161,18 @@ def test_wait_is_scaled_and_abort_ends_it_with_its_reason(region: Region) -> Non
     assert stopped["stopDate"] >= stopped["startDate"]
 
 
+def test_an_execution_has_a_history_and_can_be_stopped_as_soon_as_it_has_started(region: Region) -> None:
+    client = region.client("stepfunctions")
+    # An interpreter takes its time to parse so many states.
+    states = {f"State {number}": {"Type": "Wait", "Seconds": 10**6, "End": True} for number in range(200)}
+    definition = json.dumps({"StartAt": "State 0", "States": states})
+    arn = client.create_state_machine(name="large", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    execution = client.start_execution(stateMachineArn=arn)["executionArn"]
+    assert region.history(execution)[0]["type"] == "ExecutionStarted"
+    client.stop_execution(executionArn=execution)
+    assert region.finished(execution)["status"] == "ABORTED"
+
+
 def test_a_task_that_takes_too_long_is_a_timeout(region: Region) -> None:
     catch = [{"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "Caught"}]
     state = ask({"sleep": 15}, TimeoutSeconds=1, Catch=catch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,11 @@ def patches(settings: Settings) -> list[Patch]:
             f"{_ASL}.component.common.retry.retrier_decl:time",
             "The delays of Retry are not scaled.",
             replaced_by(scaled_sleep(settings.retry_scale)),
+        ),
+        Patch(
+            f"{_ASL}.parse.asl_parser:AmazonStateLanguageParser.parse",
+            "Every execution parses the definition again, for half a second.",
+            with_kept_trees,
         ),
         Patch(
             "moto.stepfunctions.parser.backend.execution:Execution.get_start_execution_details",
@@ -201,6 +207,22 @@ def in_the_name_of_its_role(original: Callable[..., None]) -> Callable[..., None
             original(self, env=env)
 
     return evaluate
+
+
+def with_kept_trees(original: Any) -> Any:
+    """Keep the parse trees of the last definitions. Each execution makes a program of its own from the tree."""
+    from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+
+    @lru_cache(maxsize=16)
+    def tree_of(definition: str) -> Any:
+        _, tree = original.__func__(definition)
+        return tree
+
+    def parse(definition: str) -> tuple[Any, Any]:
+        tree = tree_of(definition)
+        return Preprocessor().visit(tree), tree
+
+    return staticmethod(parse)
 
 
 def with_text_start_time(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import itertools
+import threading
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -28,11 +30,19 @@ FINAL = frozenset(
 )
 
 
+PARSING_SECONDS = 30
+"""Longest time to wait until an execution has begun."""
+
+
 class LocalStepFunctions(StepFunctionsParserBackend):
     """moto's backend with names, versions, aliases and histories as on AWS."""
 
     # The base class derives its URLs from the module's name.
     __module__ = "moto.stepfunctions.models"
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._starting = threading.Lock()
 
     def create_state_machine(self, name: str, definition: str, *arguments: Any, **options: Any) -> Any:
         """Create a state machine. A name that is taken by one with another definition is an error."""
@@ -74,7 +84,18 @@ class LocalStepFunctions(StepFunctionsParserBackend):
             machine = self.describe_state_machine(state_machine_arn).name
             arn = f"arn:{self.partition}:states:{self.region_name}:{self.account_id}:execution:{machine}:{name}"
             mock_cases.active[arn] = mock_cases.load(machine, case)
-        return super().start_execution(state_machine_arn, name, execution_input or "{}", *arguments)
+        with self._starting:
+            execution: Any = super().start_execution(state_machine_arn, name, execution_input or "{}", *arguments)
+        # Until its thread has parsed the definition, moto can neither stop the execution nor return its history.
+        end = time.monotonic() + PARSING_SECONDS
+        while execution.exec_worker.env is None and time.monotonic() < end:
+            time.sleep(0.005)
+        return execution
+
+    def list_executions(self, *arguments: Any, **options: Any) -> Any:
+        """List the executions of a state machine. moto fails on one that is just being started."""
+        with self._starting:
+            return super().list_executions(*arguments, **options)
 
     def stop_execution(self, execution_arn: str, error: str | None = None, cause: str | None = None) -> Any:
         """Abort an execution. The status changes at once, and the running task is stopped in the background."""
