@@ -33,7 +33,7 @@ def main() -> int:
     options = parser.parse_args()
 
     figures: list[Figure] = []
-    for name in options.only or BENCHMARKS:
+    for name in options.only or (name for name in BENCHMARKS if name not in LONG):
         measured = BENCHMARKS[name](options)
         figures += measured
         show(name, measured)
@@ -63,6 +63,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }
 """By name, in the order in which they run."""
+LONG = ("learning-curve",)
+"""Take an hour or more, so they run only when they are named."""
 
 
 def show(name: str, figures: list[Figure]) -> None:

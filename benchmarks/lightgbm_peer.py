@@ -1,4 +1,4 @@
-"""The strong tabular peer: LightGBM on hand-made features, the decayed histograms among them."""
+"""LightGBM as a learner: boosted trees on hand-made features, among them the decayed histograms."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LightGbmScorer:
     booster : lightgbm.Booster
         Trees.
     encoding : Encoding
-        Numbers of the fitted feature pipeline.
+        Fitted numbers of the features.
     """
 
     booster: Any

@@ -1,6 +1,6 @@
-"""Forecast quality on events that the user brings: the model beside its baselines and LightGBM, on the same test rows.
+"""Forecast quality on your own events: the model beside its baselines and LightGBM, on the same test rows.
 
-Protocol of :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by user bootstrap.
+Rows as in :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by bootstrap over users.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SMALL_ROWS = 5_000
 SEED = 7
 
 Values = dict[str, NDArray[np.float64]]
-"""A value per test row of each metric that is a mean over rows."""
+"""Each metric's value per test row; the metric is their mean."""
 
 
 def measure(events: Path) -> list[Figure]:
@@ -63,7 +63,7 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 
 
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
-    """Fit the model and its peers, and give the paired differences on the test rows."""
+    """Fit the model and its peers, and compute the paired differences on the test rows."""
     parts = split(dataset)
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     counts = decayed_histograms(dataset)
@@ -124,7 +124,7 @@ TUNED_TARGETS = {"log loss": "<= -0.042, stretch -0.055", "best-hour hits": ">= 
 
 
 def per_row(dataset: Dataset, parts: Split, probabilities: NDArray[Any], best_hour: NDArray[np.int64]) -> Values:
-    """Give the log loss (nats), the hits of the best hour (0 or 1) and the error of the median (hours) of each row."""
+    """Return each row's log loss (nats), hit of the best hour (0 or 1) and error of the median (hours)."""
     hour = dataset.first_visit_hour[parts.test].astype(np.int64)
     median = (np.cumsum(probabilities, axis=1) >= 0.5 * probabilities.sum(axis=1, keepdims=True)).argmax(axis=1)
     hits = hour_flags(dataset.hourly_visits[parts.test])[np.arange(len(hour)), best_hour]
@@ -138,7 +138,7 @@ def per_row(dataset: Dataset, parts: Split, probabilities: NDArray[Any], best_ho
 def differences(
     subject: str, peer: str, model: Values, other: Values, users: NDArray[np.int64], targets: Mapping[str, str]
 ) -> list[Figure]:
-    """Mean difference to a peer and the ends of its 95% interval, for each metric of the model."""
+    """Return the mean difference to a peer and the ends of its 95% interval, for each metric of the model."""
     figures = []
     for name, values in model.items():
         interval = bootstrap_by_user(values - other[name], users)

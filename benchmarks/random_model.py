@@ -22,7 +22,7 @@ from visitcast.model.mixture import HISTORY_STARTS, Mixture
 
 
 def made_network(units: int = 16, seed: int = 0) -> Any:
-    """Keras' network with random weights, also where training starts at zero."""
+    """Build Keras' network with random weights, also for those that start at zero in training."""
     model = network.build(len(history_names()), len(target_names()), units)
     rng = np.random.default_rng(seed)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])

@@ -1,4 +1,4 @@
-"""The network by TensorFlow in the place of ONNX Runtime, for comparison."""
+"""The network run by TensorFlow instead of ONNX Runtime, for comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _models: dict[int, Any] = {}
 
 
 def put_in() -> None:
-    """Let forecasts of this process come from TensorFlow."""
+    """Make this process compute its forecasts by TensorFlow."""
     tensorflow_threads.bound()
     inference.logits = _logits
 
@@ -33,7 +33,7 @@ def _logits(
 ) -> Logits:
     if id(network) not in _models:
         model = keras_model.build(network, target.shape[1])
-        # As fast as TensorFlow gets: a traced function, no Model.predict around it.
+        # The fastest way in TensorFlow: a traced function, without Model.predict.
         _models[id(network)] = tf.function(model, reduce_retracing=True)
     copied = keras_model.windows(read_visits, offsets, rows)
     first_hour, visited = _models[id(network)]([*copied, target, log_prior])

@@ -1,4 +1,4 @@
-"""Checkpoints of a training job, so that a spot interruption costs at most one epoch.
+"""Checkpoints of the training, so that an interruption of a spot instance costs at most one epoch.
 
 SageMaker copies ``/opt/ml/checkpoints`` to S3 while the job runs and back before it starts again.
 """
@@ -21,14 +21,14 @@ FILE = "checkpoint.npz"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Training after a whole epoch.
+    """State of the training after an epoch.
 
     Attributes
     ----------
     fingerprint : str
-        Settings and data the checkpoint belongs to.
+        Of the settings and data that the checkpoint belongs to.
     state : list of arrays
-        Variables of the trainer.
+        Variables of the gradient step.
     best : dict
         Weights with the lowest validation log loss so far.
     epochs : list of dict
@@ -61,7 +61,7 @@ def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Replace the folder's checkpoint; an interruption in between leaves the old one whole."""
+    """Replace the checkpoint of a folder; an interruption leaves the old one intact."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE}.partial"
     arrays: dict[str, Any] = {f"state/{number:04d}": value for number, value in enumerate(checkpoint.state)}

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from visitcast.model.gru.sequences import Pieces, cut
 from visitcast.model.logits import Float, Logits
 
-# Otherwise it reports models and machines to its maker, by default since 1.29 and from a thread, which a forked process
-# would not have: Privacy.md in its wheel.
+# Since 1.29 it reports models and machines to its maker by default, from a thread that a forked process would not have
+# (Privacy.md in its wheel).
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 SEQUENCES_AT_ONCE: Final = 128
-"""The working set of a step fits into a core's second-level cache."""
+"""So that the working set of a step fits into a core's second-level cache."""
 
 ReadVisits = Callable[[NDArray[np.int64]], Float]
 """Returns the history features [rows, F] of rows."""
@@ -47,11 +47,11 @@ class Network:
 
 
 def load(model: bytes) -> Network:
-    """Make a network ready to run."""
+    """Prepare a network to run."""
     options = onnxruntime.SessionOptions()
-    # The products of one forecast are too small to share out, and requests run side by side already.
+    # The products of one forecast are too small for several threads, and requests run side by side already.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # A plan of the memory is kept for each shape of the inputs, and here nearly every request has another.
+    # It plans the memory for each shape of the inputs, and here nearly every request has another shape.
     options.enable_mem_pattern = False
     return Network(model, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
@@ -66,12 +66,12 @@ def logits(
 ) -> Logits:
     """Run the network for some rows.
 
-    Sequences of like length are computed together, so that few steps are padding.
+    Sequences of similar length are computed together, so that few steps are padding.
 
     Parameters
     ----------
     network : Network
-        What to run.
+        The network.
     read_visits : callable
         Returns history features by row.
     offsets : int64 array [U + 1]
@@ -88,7 +88,7 @@ def logits(
     first_hour, visited = np.empty_like(log_prior), np.empty_like(log_prior)
     for members, here, sequence in _blocks(pieces):
         start, length = pieces.start[members], pieces.length[members]
-        # The network reads the visit before each row. Behind its end a sequence reads its last visit again.
+        # The network reads the visit before each row. Padding reads the last visit again.
         visit_rows = start - 1 + np.minimum(np.arange(length.max(initial=0))[:, None], length - 1)
         inputs = {
             "visits": read_visits(visit_rows.ravel()).reshape(*visit_rows.shape, -1),
@@ -102,7 +102,7 @@ def logits(
 
 
 def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:
-    """Yield pieces of like length, their wanted rows, and for each such row the position of its piece among them."""
+    """Yield pieces of similar length, their wanted rows, and for each such row the position of its piece among them."""
     if len(pieces.start) <= SEQUENCES_AT_ONCE:
         yield slice(None), slice(None), pieces.of_row
         return

@@ -1,4 +1,4 @@
-"""Fits the network: early stopping on the validation log loss, checkpoints, deterministic for a seed."""
+"""Fit the network, with early stopping on the validation log loss and checkpoints; deterministic for a seed."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The best weights on validation, and how training went.
+    """The weights with the lowest validation log loss, and the course of the training.
 
     Attributes
     ----------
     weights : dict
-        Arrays of the network.
+        Arrays by name.
     epochs : list of Epoch
-        Learning curve, epochs before a resume included.
+        Learning curve, with the epochs before a resume.
     hyperparameters : Hyperparameters
-        The settings, with what was left open.
+        The settings, with the values chosen by the number of rows.
     labelled_visits_per_second : float
-        Training rows seen per second of gradient steps.
+        Training rows per second of gradient steps.
     """
 
     weights: Weights
@@ -118,7 +118,7 @@ def fit(
 
 
 def rate_factor(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: a linear warm-up, then half a cosine down to nothing.
+    """Return the share of the peak learning rate at a step: a linear warm-up, then half a cosine down to zero.
 
     Loshchilov and Hutter 2017, arXiv:1608.03983.
     """
@@ -127,9 +127,9 @@ def rate_factor(step: int, steps: int) -> float:
 
 
 def finished(epochs: list[Epoch], hyperparameters: Hyperparameters, steps: int, elapsed: float) -> bool:
-    """Tell whether training ends: last epoch, patience used up, or no time for an epoch like the last.
+    """Return whether training ends: the last epoch, no progress for too long, or no time for another epoch.
 
-    Patience begins when the learning rate has warmed up; `steps` is the number of an epoch's.
+    Epochs without progress count from the end of the warm-up on; `steps` is the number of steps of an epoch.
     """
     warm = epochs[-(-WARM_UP_STEPS // steps) - 1 :]
     if len(epochs) >= hyperparameters.epochs or stale_epochs(warm) >= hyperparameters.patience:
