@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from visitcast.data import schema
 from visitcast.data.dataset import with_target_days
 from visitcast.data.protocol import split
 from visitcast.features import encoding
@@ -80,12 +81,10 @@ def test_the_fit_does_not_look_at_days_to_be_judged():
 
 
 def test_what_happens_on_a_day_is_not_in_its_target_features():
-    last = TRAINING.offsets[1:] - 1
-    happened = {"first_visit_hour": 5, "last_visit_hour": 6, "hourly_visits": 0b1100000, "platform": 2}
-    is_last = np.isin(np.arange(TRAINING.visit_days), last)
-    other = changed(
-        TRAINING, **{name: np.where(is_last, value, TRAINING.columns[name]) for name, value in happened.items()}
-    )
+    is_last = np.isin(np.arange(TRAINING.visit_days), TRAINING.offsets[1:] - 1)
+    happened = {name: values for name, values in TRAINING.columns.items() if name != schema.VISIT_DATE}
+    other = changed(TRAINING, **{name: np.where(is_last, values ^ 1, values) for name, values in happened.items()})
+    assert not np.array_equal(features_of(other).history, features_of(TRAINING).history)
     np.testing.assert_array_equal(features_of(other).target, features_of(TRAINING).target)
 
 
