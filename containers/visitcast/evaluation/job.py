@@ -21,7 +21,7 @@ from visitcast.evaluation import gate, report
 from visitcast.evaluation.evaluate import evaluate
 from visitcast.features.histograms import histograms_before
 from visitcast.metrics import Outcomes
-from visitcast.model import bundle
+from visitcast.model import archive, bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES
 from visitcast.model.learner import TrainingData
 from visitcast.training import folds
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     if article_epochs:
         progress(0.05, "fitting the article's model")
         article = {ARTICLE_GRU: article_outcomes(dataset, article_epochs)}
-    candidate = load_model(paths.candidate_model())
+    candidate = archive.load(paths.candidate_model())
     production, not_compared = read_production(production_version)
     evaluated = evaluate(
         candidate,
@@ -144,15 +144,9 @@ def read_production(version: str) -> tuple[bundle.Bundle | None, str]:
     if not version:
         return None, gate.NO_PRODUCTION
     try:
-        return load_model(paths.production_model()), ""
+        return archive.load(paths.production_model()), ""
     except bundle.VersionMismatch as error:
         return None, f"Version {version} in production cannot be compared: {error.cause}"
-
-
-def load_model(archive: Path) -> bundle.Bundle:
-    """Read a model from the archive that SageMaker made of it."""
-    with bundle.unpacked(archive) as folder:
-        return bundle.load(folder)
 
 
 def article_outcomes(dataset: Dataset, epochs: int) -> Outcomes:

@@ -40,7 +40,7 @@ class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says 
     """A bundle of another release, which this one cannot read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A fitted forecaster.
 
@@ -66,6 +66,10 @@ class Bundle:
     temperatures: Temperatures
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
+
+    def __repr__(self) -> str:
+        scores = self.metadata.get("validation_metrics", {})
+        return f"Bundle({self.scorer.kind}, validation log loss {scores.get('log_loss', float('nan')):.3f})"
 
 
 def save(folder: Path, bundle: Bundle) -> None:
