@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from visitcast.metrics import log_losses
 from visitcast.model.logits import Float, Logits, sigmoid, softmax
@@ -93,5 +92,7 @@ def cross_entropies(probabilities: NDArray[Any], flags: NDArray[Any]) -> NDArray
 
 
 def _lowest(loss: Callable[[np.float32], float]) -> float:
+    from scipy.optimize import minimize_scalar  # The serving image has no SciPy.
+
     found = minimize_scalar(lambda value: loss(np.float32(value)), bounds=(LOWEST, HIGHEST), method="bounded")
     return float(found.x)
