@@ -54,7 +54,7 @@ def measure(quick: bool = False) -> list[Figure]:
     """Run all measurements; `quick` takes small sizes, for a check and not for figures."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     users = histories(500 if quick else 10_000)
-    fitted, _ = write_model(FOLDER / "model", select_users(users, slice(0, 200)), UNITS)
+    fitted = write_model(FOLDER / "model", select_users(users, slice(0, 200)), UNITS)
     asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
     return [*endpoint(asked, 0.2 if quick else 2.5), *bulk(fitted, asked), image_size()]
 
