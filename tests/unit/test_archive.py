@@ -16,7 +16,7 @@ VISITS = made_dataset(users=12, mean_days=15)
 
 
 def test_folders_and_archives_hold_the_same_model(tmp_path: Path) -> None:
-    model, _ = write_model(tmp_path / "made", VISITS)
+    model = write_model(tmp_path / "made", VISITS)
     save(model, tmp_path / "saved")
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "saved", arcname=".")
@@ -27,7 +27,7 @@ def test_folders_and_archives_hold_the_same_model(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    model, _ = write_model(tmp_path / "made", VISITS)
+    model = write_model(tmp_path / "made", VISITS)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("keep")
     with pytest.raises(InputError, match="not empty"):
