@@ -1,4 +1,4 @@
-"""The features of the same visit days by visitcast and by pandas: equal, and how much faster."""
+"""Compute the features of the same visit days by visitcast and by pandas: compare results and times."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from visitcast.features import encoding
 from visitcast.features.pipeline import FeaturePipeline
 
 TOLERANCE = 1e-6
-"""Features are float32 and reach about ten, so this is a unit or two of their last place."""
+"""Features are float32 and reach about ten, so this is one or two units in the last place."""
 
 
 def compare(dataset: Dataset) -> list[Figure]:
-    """Compute all features both ways and take the times.
+    """Compute all features both ways and measure the times.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Preprocessing by size of the input, and its features against pandas.
 
-Events are simulated and turned into histories by ``sql/visits.sql``, a million events at a time, so that what makes the
+Events are simulated and turned into histories by ``sql/visits.sql``, a million events at a time, so that making the
 input needs bounded memory too. Then the image's entry point runs on a first part, a larger part and all of it.
 """
 
@@ -56,7 +56,7 @@ class Job(NamedTuple):
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Run all measurements; `quick` takes small sizes, for a check and not for figures."""
+    """Run all measurements; `quick` uses small sizes, to check that it runs."""
     sizes = QUICK_SIZES if quick else SIZES
     shutil.rmtree(FOLDER, ignore_errors=True)
     try:
@@ -169,9 +169,9 @@ def run_job(files: Sequence[Path], root: Path) -> Job:
 
 
 class _HighWater:
-    """Follows the kernel's own high-water mark of a process's memory (Linux); it only grows, so the last look counts.
+    """Reads the kernel's high-water mark of a process's memory (Linux) until the process ends; the last value counts.
 
-    ``ru_maxrss`` will not do: it starts with what this process held when it forked.
+    ``ru_maxrss`` is of no use: it starts with what this process held when it forked.
     """
 
     def __init__(self, pid: int) -> None:
@@ -197,6 +197,6 @@ class _HighWater:
 
 
 def first_users(file: Path, visit_days: int) -> Dataset:
-    """Read the first users of a file who together have about so many visit days."""
+    """Read the first users of a file, with about so many visit days together."""
     dataset = concatenate(list(histories.read_blocks([file], datetime.now(UTC))))
     return select_users(dataset, slice(int(np.searchsorted(dataset.offsets, visit_days))))

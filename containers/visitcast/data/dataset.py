@@ -1,8 +1,8 @@
 """The dataset: every user's visit days once, in time order, as flat arrays plus user offsets.
 
-On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and ``transformer.joblib`` (written by
-:mod:`preprocessing`). A user is in one shard only; which one has no meaning. Rows of user ``u`` are
-``offsets[u]:offsets[u + 1]``. Windows are never copied.
+On disk a dataset is a folder of ``manifest.json``, ``shard-00000.npz``, ... and ``transformer.joblib``, written by
+:mod:`visitcast.preprocessing`. A user is in exactly one shard; which one does not matter. Rows of user ``u`` are
+``offsets[u]:offsets[u + 1]``. Windows of history are never copied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TRANSFORMER_FILE: Final = "transformer.joblib"
 
-# Arrays of a shard beside its columns.
+# Names of a shard's other arrays.
 _USER_IDS: Final = "user_ids"
 _OFFSETS: Final = "offsets"
 
@@ -74,7 +74,7 @@ _PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORM
 
 
 def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
-    """Index into ``user_ids`` of every row, [N]."""
+    """Return the index into ``user_ids`` of every row, [N]."""
     return np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
 
 
@@ -88,10 +88,7 @@ def position_in_history(dataset: Dataset, rows: NDArray[np.int64] | None = None)
 
 
 def days_since_last_visit(dataset: Dataset, rows: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
-    """Days between a row's date and the same user's previous visit day; 0 on a user's first day.
-
-    [rows]; [N] without `rows`.
-    """
+    """Count the days since the same user's previous visit day, [rows]; [N] without `rows`. 0 on a user's first day."""
     date = dataset.visit_date
     gaps = np.diff(date, prepend=date[:1]) if rows is None else date[rows] - date[rows - 1]
     gaps[position_in_history(dataset, rows) == 0] = 0
@@ -99,12 +96,12 @@ def days_since_last_visit(dataset: Dataset, rows: NDArray[np.int64] | None = Non
 
 
 def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Masks [rows] as flags [rows, 24] of 0.0 and 1.0."""
+    """Turn masks [rows] into flags [rows, 24] of 0.0 and 1.0."""
     return hour_bits(hourly_visits).astype(np.float32)
 
 
 def hour_bits(hourly_visits: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Masks [rows] as bits [rows, 24]."""
+    """Turn masks [rows] into bits [rows, 24]."""
     masks = hourly_visits.astype(_MASKS).view(np.uint8).reshape(-1, 4)
     return np.unpackbits(masks, axis=1, count=schema.HOURS, bitorder="little")
 
@@ -139,22 +136,22 @@ def of_columns(user_ids: NDArray[np.str_], offsets: NDArray[np.int64], columns: 
 
 
 def platform_codes(names: NDArray[Any]) -> NDArray[np.int8]:
-    """Codes of platform names, in any case; a name that is not in ``schema.PLATFORMS`` counts as ``other``."""
+    """Return the codes of platform names, ignoring case. A name that is not in ``schema.PLATFORMS`` is ``other``."""
     distinct, inverse = np.unique(names.astype(np.str_), return_inverse=True)
     return np.array([platform_code(str(name)) for name in distinct], dtype=np.int8)[inverse]
 
 
 def platform_code(name: str) -> int:
-    """Code of a platform's name, as in :func:`platform_codes`."""
-    # NumPy's strings end before the NULs at their end.
+    """Return the code of a platform's name, as in :func:`platform_codes`."""
+    # NumPy drops NULs at the end of a string.
     return _PLATFORM_CODES.get(name.rstrip("\0").strip().lower(), _PLATFORM_CODES["other"])
 
 
 def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.int32]) -> Dataset:
     """Append to every user one row for the day to forecast.
 
-    The new rows (``offsets[1:] - 1``) carry only their date; what happens on them is unknown and set to 0. Features
-    and histograms of a row use earlier rows and its own date alone, so serving computes them exactly as training.
+    The new rows (``offsets[1:] - 1``) have a date and zeros, since what will happen is unknown. Target features and
+    histograms of a row use earlier rows and its own date only, so serving computes them exactly as training does.
 
     Parameters
     ----------
@@ -208,13 +205,13 @@ def write_shard(folder: Path, file: str, dataset: Dataset) -> Shard:
 def read(folder: Path) -> Dataset:
     """Read all shards that a dataset's manifest lists, users in ascending order of their identifiers.
 
-    So the result does not depend on how the users were parted into files and instances. Memory peaks at the dataset
+    So the result does not depend on how the users were divided into files and instances. Peak memory is the dataset
     and one shard.
 
     Raises
     ------
     InputError
-        No manifest, another schema version, or a shard that is missing or not as long as the manifest says.
+        No manifest, another schema version, or a shard is missing or has another length than the manifest says.
     """
     shards = read_manifest(folder).shards
     heads = [_read_arrays(folder, shard, (_USER_IDS, _OFFSETS)) for shard in shards]
@@ -243,13 +240,13 @@ def read_shard(folder: Path, shard: Shard) -> Dataset:
     Raises
     ------
     InputError
-        The shard is missing, or not as long as the manifest says.
+        The shard is missing, or has another length than the manifest says.
     """
     arrays = _read_arrays(folder, shard, (_USER_IDS, _OFFSETS, *(column.name for column in schema.DAY_COLUMNS)))
     part = Dataset(arrays.pop(_USER_IDS), arrays.pop(_OFFSETS), arrays)
     if (part.users, part.visit_days) != (shard.users, shard.visit_days):
         raise InputError(
-            "A shard of the dataset is not what the manifest says.",
+            "A shard of the dataset differs from the manifest.",
             f"{shard.file} holds {part.users} users and {part.visit_days} visit days, "
             f"the manifest says {shard.users} and {shard.visit_days}.",
             "Copy the dataset again or run the preprocessing again.",

@@ -1,7 +1,7 @@
 """Read visits from Parquet files of histories, one row per user, block by block, and check them.
 
 Athena's ``UNLOAD`` writes such files: ``user_id`` and, for every other column of ``schema.VISITS``, the list of the
-user's values. A row holds all that a user has, so a file can be read a few users at a time and forgotten.
+user's values. A row is a user's whole history, so a file can be read a few users at a time.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from visitcast.data.validation import ROWS_SHOWN, check, last_local_date, requir
 from visitcast.errors import InputError
 
 MAGIC: Final = b"PAR1"
-"""First bytes of a Parquet file. ``UNLOAD`` gives its files no ending to know them by."""
+"""First bytes of a Parquet file. The names of ``UNLOAD``'s files have no extension."""
 ROWS_PER_BLOCK: Final = 50_000
-"""Visit days checked at a time, about."""
+"""About so many visit days are checked at a time."""
 _BUFFER_BYTES: Final = 2**20
-"""A column is read that much at a time, not a whole row group."""
+"""Bytes of a column that are read at a time, instead of a whole row group."""
 
 
 class _Batch(NamedTuple):
@@ -42,7 +42,7 @@ class _Batch(NamedTuple):
 
 
 def is_parquet(file: Path) -> bool:
-    """Whether a file begins as Parquet files do."""
+    """Return whether a file begins as Parquet files do."""
     with file.open("rb") as stream:
         return stream.read(len(MAGIC)) == MAGIC
 
@@ -50,7 +50,7 @@ def is_parquet(file: Path) -> bool:
 def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = ROWS_PER_BLOCK) -> Iterator[Dataset]:
     """Read and check visits, some users at a time.
 
-    Memory is bounded by a block and eight bytes a user, which show that no user comes twice.
+    Memory is bounded by a block and eight bytes per user, which detect a user who comes twice.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = RO
     as_of : datetime
         Instant at which the data end, with a time zone.
     rows_per_block : int
-        Visit days to read at a time, about.
+        About how many visit days to read at a time.
 
     Yields
     ------
@@ -85,7 +85,7 @@ def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = RO
 
 
 def _batches(files: Sequence[Path], rows_per_block: int) -> Iterator[_Batch]:
-    """Yield batches that are not empty, and of each whether another follows."""
+    """Yield batches that are not empty, each with whether another follows."""
     last: _Batch | None = None
     for file in files:
         first_row = 0
@@ -121,7 +121,7 @@ def _read(file: Path, rows_per_block: int) -> Iterator[pa.RecordBatch]:
 
 
 def _lengths(batch: _Batch) -> NDArray[np.int64]:
-    """Visit days of every user, after a look at the types and at all lists."""
+    """Count the visit days of every user; check the types and that all lists are equally long."""
     _require_types(batch)
     lists = [column.name for column in schema.DAY_COLUMNS]
     lengths = {name: _list_lengths(batch.users.column(name)) for name in lists}
@@ -178,7 +178,7 @@ def _visits(
     in_another_source: Mask,
     as_of: datetime,
 ) -> Visits:
-    """Spread out the lists."""
+    """Flatten the lists into one row per visit."""
     history = np.repeat(np.arange(len(lengths)), lengths)
     user_ids: Any = batch.users.column(schema.USER_ID)
     none = np.zeros(len(history), dtype=bool)
@@ -213,7 +213,7 @@ def _visits(
 
 
 class _Locate:
-    """Names a visit for people, by its row in the file and its place in the lists, both from 1."""
+    """Names a visit in an error by its row in the file and its position in the lists, both from 1."""
 
     def __init__(self, batch: _Batch, lengths: NDArray[np.int64]) -> None:
         self._batch = batch

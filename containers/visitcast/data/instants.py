@@ -8,7 +8,7 @@ from visitcast.errors import InputError
 
 
 def read_instant(variable: str, text: str) -> datetime:
-    """Read an instant in ISO-8601, and give it in UTC.
+    """Read an instant in ISO-8601 and convert it to UTC.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def read_instant(variable: str, text: str) -> datetime:
     Raises
     ------
     InputError
-        It is no instant, or has no time zone.
+        It is not an instant, or has no time zone.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The dataset's manifest: what it holds, where it was cut, and what made it."""
+"""The manifest of a dataset: its files, sizes, cut-off dates and versions."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Manifest:
     Attributes
     ----------
     created_at, as_of : str
-        ISO-8601 UTC instants: when the dataset was made, and when its data end.
+        ISO-8601 instants in UTC: when the dataset was made, and when its data end.
     columns : list of str
         Columns of the visits.
     feature_names : list of str
-        Features that the fitted transformer gives: those of a visit day, then those of a target day.
+        Columns of the fitted transformer's output: features of a visit day, then those of a target day.
     shards : list of Shard
         Files, in the order of their users.
     counts : Counts
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             "The dataset has another schema version than this image.",
             f"{file} says {version}, this image reads {SCHEMA_VERSION}.",
-            "Run the preprocessing again with the image that belongs to this one.",
+            "Run the preprocessing again with an image of the same version.",
         )
     return Manifest(
         **{
@@ -113,5 +113,5 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def manifest_digest(folder: Path) -> str:
-    """Return the SHA-256 of a dataset's manifest in hexadecimal: it tells datasets apart."""
+    """Return the SHA-256 of a dataset's manifest in hexadecimal, which identifies the dataset."""
     return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()

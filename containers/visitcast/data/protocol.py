@@ -2,7 +2,7 @@
 
 A row is a user's visit day. It is eligible with at least ``MINIMUM_HISTORY`` earlier active days. Cut-offs are dates,
 so that no model is judged on days that it has seen: training rows lie before ``validation_starts``, validation rows
-before ``test_starts``, test rows from then on.
+from then on and before ``test_starts``, test rows from then on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MINIMUM_HISTORY: Final = 3
 WIDTH_PERCENT: Final = 10
 """Validation and test windows each hold this share of the eligible rows."""
 MINIMUM_ROWS: Final = {"train": 100, "validation": 10, "test": 10}
-"""Fewer rows than these in a part say nothing about a model."""
+"""With fewer rows in a part, its metrics say nothing about a model."""
 MAX_FOLDS: Final = 7
 """Fold 1 of 7 trains on the earliest 10% of the rows; an eighth fold would have nothing to train on."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers into a dataset's arrays, each ascending, and the dates that part them.
+    """Row numbers into a dataset's arrays, each ascending, and the cut-off dates.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class Split:
 
 
 def eligible_rows(dataset: Dataset) -> NDArray[np.int64]:
-    """Rows with at least ``MINIMUM_HISTORY`` earlier active days, ascending."""
+    """Return the rows with at least ``MINIMUM_HISTORY`` earlier active days, ascending."""
     return np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
 
 
 def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
-    """Part the eligible rows by date.
+    """Split the eligible rows by date.
 
     The full protocol (``fold=0``) cuts at the 80th and the 90th percentile of the rows' dates. Fold k of K (1-based)
     keeps the windows' widths and moves the origin earlier by ``K - k + 1`` windows: the last fold tests on the full
@@ -70,7 +70,7 @@ def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
     Raises
     ------
     InputError
-        No such fold, or the dataset has no eligible row.
+        The fold does not exist, or the dataset has no eligible row.
     """
     if (fold, folds) != (0, 0) and not 1 <= fold <= folds <= MAX_FOLDS:
         raise InputError(
@@ -102,7 +102,7 @@ class CutDates(NamedTuple):
 
 
 def cut_dates(dates: NDArray[Any], rows: NDArray[np.int64], moved: int = 0) -> CutDates:
-    """Find the dates that part eligible rows.
+    """Find the dates that split the eligible rows.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def cut_dates(dates: NDArray[Any], rows: NDArray[np.int64], moved: int = 0) -> C
     rows : int64 array [D]
         Eligible rows on each date.
     moved : int
-        By how many percent of the rows the windows lie earlier than in the full protocol.
+        How much earlier the windows are than in the full protocol, in percent of the rows.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def cut_dates(dates: NDArray[Any], rows: NDArray[np.int64], moved: int = 0) -> C
         )
 
     def percentile(percent: int) -> int:
-        # The date of the row with that rank. In integers: with floats ``int(0.29 * 100)`` is 28.
+        # The date of the row with that rank. Integers, because ``int(0.29 * 100)`` is 28 with floats.
         return int(dates[np.searchsorted(up_to, int(up_to[-1]) * percent // 100, side="right")])
 
     return CutDates(
@@ -138,7 +138,7 @@ def cut_dates(dates: NDArray[Any], rows: NDArray[np.int64], moved: int = 0) -> C
 
 
 def require_enough_rows(parts: Split) -> None:
-    """Refuse a split of which a part is too small to learn from or to judge on.
+    """Refuse a split with a part that is too small to learn from or to judge on.
 
     Raises
     ------

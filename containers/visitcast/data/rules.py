@@ -1,9 +1,8 @@
 """The rules that visits must keep, in one table.
 
-``ROW_RULES`` hold for any visits; ``CSV_RULES`` and ``HISTORY_RULES`` add what a kind of file must keep besides.
+``ROW_RULES`` hold for any visits; ``CSV_RULES`` and ``HISTORY_RULES`` add the rules of a kind of file.
 
-The rules stand in the order in which they are checked, and the first broken one ends the check, so a rule may rely on
-those above it.
+Rules are checked in this order, and the first broken one ends the check, so a rule may rely on those above it.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ class Visits:
     Attributes
     ----------
     shown : pyarrow.Table
-        Columns of ``schema.VISITS`` as they came, for people.
+        Columns of ``schema.VISITS`` as they were read, for error messages.
     values : dict of str to array [rows]
         Integers as int64, dates as days since 1970-01-01, both 0 where unreadable; text as its position in `distinct`.
     distinct : dict of str to pyarrow.StringArray
         The different texts of a text column, ascending by code point; NULL counts as the empty text.
     absent, unreadable : dict of str to bool array [rows]
-        Where a value is NULL or blank, and where it is not of its column's type.
+        Where a value is NULL or blank, and where it does not have its column's type.
     source : int64 array [rows]
         Number of the file (CSV) or of the list (histories) that holds the row. A user must have one source only.
     in_another_source : bool array [rows]
@@ -57,7 +56,7 @@ class Visits:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, its columns, its text for people, and which rows break it."""
+    """A rule: its name, its columns, its text for error messages, and which rows break it."""
 
     name: str
     columns: tuple[str, ...]
@@ -160,7 +159,7 @@ ROW_RULES: Final[tuple[Rule, ...]] = (
         (schema.VISIT_DATE,),
         f"{schema.VISIT_DATE} must be a day that has begun somewhere on Earth when the data end",
         _in_the_future,
-        "Check the clocks that stamp the events, and the instant the data end.",
+        "Check the clocks that set the events' times, and the instant at which the data end.",
     ),
     Rule(
         "one row per user and day",
@@ -193,7 +192,7 @@ CSV_RULES: Final[tuple[Rule, ...]] = (
 
 HISTORY_RULES: Final[tuple[Rule, ...]] = (
     *ROW_RULES[:-1],
-    # Before the last of them: whose history is there twice has days twice.
+    # Before the last rule, since a user with two histories has days twice.
     Rule(
         "one history per user",
         (schema.USER_ID,),

@@ -1,4 +1,4 @@
-"""Remember in eight bytes a user whose visits were read."""
+"""A compact set of the users whose visits were read so far, eight bytes each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NO_HASHES: Final[Hashes] = np.empty(0, dtype=np.uint64)
 
 
 def hashes(user_ids: NDArray[Any]) -> Hashes:
-    """64-bit hashes of identifiers (SipHash with a fixed key), the same on every machine, [users].
+    """Compute 64-bit hashes of identifiers, [users]: SipHash with a fixed key, so they are the same on every machine.
 
-    Two of n users share one with a chance of about n^2 / 2^65: 1 in 370,000 for ten million users, 1 in 3,700 for a
-    hundred million.
+    The chance that any two of n users share a hash is about n^2 / 2^65: 1 in 370,000 for ten million users, 1 in 3,700
+    for a hundred million.
     """
     hashed: Hashes = pd.util.hash_array(user_ids.astype(object), categorize=False)
     return hashed
@@ -33,7 +33,7 @@ class SeenUsers:
         self._runs: list[Hashes] = []
 
     def add(self, new: Hashes) -> None:
-        """Put users into the set."""
+        """Add users to the set."""
         run = np.sort(new)
         while self._runs and len(self._runs[-1]) < 2 * len(run):
             # Timsort merges two sorted runs in one pass.
@@ -41,7 +41,7 @@ class SeenUsers:
         self._runs.append(run)
 
     def holds(self, asked: Hashes) -> NDArray[np.bool_]:
-        """Which users are in the set, [users]."""
+        """Return which users are in the set, [users]."""
         found = np.zeros(len(asked), dtype=bool)
         for run in self._runs:
             if len(run):

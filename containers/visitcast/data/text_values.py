@@ -1,4 +1,4 @@
-"""Give columns of text their values, and say which texts have none. Whole columns at a time."""
+"""Parse columns of text, a whole column at a time, and find the texts that cannot be parsed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from visitcast.data.calendar import days_since_epoch
 
 Reading = tuple[NDArray[np.int64], NDArray[np.bool_]]
-"""Values [rows], 0 where there is none, and where that is, [rows]."""
+"""Values [rows], 0 where the text cannot be parsed, and where that is, [rows]."""
 
 
 def integers(text: Any) -> Reading:
@@ -35,7 +35,7 @@ def dates(text: Any) -> Reading:
 
 
 def ranks(text: Any) -> tuple[NDArray[np.int64], Any]:
-    """Replace each string of an Arrow array by its position among the distinct ones, which come second, ascending."""
+    """Return each string's position among the distinct strings of an Arrow array, and these in ascending order."""
     encoded = text.fill_null("").dictionary_encode()
     # Arrow compares UTF-8 bytes, which is the order of code points, as with Athena's ORDER BY.
     order = pc.array_sort_indices(encoded.dictionary)
@@ -45,7 +45,7 @@ def ranks(text: Any) -> tuple[NDArray[np.int64], Any]:
 
 
 def blank(text: Any) -> NDArray[np.bool_]:
-    """Where an Arrow array of strings holds NULL or nothing but white space."""
+    """Return where an Arrow array of strings is NULL or only white space."""
     trimmed: Any = pc.utf8_trim_whitespace(text.fill_null(""))
     empty: NDArray[np.bool_] = pc.equal(trimmed, pa.scalar("")).to_numpy(zero_copy_only=False)
     return empty

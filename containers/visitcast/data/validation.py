@@ -22,7 +22,7 @@ from visitcast.errors import InputError
 ROWS_SHOWN: Final = 5
 VALUE_LENGTH_SHOWN: Final = 32
 LATEST_OFFSET: Final = timedelta(minutes=schema.EASTERNMOST_MINUTES)
-"""Where a date begins first: local dates may be that far ahead of UTC."""
+"""Local dates may be this far ahead of UTC."""
 
 
 class RuleError(InputError):
@@ -33,7 +33,7 @@ class RuleError(InputError):
     rule : str
         Name of the rule.
     columns : tuple of str
-        Columns the rule is about.
+        Columns of the rule.
     """
 
     def __init__(self, rule: Rule, cause: str) -> None:
@@ -58,9 +58,9 @@ def check(
     rules : iterable of Rule
         Rules to check, in order.
     locate : callable
-        Name for people of the row with a number, such as a file and a line.
+        Names the row with a number in an error, such as by file and line.
     more_follow : bool
-        Whether these rows are not the last ones, so that more may break the rule.
+        Whether more rows follow, which may break the rule too.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def parse_text(
     source: NDArray[np.int64] | None = None,
     in_another_source: Callable[[pa.StringArray], Mask] | None = None,
 ) -> Visits:
-    """Give visits that came as text their values.
+    """Parse visits that are text.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def parse_text(
     source : int64 array [rows], optional
         Number of the file that holds each row. Default: all from one.
     in_another_source : callable, optional
-        Which of some distinct users were in a file read before. Default: none.
+        Returns which of some distinct users were in an earlier file. Default: none.
     """
     values, distinct, absent, unreadable = {}, {}, {}, {}
     none = np.zeros(text.num_rows, dtype=bool)
@@ -118,7 +118,7 @@ def parse_text(
 
 
 def last_local_date(as_of: datetime) -> int:
-    """Latest date (days since 1970-01-01) that has begun somewhere on Earth at an instant."""
+    """Return the latest date (days since 1970-01-01) that has begun somewhere on Earth at an instant."""
     return days_since_epoch((as_of.astimezone(UTC) + LATEST_OFFSET).date())
 
 
@@ -128,7 +128,7 @@ def require_columns(names: Sequence[str], where: str) -> None:
     Raises
     ------
     InputError
-        A column is missing, unknown or there twice.
+        A column is missing, unknown or repeated.
     """
     expected = schema.VISITS_COLUMNS
     problems = {

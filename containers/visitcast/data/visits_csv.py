@@ -21,7 +21,7 @@ from visitcast.errors import InputError
 LINE_OF_FIRST_ROW: Final = 2
 """Line 1 is the header."""
 BLOCK_BYTES: Final = 2**20
-"""Bytes checked at a time; some 10,000 rows. Arrow reads 32 such blocks ahead, which wait in memory."""
+"""Bytes checked at a time, some 10,000 rows. Arrow reads 32 such blocks ahead and keeps them in memory."""
 
 
 def read_blocks(
@@ -39,7 +39,7 @@ def read_blocks(
     as_of : datetime
         Instant at which the data end, with a time zone.
     max_bytes : int, optional
-        Limit for all files together. A result many times larger than expected is a mistake (a broken join, often).
+        Limit for all files together. A result many times larger than expected is a mistake, often a broken join.
     block_bytes : int
         Bytes to read at a time.
 
@@ -61,7 +61,7 @@ def read_blocks(
     for number, file in enumerate(files):
         users_of_file = [NO_HASHES]
         for block in _whole_users(file, as_of, seen, block_bytes, more_files=number + 1 < len(files)):
-            # Into the set only when the file ends: who comes back within a file makes it unsorted, not split.
+            # Added at the end of the file: a user who comes twice in one file makes it unsorted, not split.
             users_of_file.append(hashes(block.user_ids))
             rows += block.visit_days
             yield block
@@ -93,8 +93,8 @@ def _whole_users(file: Path, as_of: datetime, seen: SeenUsers, block_bytes: int,
         if is_last:
             yield block
         else:
-            # The last user may go on in the next batch. Its rows go before that batch, which also shows whether the
-            # file is sorted across the border.
+            # The last user may continue in the next batch. Prepending these rows to it also checks the order across
+            # the boundary.
             carried = [text.slice(int(block.offsets[-2]))]
             yield select_users(block, slice(block.users - 1))
 

@@ -1,4 +1,4 @@
-"""Features from the users' decayed histograms, as training and serving compute them; NumPy alone."""
+"""The target features that are computed from the users' decayed histograms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from visitcast.features.histograms import VISITED_CHANNELS, Channel, shares, vis
 from visitcast.features.smoothing import smooth
 
 PRIOR_WEIGHT: Final = 8
-"""Visit days that the hour shares over all users are worth in a user's shares."""
+"""Weight of the hour shares over all users in a user's shares, in visit days."""
 KERNEL_WIDTH_HOURS: Final = 0.8
 
 _SHARES_OF: Final = tuple(channel for channel in Channel if channel is not Channel.FIRST_40)
@@ -28,11 +28,11 @@ _WEIGHT_OF: Final = (
 HOUR_BLOCKS: Final = 1 + len(_SHARES_OF)
 """Blocks of 24 columns, one column per hour: the log prior and each channel's shares."""
 HOUR_COLUMNS: Final = slice(-(HOUR_BLOCKS * schema.HOURS + len(_WEIGHT_OF)), -len(_WEIGHT_OF))
-"""Where these blocks lie among the target features, which :func:`histogram_features` ends."""
+"""Position of these blocks among the target features, whose last ones are those of :func:`histogram_features`."""
 
 
 def log_prior(first_hour_shares: NDArray[np.float32], histograms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log of the users' smoothed first-hour shares, float32 [rows, 24].
+    """Compute the log of the users' smoothed first-hour shares, float32 [rows, 24].
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def histogram_features(
     histograms: NDArray[np.float32],
     log_prior: NDArray[np.float32],
 ) -> list[NDArray[np.float32]]:
-    """Blocks of features [rows, some columns] in the order of :func:`histogram_feature_names`.
+    """Compute blocks of features [rows, some columns], in the order of :func:`histogram_feature_names`.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def histogram_features(
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each day.
     log_prior : float32 array [rows, 24]
-        What :func:`log_prior` gives for them.
+        Result of :func:`log_prior` for them.
     """
     days = visit_days_behind(histograms)
     priors = np.where(_COUNTS_VISITED, visited_shares, first_hour_shares)
     counts = histograms.take(_SHARES_OF, axis=1)
     mixed = shares(counts, priors, PRIOR_WEIGHT, days.take(_SHARES_OF, axis=1)[:, :, None])
-    mixed *= 10  # Shares are about 1/24: ten times that is near the other features' scale.
+    mixed *= 10  # Shares are about 1/24; ten times that is near the scale of the other features.
     weights = np.log1p(days.take(_WEIGHT_OF, axis=1))
     weights /= 3
     # Log of 1/24 is about -3: centred on zero.
@@ -75,7 +75,7 @@ def histogram_features(
 
 
 def histogram_feature_names() -> list[str]:
-    """Names of the columns of :func:`histogram_features`."""
+    """Return the names of the columns of :func:`histogram_features`."""
     hours = range(schema.HOURS)
     return [
         *(f"log_prior_{hour}" for hour in hours),

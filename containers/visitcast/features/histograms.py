@@ -49,7 +49,7 @@ class Channel(IntEnum):
     half_life: float
 
     def __new__(cls, position: int, counted: Counted, half_life: float) -> Channel:
-        """Make a member of its position in the result."""
+        """Make a channel, which is the integer of its position."""
         channel = int.__new__(cls, position)
         channel._value_ = position
         channel.counted, channel.half_life = counted, half_life
@@ -89,7 +89,7 @@ _DAYS_BEHIND: Final = {
 """A first-hour channel that counts the same days, each in one hour."""
 _DAYS_OF: Final = [_DAYS_BEHIND.get(channel, channel) for channel in Channel]
 _UNDECAYED: Final = [channel for channel in Channel if channel.half_life != _DAYS_OF[channel].half_life]
-"""Channels that decay, other than the one that counts their days."""
+"""Channels that decay otherwise than the channel that counts their days."""
 _CHANNELS: Final = np.arange(len(Channel))[:, None]
 _ROWS_OF_A_BLOCK: Final = 100_000
 
@@ -128,7 +128,7 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
     state = np.zeros((len(lengths), len(Channel), HOURS), dtype=np.float32)
-    # Channels that count one kind of days have a state for each kind, which is only touched on a day of that kind.
+    # Channels that count days of the target's kind have a state per kind, which changes only on such days.
     by_kind = []
     for counted, (kinds, kind_of) in _KINDS.items():
         channels = [channel for channel in Channel if channel.counted is counted]
@@ -150,9 +150,9 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
 
 
 def histograms_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Histograms before some rows, float32 [rows, len(Channel), 24]: ``decayed_histograms(dataset)[rows]``.
+    """Compute the histograms before some rows, float32 [rows, len(Channel), 24]: ``decayed_histograms(dataset)[rows]``.
 
-    Users are taken block by block, so that memory holds what is asked for and one block.
+    Users are processed block by block, so that memory holds the result and one block.
 
     Parameters
     ----------
@@ -178,14 +178,14 @@ def histograms_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.f
 def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
     """Compute the histograms of every user before the user's last row alone, float32 [U, len(Channel), 24].
 
-    What :func:`decayed_histograms` returns at ``offsets[1:] - 1``, up to rounding, some forty times as fast. Each user
+    The same as :func:`decayed_histograms` at ``offsets[1:] - 1``, up to rounding, some forty times as fast. Each user
     must have a row.
     """
     last = dataset.offsets[1:] - 1
     users = len(last)
     earlier_days = last - dataset.offsets[:-1]
     user = np.arange(users).repeat(earlier_days)
-    rows = np.arange(len(user)) + user  # Each user before has one row that is left out, the last.
+    rows = np.arange(len(user)) + user  # Skips the last row of every earlier user.
 
     date = dataset.visit_date
     target = last[user]
@@ -194,7 +194,7 @@ def last_histograms(dataset: Dataset) -> NDArray[np.float32]:
         kind = kind_of(date)
         counted[days.value] = kind[target] == kind[rows]
 
-    # How many counted days came since; days that do not count are older than any that does, and weigh nothing.
+    # Counted days since each day. Days that do not count get the greatest age, whose weight is zero.
     oldest = int(np.maximum.reduce(earlier_days, initial=0))
     ages = np.where(counted, _later_in_user(counted, user, earlier_days), oldest)
     powers = _DECAY[:, None] ** np.arange(oldest + 1.0)

@@ -1,4 +1,4 @@
-"""Counts by hour, spread over the neighbouring hours."""
+"""Smooth counts by hour over the neighbouring hours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROWS_AT_ONCE: Final = 256
 
 
 def circular_kernel(width_hours: float) -> NDArray[np.float32]:
-    """Gaussian weights by distance round the clock, [24], which sum to 1; entry d is for hours d apart.
+    """Compute Gaussian weights by distance round the clock, [24], which sum to 1; entry d is for hours d apart.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def circular_kernel(width_hours: float) -> NDArray[np.float32]:
 def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.float32]:
     """Spread every count over the neighbouring hours, round the clock.
 
-    A sum of shifted copies and no matrix product: a product's rounding depends on the number of rows, and then one
-    user alone would not get the bits that the same user gets among others.
+    Shifted copies are summed instead of a matrix product, whose rounding depends on the number of rows: so a user alone
+    gets the same bits as among others.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def smooth(histograms: NDArray[np.float32], width_hours: float) -> NDArray[np.fl
 
 @lru_cache(maxsize=32)
 def _shifts(width_hours: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Hours that each shifted copy takes its counts from, [shifts, 24], and the copies' weights, [shifts, 1, 1]."""
+    """Return the hours that each shifted copy takes its counts from, [shifts, 24], and its weight, [shifts, 1, 1]."""
     kernel = circular_kernel(width_hours)
     shifts = np.flatnonzero(kernel > _NEGLIGIBLE_WEIGHT)
     hours, weights = (np.arange(HOURS) - shifts[:, None]) % HOURS, kernel[shifts, None, None]

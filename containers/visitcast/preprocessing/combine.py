@@ -1,4 +1,4 @@
-"""Complete a dataset: from the parts of all instances to the transformer and the manifest."""
+"""Complete a dataset: write the transformer and the manifest from the parts of all instances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from visitcast.preprocessing.part import Part
 
 
 def complete(folder: Path, parts: Sequence[Part]) -> Counts:
-    """Write ``transformer.joblib`` and ``manifest.json``. The shards themselves are not looked at.
+    """Write ``transformer.joblib`` and ``manifest.json``. The shards themselves are not read.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def complete(folder: Path, parts: Sequence[Part]) -> Counts:
 
 
 def require_each_user_once(parts: Sequence[Part]) -> None:
-    """Refuse a user whom two instances were given; within an instance the readers have refused that.
+    """Refuse a user in two parts; within an instance the readers check that.
 
     Raises
     ------
     InputError
-        Names a shard and the place in it of up to five such users.
+        Users are in two parts. Up to five are named by a shard and their position in it.
     """
     hashed = np.concatenate([part.user_hashes for part in parts])
     order = np.argsort(hashed, kind="stable")

@@ -56,7 +56,7 @@ def combine() -> None:
     Raises
     ------
     InputError
-        Parts are missing or do not go together.
+        Parts are missing or do not match.
     """
     parts = read_parts(paths.parts_input())
     progress(0.1, f"combining {len(parts)} parts")
@@ -82,7 +82,7 @@ def read_instance(resource_config: Path) -> tuple[int, int]:
     current = content.get("current_host")
     if current not in hosts or sorted(int(found[0]) for found in numbers if found) != list(range(1, len(hosts) + 1)):
         raise InputError(
-            "The job's instances cannot be told apart.",
+            "The job's instances cannot be identified.",
             f"current_host={current!r}, hosts={', '.join(hosts)}.",
             "Hosts must be named algo-1, algo-2, ...; run the job as a SageMaker processing job.",
         )
@@ -98,7 +98,7 @@ def report(counts: Counts) -> None:
 
 
 def _reported(blocks: Iterator[Dataset], expected_days: int) -> Iterator[Dataset]:
-    """Print a progress line every twentieth of the way, which ends at 0.9."""
+    """Print a progress line for every twentieth of the visit days; reading ends at 0.9."""
     users = visit_days = steps = 0
     for block in blocks:
         users += block.users

@@ -1,7 +1,7 @@
-"""One instance's share of the work: shards, and what the other instances must know of it.
+"""One instance's part of a dataset: its shards, and what completing the dataset needs to know of them.
 
-Two files beside the shards, for ``python -m preprocessing combine``: ``part-<instance>.json`` (shards, settings) and
-``part-<instance>.npz`` (sums by date, and a hash of eight bytes for every user).
+Two files beside the shards, for ``python -m visitcast combine``: ``part-<instance>.json`` (shards, settings) and
+``part-<instance>.npz`` (statistics by date, and a hash of eight bytes for every user).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _USER_HASHES: Final = "user_hashes"
 
 @dataclass(frozen=True)
 class Part:
-    """What one of several instances made.
+    """The result of one of several instances.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Part:
     shards : list of Shard
         Files.
     statistics : DayStatistics
-        Sums over the instance's visit days.
+        Statistics of the instance's visit days.
     user_hashes : uint64 array [users]
         In the order of the shards and their users.
     """
@@ -61,7 +61,7 @@ def build(
     instances: int = 1,
     rows_per_shard: int = ROWS_PER_SHARD,
 ) -> Part:
-    """Write checked visits into shards as they come, and sum them up.
+    """Write checked visits into shards as they are read, and summarise them.
 
     Parameters
     ----------
@@ -117,9 +117,9 @@ def read_parts(folder: Path) -> list[Part]:
     Raises
     ------
     InputError
-        An instance's part is missing, there twice, unreadable or of another schema version.
+        An instance's part is missing, repeated, unreadable or of another schema version.
     """
-    # By ending: a channel that takes all keys that begin with `part-` may hand them over without these letters.
+    # Found by extension: a channel of the keys with the prefix `part-` may drop these letters from the names.
     files = [file for file in folder.rglob("*.json") if file.name != MANIFEST_FILE]
     parts = sorted((_read_part(file) for file in files), key=lambda part: part.instance)
     expected = range(1, max((part.instances for part in parts), default=1) + 1)

@@ -14,8 +14,8 @@ AS_OF: Final = "VISITCAST_AS_OF"
 MAX_INPUT_BYTES: Final = "VISITCAST_MAX_INPUT_BYTES"
 
 DEFAULT_MAX_INPUT_BYTES: Final = 2 * 2**30
-"""Two thousand million visit days would be a hundred times that; so long a CSV is a mistake in the SQL, or should be an
-unload to Parquet, which has no such limit and is read by several instances."""
+"""2 GiB hold about 20 million visit days. A larger CSV is most likely a mistake in the SQL. Parquet files have no such
+limit: several instances can read them."""
 
 
 @dataclass(frozen=True)
