@@ -96,10 +96,9 @@ test: $(READY) $(SCAN)/.ready ## everything: lint, types, unit tests, the real s
 		--numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
 	wait $$lint || { echo 'make lint failed: build/lint.log'; exit 1; }; exit $$tests
 
-# What starts containers' entry points or imports TensorFlow takes minutes, and the local region even more.
-QUICK_TESTS := tests/unit functions containers \
-	--ignore=tests/unit/endpoint --ignore=tests/unit/test_preprocessing.py --ignore=tests/unit/test_training_entry_point.py \
-	--ignore=tests/unit/test_training_network.py --ignore=containers/visitcast/model --ignore=containers/visitcast/training
+# Tests that train or start containers' entry points take minutes, those of the local region even more.
+QUICK_TESTS := tests/unit functions containers --ignore=tests/unit/endpoint \
+	$(patsubst %,--ignore=tests/unit/test_%.py,learners preprocessing training_entry_point training_network)
 .PHONY: test-quick
 test-quick: $(READY) lint-code lint-types ## for the inner loop, in two minutes: ruff, mypy, unit tests without training and containers
 	$(BIN)/python -m pytest $(QUICK_TESTS) --numprocesses=$(TEST_PROCESSES) $(PYTEST_ARGS)

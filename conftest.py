@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from patience import FACTOR, patient
@@ -17,6 +18,12 @@ SHARED = ("stack", "shared_region", "server")
 # pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` read the second.
 os.environ.setdefault("PYTEST_TIMEOUT", str(patient(600)))
 os.environ.setdefault("LOCALAWS_PATIENCE", str(FACTOR))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Do not import a module for doctests that it does not have: some load TensorFlow."""
+    is_code = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if is_code and ">>>" not in collection_path.read_text(encoding="utf-8") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from benchmarks import forecast, preprocessing, quality, serving, simulated, training
+from benchmarks import forecast, learning_curve, preprocessing, quality, serving, simulated, training
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
 RESULTS = Path("build/bench/results.json")
@@ -33,7 +33,7 @@ def main() -> int:
     options = parser.parse_args()
 
     figures: list[Figure] = []
-    for name in options.only or BENCHMARKS:
+    for name in options.only or (name for name in BENCHMARKS if name not in LONG):
         measured = BENCHMARKS[name](options)
         figures += measured
         show(name, measured)
@@ -59,9 +59,12 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "serving": lambda options: serving.measure(options.quick),
     "training": lambda options: training.measure(options.quick),
     "simulated": lambda options: simulated.measure(options.quick),
+    "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }
 """By name, in the order in which they run."""
+LONG = ("learning-curve",)
+"""Take an hour or more, so they run only when they are named."""
 
 
 def show(name: str, figures: list[Figure]) -> None:

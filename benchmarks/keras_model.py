@@ -1,4 +1,4 @@
-"""The served network in Keras, on copied and padded windows: what a server with TensorFlow would run."""
+"""The served network in Keras, on copied and padded windows, as a server with TensorFlow would run it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from visitcast.model.gru.inference import Network, ReadVisits
 from visitcast.model.gru.sequences import cut
 
 PADDED_LENGTHS = (16, 32, 64, 128)
-"""Few, since TensorFlow traces the model anew for every shape."""
+"""Few lengths, since TensorFlow traces the model anew for every shape."""
 
 
 class Windows(NamedTuple):
@@ -30,7 +30,7 @@ class Windows(NamedTuple):
 
 
 def build(network: Network, target_width: int) -> Any:
-    """Keras model with a bundle's weights: windows, target and log prior in, both heads' logits [B, 24] out."""
+    """Build a Keras model with a bundle's weights, from windows, target and log prior to both heads' logits [B, 24]."""
     weights = weights_of(network)
     layers = keras.layers
     visit = keras.Input((None, weights["gru/kernel"].shape[0]))
@@ -52,7 +52,7 @@ def build(network: Network, target_width: int) -> Any:
 
 
 def windows(read_visits: ReadVisits, offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> Windows:
-    """Copy the visits before each row, which must be its user's last, into windows of one length."""
+    """Copy the visits before each row, the user's last one, into windows of one length."""
     pieces = cut(offsets, rows)
     padded = next(length for length in PADDED_LENGTHS if length >= pieces.length.max())
     steps = np.minimum(pieces.start[:, None] + np.arange(padded), pieces.stop[:, None] - 1) - 1
@@ -61,7 +61,7 @@ def windows(read_visits: ReadVisits, offsets: NDArray[np.int64], rows: NDArray[n
 
 
 def inputs(coding: encoding.Encoding, dataset: Dataset) -> list[NDArray[Any]]:
-    """Give the model's inputs for the last row of every user."""
+    """Return the model's inputs for the last row of every user."""
     rows = dataset.offsets[1:] - 1
     copied = windows(encoding.history_reader(coding, dataset), dataset.offsets, rows)
     return [*copied, *encoding.target_features(coding, dataset, rows, last_histograms(dataset))]

@@ -1,6 +1,6 @@
-"""Forecast quality on events that the user brings: the model beside its baselines and LightGBM, on the same test rows.
+"""Forecast quality on your own events: the model beside its baselines and LightGBM, on the same test rows.
 
-Protocol of :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by user bootstrap.
+Rows as in :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by bootstrap over users.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -23,18 +22,20 @@ from visitcast.data.dataset import Dataset, hour_flags, select_users, user_of_ro
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms
 from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses, score_probabilities
 from visitcast.model.baselines import global_histogram, tuned_histogram
+from visitcast.model.learner import TrainingData
+from visitcast.model.logits import softmax
+from visitcast.training.fitting import fit
 
 SMALL_ROWS = 5_000
 SEED = 7
 
 Values = dict[str, NDArray[np.float64]]
-"""A value per test row of each metric that is a mean over rows."""
+"""Each metric's value per test row; the metric is their mean."""
 
 
 def measure(events: Path) -> list[Figure]:
@@ -62,20 +63,12 @@ def some_users(dataset: Dataset, rows: int) -> Dataset:
 
 
 def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]:
-    """Fit the model and its peers, and give the paired differences on the test rows."""
-    from visitcast.model.gru import tensorflow_threads
-    from visitcast.model.gru.hyperparameters import Hyperparameters
-    from visitcast.model.gru.shards import Shards
-    from visitcast.training import job as train
-
-    tensorflow_threads.bound()
+    """Fit the model and its peers, and compute the paired differences on the test rows."""
     parts = split(dataset)
-    fitted_features = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
+    pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     counts = decayed_histograms(dataset)
     started = time.perf_counter()
-    with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], fitted_features, parts.validation_starts)
-        fitted, _ = train.fit(dataset, shards, parts, fitted_features, Hyperparameters(), Path(checkpoints))
+    fitted = fit(dataset, parts, pipeline=pipeline)
     seconds = time.perf_counter() - started
     answer = forecaster.forecast(fitted, dataset, parts.test, counts)
     model = per_row(dataset, parts, answer.first_visit_hour, answer.best_hour)
@@ -111,9 +104,11 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
         ),
     ]
     if with_lightgbm:
-        from benchmarks import lightgbm_peer
+        from benchmarks.lightgbm_peer import LightGbmLearner
 
-        peer = lightgbm_peer.forecast(dataset, parts, encoding.transform(fitted_features, dataset, counts))
+        data = TrainingData(dataset, parts.train, parts.validation, counts[parts.validation], pipeline.encoding_)
+        scorer = LightGbmLearner().fit(data).scorer
+        peer = softmax(scorer.logits(dataset, parts.test, counts[parts.test]).first_hour)
         figures += differences(
             subject,
             "LightGBM",
@@ -129,7 +124,7 @@ TUNED_TARGETS = {"log loss": "<= -0.042, stretch -0.055", "best-hour hits": ">= 
 
 
 def per_row(dataset: Dataset, parts: Split, probabilities: NDArray[Any], best_hour: NDArray[np.int64]) -> Values:
-    """Give the log loss (nats), the hits of the best hour (0 or 1) and the error of the median (hours) of each row."""
+    """Return each row's log loss (nats), hit of the best hour (0 or 1) and error of the median (hours)."""
     hour = dataset.first_visit_hour[parts.test].astype(np.int64)
     median = (np.cumsum(probabilities, axis=1) >= 0.5 * probabilities.sum(axis=1, keepdims=True)).argmax(axis=1)
     hits = hour_flags(dataset.hourly_visits[parts.test])[np.arange(len(hour)), best_hour]
@@ -143,7 +138,7 @@ def per_row(dataset: Dataset, parts: Split, probabilities: NDArray[Any], best_ho
 def differences(
     subject: str, peer: str, model: Values, other: Values, users: NDArray[np.int64], targets: Mapping[str, str]
 ) -> list[Figure]:
-    """Mean difference to a peer and the ends of its 95% interval, for each metric of the model."""
+    """Return the mean difference to a peer and the ends of its 95% interval, for each metric of the model."""
     figures = []
     for name, values in model.items():
         interval = bootstrap_by_user(values - other[name], users)

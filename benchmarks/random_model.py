@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,35 +13,38 @@ from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
 from visitcast.model import bundle
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.gru import inference, network
-from visitcast.model.gru.onnx_graph import to_onnx
+from visitcast.model.calibration import Temperatures
+from visitcast.model.gru import inference
+from visitcast.model.gru.scorer import GruScorer
 from visitcast.model.mixture import HISTORY_STARTS, Mixture
 
 
-def made_network(units: int = 16, seed: int = 0) -> Any:
-    """Keras' network with random weights, also where training starts at zero."""
-    model = network.build(len(history_names()), len(target_names()), units)
-    rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
-    return model
-
-
-def write_model(folder: Path, dataset: Dataset, units: int = 16) -> tuple[bundle.Bundle, Any]:
-    """Write a bundle into a new folder as a training job does; return it and its Keras network."""
+def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundle:
+    """Write a bundle into a new folder as a training job does; return it."""
     parts = split(dataset)
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
-    model = made_network(units)
     half = (0.5,) * len(HISTORY_STARTS)
-    arrays = (variable.numpy() for variable in model.trainable_variables)
     fitted = bundle.Bundle(
-        network=inference.load(to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))),
-        encoding=pipeline.encoding_,
+        scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),
-        first_hour_temperature=1.1,
-        visited_temperature=0.9,
+        temperatures=Temperatures(first_hour=1.1, visited=0.9),
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
+        pipeline=pipeline,
     )
     folder.mkdir(parents=True)
-    bundle.save(folder, fitted, pipeline)
-    return fitted, model
+    bundle.save(folder, fitted)
+    return fitted
+
+
+def _random_network(units: int) -> bytes:
+    """Return the ONNX model of a network with random weights, also where training starts at zero."""
+    # Imported here: TensorFlow takes seconds to load, and what imports this module does not always make a model.
+    from visitcast.model.gru import network
+    from visitcast.model.gru.onnx_graph import to_onnx
+
+    model = network.build(len(history_names()), len(target_names()), units)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
+    arrays = (variable.numpy() for variable in model.trainable_variables)
+    return to_onnx(dict(zip(network.weight_names(model), arrays, strict=True)))

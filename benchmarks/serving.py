@@ -28,6 +28,7 @@ from visitcast.data import schema
 from visitcast.data.dataset import Dataset, of_columns, select_users, with_target_days
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.model.bundle import Bundle
+from visitcast.model.gru.scorer import GruScorer
 
 SUBJECT = "serving"
 FOLDER = Path("build/bench/serving").absolute()
@@ -53,7 +54,7 @@ def measure(quick: bool = False) -> list[Figure]:
     """Run all measurements; `quick` takes small sizes, for a check and not for figures."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     users = histories(500 if quick else 10_000)
-    fitted, _ = write_model(FOLDER / "model", select_users(users, slice(0, 200)), UNITS)
+    fitted = write_model(FOLDER / "model", select_users(users, slice(0, 200)), UNITS)
     asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
     return [*endpoint(asked, 0.2 if quick else 2.5), *bulk(fitted, asked), image_size()]
 
@@ -173,11 +174,18 @@ def bulk(fitted: Bundle, asked: Dataset) -> list[Figure]:
     ]
 
 
+def gru_of(fitted: Bundle) -> GruScorer:
+    """Return the network that a bundle holds."""
+    if not isinstance(fitted.scorer, GruScorer):
+        raise TypeError(f"The bundle holds {fitted.scorer.kind}, not the GRU.")
+    return fitted.scorer
+
+
 def flops_per_user(fitted: Bundle) -> float:
     """Operations of the network's matrix products for a user with ``VISIT_DAYS`` visit days."""
     once = ("hidden", "first_hour", "visited", "hour_head/around", "hour_head/again", "hour_head/scores")
     total = 0.0
-    for name, weight in weights_of(fitted.network).items():
+    for name, weight in weights_of(gru_of(fitted).network).items():
         if weight.ndim < 2 or name.endswith("bias"):
             continue
         times = VISIT_DAYS if name.startswith("gru/") else schema.HOURS if name in once else 1
@@ -188,8 +196,7 @@ def flops_per_user(fitted: Bundle) -> float:
 def print_bulk() -> None:
     """Measure :func:`bulk` in this process; print users, Keras' users and operations a second of each turn as JSON."""
     from benchmarks import keras_model
-    from visitcast.model import bundle
-    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model import bundle, tensorflow_threads
 
     users = histories(int(sys.argv[-1]))
     asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
@@ -198,8 +205,9 @@ def print_bulk() -> None:
     square = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
     tensorflow_threads.bound()
     some = select_users(asked, slice(0, min(2000, asked.users)))
-    inputs = keras_model.inputs(fitted.encoding, some)
-    model = keras_model.build(fitted.network, inputs[2].shape[1])
+    scorer = gru_of(fitted)
+    inputs = keras_model.inputs(scorer.encoding, some)
+    model = keras_model.build(scorer.network, inputs[2].shape[1])
 
     with ThreadPoolExecutor(CORES) as pool:
         works: list[tuple[float, Callable[[], Any]]] = [

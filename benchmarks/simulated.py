@@ -1,28 +1,26 @@
-"""Forecast quality on simulated events, beside a learner that knows the simulator's laws and has seen the same past."""
+"""Forecast quality on simulated events, beside a learner that knows the simulator's laws and reads the same past."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
-import pandas as pd
 
 from benchmarks import informed_learner
 from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.simulator import World, simulate
-from visitcast.data.dataset import Dataset, select_users, user_of_row
+from visitcast.data.dataset import Dataset, concatenate, select_users, user_of_row
 from visitcast.data.protocol import eligible_rows, split
 from visitcast.data.visits import read_visits
 from visitcast.evaluation.bootstrap import bootstrap_by_user
-from visitcast.features.histograms import decayed_histograms, histograms_before
-from visitcast.features.pipeline import FeaturePipeline
+from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
 from visitcast.model.baselines import tuned_histogram
+from visitcast.model.learners import Hyperparameters, make_learner
+from visitcast.training.fitting import fit
 
 WORLD = World()
 COMPARED_USERS = 600
@@ -32,21 +30,10 @@ QUICK = World(users=120, days=90)
 def measure(quick: bool = False) -> list[Figure]:
     """Train on a simulated world and compare on the test rows of some of its users."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from visitcast.model.gru import tensorflow_threads
-    from visitcast.model.gru.hyperparameters import Hyperparameters
-    from visitcast.model.gru.shards import Shards
-    from visitcast.training import job as train
-
-    tensorflow_threads.bound()
     world = QUICK if quick else WORLD
     dataset = visit_days(world)
     parts = split(dataset)
-    encoding = FeaturePipeline(parts.validation_starts).fit(dataset).encoding_
-    with TemporaryDirectory() as checkpoints:
-        shards = Shards([lambda: dataset], encoding, parts.validation_starts)
-        settings = Hyperparameters(epochs=1) if quick else Hyperparameters()
-        fitted, _ = train.fit(dataset, shards, parts, encoding, settings, Path(checkpoints))
-    histogram = tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation))
+    fitted = fit(dataset, parts, learner=make_learner(Hyperparameters(epochs=1 if quick else 0)))
 
     count = min(COMPARED_USERS, dataset.users)
     compared = select_users(dataset, np.sort(np.random.default_rng(1).choice(dataset.users, count, replace=False)))
@@ -54,7 +41,7 @@ def measure(quick: bool = False) -> list[Figure]:
     test = eligible[compared.visit_date[eligible] >= parts.test_starts]
     hour, counts = compared.first_visit_hour[test], decayed_histograms(compared)
     model = log_losses(forecaster.forecast(fitted, compared, test, counts).first_visit_hour, hour)
-    tuned = log_losses(tuned_histogram.predict(histogram, compared.visit_date[test], counts[test]), hour)
+    tuned = log_losses(tuned_histogram.predict(fitted.histogram, compared.visit_date[test], counts[test]), hour)
     learner = log_losses(informed_learner.forecast(compared, world.days)[test], hour)
     users = user_of_row(compared)[test]
     behind = bootstrap_by_user(model - learner, users)
@@ -74,9 +61,9 @@ def measure(quick: bool = False) -> list[Figure]:
 def visit_days(world: World) -> Dataset:
     """Simulate events and turn them into visit days with the application's own SQL, block by block."""
     query = on_duckdb((ROOT / "sql" / "visits.sql").read_text(encoding="utf-8"))
-    frames = []
     with duckdb.connect() as connection:
+        blocks = []
         for block in simulate(world):
             connection.register("events", block.events)
-            frames.append(connection.sql(query).to_df())
-    return read_visits(pd.concat(frames))
+            blocks.append(read_visits(connection.sql(query).to_df()))
+    return concatenate(blocks)

@@ -1,4 +1,4 @@
-"""The network by TensorFlow in the place of ONNX Runtime, for comparison."""
+"""The network run by TensorFlow instead of ONNX Runtime, for comparison."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from benchmarks import keras_model
-from visitcast.model.gru import inference, tensorflow_threads
-from visitcast.model.gru.inference import Float, Network, ReadVisits
+from visitcast.model import tensorflow_threads
+from visitcast.model.gru import inference
+from visitcast.model.gru.inference import Network, ReadVisits
+from visitcast.model.logits import Float, Logits
 
 _models: dict[int, Any] = {}
 
 
 def put_in() -> None:
-    """Let forecasts of this process come from TensorFlow."""
+    """Make this process compute its forecasts by TensorFlow."""
     tensorflow_threads.bound()
     inference.logits = _logits
 
@@ -28,11 +30,11 @@ def _logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
-) -> tuple[Float, Float]:
+) -> Logits:
     if id(network) not in _models:
         model = keras_model.build(network, target.shape[1])
-        # As fast as TensorFlow gets: a traced function, no Model.predict around it.
+        # The fastest way in TensorFlow: a traced function, without Model.predict.
         _models[id(network)] = tf.function(model, reduce_retracing=True)
     copied = keras_model.windows(read_visits, offsets, rows)
     first_hour, visited = _models[id(network)]([*copied, target, log_prior])
-    return np.asarray(first_hour), np.asarray(visited)
+    return Logits(np.asarray(first_hour), np.asarray(visited))

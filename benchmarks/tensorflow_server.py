@@ -1,8 +1,8 @@
-"""The serving image's server with TensorFlow in the place of ONNX Runtime, for comparison.
+"""The serving image's server with TensorFlow instead of ONNX Runtime, for comparison.
 
 ``python -m benchmarks.tensorflow_server``, with the same environment as ``python -m visitcast serve``. It computes
-requests together as the image does; with ``one-at-a-time`` each by itself, as TensorFlow Serving does unless it is told
-to batch: https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/README.md
+requests together as the image does; with ``one-at-a-time`` it computes each alone, as TensorFlow Serving does unless
+batching is configured: https://github.com/tensorflow/serving/blob/master/tensorflow_serving/batching/README.md
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _prepare_worker() -> None:
-    # It starts threads when it is imported, so each worker does that for itself.
+    # TensorFlow starts threads when it is imported, so each worker process imports it itself.
     from benchmarks import tensorflow_pass
 
     tensorflow_pass.put_in()

@@ -1,6 +1,6 @@
-"""Training speed: our step beside the article's code shape, and beside what the machine's matrix products allow.
+"""Training speed: our step beside the article's code shape, and beside the limit of the machine's matrix products.
 
-Both train on the same made visit days (speed does not depend on what they say), with the same features and the same
+Both train on the same random visit days (speed does not depend on their content), with the same features and the same
 width of the GRU, one after the other in one process with the same threads.
 """
 
@@ -26,33 +26,33 @@ from visitcast.model.gru.sequences import CONTEXT
 USERS = 1500
 QUICK_USERS = 60
 WINDOW = CONTEXT
-"""Visits of a copied window."""
+"""Visits in a copied window."""
 ARTICLE_BATCH = 256
 ARTICLE_ROWS = 8 * ARTICLE_BATCH
 SGEMM_SIZE = 2048
 REPEATS = 5
 PARTS_OF_A_STEP = 3
-"""A product that both its inputs need a gradient of costs two more of its size on the way back."""
+"""A product whose inputs both need a gradient costs two more products of its size in the backward pass."""
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Measure all; `quick` takes few users, for a check and not for figures."""
+    """Measure everything; `quick` takes few users, to check that it runs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from visitcast.model.gru import tensorflow_threads
+    from visitcast.model import tensorflow_threads
+    from visitcast.model.gru.blocks import TrainingBlocks
     from visitcast.model.gru.hyperparameters import MANY_ROWS, Hyperparameters
-    from visitcast.model.gru.shards import Shards
 
     tensorflow_threads.bound()
     dataset = made_visit_days(QUICK_USERS if quick else USERS)
     after = int(dataset.visit_date.max()) + 1
-    shards = Shards([lambda: dataset], FeaturePipeline(after).fit(dataset).encoding_, after)
+    blocks = TrainingBlocks(dataset, eligible_rows(dataset), FeaturePipeline(after).fit(dataset).encoding_)
     settings = Hyperparameters().for_rows(MANY_ROWS)
 
-    ours = our_rate(shards, settings)
+    ours = our_rate(blocks, settings)
     labelled = eligible_rows(dataset)[: ARTICLE_BATCH if quick else ARTICLE_ROWS]
-    article = article_rate(shards.open(0), labelled, settings.units)
+    article = article_rate(blocks.open(0), labelled, settings.units)
     sgemm = sgemm_rate(256 if quick else SGEMM_SIZE)
-    limit = sgemm / gemm_operations(shards.visit_width, shards.target_width, settings.units)
+    limit = sgemm / gemm_operations(blocks.visit_width, blocks.target_width, settings.units)
     subject = "training"
     return [
         Figure(subject, "labelled visits, this step", ours, "1/s"),
@@ -65,7 +65,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 
 def made_visit_days(users: int, seed: int = 0) -> Dataset:
-    """Visit days at random; most users have few of them, some hundreds."""
+    """Make random visit days; most users have few of them, some have hundreds."""
     rng = np.random.default_rng(seed)
     lengths = np.minimum(5 + rng.pareto(1.0, users) * 10, 2000).astype(np.int64)
     days = int(lengths.sum())
@@ -88,24 +88,24 @@ def made_visit_days(users: int, seed: int = 0) -> Dataset:
     return of_columns(np.array([f"user-{number:06d}" for number in range(users)]), np.append(0, ends), columns)
 
 
-def our_rate(shards: Any, settings: Any) -> float:
-    """Labelled visits per second over a whole epoch, input included, compilation not."""
+def our_rate(blocks: Any, settings: Any) -> float:
+    """Measure labelled visits per second over an epoch, with the input pipeline and without compilation."""
     from visitcast.model.gru.feed import feed
     from visitcast.model.gru.gradient_step import GradientStep
 
-    step = GradientStep(shards.visit_width, shards.target_width, settings)
-    for batch in feed(shards, settings, 1).take(2):
+    step = GradientStep(blocks.visit_width, blocks.target_width, settings)
+    for batch in feed(blocks, settings, 1).take(2):
         step.take(batch, settings.learning_rate)
 
     def epoch() -> None:
-        for batch in feed(shards, settings, 2):
+        for batch in feed(blocks, settings, 2):
             step.take(batch, settings.learning_rate)
 
-    return float(shards.labelled) / best_seconds(epoch, repeats=2)
+    return float(blocks.labelled) / best_seconds(epoch, repeats=2)
 
 
 def article_rate(rows: Any, labelled: NDArray[np.int64], units: int) -> float:
-    """Labelled visits per second of ``fit`` on a copied window of ``WINDOW`` visits for every label."""
+    """Measure labelled visits per second of ``fit`` on a copied window of ``WINDOW`` visits for every label."""
     import keras
 
     from visitcast.model.gru.network import HIDDEN_UNITS
@@ -130,7 +130,7 @@ def article_rate(rows: Any, labelled: NDArray[np.int64], units: int) -> float:
 
 
 def sgemm_rate(size: int) -> float:
-    """Operations per second of TensorFlow's product of two square float32 matrices, with the threads of training."""
+    """Measure operations per second of TensorFlow's float32 matrix product, with the threads of training."""
     import tensorflow as tf
 
     matrix = tf.random.stateless_normal((size, size), seed=(0, 0))
@@ -139,10 +139,10 @@ def sgemm_rate(size: int) -> float:
 
 
 def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
-    """Operations of the matrix products for one labelled visit: forward, and backward where a gradient is needed.
+    """Count the operations of the matrix products for a labelled visit, forward and backward.
 
-    Context and padding count nothing: what is spent on them lowers the share. Convolutions count as the products that
-    they are. The network's inputs need no gradient.
+    Context and padding do not count: what is spent on them lowers the share. Convolutions count as products. The
+    network's inputs need no gradient.
     """
     from visitcast.model.gru.hour_head import FILTERS, REACH_FIRST, REACH_SECOND
     from visitcast.model.gru.network import HIDDEN_UNITS
@@ -159,7 +159,7 @@ def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
 
 
 def best_seconds(work: Callable[[], Any], repeats: int) -> float:
-    """Shortest time of some runs: what else the machine does only ever adds."""
+    """Return the shortest time of some runs: other work on the machine only adds to it."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from visitcast.errors import InputError
     from visitcast.evaluation.evaluate import evaluate
     from visitcast.forecasting.frame import forecast
-    from visitcast.model.bundle import load, save
+    from visitcast.model.archive import load, save
+    from visitcast.training.fitting import fit
 
-__all__ = ["InputError", "evaluate", "forecast", "load", "read_visits", "save"]
+__all__ = ["InputError", "evaluate", "fit", "forecast", "load", "read_visits", "save"]
 
 _MODULES: Final = {
     "InputError": "visitcast.errors",
     "evaluate": "visitcast.evaluation.evaluate",
+    "fit": "visitcast.training.fitting",
     "forecast": "visitcast.forecasting.frame",
-    "load": "visitcast.model.bundle",
+    "load": "visitcast.model.archive",
     "read_visits": "visitcast.data.visits",
-    "save": "visitcast.model.bundle",
+    "save": "visitcast.model.archive",
 }
 
 

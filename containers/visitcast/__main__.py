@@ -38,8 +38,6 @@ def main(arguments: Sequence[str]) -> None:
             f"It is {' '.join(arguments)!r}.",
             f"Use one of {', '.join(COMMANDS)}.",
         )
-    # TensorFlow's C++ start-up messages would fill the job's log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if command == "serve":
         # Before NumPy is imported: a forecast's products are small, and requests run side by side already.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -105,7 +105,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise InputError(
             "The output folder is not empty.",
             f"{folder} already holds files, and nothing already written is overwritten.",
-            "Start the job with a new output location.",
+            "Use a new or empty folder.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.partial")

@@ -47,6 +47,8 @@ def plan_run(
     prefix = f"runs/{run}"
     root = f"s3://{deployment.bucket}/{prefix}"
     hyperparameters = {name: _as_text(value) for name, value in execution_input["Hyperparameters"].items()}
+    if most := execution_input["Training"]["MaxTrainingUsers"]:
+        hyperparameters["max_training_users"] = str(most)
     training_job = execution_input.get("TrainingJobName", f"visitcast-train-{run}")
     preprocessing_job = execution_input.get("PreprocessingJobName", f"visitcast-preprocess-{run}")
     sql_file, result = SOURCES[execution_input["SourceSql"]["Format"]]

@@ -125,7 +125,9 @@ def test_second_run_survives_quota_and_taken_names_and_updates_the_endpoint(
 
 
 def test_cross_validation_trains_one_job_per_rolling_origin_fold(stack: Stack, production: Production) -> None:
-    # The gate's limit ends the run before the endpoint: this test is about the folds.
+    # The two folds train. The gate's limit ends the run before the endpoint.
+    production.replay("preprocess")
+    production.replay("train", after=2)
     execution = stack.run(QUICK | {"CrossValidation": {"Folds": 2}, "Gate": {"MaxMaeHours": 0.01}})
     assert execution.end_state == "Model rejected"
     folds = execution.outputs_of("Cross-validate")[0]["cross_validation"]

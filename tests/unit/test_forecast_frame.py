@@ -21,7 +21,7 @@ VISITS = made_dataset(users=40, mean_days=12)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return write_model(tmp_path_factory.mktemp("bundle") / "model", VISITS)[0]
+    return write_model(tmp_path_factory.mktemp("bundle") / "model", VISITS)
 
 
 def test_everybody_is_forecast_once(model: Bundle) -> None:

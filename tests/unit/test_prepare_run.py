@@ -50,6 +50,11 @@ def plan(
         pytest.param({"InputFilePath": "visits.csv"}, "InputFilePath", id="not in S3"),
         pytest.param({"Hyperparameters": {"fold": "1"}}, "Hyperparameters", id="reserved hyperparameter"),
         pytest.param(
+            {"Hyperparameters": {"max_training_users": 9}}, "Hyperparameters", id="a hyperparameter with its own key"
+        ),
+        pytest.param({"Training": {"MaxTrainingUsers": -1}}, "MaxTrainingUsers", id="fewer users than none"),
+        pytest.param({"Training": {"InstanceCount": 2}}, "InstanceCount", id="two training instances"),
+        pytest.param(
             {"Preprocessing": {"InstanceCount": 2}}, "SourceSql.Format to parquet", id="two instances for one CSV"
         ),
         pytest.param(
@@ -130,6 +135,13 @@ def test_hyperparameters_become_strings_and_folds_differ_only_in_theirs() -> Non
     folds = run["CrossValidation"]["Items"]
     assert [item["Hyperparameters"]["fold"] for item in folds] == ["1", "2", "3"]
     assert {item["Hyperparameters"]["folds"] for item in folds} == {"3"}
+
+
+def test_a_bound_on_the_training_users_reaches_every_training_job() -> None:
+    run = plan({"Training": {"MaxTrainingUsers": 5000}, "Tuning": {"MaxJobs": 1}})
+    for hyperparameters in (run["Hyperparameters"], run["Tuning"]["StaticHyperparameters"]):
+        assert hyperparameters == {"max_training_users": "5000", "fold": "0", "folds": "0"}
+    assert "max_training_users" not in plan({})["Hyperparameters"]  # the image has its default
 
 
 def test_what_is_fixed_is_not_searched() -> None:

@@ -1,24 +1,34 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from visitcast.errors import InputError
-from visitcast.model.gru.hyperparameters import Hyperparameters, parse
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.training.settings import Settings, parse_settings
 
 
 def test_strings_become_numbers_and_the_rest_keeps_its_default() -> None:
-    assert parse({"units": " 32 ", "learning_rate": "1e-3"}) == Hyperparameters(units=32, learning_rate=0.001)
+    settings, hyperparameters = parse_settings({"units": " 32 ", "learning_rate": "1e-3", "max_training_users": "500"})
+    assert hyperparameters == Hyperparameters(units=32, learning_rate=0.001)
+    assert settings == Settings(max_training_users=500)
+
+
+def test_the_seed_is_one_for_the_sample_of_users_and_for_the_network() -> None:
+    assert parse_settings({"seed": "3"}) == (Settings(seed=3), Hyperparameters(seed=3))
 
 
 def test_what_sagemaker_adds_in_a_tuning_job_is_left_out() -> None:
-    assert parse({"units": "32", "_tuning_objective_metric": "final:validation_log_loss"}) == Hyperparameters(units=32)
+    _, hyperparameters = parse_settings({"units": "32", "_tuning_objective_metric": "final:validation_log_loss"})
+    assert hyperparameters == Hyperparameters(units=32)
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     with pytest.raises(InputError) as caught:
-        parse({"epoch": "3"})
+        parse_settings({"epoch": "3"})
     assert "epoch" in caught.value.headline
-    assert all(name in caught.value.cause for name in Hyperparameters().as_dict())
+    assert all(field.name in caught.value.cause for kind in (Settings, Hyperparameters) for field in fields(kind))
 
 
 @pytest.mark.parametrize(
@@ -29,6 +39,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
         pytest.param({"epochs": "-1"}, "epochs", id="too small"),
         pytest.param({"dropout": "0.95"}, "dropout", id="too large"),
         pytest.param({"dropout": "nan"}, "dropout", id="not a number by IEEE"),
+        pytest.param({"max_training_users": "-1"}, "max_training_users", id="fewer users than none"),
         pytest.param({"learning_rate": "inf"}, "learning_rate", id="infinite"),
         pytest.param({"fold": "3", "folds": "2"}, "fold", id="fold beyond folds"),
         pytest.param({"folds": "2"}, "fold", id="folds without a fold"),
@@ -36,7 +47,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, str], wrong: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse(values)
+        parse_settings(values)
     assert wrong in caught.value.headline
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from visitcast.metrics import log_losses
 from visitcast.model import calibration, mixture
-from visitcast.model.gru.inference import softmax
+from visitcast.model.logits import softmax
 
 HISTORY = np.tile(np.array([5, 20, 50, 200]), 2000)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,41 +11,52 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_visits import changed as changed_columns
 from made_visits import made_dataset
 
-from visitcast.data.dataset import select_users
+from benchmarks.network_weights import weights_of
 from visitcast.data.protocol import split
 from visitcast.features.histogram_features import HOUR_COLUMNS
 from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.model.gru import inference, network, trainer
+from visitcast.model.gru import blocks, inference, network, trainer
 from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.learner import GruLearner
 from visitcast.model.gru.onnx_graph import to_onnx
 from visitcast.model.gru.packed_gru import PackedGru
-from visitcast.model.gru.shards import Shards
-from visitcast.model.gru.validation import validation_of
+from visitcast.model.gru.scorer import GruScorer
+from visitcast.model.learner import Learnt, TrainingData
 
 SETTINGS = Hyperparameters(epochs=3, units=8, batch_size=128, seed=3)
-
 
 DATASET = made_dataset(users=25, mean_days=20, seed=1)
 PARTS = split(DATASET)
 ENCODING = FeaturePipeline(PARTS.validation_starts).fit(DATASET).encoding_
-SHARDS = [lambda: select_users(DATASET, slice(0, 10)), lambda: select_users(DATASET, slice(10, 25))]
+DATA = TrainingData(DATASET, PARTS.train, PARTS.validation, histograms_before(DATASET, PARTS.validation), ENCODING)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_blocks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK_VISIT_DAYS", DATASET.visit_days // 2 + 1)
+        yield
+
+
+def fit(settings: Hyperparameters, folder: Path | None = None) -> Learnt:
+    return GruLearner(settings).fit(DATA, folder)
+
+
+def weights(learnt: Learnt) -> dict[str, np.ndarray]:
+    assert isinstance(learnt.scorer, GruScorer)
+    return weights_of(learnt.scorer.network)
+
+
+def validation_losses(learnt: Learnt) -> list[float]:
+    return [epoch["validation_log_loss"] for epoch in learnt.metadata["learning_curve"]]
 
 
 @pytest.fixture(scope="module")
-def fit() -> Callable[[Hyperparameters, Path], trainer.Fit]:
-    shards = Shards(SHARDS, ENCODING, PARTS.validation_starts)
-    counts = histograms_before(DATASET, PARTS.validation)
-    validation = validation_of(ENCODING, DATASET, PARTS.validation, counts)
-    return lambda settings, folder: trainer.fit(shards, validation, settings, folder)
-
-
-@pytest.fixture(scope="module")
-def fitted(
-    fit: Callable[[Hyperparameters, Path], trainer.Fit], tmp_path_factory: pytest.TempPathFactory
-) -> trainer.Fit:
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     return fit(SETTINGS, tmp_path_factory.mktemp("checkpoints"))
 
 
@@ -137,43 +148,38 @@ def test_dropout_keeps_the_mean() -> None:
     assert np.mean(mask == 0) == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_later_visit_never_changes_an_earlier_forecast(fitted: trainer.Fit) -> None:
+def test_a_later_visit_never_changes_an_earlier_forecast(fitted: Learnt) -> None:
     offsets = DATASET.offsets
     wanted = np.setdiff1d(np.arange(DATASET.visit_days), offsets[:-1])
-    known = validation_of(ENCODING, DATASET, wanted, histograms_before(DATASET, wanted))
-    learnt = inference.load(to_onnx(fitted.weights))
-    before, _ = known.logits(learnt)
+    histograms = histograms_before(DATASET, wanted)
+    before = fitted.scorer.logits(DATASET, wanted, histograms).first_hour
     for row in np.random.default_rng(0).choice(wanted, 10):
-        visit = known.read_visits(np.arange(DATASET.visit_days))
-        visit[row] += 5
-        after, _ = replace(known, read_visits=visit.__getitem__).logits(learnt)
+        time_spent = DATASET.total_time_spent_s.copy()
+        time_spent[row] += 100_000  # read by the GRU alone, not by the histograms
+        after = fitted.scorer.logits(
+            changed_columns(DATASET, total_time_spent_s=time_spent), wanted, histograms
+        ).first_hour
         changed = wanted[np.abs(after - before).max(axis=1) > 1e-6]
         end = offsets[np.searchsorted(offsets, row, side="right")]
         assert np.all((changed > row) & (changed < end))
         assert row == end - 1 or row + 1 in changed
 
 
-def test_training_lowers_both_losses(fitted: trainer.Fit) -> None:
-    first, last = fitted.epochs[0], fitted.epochs[-1]
-    assert last.train_loss < first.train_loss
-    assert last.validation_log_loss < first.validation_log_loss
+def test_training_lowers_both_losses(fitted: Learnt) -> None:
+    first, *_, last = fitted.metadata["learning_curve"]
+    assert last["train_loss"] < first["train_loss"]
+    assert last["validation_log_loss"] < first["validation_log_loss"]
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
-    fit: Callable[[Hyperparameters, Path], trainer.Fit], fitted: trainer.Fit, tmp_path: Path
-) -> None:
-    again = fit(SETTINGS, tmp_path / "same")
-    other = fit(replace(SETTINGS, seed=4, epochs=1), tmp_path / "other")
-    for name, value in fitted.weights.items():
-        np.testing.assert_array_equal(again.weights[name], value)
-    assert not np.array_equal(other.weights["gru/kernel"], fitted.weights["gru/kernel"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(fitted: Learnt) -> None:
+    again, other = fit(SETTINGS), fit(replace(SETTINGS, seed=4, epochs=1))
+    for name, value in weights(fitted).items():
+        np.testing.assert_array_equal(weights(again)[name], value)
+    assert not np.array_equal(weights(other)["gru/kernel"], weights(fitted)["gru/kernel"])
 
 
 def test_an_interrupted_training_continues_where_it_stopped(
-    fit: Callable[[Hyperparameters, Path], trainer.Fit],
-    fitted: trainer.Fit,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    fitted: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = trainer._report
 
@@ -185,20 +191,16 @@ def test_an_interrupted_training_continues_where_it_stopped(
     monkeypatch.setattr(trainer, "_report", interrupt_after_two)
     with pytest.raises(KeyboardInterrupt):
         fit(SETTINGS, tmp_path)
-    monkeypatch.undo()
+    monkeypatch.setattr(trainer, "_report", report)
 
     resumed = fit(SETTINGS, tmp_path)
 
-    assert [epoch.validation_log_loss for epoch in resumed.epochs] == [
-        epoch.validation_log_loss for epoch in fitted.epochs
-    ]
-    for name, value in fitted.weights.items():
-        np.testing.assert_array_equal(resumed.weights[name], value)
+    assert validation_losses(resumed) == validation_losses(fitted)
+    for name, value in weights(fitted).items():
+        np.testing.assert_array_equal(weights(resumed)[name], value)
 
 
-def test_a_checkpoint_of_other_settings_is_not_continued(
-    fit: Callable[[Hyperparameters, Path], trainer.Fit], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit(replace(SETTINGS, epochs=1), tmp_path)
     fit(replace(SETTINGS, epochs=1, dropout=0.1), tmp_path)
     assert "belongs to other settings" in capsys.readouterr().out

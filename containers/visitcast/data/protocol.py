@@ -52,12 +52,6 @@ def eligible_rows(dataset: Dataset) -> NDArray[np.int64]:
     return np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
 
 
-def rows_before(dataset: Dataset, day: int) -> NDArray[np.int64]:
-    """Return the eligible rows before a day (days since 1970-01-01), ascending. Works on any subset of users."""
-    rows = eligible_rows(dataset)
-    return rows[dataset.visit_date[rows] < day]
-
-
 def split(dataset: Dataset, fold: int = 0, folds: int = 0) -> Split:
     """Split the eligible rows by date.
 

@@ -19,10 +19,11 @@ from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
 from visitcast.evaluation import gate, report
 from visitcast.evaluation.evaluate import evaluate
-from visitcast.features import encoding
+from visitcast.features.histograms import histograms_before
 from visitcast.metrics import Outcomes
-from visitcast.model import bundle
+from visitcast.model import archive, bundle
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES
+from visitcast.model.learner import TrainingData
 from visitcast.training import folds
 
 PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     if article_epochs:
         progress(0.05, "fitting the article's model")
         article = {ARTICLE_GRU: article_outcomes(dataset, article_epochs)}
-    candidate = load_model(paths.candidate_model())
+    candidate = archive.load(paths.candidate_model())
     production, not_compared = read_production(production_version)
     evaluated = evaluate(
         candidate,
@@ -143,25 +144,20 @@ def read_production(version: str) -> tuple[bundle.Bundle | None, str]:
     if not version:
         return None, gate.NO_PRODUCTION
     try:
-        return load_model(paths.production_model()), ""
+        return archive.load(paths.production_model()), ""
     except bundle.VersionMismatch as error:
         return None, f"Version {version} in production cannot be compared: {error.cause}"
-
-
-def load_model(archive: Path) -> bundle.Bundle:
-    """Read a model from the archive that SageMaker made of it."""
-    with bundle.unpacked(archive) as folder:
-        return bundle.load(folder)
 
 
 def article_outcomes(dataset: Dataset, epochs: int) -> Outcomes:
     """Fit the article's model and forecast the test rows; TensorFlow is imported only here."""
     from visitcast.model import article_gru
-    from visitcast.model.gru import tensorflow_threads
 
-    tensorflow_threads.bound()
-    fitted = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
-    return article_gru.outcomes(dataset, split(dataset), encoding.transform(fitted, dataset), epochs, seed=SEED)
+    parts = split(dataset)
+    counts = histograms_before(dataset, parts.validation)
+    encoding = bundle.read_pipeline(paths.evaluation_dataset()).encoding_
+    data = TrainingData(dataset, parts.train, parts.validation, counts, encoding)
+    return article_gru.outcomes(data, parts.test, epochs, SEED)
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:

@@ -95,6 +95,11 @@ def history_reader(encoding: Encoding, dataset: Dataset) -> Callable[[NDArray[np
     return lambda rows: _encode(encoding, HISTORY, Days(dataset, rows))
 
 
+def calendar_features(encoding: Encoding, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Compute the target features without those of the histograms, which come after them, [rows, features]."""
+    return _encode(encoding, TARGET, Days(dataset, rows))
+
+
 def target_features(
     encoding: Encoding, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

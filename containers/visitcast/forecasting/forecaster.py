@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
-from visitcast.features import encoding
 from visitcast.features.histograms import decayed_histograms, last_histograms
-from visitcast.model import mixture
+from visitcast.model import calibration, mixture
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.gru import inference
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Forecast:
     visit_hour : float32 array [rows, 24]
         Chance of a visit in the hour, given that the user comes that day; each in 0..1.
     from_model : bool array [rows]
-        False if the history is too short for the network, so that the histogram alone answers.
+        False where the history is too short for the scorer and the histogram alone answers.
     """
 
     first_visit_hour: NDArray[np.float32]
@@ -95,26 +93,11 @@ def _forecast(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], counts:
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
-        network_rows = rows[from_model]
-        read_visits = encoding.history_reader(bundle.encoding, dataset)
-        first_logits, visited_logits = inference.logits(
-            bundle.network,
-            read_visits,
-            dataset.offsets,
-            network_rows,
-            *encoding.target_features(bundle.encoding, dataset, network_rows, counts[from_model]),
-        )
+        logits = bundle.scorer.logits(dataset, rows[from_model], counts[from_model])
+        scored = calibration.probabilities(logits, bundle.temperatures)
         first_hour[from_model] = mixture.blend(
-            bundle.mixture.first_hour,
-            history[from_model],
-            inference.softmax(first_logits / np.float32(bundle.first_hour_temperature)),
-            first_hour[from_model],
+            bundle.mixture.first_hour, history[from_model], scored[0], first_hour[from_model]
         )
-        visited[from_model] = mixture.blend(
-            bundle.mixture.visited,
-            history[from_model],
-            inference.sigmoid(visited_logits / np.float32(bundle.visited_temperature)),
-            visited[from_model],
-        )
+        visited[from_model] = mixture.blend(bundle.mixture.visited, history[from_model], scored[1], visited[from_model])
     first_hour /= first_hour.sum(axis=1, keepdims=True)
     return Forecast(first_hour, visited, from_model)

@@ -1,13 +1,15 @@
-"""Baseline ``article_gru``: the article's model, a GRU over the last visit only that regresses the hour (MSE).
+"""The article's model: a GRU over the last visit only that regresses the hour (MSE).
 
-It gives one number and no probabilities; its log loss is that of a Gaussian around the number, cut into hours, with
+It forecasts one number and no probabilities; its log loss is that of a Gaussian around the number, cut into hours, with
 the standard deviation that is best on validation.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Final
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
 
 import keras
 import numpy as np
@@ -15,11 +17,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from visitcast.data.dataset import Dataset
-from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
+from visitcast.features import encoding
 from visitcast.features.definition import DAY_OF_MONTH, DAY_OF_WEEK, GAP
-from visitcast.features.encoding import Features, target_names
+from visitcast.features.encoding import Encoding
 from visitcast.metrics import Outcomes, log_losses, point_outcomes, probability_outcomes
+from visitcast.model import tensorflow_threads
+from visitcast.model.learner import Learnt, TrainingData
+from visitcast.model.logits import Logits, first_hour_only
 
 UNITS: Final = 64
 PATIENCE: Final = 3
@@ -29,61 +34,129 @@ LEARNING_RATE: Final = 1e-3
 SIGMAS: Final = np.arange(3.0, 9.0, 0.25)
 FLOOR: Final = 1e-6
 """Added to each hour's share, so that no hour is impossible."""
+NETWORK_FILE: Final = "article_gru.keras"
+SETTINGS_FILE: Final = "article_gru.json"
 
 
-def outcomes(dataset: Dataset, parts: Split, features: Features, epochs: int, seed: int) -> Outcomes:
-    """Fit the article's model and compare its forecasts of the test rows with what came.
+@dataclass(frozen=True)
+class ArticleScorer:
+    """The article's model, fitted.
 
-    Parameters
+    Attributes
     ----------
-    dataset : Dataset
-        Visit days.
-    parts : Split
-        Training, validation and test rows.
-    features : Features
-        Of the dataset's rows.
+    network : keras.Model
+        From the features of the last visit and of the day to forecast to an hour.
+    encoding : Encoding
+        Fitted numbers of the features.
+    sigma : float
+        Standard deviation of the Gaussian, hours.
+    """
+
+    network: Any
+    encoding: Encoding
+    sigma: float
+
+    kind: ClassVar[str] = "article_gru"
+    files: ClassVar[tuple[str, ...]] = (NETWORK_FILE, SETTINGS_FILE)
+
+    def hours(self, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Regress the hour of the first visit, float32 [rows]."""
+        inputs = _inputs(self.encoding, dataset, rows)
+        return np.asarray(self.network.predict(inputs, batch_size=PREDICT_ROWS, verbose=0))[:, 0]
+
+    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:  # noqa: ARG002 - it reads the last visit only
+        """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
+        density = discretised_gaussian(self.hours(dataset, rows), self.sigma)
+        return first_hour_only(np.log(density).astype(np.float32))
+
+    def save(self, folder: Path) -> None:
+        """Write ``article_gru.keras`` and ``article_gru.json``."""
+        self.network.save(folder / NETWORK_FILE)
+        content = {"sigma": self.sigma, "encoding": encoding.to_json(self.encoding)}
+        (folder / SETTINGS_FILE).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        content = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+        network = keras.models.load_model(folder / NETWORK_FILE)
+        return cls(network, encoding.from_json(content["encoding"]), content["sigma"])
+
+
+@dataclass(frozen=True)
+class ArticleLearner:
+    """Trains the article's model.
+
+    Attributes
+    ----------
     epochs : int
         Passes over the training rows at most; without progress on validation it ends earlier.
     seed : int
         Seed of weights and order.
     """
-    keras.utils.set_random_seed(seed)
-    current = features.target[:, article_columns()]
 
-    def inputs(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        return [features.history[rows - 1][:, None], current[rows]]
+    epochs: int = 20
+    seed: int = 7
 
-    hour = dataset.first_visit_hour
-    model = _build(features.history.shape[1], current.shape[1])
-    stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
-    model.fit(
-        inputs(parts.train),
-        hour[parts.train].astype(np.float32),
-        validation_data=(inputs(parts.validation), hour[parts.validation].astype(np.float32)),
-        epochs=epochs,
-        batch_size=BATCH_ROWS,
-        callbacks=[stop],
-        verbose=0,
-    )
-    validation, test = (
-        np.asarray(model.predict(inputs(rows), batch_size=PREDICT_ROWS, verbose=0))[:, 0]
-        for rows in (parts.validation, parts.test)
-    )
-    sigma = _best_sigma(validation, hour[parts.validation])
-    test_hour, mask = hour[parts.test], dataset.hourly_visits[parts.test]
-    density = probability_outcomes(discretised_gaussian(test, sigma), test_hour, mask)
+    def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:  # noqa: ARG002 - it trains for seconds
+        """Train the model, see :meth:`visitcast.model.learner.Learner.fit`."""
+        return Learnt(self.train(data))
+
+    def train(self, data: TrainingData) -> ArticleScorer:
+        """Train the model and find the standard deviation."""
+        tensorflow_threads.bound()
+        keras.utils.set_random_seed(self.seed)
+        train, validation = (_inputs(data.encoding, data.dataset, rows) for rows in (data.train, data.validation))
+        hour = data.dataset.first_visit_hour.astype(np.float32)
+        network = _build(*(block.shape[-1] for block in train))
+        network.fit(
+            train,
+            hour[data.train],
+            validation_data=(validation, hour[data.validation]),
+            epochs=self.epochs,
+            batch_size=BATCH_ROWS,
+            callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
+            verbose=0,
+        )
+        predicted = ArticleScorer(network, data.encoding, sigma=1.0).hours(data.dataset, data.validation)
+        sigma = _best_sigma(predicted, data.dataset.first_visit_hour[data.validation])
+        return ArticleScorer(network, data.encoding, sigma)
+
+
+def outcomes(data: TrainingData, test: NDArray[np.int64], epochs: int, seed: int) -> Outcomes:
+    """Train the model and compare its forecasts of test rows with what came: the hour, and the density around it.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Training and validation rows.
+    test : int64 array [rows]
+        Test rows, ascending.
+    epochs, seed : int
+        As of :class:`ArticleLearner`.
+    """
+    scorer = ArticleLearner(epochs, seed).train(data)
+    hour, mask = data.dataset.first_visit_hour[test], data.dataset.hourly_visits[test]
+    forecast = scorer.hours(data.dataset, test)
+    density = probability_outcomes(discretised_gaussian(forecast, scorer.sigma), hour, mask)
     return replace(
-        point_outcomes(test, test_hour, mask),
+        point_outcomes(forecast, hour, mask),
         log_loss=density.log_loss,
         confidence=density.confidence,
         likeliest_right=density.likeliest_right,
     )
 
 
+def _inputs(coding: Encoding, dataset: Dataset, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """Return the features of the visit before each row [rows, 1, F] and the article's current features of the row."""
+    visit = encoding.history_reader(coding, dataset)(rows - 1)[:, None]
+    return [visit, encoding.calendar_features(coding, dataset, rows)[:, article_columns()]]
+
+
 def article_columns() -> list[int]:
     """Return the columns of the article's current features: day of week, day of month, days since the last visit."""
     wanted = (f"scaled__{DAY_OF_MONTH}", f"log_scaled__{GAP}", f"one_hot__{DAY_OF_WEEK}_")
-    return [column for column, name in enumerate(target_names()) if name.startswith(wanted)]
+    return [column for column, name in enumerate(encoding.target_names()) if name.startswith(wanted)]
 
 
 def discretised_gaussian(mean: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:

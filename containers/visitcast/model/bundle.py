@@ -1,16 +1,16 @@
 """The model artifact: everything that forecasting needs, in one folder that SageMaker packs as ``model.tar.gz``.
 
-network.onnx         the network and its weights
+model.json           everything but the scorer, readable; names the kind of the scorer
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
-encoding.json        the pipeline's fitted numbers: forecasting needs neither scikit-learn nor pandas
-model.json           everything else, readable
+network.onnx, ...    the scorer's files; those of the GRU are the network and encoding.json, the numbers of the
+                     feature pipeline, so that forecasting needs neither scikit-learn nor pandas
 """
 
 from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,18 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 from visitcast.data.dataset import TRANSFORMER_FILE
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
-from visitcast.features import encoding
-from visitcast.features.encoding import Encoding
+from visitcast.model import learners
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.gru import inference
-from visitcast.model.gru.inference import Network
+from visitcast.model.calibration import Temperatures
+from visitcast.model.learner import Scorer
 from visitcast.model.mixture import Mixture
 
 if TYPE_CHECKING:
     from visitcast.features.pipeline import FeaturePipeline
 
-NETWORK_FILE: Final = "network.onnx"
-ENCODING_FILE: Final = "encoding.json"
 MODEL_FILE: Final = "model.json"
 
 MODEL_VERSION: Final = 4
@@ -43,75 +40,77 @@ class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says 
     """A bundle of another release, which this one cannot read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A fitted forecaster.
 
     Attributes
     ----------
-    network : Network
-        Trained network.
-    encoding : Encoding
-        Numbers of the fitted feature pipeline.
+    scorer : Scorer
+        What was learnt.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
     mixture : Mixture
-        Weight of the network by history length.
-    first_hour_temperature, visited_temperature : float
-        Temperatures of the two heads.
+        Weight of the scorer by history length.
+    temperatures : Temperatures
+        Of the scorer's logits.
     metadata : dict
         What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
+    pipeline : FeaturePipeline or None
+        Fitted features; None once the bundle was loaded, since a forecast does not need them.
     """
 
-    network: Network
-    encoding: Encoding
+    scorer: Scorer
     histogram: tuned_histogram.Parameters
     mixture: Mixture
-    first_hour_temperature: float
-    visited_temperature: float
+    temperatures: Temperatures
     metadata: dict[str, Any]
+    pipeline: FeaturePipeline | None = None
+
+    def __repr__(self) -> str:
+        scores = self.metadata.get("validation_metrics", {})
+        return f"Bundle({self.scorer.kind}, validation log loss {scores.get('log_loss', float('nan')):.3f})"
 
 
-def save(folder: Path, bundle: Bundle, pipeline: FeaturePipeline) -> None:
-    """Write a bundle into an existing folder, with the pipeline that holds its encoding."""
-    import joblib  # The serving image has none.
+def save(folder: Path, bundle: Bundle) -> None:
+    """Write a bundle into an existing folder."""
+    bundle.scorer.save(folder)
+    if bundle.pipeline is not None:
+        import joblib  # The serving image has none.
 
-    (folder / NETWORK_FILE).write_bytes(bundle.network.model)
-    joblib.dump(pipeline, folder / TRANSFORMER_FILE)
-    _write_json(folder / ENCODING_FILE, encoding.to_json(bundle.encoding))
+        joblib.dump(bundle.pipeline, folder / TRANSFORMER_FILE)
     content = {
         "schema_version": SCHEMA_VERSION,
         "model_version": MODEL_VERSION,
-        "first_hour_temperature": bundle.first_hour_temperature,
-        "visited_temperature": bundle.visited_temperature,
+        "scorer": bundle.scorer.kind,
+        "first_hour_temperature": bundle.temperatures.first_hour,
+        "visited_temperature": bundle.temperatures.visited,
         "mixture": asdict(bundle.mixture),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "metadata": bundle.metadata,
     }
-    _write_json(folder / MODEL_FILE, content)
+    text = json.dumps(content, indent=2, allow_nan=False)
+    (folder / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def load(folder: Path) -> Bundle:
+def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -> Bundle:
     """Read what :func:`save` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was written.
+    scorers : mapping
+        Scorers by kind. Default: those of this package.
 
     Raises
     ------
     InputError
         A file is missing.
     VersionMismatch
-        The bundle has another version than this package.
+        The bundle has another version than this package, or holds a scorer of an unknown kind.
     """
-    missing = [
-        name for name in (MODEL_FILE, NETWORK_FILE, TRANSFORMER_FILE, ENCODING_FILE) if not (folder / name).is_file()
-    ]
-    if missing:
-        raise InputError(
-            "This folder holds no model.", f"{folder} lacks {', '.join(missing)}.", "Use the output of a training job."
-        )
+    _require_files(folder, (MODEL_FILE,))
     content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     found = content.get("schema_version"), content.get("model_version")
     if found != (SCHEMA_VERSION, MODEL_VERSION):
@@ -121,15 +120,29 @@ def load(folder: Path) -> Bundle:
             f"{SCHEMA_VERSION} and {MODEL_VERSION}.",
             "Serve it with the image that made it, or train again with this one.",
         )
+    kind = content["scorer"]
+    if kind not in scorers:
+        raise VersionMismatch(
+            "The model holds a scorer of an unknown kind.",
+            f"It is {kind!r}; known are {', '.join(scorers)}.",
+            "Load it with the code that trained it.",
+        )
+    _require_files(folder, scorers[kind].files)
     return Bundle(
-        network=inference.load((folder / NETWORK_FILE).read_bytes()),
-        encoding=encoding.from_json(json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))),
+        scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
-        first_hour_temperature=content["first_hour_temperature"],
-        visited_temperature=content["visited_temperature"],
+        temperatures=Temperatures(content["first_hour_temperature"], content["visited_temperature"]),
         metadata=content["metadata"],
     )
+
+
+def _require_files(folder: Path, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            "This folder holds no model.", f"{folder} lacks {', '.join(missing)}.", "Use the output of a training job."
+        )
 
 
 def read_pipeline(folder: Path) -> FeaturePipeline:
@@ -156,7 +169,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The archive is missing or no tar file.
+        The archive is missing or not a tar file.
     """
     with TemporaryDirectory() as folder:
         try:

@@ -6,25 +6,64 @@ Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from visitcast.metrics import log_losses
-from visitcast.model.gru.inference import sigmoid, softmax
+from visitcast.model.logits import Float, Logits, sigmoid, softmax
 
 LOWEST, HIGHEST = 0.5, 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """What a scorer's logits are divided by.
+
+    Attributes
+    ----------
+    first_hour, visited : float
+        One for each kind of logits.
+    """
+
+    first_hour: float
+    visited: float
+
+
+def fit(logits: Logits, first_hour: NDArray[Any], flags: NDArray[np.float32]) -> Temperatures:
+    """Find the temperatures that suit validation rows best.
+
+    Parameters
+    ----------
+    logits : Logits
+        A scorer's.
+    first_hour : int array [rows]
+        Hour of the first visit.
+    flags : float32 array [rows, 24]
+        1.0 where the user visited in that hour.
+    """
+    return Temperatures(
+        first_hour_temperature(logits.first_hour, first_hour), visited_temperature(logits.visited, flags)
+    )
+
+
+def probabilities(logits: Logits, temperatures: Temperatures) -> tuple[Float, Float]:
+    """Return the calibrated probabilities of the first-visit hour and of the visited hours, [rows, 24] each."""
+    return (
+        softmax(logits.first_hour / np.float32(temperatures.first_hour)),
+        sigmoid(logits.visited / np.float32(temperatures.visited)),
+    )
+
+
 def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]) -> float:
-    """Temperature with the lowest log loss of ``softmax(logits / temperature)``.
+    """Find the temperature with the lowest log loss of ``softmax(logits / temperature)``.
 
     Parameters
     ----------
     logits : float32 array [rows, 24]
-        Network's logits of the first-visit hour.
+        Logits of the first-visit hour.
     first_hour : int array [rows]
         Hour that came.
     """
@@ -33,12 +72,12 @@ def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]
 
 
 def visited_temperature(logits: NDArray[np.float32], flags: NDArray[np.float32]) -> float:
-    """Temperature with the lowest binary cross-entropy of ``sigmoid(logits / temperature)``.
+    """Find the temperature with the lowest binary cross-entropy of ``sigmoid(logits / temperature)``.
 
     Parameters
     ----------
     logits : float32 array [rows, 24]
-        Network's logits of the visited hours.
+        Logits of the visited hours.
     flags : float32 array [rows, 24]
         1.0 where the user visited in that hour.
     """
@@ -46,12 +85,14 @@ def visited_temperature(logits: NDArray[np.float32], flags: NDArray[np.float32])
 
 
 def cross_entropies(probabilities: NDArray[Any], flags: NDArray[Any]) -> NDArray[np.float64]:
-    """Binary cross-entropy (nats), summed over the 24 hours of each row, [rows]."""
+    """Return the binary cross-entropy (nats), summed over the 24 hours of each row, [rows]."""
     p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
     losses: NDArray[np.float64] = -(flags * np.log(p) + (1 - flags) * np.log1p(-p)).sum(axis=1)
     return losses
 
 
 def _lowest(loss: Callable[[np.float32], float]) -> float:
+    from scipy.optimize import minimize_scalar  # The serving image does not have it.
+
     found = minimize_scalar(lambda value: loss(np.float32(value)), bounds=(LOWEST, HIGHEST), method="bounded")
     return float(found.x)

@@ -1,4 +1,4 @@
-"""Cross-validation: what a fold's training job leaves, and what all folds together say.
+"""Cross-validation: the scores that each fold's training job writes, and their mean and spread.
 
 SageMaker packs ``/opt/ml/output/data`` into ``output.tar.gz`` beside the job's ``model.tar.gz``. The evaluation job
 gets the folder of all folds' jobs and reads ``fold.json`` from each of these archives.
@@ -24,12 +24,12 @@ ARCHIVE: Final = "output.tar.gz"
 
 @dataclass(frozen=True)
 class Fold:
-    """Scores of one fold on its own test rows.
+    """Scores of a fold on its own test rows.
 
     Attributes
     ----------
     fold, folds : int
-        Which of how many.
+        Number of the fold, and of all folds.
     cut_offs : dict
         ``validation_starts``, ``test_starts``, ``test_ends`` (``YYYY-MM-DD``).
     rows : dict
@@ -37,7 +37,7 @@ class Fold:
     model : Scores
         The model's metrics.
     baselines : dict
-        Metrics of the baselines without a network, on the same rows.
+        Metrics of the histogram baselines on the same rows.
     """
 
     fold: int
@@ -50,7 +50,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation over the folds, per metric; None where unknown or of one fold only."""
+    """Mean and sample standard deviation over the folds, per metric; None if unknown or if there is only one fold."""
 
     mean: Scores
     std: Scores
@@ -58,18 +58,18 @@ class Spread:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """All folds, and what they come to.
+    """All folds, with means and standard deviations.
 
     Attributes
     ----------
     folds : list of Fold
         In order.
     mean, std : Scores
-        The model's.
+        Of the model.
     baselines : dict
-        Each baseline's.
+        Of each baseline.
     differences : dict
-        Model minus baseline, fold by fold.
+        Of the differences model minus baseline, taken fold by fold.
     """
 
     folds: list[Fold]
@@ -80,7 +80,7 @@ class CrossValidation:
 
 
 def describe(fold: int, folds: int, parts: Split, model: Scores, baselines: dict[str, Scores]) -> Fold:
-    """Put a fold's scores together with its dates and sizes."""
+    """Describe a fold: its scores, dates and sizes."""
     days = {
         "validation_starts": parts.validation_starts,
         "test_starts": parts.test_starts,
@@ -103,14 +103,14 @@ def write_fold(folder: Path, fold: Fold) -> None:
 
 
 def read_folds(folder: Path, wanted: int) -> list[Fold]:
-    """Read what the folds' jobs left under a folder, in the folds' order.
+    """Read the scores that the folds' jobs wrote below a folder, in the folds' order.
 
-    A job that was tried again leaves two archives of the same fold; training repeats itself, so either will do.
+    A job that was retried leaves two archives of a fold. Training is deterministic, so either may be read.
 
     Raises
     ------
     InputError
-        An archive cannot be read, or not each of the `wanted` folds is there.
+        An archive cannot be read, or one of the `wanted` folds is missing.
     """
     found = {}
     for archive in sorted(folder.rglob(ARCHIVE)):
@@ -128,7 +128,7 @@ def read_folds(folder: Path, wanted: int) -> list[Fold]:
 
 
 def _member(archive: Path, name: str) -> dict[str, Any] | None:
-    """Parse a JSON file of an archive; None when the archive has no such file."""
+    """Parse a JSON file of an archive; None if the archive does not hold it."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -144,7 +144,7 @@ def _member(archive: Path, name: str) -> dict[str, Any] | None:
 
 
 def aggregate(folds: list[Fold]) -> CrossValidation:
-    """Take means and standard deviations over the folds; each fold counts the same, however many rows it has."""
+    """Compute means and standard deviations over the folds; each fold counts alike, however many rows it has."""
     model = spread([fold.model for fold in folds])
     names = folds[0].baselines
     return CrossValidation(
@@ -157,7 +157,7 @@ def aggregate(folds: list[Fold]) -> CrossValidation:
 
 
 def spread(scores: list[Scores]) -> Spread:
-    """Mean and sample standard deviation of each metric."""
+    """Compute the mean and the sample standard deviation of each metric."""
     columns = {metric: [one[metric] for one in scores] for metric in METRICS}
     known = {metric: [value for value in values if value is not None] for metric, values in columns.items()}
     return Spread(

@@ -1,6 +1,7 @@
-"""Forecasters without a network: what a model must beat, computed on the same rows in the same job.
+"""Forecasters without a network, which a model must beat on the same rows in the same job.
 
-Each module has ``fit(...)``, which learns from training and validation rows only, and ``predict(...)``.
+Each module has ``predict(...)`` and, if there is something to learn, ``fit(...)``, which reads training and validation
+rows only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ BASELINES: Final = (GLOBAL_HISTOGRAM, LAST_HOUR, USER_HISTOGRAM, TUNED_HISTOGRAM
 
 
 def baseline_outcomes(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Outcomes]:
-    """Fit every baseline of this package and compare its forecasts of the split's test rows with what came.
+    """Fit every baseline of this package and compare its forecasts of the test rows with what came.
 
     Parameters
     ----------
@@ -54,5 +55,5 @@ def baseline_outcomes(dataset: Dataset, split: Split, histograms: NDArray[np.flo
 
 
 def score_baselines(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Scores]:
-    """Score what :func:`baseline_outcomes` gives."""
+    """Return the metrics of :func:`baseline_outcomes`."""
     return {name: summarise(rows) for name, rows in baseline_outcomes(dataset, split, histograms).items()}

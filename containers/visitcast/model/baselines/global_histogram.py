@@ -1,4 +1,4 @@
-"""Baseline: how often any user's first visit falls in each hour."""
+"""Baseline: the share of all users' first visits in each hour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from visitcast.data.schema import HOURS
 
 
 def fit(dataset: Dataset, split: Split) -> NDArray[np.float32]:
-    """Count the training rows' first-visit hours; every hour once more, so that none is impossible.
+    """Count the training rows' first-visit hours, each hour once more, so that none is impossible.
 
     Returns
     -------
@@ -24,5 +24,5 @@ def fit(dataset: Dataset, split: Split) -> NDArray[np.float32]:
 
 
 def predict(shares: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Give every row the same forecast, [rows, 24]."""
+    """Return the same forecast for every row, [rows, 24]."""
     return np.tile(shares, (len(rows), 1))

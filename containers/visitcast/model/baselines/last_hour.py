@@ -1,4 +1,4 @@
-"""Baseline: the hour of the user's last first visit. Nothing to fit, and no probabilities."""
+"""Baseline: the hour of the first visit on the user's last visit day; an hour without probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def predict(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int8]:
     dataset : Dataset
         Visit days.
     rows : int64 array [rows]
-        Rows to forecast; none may be a user's first day.
+        Rows to forecast, none of them a user's first.
     """
     hours: NDArray[np.int8] = dataset.first_visit_hour[rows - 1]
     return hours

@@ -1,6 +1,6 @@
 """The strongest baseline: a user histogram with recency, a circular kernel and the day's type, tuned on validation.
 
-Also ships with the model: it is small, needs no network, and on little data no network beats it.
+Every bundle holds it too: it is small, needs no network, and no network beats it on little data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from visitcast.features.smoothing import smooth
 from visitcast.metrics import log_losses
 
 RECENT_DAYS: Final = 900
-"""Priors come from the last days of training: habits of all users drift over the years."""
+"""Priors come from the last days of the training part: the habits of all users drift over the years."""
 SWEEPS: Final = 2
 SMALLEST_GAIN: Final = 1e-5
 
@@ -43,7 +43,7 @@ VISIT_GRID: Final[dict[str, tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything the forecaster needs, as plain numbers.
+    """The fitted numbers.
 
     Attributes
     ----------
@@ -52,15 +52,15 @@ class Parameters:
     visit_prior : list [24]
         Share of all users' visit days on which the hour was visited.
     prior_weight : float
-        Weighted visit days that the prior is worth.
+        Weight of the prior, in visit days.
     kernel_width_hours : float
         Standard deviation of the circular kernel.
     weight_... : float
         Weight of a channel beside ``FIRST_40``, whose weight is 1.
     visit_prior_weight, visit_kernel_width_hours : float
-        The same for the hours visited.
+        The same for the visited hours.
     visit_channel : str
-        Name of the channel for the hours visited.
+        Name of the channel of the visited hours.
     """
 
     prior: list[list[float]]
@@ -77,7 +77,7 @@ class Parameters:
 
     @cached_property
     def channel_weights(self) -> dict[Channel, np.float32]:
-        """Weights of the channels that count in the first-visit hour, beside ``FIRST_40``."""
+        """Weights of the channels of the first-visit hour beside ``FIRST_40``; those of weight 0 are left out."""
         weights = {
             Channel.FIRST_10: self.weight_first_10,
             Channel.FIRST_ALL: self.weight_first_all,
@@ -98,16 +98,16 @@ class Parameters:
 
 
 def fit(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> Parameters:
-    """Take the priors from recent training rows; choose the rest by coordinate search on the validation rows.
+    """Count the priors on recent training rows, and find the rest by coordinate search on the validation rows.
 
-    The first-hour parameters minimise log loss, the visited-hour parameters maximise the best-hour hit rate.
+    The parameters of the first hour minimise the log loss, those of the visited hours maximise the best-hour hit rate.
 
     Parameters
     ----------
     dataset : Dataset
         Visit days.
     split : Split
-        Training and validation rows; test rows are not looked at.
+        Training and validation rows; test rows are not read.
     histograms : float32 array [V, len(Channel), 24]
         Decayed histograms before each of the V validation rows.
     """
@@ -143,7 +143,7 @@ def _priors(dataset: Dataset, split: Split) -> Parameters:
 def _coordinate_search(
     start: Parameters, grid: Mapping[str, tuple[float, ...]], loss: Callable[[Parameters], float]
 ) -> Parameters:
-    """Improve one parameter at a time, sweep by sweep: some fifty evaluations instead of a full grid's thousands."""
+    """Improve one parameter at a time: about fifty evaluations instead of the thousands of a full grid."""
     best, lowest = start, loss(start)
     for _ in range(SWEEPS):
         for name, values in grid.items():
@@ -163,7 +163,7 @@ def predict(
     Parameters
     ----------
     parameters : Parameters
-        What :func:`fit` gave.
+        What :func:`fit` returned.
     visit_date : int32 array [rows]
         Days to forecast, days since 1970-01-01.
     histograms : float32 array [rows, len(Channel), 24]
@@ -182,12 +182,12 @@ def predict(
 
 
 def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Estimate for each hour how likely the user visits in it, [rows, 24], each in 0..1.
+    """Estimate the chance of a visit in each hour, [rows, 24], each in 0..1.
 
     Parameters
     ----------
     parameters : Parameters
-        What :func:`fit` gave.
+        What :func:`fit` returned.
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each day.
     """
@@ -203,5 +203,5 @@ def to_json(parameters: Parameters) -> dict[str, Any]:
 
 
 def from_json(content: Mapping[str, Any]) -> Parameters:
-    """Restore parameters from what :func:`to_json` gave."""
+    """Restore parameters from what :func:`to_json` returned."""
     return Parameters(**content)

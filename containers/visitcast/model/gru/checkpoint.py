@@ -1,4 +1,4 @@
-"""Checkpoints of a training job, so that a spot interruption costs at most one epoch.
+"""Checkpoints of the training, so that an interruption of a spot instance costs at most one epoch.
 
 SageMaker copies ``/opt/ml/checkpoints`` to S3 while the job runs and back before it starts again.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,14 @@ FILE = "checkpoint.npz"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Training after a whole epoch.
+    """State of the training after an epoch.
 
     Attributes
     ----------
     fingerprint : str
-        Settings and data the checkpoint belongs to.
+        Of the settings and data that the checkpoint belongs to.
     state : list of arrays
-        Variables of the trainer.
+        Variables of the gradient step.
     best : dict
         Weights with the lowest validation log loss so far.
     epochs : list of dict
@@ -42,20 +42,18 @@ class Checkpoint:
 
 
 def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation: NDArray[np.int64]) -> str:
-    """Digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow.
+    """Return a digest of everything that must be equal for a checkpoint to be continued; the number of epochs may grow.
 
     Parameters
     ----------
     hyperparameters : Hyperparameters
         Settings.
     training_rows : str
-        ``Shards.digest``.
+        ``TrainingBlocks.digest``.
     validation : int64 array [V]
         Validation rows.
     """
-    settings = {
-        name: value for name, value in hyperparameters.as_dict().items() if name not in ("epochs", "max_seconds")
-    }
+    settings = {name: value for name, value in asdict(hyperparameters).items() if name not in ("epochs", "max_seconds")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(training_rows.encode())
     digest.update(np.ascontiguousarray(validation).tobytes())
@@ -63,7 +61,7 @@ def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Replace the folder's checkpoint; an interruption in between leaves the old one whole."""
+    """Replace the checkpoint of a folder; an interruption leaves the old one intact."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE}.partial"
     arrays: dict[str, Any] = {f"state/{number:04d}": value for number, value in enumerate(checkpoint.state)}
@@ -74,7 +72,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """Read the folder's checkpoint; None when there is none or it belongs to other settings or data."""
+    """Read the checkpoint of a folder; None if it has none or one of other settings or data."""
     file = folder / FILE
     if not file.is_file():
         return None

@@ -1,4 +1,4 @@
-"""The batches of an epoch, gathered from the open shard while the step before runs."""
+"""The batches of an epoch, gathered from the open block while the step before runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from visitcast.data.schema import HOURS
+from visitcast.model.gru.blocks import OpenBlock, TrainingBlocks
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.packing import LANE, Lanes, batches, lanes_per_batch
-from visitcast.model.gru.shards import OpenShard, Shards
 
 PREFETCHED_BATCHES: Final = 2
 
 
-def feed(shards: Shards, hyperparameters: Hyperparameters, epoch: int) -> Any:
-    """Return the batches of one epoch: shards in random order, the lanes of each in random order.
+def feed(blocks: TrainingBlocks, hyperparameters: Hyperparameters, epoch: int) -> Any:
+    """Return the batches of one epoch: blocks in random order, and the lanes of each in random order.
 
     The order depends on the seed and the epoch's number alone, so a resumed run repeats what an unbroken one does.
 
@@ -28,25 +28,25 @@ def feed(shards: Shards, hyperparameters: Hyperparameters, epoch: int) -> Any:
         Of dictionaries as :func:`batch_signature` describes them.
     """
     seed = hyperparameters.seed
-    order = np.random.default_rng((seed, epoch)).permutation(len(shards.lanes)).tolist()
+    order = np.random.default_rng((seed, epoch)).permutation(len(blocks.lanes)).tolist()
 
     def gathered() -> Iterator[dict[str, Any]]:
-        for number, shard in _opened(shards, order):
+        for number, block in _opened(blocks, order):
             rng = np.random.default_rng((seed, epoch, number))
-            shard_seed = tf.random.fold_in((seed, epoch), number)
-            for position, lanes in enumerate(batches(shard.lanes, hyperparameters.batch_size, rng)):
-                yield {**_gather(shard, lanes), "mask_seed": tf.random.fold_in(shard_seed, position)}
+            block_seed = tf.random.fold_in((seed, epoch), number)
+            for position, lanes in enumerate(batches(blocks.lanes[number], hyperparameters.batch_size, rng)):
+                yield {**_gather(block, lanes), "mask_seed": tf.random.fold_in(block_seed, position)}
 
-    signature = batch_signature(shards.visit_width, shards.target_width, hyperparameters)
+    signature = batch_signature(blocks.visit_width, blocks.target_width, hyperparameters)
     return tf.data.Dataset.from_generator(gathered, output_signature=signature).prefetch(PREFETCHED_BATCHES)
 
 
-def _opened(shards: Shards, order: Sequence[int]) -> Iterator[tuple[int, OpenShard]]:
-    """Yield the shards in this order, each opened in the background while the one before is read."""
+def _opened(blocks: TrainingBlocks, order: Sequence[int]) -> Iterator[tuple[int, OpenBlock]]:
+    """Yield the blocks in this order, each opened in the background while the one before is read."""
     with ThreadPoolExecutor(max_workers=1) as background:
-        ahead: tuple[int, Future[OpenShard]] | None = None
+        ahead: tuple[int, Future[OpenBlock]] | None = None
         for number in order:
-            opening = background.submit(shards.open, number)
+            opening = background.submit(blocks.open, number)
             if ahead is not None:
                 yield ahead[0], ahead[1].result()
             ahead = (number, opening)
@@ -54,19 +54,19 @@ def _opened(shards: Shards, order: Sequence[int]) -> Iterator[tuple[int, OpenSha
             yield ahead[0], ahead[1].result()
 
 
-def _gather(shard: OpenShard, lanes: Lanes) -> dict[str, Any]:
-    """Copy the rows of one batch out of a shard. Time comes first: the lanes of a step lie side by side."""
+def _gather(block: OpenBlock, lanes: Lanes) -> dict[str, Any]:
+    """Copy the rows of one batch out of a block. Time comes first: the lanes of a step lie side by side."""
     steps, wanted = lanes.rows.T, np.flatnonzero(lanes.wanted.T)
     row = steps.ravel()[wanted]
     return {
-        "visit": shard.visit[steps - 1],
+        "visit": block.visit[steps - 1],
         "fresh": lanes.fresh.T[..., None].astype(np.float32),
         "wanted": wanted.astype(np.int32),
         "lane": (wanted % len(lanes.rows)).astype(np.int32),
-        "target": shard.target[row],
-        "log_prior": shard.log_prior[row],
-        "first_hour": shard.first_hour[row],
-        "hourly_visits": shard.hourly_visits[row],
+        "target": block.target[row],
+        "log_prior": block.log_prior[row],
+        "first_hour": block.first_hour[row],
+        "hourly_visits": block.hourly_visits[row],
     }
 
 
@@ -98,6 +98,6 @@ def batch_signature(visit_width: int, target_width: int, hyperparameters: Hyperp
     }
 
 
-def steps_per_epoch(shards: Shards, batch_size: int) -> int:
+def steps_per_epoch(blocks: TrainingBlocks, batch_size: int) -> int:
     """Count the gradient steps of an epoch."""
-    return sum(-(-lanes // lanes_per_batch(batch_size)) for lanes in shards.lanes)
+    return sum(-(-len(lanes.rows) // lanes_per_batch(batch_size)) for lanes in blocks.lanes)

@@ -1,4 +1,4 @@
-"""One step of gradient descent, and everything that the next one depends on."""
+"""A step of gradient descent, and everything that the next step depends on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from visitcast.model.gru.network import Weights
 from visitcast.model.gru.packing import lanes_per_batch
 
 AVERAGE_MOMENTUM: Final = 0.99
-"""Of the moving average of the weights, which forecasts better than the last weights at no cost."""
+"""Of the moving average of the weights, which forecasts better than the last weights and costs nothing."""
 WEIGHT_DECAY: Final = 1e-4
 CLIP_NORM: Final = 1.0
 VISITED_WEIGHT: Final = 4.0
-"""Of the visited hours' loss (mean of the 24 hours) beside the first hour's."""
+"""Weight of the visited hours' loss (mean of the 24 hours) beside that of the first hour."""
 
 
 class GradientStep:
@@ -45,8 +45,8 @@ class GradientStep:
         self._lanes = lanes_per_batch(hyperparameters.batch_size)
         self._mask_widths = network.mask_widths(visit_width, hyperparameters.units)
         self._dropout = hyperparameters.dropout
-        # Not compiled by XLA, which on a CPU is slower at the hour head's convolutions; the GRU's loop and the update,
-        # many small operations each, are.
+        # XLA compiles the GRU's loop and the update, which are many small operations, but not the whole step: on a CPU
+        # it is slower at the hour head's convolutions.
         signature = batch_signature(visit_width, target_width, hyperparameters)
         self._compiled_step = tf.function(self._step, input_signature=[signature])
         self._compiled_update = tf.function(self._update, jit_compile=True)

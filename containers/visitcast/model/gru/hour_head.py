@@ -10,19 +10,19 @@ from visitcast.data.schema import HOURS
 
 FILTERS: Final = 24
 REACH_FIRST: Final = 2
-"""Hours on either side that the first convolution sees."""
+"""Hours on either side that the first convolution reads."""
 REACH_SECOND: Final = 1
 
 
 class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Two circular convolutions over the hours of the day.
 
-    What the hours around an hour say about it is nearly the same at every hour: weights that all hours share learn it
-    from 24 times as many examples as a dense layer does. What differs from hour to hour comes in through a bias per
-    hour, what differs from day to day through the hidden layer.
+    How an hour depends on the hours around it is nearly the same for every hour: weights that all hours share learn it
+    from 24 times as many examples as a dense layer has. A bias per hour adds what differs from hour to hour, the hidden
+    layer what differs from day to day.
 
     Weights: ``around`` [5, blocks, filters], ``context`` [hidden, filters], ``hour_bias`` [24, filters], ``again``
-    [3, filters, filters], ``again_bias`` [filters], ``scores`` [filters, 2], the latter zero at the start.
+    [3, filters, filters], ``again_bias`` [filters], ``scores`` [filters, 2], which starts at zero.
     """
 
     def build(self, hidden_shape: tuple[int, ...], blocks_shape: tuple[int, ...]) -> None:
@@ -48,5 +48,5 @@ class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
 
 
 def _round_the_clock(hours: Any, reach: int) -> Any:
-    """Put the last hours before the first and the first behind the last, [rows, 24 + 2 * reach, channels]."""
+    """Pad circularly: the last hours before the first, the first after the last, [rows, 24 + 2 * reach, channels]."""
     return keras.ops.concatenate([hours[:, -reach:], hours, hours[:, :reach]], axis=1)

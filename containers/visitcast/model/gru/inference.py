@@ -1,7 +1,7 @@
 """The network's forward pass by ONNX Runtime.
 
 Serving and evaluation need no gradients, and TensorFlow takes seconds and hundreds of megabytes just to import.
-A test holds this pass against Keras'.
+A test compares this pass with Keras'.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.model.gru.sequences import Pieces, cut
+from visitcast.model.logits import Float, Logits
 
-# Otherwise it reports models and machines to its maker, by default since 1.29 and from a thread, which a forked process
-# would not have: Privacy.md in its wheel.
+# Since 1.29 it reports models and machines to its maker by default, from a thread that a forked process would not have
+# (Privacy.md in its wheel).
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 SEQUENCES_AT_ONCE: Final = 128
-"""The working set of a step fits into a core's second-level cache."""
+"""So that the working set of a step fits into a core's second-level cache."""
 
-Float = NDArray[np.float32]
 ReadVisits = Callable[[NDArray[np.int64]], Float]
-"""Gives the history features [rows, F] of rows."""
+"""Returns the history features [rows, F] of rows."""
 _Places = NDArray[np.int64] | slice
 
 
@@ -47,11 +47,11 @@ class Network:
 
 
 def load(model: bytes) -> Network:
-    """Make a network ready to run."""
+    """Prepare a network to run."""
     options = onnxruntime.SessionOptions()
-    # The products of one forecast are too small to share out, and requests run side by side already.
+    # The products of one forecast are too small for several threads, and requests run side by side already.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # A plan of the memory is kept for each shape of the inputs, and here nearly every request has another.
+    # It plans the memory for each shape of the inputs, and here nearly every request has another shape.
     options.enable_mem_pattern = False
     return Network(model, onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
@@ -63,17 +63,17 @@ def logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
-) -> tuple[Float, Float]:
+) -> Logits:
     """Run the network for some rows.
 
-    Sequences of like length are computed together, so that few steps are padding.
+    Sequences of similar length are computed together, so that few steps are padding.
 
     Parameters
     ----------
     network : Network
-        What to run.
+        The network.
     read_visits : callable
-        Gives history features by row.
+        Returns history features by row.
     offsets : int64 array [U + 1]
         Rows ``offsets[u]:offsets[u + 1]`` belong to user ``u``, in date order.
     rows : int64 array [rows]
@@ -82,18 +82,13 @@ def logits(
         Features of the days to forecast.
     log_prior : float32 array [rows, 24]
         Log of the histogram's forecast.
-
-    Returns
-    -------
-    first_hour, visited : float32 arrays [rows, 24]
-        Logits.
     """
     pieces = cut(offsets, rows)
     step = rows - pieces.start[pieces.of_row]
     first_hour, visited = np.empty_like(log_prior), np.empty_like(log_prior)
     for members, here, sequence in _blocks(pieces):
         start, length = pieces.start[members], pieces.length[members]
-        # The network reads the visit before each row. Behind its end a sequence reads its last visit again.
+        # The network reads the visit before each row. Padding reads the last visit again.
         visit_rows = start - 1 + np.minimum(np.arange(length.max(initial=0))[:, None], length - 1)
         inputs = {
             "visits": read_visits(visit_rows.ravel()).reshape(*visit_rows.shape, -1),
@@ -103,11 +98,11 @@ def logits(
             "log_prior": log_prior[here],
         }
         first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
-    return first_hour, visited
+    return Logits(first_hour, visited)
 
 
 def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:
-    """Pieces of like length, the wanted rows of theirs, and the piece among these of each such row."""
+    """Yield pieces of similar length, their wanted rows, and for each such row the position of its piece among them."""
     if len(pieces.start) <= SEQUENCES_AT_ONCE:
         yield slice(None), slice(None), pieces.of_row
         return
@@ -120,14 +115,3 @@ def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64
         members = longest_first[begin : begin + SEQUENCES_AT_ONCE]
         here = by_rank[slice(*rank_of_row.searchsorted([begin, begin + len(members)], sorter=by_rank))]
         yield members, here, rank_of_row[here] - begin
-
-
-def sigmoid(x: Float) -> Float:
-    """Logistic function; ``tanh`` does not overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), dtype=np.float32)
-
-
-def softmax(logits: Float) -> Float:
-    """Probabilities over the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The forecaster's network: a causal GRU over a user's visit days, and two ways from there to the hours.
+"""The network: a causal GRU over a user's visit days, and two paths from its state to the hours.
 
 ::
 
@@ -8,7 +8,7 @@
                                |                           +--> HourHead: the same per hour, from the
                                +--- blocks of 24 hours --------> histograms around the hour
 
-The first-visit logits start at the log of the prior, so that an untrained network forecasts the prior.
+The first-visit logits start at the log of the prior: an untrained network forecasts the prior.
 """
 
 from __future__ import annotations
@@ -28,31 +28,38 @@ from visitcast.model.gru.packed_gru import PackedGru
 HIDDEN_UNITS: Final = 128
 
 Weights = dict[str, NDArray[np.float32]]
-"""``layer/variable`` and its array, as :func:`weight_names` spells them."""
+"""Arrays by ``layer/variable``, see :func:`weight_names`."""
 
 
 def build(visit_width: int, target_width: int, units: int) -> Any:
     """Build the network.
 
-    Dropout masks are inputs: XLA's random numbers on a CPU took ten times as long as the whole step without them.
-    A mask holds for a whole lane (Gal and Ghahramani 2016, arXiv:1512.05287).
+    Dropout masks are inputs, since one mask holds for all steps of a lane (Gal and Ghahramani 2016, arXiv:1512.05287).
 
     Parameters
     ----------
     visit_width : int
         Features F of a visit day.
     target_width : int
-        Features G of the day to forecast; those of :data:`HOUR_COLUMNS` hold blocks of one column per hour.
+        Features G of the day to forecast; the columns :data:`HOUR_COLUMNS` are blocks of one column per hour.
     units : int
         Width of the GRU's state.
 
     Returns
     -------
     keras.Model
-        Inputs, T steps of B lanes: visit [T, B, F] (of the visit before each target), fresh [T, B, 1] (1 where a
-        sequence begins, else 0), wanted [W] (places among the T * B steps, of those to forecast) and their lane [W],
-        target [W, G], log_prior [W, 24] and the masks [1, B, width] of :func:`mask_widths`. Outputs: logits of the
-        first-visit hour and of the visited hours, both [W, 24].
+        The inputs, for T steps of B lanes with W days to forecast:
+
+        =============== ================= ===========================================================
+        visit           [T, B, F]         features of the visit before each step's target
+        fresh           [T, B, 1]         1 where a sequence begins, else 0
+        wanted, lane    [W]               position among the T * B steps of each day to forecast; its lane
+        target          [W, G]            features of the day to forecast
+        log_prior       [W, 24]           log of the user's smoothed histogram before the day
+        three masks     [1, B, width]     dropout masks, see :func:`mask_widths`
+        =============== ================= ===========================================================
+
+        The outputs: logits of the first-visit hour and of the visited hours, both [W, 24].
     """
     layers = keras.layers
     visit = keras.Input((None, visit_width), name="visit")
@@ -62,7 +69,7 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     log_prior = keras.Input((HOURS,), name="log_prior")
     masks = [keras.Input((None, width)) for width in mask_widths(visit_width, units)]
 
-    # Steps that only warm the state up go no further: behind the GRU lies most of the work.
+    # Steps that only warm the state up end here: most of the work comes after the GRU.
     states = PackedGru(units, name="gru")(visit * masks[0], fresh) * masks[1]
     state = keras.ops.take(keras.ops.reshape(states, (-1, units)), wanted, axis=0)
     joined = layers.Concatenate()([state, target])
@@ -76,7 +83,7 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
 
 
 def mask_widths(visit_width: int, units: int) -> tuple[int, int, int]:
-    """Widths of the dropout masks: visit features, state, hidden layer."""
+    """Return the widths of the dropout masks: visit features, state, hidden layer."""
     return visit_width, units, HIDDEN_UNITS
 
 
@@ -88,9 +95,9 @@ def dropout_masks(seed: Any, lanes: int, widths: tuple[int, ...], dropout: float
     seed : int32 tensor [2]
         The same seed gives the same masks.
     lanes : int
-        Each lane has masks of its own, which hold for all its steps.
+        Each lane has its own masks, for all its steps.
     widths : tuple of int
-        As :func:`mask_widths` gives them.
+        See :func:`mask_widths`.
     dropout : float
         Share of zeros.
     """
@@ -100,5 +107,5 @@ def dropout_masks(seed: Any, lanes: int, widths: tuple[int, ...], dropout: float
 
 
 def weight_names(model: Any) -> list[str]:
-    """``layer/variable`` of each trainable variable, in the model's order."""
+    """Return ``layer/variable`` of each trainable variable, in the model's order."""
     return [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.trainable_variables]

@@ -1,7 +1,7 @@
-"""Writes the trained network as ONNX, which :mod:`visitcast.model.gru.inference` runs without TensorFlow.
+"""Write the trained network as ONNX, which :mod:`visitcast.model.gru.inference` runs without TensorFlow.
 
-The file holds Keras' arrays under their own names; what ONNX lays out otherwise is laid out in the graph, which the
-runtime does once, when it loads the file.
+The file holds Keras' arrays under their own names. Where ONNX wants another layout, the graph transposes them; the
+runtime does that once, when it loads the file.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from visitcast.model.gru.network import Weights
 
 OPSET: Final = 21
 IR_VERSION: Final = 10
-"""Of the file; both are read by every ONNX Runtime since 1.18."""
+"""Versions of the file format; every ONNX Runtime since 1.18 reads them."""
 
 _Tensor = tuple[str, Any, list[Any]]
-"""Name, type and shape; a text in the shape names a size that varies."""
+"""Name, type and shape; a string in the shape names a size that varies."""
 
 
 def to_onnx(weights: Weights) -> bytes:
@@ -61,7 +61,7 @@ def to_onnx(weights: Weights) -> bytes:
 
 
 def _states(graph: _Graph, units: int) -> str:
-    """State at each place, [R, units]. Keras and ONNX share the order of the gates: update, reset, candidate."""
+    """Add the GRU and take its state at each place, [R, units]; ONNX orders the gates as Keras does."""
     kernel, recurrent = (
         graph.add("Unsqueeze", graph.add("Transpose", f"gru/{name}"), graph.constant([0]))
         for name in ("kernel", "recurrent_kernel")
@@ -73,7 +73,7 @@ def _states(graph: _Graph, units: int) -> str:
 
 
 def _hour_scores(graph: _Graph, hidden: str) -> str:
-    """:class:`visitcast.model.gru.hour_head.HourHead` with the hours as last axis, [R, 2, 24]."""
+    """Add :class:`visitcast.model.gru.hour_head.HourHead` with the hours as the last axis, [R, 2, 24]."""
     columns = [graph.constant([value]) for value in (HOUR_COLUMNS.start, HOUR_COLUMNS.stop, 1)]
     blocks = graph.add("Reshape", graph.add("Slice", "target", *columns), graph.constant([0, HOUR_BLOCKS, HOURS]))
     context = graph.add("Unsqueeze", graph.add("MatMul", hidden, "hour_head/context"), graph.constant([2]))
@@ -94,17 +94,17 @@ def _dense(graph: _Graph, inputs: str, layer: str) -> str:
 
 
 def _filters(graph: _Graph, name: str) -> str:
-    """Keras' [taps, channels, filters] as ONNX' [filters, channels, taps]."""
+    """Transpose Keras' [taps, channels, filters] to ONNX' [filters, channels, taps]."""
     return graph.add("Transpose", name, perm=[2, 1, 0])
 
 
 def _round_the_clock(graph: _Graph, hours: str, reach: int) -> str:
-    """Put the last hours before the first and the first behind the last, [R, channels, 24 + 2 * reach]."""
+    """Pad circularly: the last hours before the first, the first after the last, [R, channels, 24 + 2 * reach]."""
     return graph.add("Pad", hours, graph.constant([0, 0, reach, 0, 0, reach]), mode="wrap")
 
 
 class _Graph:
-    """Nodes and constants in the order added, each named by a number unless it is an output."""
+    """Nodes and constants in the order in which they were added, numbered unless they are outputs."""
 
     def __init__(self, weights: Weights) -> None:
         self._nodes: list[Any] = []

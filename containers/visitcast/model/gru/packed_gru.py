@@ -1,4 +1,4 @@
-"""A GRU over packed sequences, laid out for speed: large matrix products outside the loop over the steps."""
+"""A GRU over packed sequences that does the large matrix products outside the loop over the steps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 class PackedGru(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """Keras' GRU (``reset_after=True``) that may begin a new sequence at any step.
+    """Keras' GRU (``reset_after=True``), whose state may be reset at any step.
 
-    Keras multiplies the inputs step by step and adds up the weights' gradient step by step. Here both are one product
-    over all steps, as in cuDNN; only the recurrent product waits for the step before.
+    Keras multiplies the inputs and adds up the weights' gradient step by step. Here each is one product over all steps,
+    as in cuDNN; only the recurrent product depends on the step before.
 
     Weights: ``kernel`` [F, 3 * units], ``recurrent_kernel`` [units, 3 * units], ``bias`` [2, 3 * units]; gates in
     Keras' order update, reset, candidate.
@@ -41,18 +41,18 @@ class PackedGru(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         self.bias = self.add_weight(name="bias", shape=(2, width), initializer="zeros")
 
     def compute_output_shape(self, visit_shape: tuple[Any, ...], fresh_shape: tuple[Any, ...]) -> tuple[Any, ...]:  # noqa: ARG002
-        """[T, B, units]."""
+        """Return [T, B, units]."""
         return (*visit_shape[:-1], self.units)
 
     def call(self, visit: Any, fresh: Any) -> Any:
-        """Give the states [T, B, units] after visits [T, B, F]; ``fresh`` [T, B, 1] is 1 where a sequence begins."""
+        """Return the states [T, B, units] after visits [T, B, F]; ``fresh`` [T, B, 1] is 1 where a sequence begins."""
         weights = (tf.convert_to_tensor(weight) for weight in (self.kernel, self.recurrent_kernel, self.bias))
         return _states(visit, fresh, *weights)
 
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
 def _states(visit: Any, fresh: Any, kernel: Any, recurrent_kernel: Any, bias: Any) -> Any:
-    # XLA fuses a step's small operations, which are most of the loop's time.
+    # XLA fuses the many small operations of a step, which take most of the loop's time.
     return _recur(tf.matmul(visit, kernel) + bias[0], 1 - fresh, recurrent_kernel, bias[1])
 
 

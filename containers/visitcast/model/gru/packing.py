@@ -1,7 +1,7 @@
-"""Pieces of histories packed into rows of equal length, so that a step of training is one shape with little padding.
+"""Pack pieces of histories into rows of equal length, so that all batches have one shape and little padding.
 
-A row ("lane") of ``LANE`` steps holds one long piece or several short ones; the network's state starts anew where a
-piece begins. Steps are row numbers of the visit days: nothing is copied.
+A row ("lane") of ``LANE`` steps holds one long piece or several short ones; the network's state is reset where a piece
+begins. A step is the row number of a visit day: nothing is copied.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from visitcast.model.gru.sequences import CONTEXT, STRIDE, Pieces
 
 LANE = CONTEXT + STRIDE
-"""Steps of a lane: the longest piece."""
+"""Steps of a lane: as many as the longest piece has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """L lanes; a batch is some of them.
+    """All L lanes, or those of a batch.
 
     Attributes
     ----------
     rows : int32 array [L, LANE]
-        Target row of each step; 1 where a lane is not full.
+        Target row of each step; 1 where the lane is padded.
     wanted : bool array [L, LANE]
-        Steps whose forecast counts.
+        Whether the loss counts the step's forecast.
     fresh : bool array [L, LANE]
-        Steps with which a piece begins.
+        Whether a piece begins at the step.
     """
 
     rows: NDArray[np.int32]
@@ -38,34 +38,34 @@ class Lanes:
 
 
 def pack(pieces: Pieces, wanted: NDArray[np.bool_]) -> Lanes:
-    """Pack pieces, longest first, each into the fullest lane that still has room for it (best fit decreasing).
+    """Pack the pieces, longest first, each into the fullest lane that still has room for it (best fit decreasing).
 
     Parameters
     ----------
     pieces : Pieces
         From :func:`visitcast.model.gru.sequences.cut`.
     wanted : bool array [N]
-        Rows whose forecast counts.
+        Whether the loss counts the row's forecast.
     """
-    lane_of, place_of, lanes = _best_fit_decreasing(pieces.length)
+    lane_of, start_of, lanes = _best_fit_decreasing(pieces.length)
     rows = np.ones((lanes, LANE), dtype=np.int32)
     counts = np.zeros((lanes, LANE), dtype=np.bool_)
     fresh = np.zeros((lanes, LANE), dtype=np.bool_)
-    fresh[lane_of, place_of] = True
+    fresh[lane_of, start_of] = True
 
     piece = np.repeat(np.arange(len(pieces.start)), pieces.length)
     step = np.arange(len(piece)) - np.repeat(np.cumsum(pieces.length) - pieces.length, pieces.length)
     row = pieces.start[piece] + step
-    at = (lane_of[piece], place_of[piece] + step)
+    at = (lane_of[piece], start_of[piece] + step)
     rows[at] = row
     counts[at] = wanted[row] & (row >= pieces.first_target[piece])
     return Lanes(rows, counts, fresh)
 
 
 def _best_fit_decreasing(length: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Lane and first step of each piece, and the number of lanes."""
-    lane_of, place_of = np.zeros(len(length), dtype=np.int64), np.zeros(len(length), dtype=np.int64)
-    with_room: list[list[int]] = [[] for _ in range(LANE + 1)]  # lanes by the steps that are free
+    """Return the lane and the first step of each piece, and the number of lanes."""
+    lane_of, start_of = np.zeros(len(length), dtype=np.int64), np.zeros(len(length), dtype=np.int64)
+    with_room: list[list[int]] = [[] for _ in range(LANE + 1)]  # lanes by the number of free steps
     lanes = 0
     for piece in np.argsort(-length, kind="stable").tolist():
         steps = int(length[piece])
@@ -75,15 +75,15 @@ def _best_fit_decreasing(length: NDArray[np.int64]) -> tuple[NDArray[np.int64], 
             lanes += 1
         else:
             lane = with_room[room].pop()
-        lane_of[piece], place_of[piece] = lane, LANE - room
+        lane_of[piece], start_of[piece] = lane, LANE - room
         with_room[room - steps].append(lane)
-    return lane_of, place_of, lanes
+    return lane_of, start_of, lanes
 
 
 def batches(lanes: Lanes, visit_days: int, rng: np.random.Generator) -> Iterator[Lanes]:
-    """Yield all lanes in random order, ``visit_days // LANE`` at a time; lanes that count nothing fill the last batch.
+    """Yield all lanes in random order, ``visit_days // LANE`` at a time; the last batch is padded with masked lanes.
 
-    So every batch has one shape, and a compiled step is compiled once.
+    All batches have one shape, so that a step is compiled once.
     """
     size = lanes_per_batch(visit_days)
     order = rng.permutation(len(lanes.rows))
@@ -96,5 +96,5 @@ def batches(lanes: Lanes, visit_days: int, rng: np.random.Generator) -> Iterator
 
 
 def lanes_per_batch(visit_days: int) -> int:
-    """Lanes of a batch of about ``visit_days`` steps."""
+    """Return the number of lanes of a batch of about ``visit_days`` steps."""
     return max(1, visit_days // LANE)

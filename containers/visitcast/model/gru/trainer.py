@@ -1,24 +1,25 @@
-"""Fits the network: early stopping on the validation log loss, checkpoints, deterministic for a seed."""
+"""Fit the network, with early stopping on the validation log loss and checkpoints; deterministic for a seed."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from visitcast.contract import progress
 from visitcast.model.gru import checkpoint
+from visitcast.model.gru.blocks import TrainingBlocks
 from visitcast.model.gru.feed import feed, steps_per_epoch
 from visitcast.model.gru.gradient_step import GradientStep
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.network import Weights
-from visitcast.model.gru.shards import Shards
-from visitcast.model.gru.validation import Validation
 
 WARM_UP_STEPS: Final = 50
 SMALLEST_GAIN: Final = 1e-4
@@ -37,18 +38,18 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The best weights on validation, and how training went.
+    """The weights with the lowest validation log loss, and the course of the training.
 
     Attributes
     ----------
     weights : dict
-        Arrays of the network.
+        Arrays by name.
     epochs : list of Epoch
-        Learning curve, epochs before a resume included.
+        Learning curve, with the epochs before a resume.
     hyperparameters : Hyperparameters
-        The settings, with what was left open.
+        The settings, with the values chosen by the number of rows.
     labelled_visits_per_second : float
-        Training rows seen per second of gradient steps.
+        Training rows per second of gradient steps.
     """
 
     weights: Weights
@@ -58,59 +59,66 @@ class Fit:
 
 
 def fit(
-    shards: Shards, validation: Validation, hyperparameters: Hyperparameters, checkpoints: Path | None = None
+    blocks: TrainingBlocks,
+    validation_log_loss: Callable[[Weights], float],
+    validation: NDArray[np.int64],
+    hyperparameters: Hyperparameters,
+    checkpoints: Path | None = None,
 ) -> Fit:
     """Fit the network until the validation log loss stops falling.
 
     Parameters
     ----------
-    shards : Shards
+    blocks : TrainingBlocks
         Training rows.
-    validation : Validation
-        Validation rows.
+    validation_log_loss : callable
+        Returns the mean log loss (nats) that weights have on the validation rows.
+    validation : int64 array [V]
+        Validation rows; a checkpoint of other ones is not continued.
     hyperparameters : Hyperparameters
         Settings.
     checkpoints : Path, optional
         Folder of checkpoints; training resumes from the latest that fits these settings and data. Default: none are
         read or written.
     """
-    hyperparameters = hyperparameters.for_rows(shards.labelled)
+    hyperparameters = hyperparameters.for_rows(blocks.labelled)
     keras.utils.set_random_seed(hyperparameters.seed)
-    step = GradientStep(shards.visit_width, shards.target_width, hyperparameters)
+    step = GradientStep(blocks.visit_width, blocks.target_width, hyperparameters)
     best: Weights = step.averaged_weights()
     epochs: list[Epoch] = []
-    fingerprint = checkpoint.fingerprint(hyperparameters, shards.digest, validation.rows)
+    fingerprint = checkpoint.fingerprint(hyperparameters, blocks.digest, validation)
     saved = checkpoint.load(checkpoints, fingerprint) if checkpoints else None
     if saved is not None:
         step.restore(saved.state)
         best, epochs = saved.best, [Epoch(**epoch) for epoch in saved.epochs]
         print(f"resumed after epoch {len(epochs)} from {checkpoints}", flush=True)
 
-    steps = steps_per_epoch(shards, hyperparameters.batch_size)
+    steps = steps_per_epoch(blocks, hyperparameters.batch_size)
     resumed, step_seconds, started = len(epochs), 0.0, time.monotonic()
     while not finished(epochs, hyperparameters, steps, time.monotonic() - started):
         epoch_started = time.monotonic()
         losses, rate, taken = [], 0.0, len(epochs) * steps
-        for position, batch in enumerate(feed(shards, hyperparameters, len(epochs) + 1)):
+        for position, batch in enumerate(feed(blocks, hyperparameters, len(epochs) + 1)):
             rate = hyperparameters.learning_rate * rate_factor(taken + position, hyperparameters.epochs * steps)
             losses.append(step.take(batch, rate))
         step_seconds += time.monotonic() - epoch_started
         weights = step.averaged_weights()
-        loss = validation.log_loss(weights)
+        loss = validation_log_loss(weights)
         if loss <= min((epoch.validation_log_loss for epoch in epochs), default=np.inf):
             best = weights
         seconds = time.monotonic() - epoch_started
         epochs.append(Epoch(len(epochs) + 1, float(np.mean(losses)), loss, rate, seconds))
-        _report(epochs[-1], hyperparameters.epochs)
         if checkpoints:
             learning_curve = [asdict(epoch) for epoch in epochs]
             checkpoint.save(checkpoints, checkpoint.Checkpoint(fingerprint, step.state(), best, learning_curve))
-    seen = (len(epochs) - resumed) * shards.labelled
+        # After the checkpoint: a job that is interrupted as soon as an epoch is reported has saved it.
+        _report(epochs[-1], hyperparameters.epochs)
+    seen = (len(epochs) - resumed) * blocks.labelled
     return Fit(best, epochs, hyperparameters, seen / step_seconds if step_seconds else 0.0)
 
 
 def rate_factor(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: a linear warm-up, then half a cosine down to nothing.
+    """Return the share of the peak learning rate at a step: a linear warm-up, then half a cosine down to zero.
 
     Loshchilov and Hutter 2017, arXiv:1608.03983.
     """
@@ -119,9 +127,9 @@ def rate_factor(step: int, steps: int) -> float:
 
 
 def finished(epochs: list[Epoch], hyperparameters: Hyperparameters, steps: int, elapsed: float) -> bool:
-    """Tell whether training ends: last epoch, patience used up, or no time for an epoch like the last.
+    """Return whether training ends: the last epoch, no progress for too long, or no time for another epoch.
 
-    Patience begins when the learning rate has warmed up; `steps` is the number of an epoch's.
+    Epochs without progress count from the end of the warm-up on; `steps` is the number of steps of an epoch.
     """
     warm = epochs[-(-WARM_UP_STEPS // steps) - 1 :]
     if len(epochs) >= hyperparameters.epochs or stale_epochs(warm) >= hyperparameters.patience:

@@ -1,0 +1,122 @@
+"""The training rows, some users at a time, turned into features and lanes.
+
+Features take some forty times the memory of the visit days that they come from (:mod:`visitcast.data.dataset`), so they
+exist for the open blocks alone; those of ``KEPT_VISIT_DAYS`` stay open from epoch to epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visitcast.data.dataset import Dataset, position_in_history, select_users
+from visitcast.features import encoding as features
+from visitcast.features.encoding import Encoding
+from visitcast.model.gru.packing import Lanes, pack
+from visitcast.model.gru.sequences import cut
+
+BLOCK_VISIT_DAYS: Final = 250_000
+"""Visit days of a block; the features of two blocks, one in use and one ahead, take some 0.9 GB."""
+KEPT_VISIT_DAYS: Final = 500_000
+"""Features of so many visit days stay in memory from epoch to epoch, some 0.9 GB; those of the others are made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBlock:
+    """Flat arrays over the N visit days of a block.
+
+    Attributes
+    ----------
+    visit : float32 array [N, F]
+        Features of the visit day itself; read only for later days.
+    target : float32 array [N, G]
+        What is known of the day before it begins: its calendar and the histograms of earlier days.
+    log_prior : float32 array [N, 24]
+        Log of the user's smoothed histogram before the day.
+    first_hour : int32 array [N]
+        Hour of the first visit.
+    hourly_visits : int32 array [N]
+        Mask of the visited hours.
+    """
+
+    visit: NDArray[np.float32]
+    target: NDArray[np.float32]
+    log_prior: NDArray[np.float32]
+    first_hour: NDArray[np.int32]
+    hourly_visits: NDArray[np.int32]
+
+
+class TrainingBlocks:
+    """The users that have training rows, in blocks.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days.
+    train : int64 array [rows]
+        Training rows, ascending.
+    encoding : Encoding
+        Fitted numbers of the features.
+
+    Attributes
+    ----------
+    lanes : list of Lanes
+        Pieces of histories of each block, in which the training rows count.
+    labelled : int
+        Training rows of all blocks.
+    visit_width, target_width : int
+        Features of a visit day and of a day to forecast.
+    digest : str
+        Of the visit days and the training rows, which the gradient depends on.
+    """
+
+    def __init__(self, dataset: Dataset, train: NDArray[np.int64], encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._open: dict[int, OpenBlock] = {}
+        self._open_visit_days = 0
+        self._blocks: list[Dataset] = []
+        self.visit_width, self.target_width = len(features.history_names()), len(features.target_names())
+        self.lanes: list[Lanes] = []
+        self.labelled = len(train)
+        digest = hashlib.sha256(f"{self.visit_width} {self.target_width}".encode())
+        user, position = dataset.offsets.searchsorted(train, side="right") - 1, position_in_history(dataset, train)
+        for members in _parted(np.unique(user), dataset):
+            block = select_users(dataset, members)
+            here = slice(*user.searchsorted([members[0], members[-1] + 1]))
+            rows = block.offsets[members.searchsorted(user[here])] + position[here]
+            wanted = np.zeros(block.visit_days, dtype=np.bool_)
+            wanted[rows] = True
+            self._blocks.append(block)
+            self.lanes.append(pack(cut(block.offsets, rows), wanted))
+            for array in (block.offsets, block.visit_date, block.first_visit_hour, block.hourly_visits, rows):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        self.digest = digest.hexdigest()
+
+    def open(self, number: int) -> OpenBlock:
+        """Return the features of a block, made anew unless they were kept."""
+        if number in self._open:
+            return self._open[number]
+        dataset = self._blocks[number]
+        made = features.transform(self._encoding, dataset)
+        block = OpenBlock(
+            visit=made.history,
+            target=made.target,
+            log_prior=made.log_prior,
+            first_hour=dataset.first_visit_hour.astype(np.int32),
+            hourly_visits=dataset.hourly_visits,
+        )
+        if self._open_visit_days + dataset.visit_days <= KEPT_VISIT_DAYS:
+            self._open[number] = block
+            self._open_visit_days += dataset.visit_days
+        return block
+
+
+def _parted(users: NDArray[np.int64], dataset: Dataset) -> list[NDArray[np.int64]]:
+    """Part users (indices, ascending) into blocks of about ``BLOCK_VISIT_DAYS``."""
+    ends = np.cumsum(np.diff(dataset.offsets)[users])
+    block = (ends - 1) // BLOCK_VISIT_DAYS
+    return np.split(users, np.flatnonzero(np.diff(block)) + 1) if len(users) else []
