@@ -101,6 +101,12 @@ def test_a_fractional_point():
     assert scores[m.MAE_HOURS] == pytest.approx(21.75)
 
 
+@pytest.mark.parametrize(("first", "share"), [(22, 0), (23, 1), (0, 1), (1, 1), (2, 0)])
+def test_a_point_is_within_one_hour_round_the_clock(first, share):
+    scores = m.summarise(m.point_outcomes(np.array([0.2]), np.array([first]), masks([first])))
+    assert scores[m.WITHIN_ONE_HOUR] == share
+
+
 def test_every_scorer_gives_every_metric():
     P, first, visited = made_forecasts()
     assert tuple(m.score_probabilities(P, first, visited)) == m.METRICS
