@@ -24,6 +24,8 @@ from patience import patient
 WITHIN_SECONDS = patient(120)
 ROLE = "arn:aws:iam::123456789012:role/any"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tester:1"
+MOCKS = "mocks.json"
+"""File in the home of the region of all tests, with the mocked responses of the test that runs."""
 
 SETTINGS = """
 [region]
@@ -35,6 +37,15 @@ retry_scale = 0.01
 [images.tester]
 workdir = "image"
 command = ["python", "-m", "tester"]
+
+[quotas]
+"ml.p3.2xlarge for training job usage" = 0
+"ml.p3.2xlarge for spot training job usage" = 1
+"ml.p3.2xlarge for processing job usage" = 0
+"ml.p3.2xlarge for transform job usage" = 0
+"ml.p3.2xlarge for endpoint usage" = 1
+"ml.p3.8xlarge for endpoint usage" = 0
+"ml.p3.8xlarge for processing job usage" = 2
 """
 
 # The image: `train` runs the code in a hyperparameter, `exec` the code in its argument, `serve` echoes.

@@ -12,7 +12,7 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
-from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
+from localaws.sagemaker import jobs, processing, quotas, serverless, training, transform, tuning
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
@@ -86,6 +86,8 @@ class LocalSageMakerBackend(ModelRegistry):
             SageMaker or the local region refuses the request.
         ResourceInUseException
             There is or was a job with this name.
+        ResourceLimitExceeded
+            It needs more instances than the quota allows.
         """
         name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
         arn = self._arn(kind.resource, name)
@@ -97,6 +99,8 @@ class LocalSageMakerBackend(ModelRegistry):
                     f"{kind.label} job names must be unique within an AWS account and region, "
                     f"and a {kind.word} job with this name already exists ({arn})"
                 )
+            quota, instances = quotas.of_job(kind, request)
+            quotas.check(quota, quotas.in_use(quota, kind, self.jobs(kind)), instances, self.settings.quotas)
             job = Job(kind, name, arn, request, list(request.get("Tags") or []), details=details)
             self.jobs(kind)[name] = job
         works: dict[Kind, jobs.Work] = {
@@ -242,6 +246,8 @@ class LocalSageMakerBackend(ModelRegistry):
         ------
         ValidationError
             The name is taken or not allowed, or the configuration or its model does not exist.
+        ResourceLimitExceeded
+            It needs more instances than the quota allows.
         """
         check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
@@ -251,6 +257,7 @@ class LocalSageMakerBackend(ModelRegistry):
                 raise ValidationError(
                     f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
                 )
+            self._check_quota(config)
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
             host = self.hosts[endpoint_name] = EndpointHost(self.context, endpoint)
         host.deploy(endpoint_config_name, config.production_variants[0], model)
@@ -266,6 +273,8 @@ class LocalSageMakerBackend(ModelRegistry):
         ValidationError
             The endpoint or the configuration does not exist, the endpoint is not in service, or it would become
             serverless.
+        ResourceLimitExceeded
+            The new instances, beside the old ones, are more than the quota allows.
         """
         endpoint = self._endpoint(endpoint_name)
         config = self._config(endpoint_config_name)
@@ -275,6 +284,7 @@ class LocalSageMakerBackend(ModelRegistry):
         self._refuse_in_progress(endpoint)
         host = self.hosts[endpoint_name]
         serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
+        self._check_quota(config)
         (variant,) = config.production_variants
         host.deploy(endpoint_config_name, variant, self._container(variant["ModelName"]))
         return endpoint
@@ -312,6 +322,13 @@ class LocalSageMakerBackend(ModelRegistry):
         if name not in self.endpoint_configs:
             raise ValidationError(f'Could not find endpoint configuration "{self._arn("endpoint-config", name)}".')
         return self.endpoint_configs[name]
+
+    def _check_quota(self, config: FakeEndpointConfig) -> None:
+        """Check a new fleet, which runs beside the old one until it has taken its place."""
+        running = [self.endpoint_configs.get(endpoint.endpoint_config_name) for endpoint in self.endpoints.values()]
+        used = [entry for other in running if other for entry in quotas.of_variants(other.production_variants)]
+        for quota, wanted in quotas.of_variants(config.production_variants):
+            quotas.check(quota, sum(count for name, count in used if name == quota), wanted, self.settings.quotas)
 
     def _refuse_in_progress(self, endpoint: FakeEndpoint) -> None:
         if endpoint.endpoint_status in ("Creating", "Updating"):
