@@ -48,7 +48,7 @@ command = ["python", "-m", "tester"]
 "ml.p3.8xlarge for processing job usage" = 2
 """
 
-# The image: `train` runs the code in a hyperparameter, `exec` the code in its argument, `serve` echoes.
+# The image: `train` runs the code in a hyperparameter, `exec` the lines of code in its arguments, `serve` echoes.
 TESTER = """
 import http.server, json, os, pathlib, sys
 
@@ -82,9 +82,11 @@ class Echo(http.server.BaseHTTPRequestHandler):
 mode = sys.argv[1]
 if mode == "train":
     hyperparameters = json.loads((ml / "input/config/hyperparameters.json").read_text())
-    exec(hyperparameters.get("code", ""))
+    exec(json.loads(hyperparameters.get("code", '""')))
 elif mode == "exec":
-    exec(sys.argv[2])
+    words = [*sys.argv[2:], "--"]
+    arguments = words[words.index("--") + 1 : -1]
+    exec("\\n".join(words[: words.index("--")]))
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     http.server.ThreadingHTTPServer.request_queue_size = 128

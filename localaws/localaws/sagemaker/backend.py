@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.registry import ModelRegistry
-from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
+from localaws.sagemaker.validation import check_vpc, find_image
 from localaws.settings import Settings
 
 _CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
@@ -27,18 +26,7 @@ class LocalEndpointConfig(FakeEndpointConfig):
     """moto's endpoint configuration without its list of instance types, which is from 2020."""
 
     def validate_instance_type(self, instance_type: str) -> None:
-        """Check the form of an instance type.
-
-        Raises
-        ------
-        ValidationError
-            It is not like ``ml.m5.large``.
-        """
-        if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", instance_type):
-            raise ValidationError(
-                f"1 validation error detected: Value '{instance_type}' at 'productionVariants.1.member.instanceType' "
-                "failed to satisfy constraint: Member must satisfy enum value set"
-            )
+        """Accept every type: the model of the API has been asked already."""
 
 
 class LocalSageMakerBackend(ModelRegistry):
@@ -89,7 +77,7 @@ class LocalSageMakerBackend(ModelRegistry):
         ResourceLimitExceeded
             It needs more instances than the quota allows.
         """
-        name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
+        name = request[f"{kind.label}JobName"]
         arn = self._arn(kind.resource, name)
         details = _CHECKS[kind](dict(request), self.context)
         model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
@@ -151,9 +139,8 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            Its image or data does not exist, the name is taken or not allowed, or the model has several containers.
+            Its image or data does not exist, the name is taken, or the model has several containers.
         """
-        check_name(model_name, "ModelName", MODEL_NAME)
         if model_name in self._models:
             raise ValidationError(f'Cannot create already existing model "{self._arn("model", model_name)}".')
         definition = primary_container or (containers or [{}])[0]
@@ -192,10 +179,9 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, the model does not exist, there are several production variants, or
+            The name is taken, the model does not exist, there are several production variants, or
             serverless inference does not support the configuration.
         """
-        check_name(endpoint_config_name, "EndpointConfigName")
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
@@ -245,11 +231,10 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or the configuration or its model does not exist.
+            The name is taken, or the configuration or its model does not exist.
         ResourceLimitExceeded
             It needs more instances than the quota allows.
         """
-        check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
         model = self._container(config.production_variants[0]["ModelName"])
         with self._create_lock:

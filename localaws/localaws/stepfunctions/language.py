@@ -18,6 +18,8 @@ from moto.stepfunctions.parser.asl.component.state.choice.comparison.variable im
 _APOSTROPHE = "\ue027"
 """Stands for an escaped apostrophe while a function is parsed: a character of the Private Use Area, U+0027 in it."""
 
+_ESCAPE = re.compile(r"\\\\(\\\\|')")
+
 
 def runtime_failure(env: Any, cause: str, **details: str) -> FailureEventException:
     """Return the failure of a state with States.Runtime."""
@@ -89,7 +91,8 @@ def with_escaped_apostrophes(original: Any) -> Any:
     """Read ``\\'`` in a text of an intrinsic function as an apostrophe. moto ends the text there."""
 
     def parse(source: str) -> Any:
-        return original.__func__(re.sub(r"\\(.)", lambda found: _APOSTROPHE if found[1] == "'" else found[0], source))
+        # The source is part of the JSON document, where each backslash is two.
+        return original.__func__(_ESCAPE.sub(lambda found: _APOSTROPHE if found[1] == "'" else found[0], source))
 
     return staticmethod(parse)
 
