@@ -46,7 +46,7 @@ def test_only_a_running_branch_schedules_a_task(*, stopped: bool) -> None:
         environment.set_stop(stop_date=dt.datetime.now(tz=dt.UTC), cause=None, error=None)
     schedule = unless_stopped(StateTaskService._before_eval_execution)
     schedule(program.states.states["First"], environment, SimpleNamespace(region="eu-central-1"), {}, None)
-    events = environment.event_manager.get_event_history()["events"]
+    events = environment.event_manager.get_event_history()
     scheduled = [event for event in events if event["type"] == HistoryEventType.TaskScheduled]
     timeouts = [event["taskScheduledEventDetails"]["timeoutInSeconds"] for event in scheduled]
     assert timeouts == ([] if stopped else [60])
