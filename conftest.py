@@ -12,7 +12,7 @@ from patience import FACTOR, patient
 # The handlers make their clients when they are imported.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
 
-SHARED = ("stack", "shared_region", "server")
+SHARED = ("stack", "started_region", "shared_region", "server")
 """Fixtures of the session that take long to set up, the longest first: all modules that use one stay together."""
 
 # pytest-timeout reads the first when it is configured, `localaws up` and `localaws down` read the second.
