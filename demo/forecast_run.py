@@ -107,7 +107,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
         f"Expected responses {sends['expected_responses']:,.0f}; busiest hour {busiest} with {most:,}; moved for "
         f"capacity {sends['moved']:,}, at a loss of at most {sends['loss_bound']:.2%}"
     )
-    console.print(f"Without a send: {sends['barred']:,} barred by the rules, {sends['no_room']:,} for want of room")
+        barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
+    console.print(f"Not sent: {barred}, {full}")
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
     show_lift(console, output["lift"]["Lifts"])
