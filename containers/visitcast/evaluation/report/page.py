@@ -23,7 +23,7 @@ FOLDER: Final = Path(__file__).parent
 TEMPLATE: Final = "page.html.j2"
 STYLESHEET: Final = "style.css"
 NOT_TABULATED: Final = ("learning_curve", "hyperparameters", "versions", "dataset", "validation_metrics", "cut_offs")
-"""Parts of a model's metadata with a place of their own in the report, or in the dataset's own manifest."""
+"""Parts of a model's metadata that the report shows elsewhere, or that are in the dataset's manifest."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def draw(
     dataset : Dataset
         Visit days.
     parts : Split
-        Whose test rows `forecast` is of.
+        Split whose test rows were forecast.
     forecast : Forecast
         The model's.
     evaluation : mapping
