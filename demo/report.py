@@ -1,4 +1,4 @@
-"""The demo's last page: states, metrics, the gate's verdict, the endpoint and one forecast."""
+"""The summary that the demo prints: states, metrics, the gate's verdict, the endpoint and one forecast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BAR_WIDTH = 30
 
 
 def print_report(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print all parts of a summary that it has."""
+    """Print every part that a summary has."""
     _states(console, summary)
     if summary["evaluation"]["model"]:
         _metrics(console, summary)
@@ -103,9 +103,9 @@ def _endpoint(console: Console, endpoint: Mapping[str, Any]) -> None:
 
 
 def chart(forecast: Mapping[str, Any]) -> list[str]:
-    """Draw a forecast, one line for each hour: that the day's first visit falls into it, and that any visit does.
+    """Draw a forecast, one line for each hour: the chance of the day's first visit, and the chance of any visit.
 
-    An arrow marks the best hour to send a notification, which depends on the second.
+    An arrow marks the best hour to send a notification, which depends on the second chance.
     """
     lines = [f"  {'':2} {'first visit':<{_BAR_WIDTH + 7}}   any visit"]
     columns = [forecast["first_visit_hour"], forecast["visit_hour"]]
