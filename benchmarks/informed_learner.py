@@ -116,7 +116,7 @@ def _prior(rng: np.random.Generator, users: int, days: int) -> _Particles:
 
 
 def _expected(particles: _Particles, weekend: NDArray[np.bool_]) -> Floats:
-    """Expected sessions in each hour of a day that is on, [U, P, 24]; as in ``habits.draw_intensity``."""
+    """Return the expected sessions in each hour of a day that is on, [U, P, 24]; as in ``habits.draw_intensity``."""
     fixed = particles.fixed
     weights = np.exp(np.where(weekend[:, None, None], fixed[..., 6:9], fixed[..., 3:6]))
     centre = particles.centre + np.where(weekend[:, None], fixed[..., 9], 0)[..., None]

@@ -111,7 +111,7 @@ def _refuse(name: str, values: pd.Series, wrong: pd.Series, rule: str) -> None:
     raise DemoError(
         f"The events cannot be used: column {name} {rule}.",
         f"{len(rows)} of {len(values)} rows are wrong: {shown}.",
-                "Fix or remove these rows.",
+        "Fix or remove these rows.",
     )
 
 

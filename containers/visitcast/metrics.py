@@ -172,7 +172,7 @@ def select(outcomes: Outcomes, rows: NDArray[Any]) -> Outcomes:
 
 
 def row_losses(outcomes: Outcomes) -> dict[str, NDArray[Any] | None]:
-    """The values whose mean is the metric, for every metric but ``ece``; ``rmse_hours`` is the root of the mean."""
+    """Return the values whose mean is the metric; ``rmse_hours`` is the mean's root, and ``ece`` is left out."""
     return {
         LOG_LOSS: outcomes.log_loss,
         BEST_HOUR_HIT_RATE: outcomes.hit,

@@ -124,8 +124,7 @@ class ArticleLearner:
 
 
 def outcomes(data: TrainingData, test: NDArray[np.int64], epochs: int, seed: int) -> Outcomes:
-    """Train the model and compare its forecasts of test rows with the actual visits: the hour, and the density around
-    it.
+    """Train the model and compare its forecasts of test rows with the actual visits: the hour and its density.
 
     Parameters
     ----------
