@@ -17,11 +17,11 @@ from made_visits import AS_OF, made_dataset
 from visitcast.data.dataset import hour_flags, user_of_row
 from visitcast.data.manifest import Counts, CutOffs, Manifest
 from visitcast.data.protocol import split
-from visitcast.evaluation import gate, report
+from visitcast.evaluation import gate, report, wording
 from visitcast.evaluation import job as evaluate
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.evaluation.report import examples, wording
+from visitcast.evaluation.report import examples
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.metrics import METRICS, probability_outcomes, summarise

@@ -14,8 +14,9 @@ from visitcast.data.dataset import Dataset
 from visitcast.data.manifest import Manifest
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
+from visitcast.evaluation import wording
 from visitcast.evaluation.comparison import COMPARED
-from visitcast.evaluation.report import examples, figures, wording
+from visitcast.evaluation.report import examples, figures
 from visitcast.evaluation.report.figures import Figure
 from visitcast.forecasting.forecaster import Forecast
 

@@ -14,9 +14,10 @@ Unit = Literal["nats", "share", "hours", "gap"]
 
 @dataclass(frozen=True)
 class Metric:
-    """Name, one sentence, unit, and which way is better."""
+    """Name, heading of a narrow table, one sentence, unit, and which way is better."""
 
     name: str
+    heading: str
     meaning: str
     unit: Unit
     higher_is_better: bool = False
@@ -25,12 +26,14 @@ class Metric:
 METRICS: Final = {
     metrics.LOG_LOSS: Metric(
         "Log loss",
+        "log loss",
         "How much the hour of the first visit surprises the forecast: 3.18 for a blind guess among 24 hours, 0 for "
         "a certain and correct one. Compare models by this figure.",
         "nats",
     ),
     metrics.BEST_HOUR_HIT_RATE: Metric(
         "Best-hour hit rate",
+        "hit rate",
         "Share of the days with a visit on which the user was there in the hour at which the model would have sent "
         "the notification.",
         "share",
@@ -38,12 +41,14 @@ METRICS: Final = {
     ),
     metrics.TOP1: Metric(
         "Top hour right",
+        "top 1",
         "How often the day's first visit fell exactly in the hour that the model thought likeliest.",
         "share",
         higher_is_better=True,
     ),
     metrics.WITHIN_ONE_HOUR: Metric(
         "Within one hour",
+        "± 1 h",
         "How often the day's first visit was at most one hour away from the forecast hour; 23 h and 0 h are "
         "neighbours.",
         "share",
@@ -51,21 +56,25 @@ METRICS: Final = {
     ),
     metrics.CIRCULAR_MAE_HOURS: Metric(
         "Circular error",
+        "circular MAE",
         "By how many hours the forecast misses the first visit on average; 23 h and 0 h are neighbours.",
         "hours",
     ),
     metrics.MAE_HOURS: Metric(
         "Mean absolute error",
+        "MAE h",
         "The same on a straight line from 0 h to 23 h, as many articles define it.",
         "hours",
     ),
     metrics.RMSE_HOURS: Metric(
         "Root mean squared error",
+        "RMSE h",
         "The same, but large errors count more: an error twice as large counts four times as much.",
         "hours",
     ),
     metrics.ECE: Metric(
         "Calibration error",
+        "ECE",
         "How far the stated chances are from the observed shares: at 0 an hour with a stated chance of 30% comes true "
         "30% of the time.",
         "gap",
