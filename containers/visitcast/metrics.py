@@ -192,7 +192,8 @@ def summarise(outcomes: Outcomes) -> Scores:
         if outcomes.confidence is None
         else expected_calibration_error(outcomes.confidence, outcomes.likeliest_right)
     )
-    return {**means, RMSE_HOURS: float(np.sqrt(outcomes.squared_error.mean())), ECE: ece}
+    scores = {**means, RMSE_HOURS: float(np.sqrt(outcomes.squared_error.mean())), ECE: ece}
+    return {name: scores[name] for name in METRICS}
 
 
 def score_probabilities(

@@ -206,9 +206,9 @@ def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
 def test_what_is_not_there_is_said() -> None:
     without_curve = replace(FIGURES, learning_curve=None)
     page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
-    assert "No model in production was compared" in page.text
+    assert "There is no comparison with a model in production" in page.text
     assert "This run has no folds" in page.text
-    assert "carries no learning curve" in page.text
+    assert "The model has no learning curve" in page.text
 
 
 def test_examples_are_different_users_with_their_own_history() -> None:
