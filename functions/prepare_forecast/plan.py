@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -81,8 +80,8 @@ def plan_forecast(
     Returns
     -------
     dict
-        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Campaign`` (as text) and the input's
-        other sections unchanged.
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys`` and the input's sections that the states
+        read.
     """
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
@@ -103,7 +102,6 @@ def plan_forecast(
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
         "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
-        "Campaign": json.dumps(execution_input["Campaign"]),
         # The environment of a processing job holds strings only.
         "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},
         **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "Transform", "Plan")},
