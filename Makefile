@@ -64,6 +64,10 @@ forecast: $(READY) ## run the forecast workflow, show tomorrow's send plan; with
 lift: $(READY) ## the lift of best-hour sends over the control arms so far; without a stack, an experiment whose lift is known
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
+.PHONY: events
+events: $(READY) ## write events for AWS, one folder per date: EVENTS=file.parquet or .csv, else simulated; OUT=build/events
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)") $(if $(OUT),--output "$(OUT)")
+
 .PHONY: up
 up: $(READY) ## start the local region and keep it
 	@$(BIN)/python -m localaws up --home $(REGION)
