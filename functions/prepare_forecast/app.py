@@ -52,6 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started_at=event["ExecutionStartTime"],
         bucket=bucket,
         network=Network.from_environment(),
+        kms_key_arn=os.environ["KMS_KEY_ARN"],
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
     for name in (*UNLOADED.values(), "Answers"):
