@@ -12,7 +12,7 @@ REGION := build/localaws
 DISTRIBUTIONS := containers localaws
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
-# The certificates that the system trusts, as pip does: an index behind a company proxy is not known to uv itself.
+# Trust the system's certificates, as pip does: uv's own do not include those of a company proxy.
 export UV_SYSTEM_CERTS := true
 
 .PHONY: help
@@ -33,7 +33,7 @@ $(READY): $(VENV)/.locked $(DISTRIBUTIONS:%=%/pyproject.toml)
 	@touch $@
 
 .PHONY: setup
-setup: $(READY) ## make the project-local environment (.venv) from the hashed lock file
+setup: $(READY) ## create the project's environment (.venv) from the hashed lock file
 
 $(SCAN)/.ready: requirements/scan.txt | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCAN)
@@ -42,7 +42,7 @@ $(SCAN)/.ready: requirements/scan.txt | $(READY)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 .PHONY: lock
-lock: $(READY) ## resolve the lock files anew from the *.in files
+lock: $(READY) ## resolve the lock files again from the *.in files and the distributions
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
 	$(LOCK) requirements/scan.in -o requirements/scan.txt
@@ -57,11 +57,11 @@ demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: forecast
-forecast: $(READY) ## run the forecast workflow, show tomorrow's send plan; without a model that runs, the demo first; INPUT='{...}'
+forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}'
 	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: lift
-lift: $(READY) ## the lift of best-hour sends over the control arms so far; without a stack, an experiment whose lift is known
+lift: $(READY) ## show the lift of best-hour sends over the control arms so far; without a stack, run an experiment whose lift is known
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
 .PHONY: events
@@ -69,7 +69,7 @@ events: $(READY) ## write events for AWS, one folder per date: EVENTS=file.parqu
 	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)") $(if $(OUT),--output "$(OUT)")
 
 .PHONY: up
-up: $(READY) ## start the local region and keep it
+up: $(READY) ## start the local region and keep it running
 	@$(BIN)/python -m localaws up --home $(REGION)
 
 .PHONY: down
@@ -78,10 +78,10 @@ down: $(READY) ## stop the local region and everything in it
 
 CONTAINER   ?= docker
 ENVIRONMENT ?= dev
-# Without it a tag may name an index of image and attestation, where SageMaker wants an image.
+# Otherwise a tag may name an index of image and attestation, which SageMaker does not accept.
 export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 .PHONY: images
-images: $(READY) ## with Docker: build and push what a deployment would build; ENVIRONMENT=dev, REGISTRY=..., CONTAINER=podman
+images: $(READY) ## with Docker: build and push the images that a deployment would build; ENVIRONMENT=dev, REGISTRY=..., CONTAINER=podman
 	@PYTHONPATH=. $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
 		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
 
@@ -90,21 +90,22 @@ images: $(READY) ## with Docker: build and push what a deployment would build; E
 # Many tests wait for jobs of the local region; a process with its region and jobs takes up to 3 GB.
 TEST_PROCESSES ?= 2
 
-# Lint runs beside the tests, which leave a core idle now and then. What it finds is printed at once, and told again last.
+# Lint runs beside the tests, which leave a core idle now and then. Findings are printed at once; the last line names the lints that failed.
 .PHONY: test
-test: $(READY) $(SCAN)/.ready ## everything: lint, types, unit tests, the real state machine in the local region
+test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
 	@mkdir -p build; \
 	{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
 	$(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/containers \
 		--numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
-	wait $$lint || { echo 'make lint failed: build/lint.log'; exit 1; }; exit $$tests
+	wait $$lint || { echo "make lint failed ($$(sed -n 's/.*: \(lint-[a-z]*\)\] Error.*/\1/p' build/lint.log | xargs)): see build/lint.log"; \
+		exit 1; }; exit $$tests
 
 # Tests that train or start containers' entry points take minutes, those of the local region even more.
 QUICK_TESTS := tests/unit functions containers --ignore=tests/unit/endpoint \
 	$(patsubst %,--ignore=tests/unit/test_%.py,learners preprocessing training_entry_point training_network)
 .PHONY: test-quick
-test-quick: $(READY) lint-code lint-types ## for the inner loop, in two minutes: ruff, mypy, unit tests without training and containers
+test-quick: $(READY) lint-code lint-types ## the inner loop, two minutes: ruff, mypy, unit tests without training and containers
 	$(BIN)/python -m pytest $(QUICK_TESTS) --numprocesses=$(TEST_PROCESSES) $(PYTEST_ARGS)
 
 .PHONY: test-benchmarks
@@ -112,13 +113,13 @@ test-benchmarks: $(READY) ## run every benchmark at a small size
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/benchmarks
 
 .PHONY: test-containers
-test-containers: $(READY) ## build the images and run them as SageMaker does, the functions as Lambda does; needs docker or podman
+test-containers: $(READY) ## build the images, run them as SageMaker does, and the functions as Lambda does; needs docker or podman
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
 
 # The longest first.
 LINTS := lint-types lint-safety lint-template lint-weaknesses lint-machines lint-imports lint-code
 .PHONY: lint $(LINTS)
-lint: $(READY) $(SCAN)/.ready ## ruff, mypy, import rules, cfn-lint, the state machines, bandit, checkov
+lint: $(READY) $(SCAN)/.ready ## run ruff, mypy, import rules, cfn-lint, checks of the state machines, bandit, checkov
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(LINTS)
 
 lint-types:
@@ -140,13 +141,13 @@ lint-code:
 
 # Apart from lint: it asks a service on the internet, and its answer changes while the code does not.
 .PHONY: audit
-audit: $(SCAN)/.ready ## known vulnerabilities of the locked packages; asks osv.dev
+audit: $(SCAN)/.ready ## list known vulnerabilities of the locked packages; asks osv.dev
 	@for lock in requirements/*.txt functions/requirements.txt containers/*/requirements.txt; do \
 		echo $$lock; $(SCAN)/bin/pip-audit --strict --progress-spinner off --vulnerability-service osv --disable-pip --require-hashes --requirement $$lock || exit; \
 	done
 
 .PHONY: format
-format: $(READY) ## let ruff format and mend
+format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -156,15 +157,15 @@ graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in doc
 	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
 
 .PHONY: roles
-roles: $(READY) ## run the integration tests and put what proves each role's permissions into docs/security.md
+roles: $(READY) ## run the integration tests and write the proof of each role's permissions into docs/security.md
 	rm -rf build/roles
 	$(BIN)/python -m pytest tests/integration
 	$(BIN)/python tools/roles_table.py build/roles/*.json
 
 .PHONY: bench
-bench: $(READY) ## measure what the documentation claims; EVENTS=file for the real-data figures
+bench: $(READY) ## measure the figures in the documentation; EVENTS=file for those of real data
 	$(BIN)/python -m benchmarks --clone $(if $(EVENTS),--events "$(EVENTS)")
 
 .PHONY: clean
-clean: down ## remove everything that was built, the environment too
+clean: down ## remove everything that was built, including the environment
 	rm -rf build .aws-sam $(VENV)

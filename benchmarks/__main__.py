@@ -1,7 +1,7 @@
 """Measure what the documentation claims; print tables and write ``build/bench/results.json``.
 
 ``python -m benchmarks [--events FILE] [--clone] [--only NAME ...] [--quick]``: the whole demo on simulated events and,
-where a file is given, on real ones, and with ``--clone`` from a fresh clone to its end; preprocessing by size.
+if a file is given, on real ones, and with ``--clone`` from a fresh clone to its end; preprocessing by size.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ RESULTS = Path("build/bench/results.json")
 
 
 def main() -> int:
-    """Run the chosen measurements; return 0 when every one could be taken."""
+    """Run the chosen measurements; return 0 if all of them succeeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--events", type=Path, help="also measure the demo on this events file (Parquet or CSV)")
     parser.add_argument("--clone", action="store_true", help="also measure from a fresh clone to the finished demo")
     parser.add_argument("--only", nargs="+", choices=sorted(BENCHMARKS), help="run these alone")
-    parser.add_argument("--quick", action="store_true", help="small sizes: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to check that it runs")
     options = parser.parse_args()
 
     figures: list[Figure] = []
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def demo(options: argparse.Namespace) -> list[Figure]:
-    """Run the demo on simulated events and, where given, on real ones; from a clone too if asked."""
+    """Run the demo on simulated events and on real ones, if given; if asked, also from a clone."""
     figures = run_demo("simulated events", [])
     if options.events:
         figures += run_demo(options.events.name, ["--events", str(options.events.resolve())])
@@ -77,7 +77,7 @@ def show(name: str, figures: list[Figure]) -> None:
 
 
 def write(figures: list[Figure]) -> None:
-    """Write all figures so far, whole or not at all."""
+    """Write all figures so far, completely or not at all."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     written = RESULTS.with_suffix(".part")
     written.write_text(json.dumps([figure._asdict() for figure in figures], indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Queries in Athena's SQL on a DuckDB connection, where a query is wanted without a region."""
+"""Run queries in Athena's SQL on a DuckDB connection, without a region."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def on_duckdb(query: str) -> str:
     Raises
     ------
     RuntimeError
-        The text is not a query of Athena's.
+        The text is not a query in Athena's SQL.
     """
     command = [sys.executable, "-m", "localaws", "translate"]
     done = subprocess.run(command, input=query, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """The forecast workflow's jobs, from recent histories to tables and messages: time and memory by the number of users.
 
-What runs is what the images run. The source SQL before them is measured with the preprocessing.
+They run as in the images. The source SQL before them is measured with the preprocessing.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def make_histories(folder: Path, users: int) -> None:
 
 
 def histories(rng: np.random.Generator, first: int, days: Any) -> pa.Table:
-    """Histories of some users, each with an hour of their own."""
+    """Histories of users, each of whom has an hour of their own."""
     total = int(days.sum())
     offsets: Any = pa.array(np.concatenate([[0], np.cumsum(days)]).astype(np.int32))
     back = np.concatenate([np.arange(d, 0, -1) for d in days])

@@ -1,4 +1,4 @@
-"""A load generator: so many clients, each with a connection of its own, sending one request after the other.
+"""A load generator: a number of clients, each with a connection of its own, send one request after the other.
 
 It shares the machine with the server that it loads, so it must cost little: a protocol instead of streams, the request
 written once, and of an answer only the status and the length read.
@@ -20,7 +20,7 @@ _content_length = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE).
 
 
 class Load(NamedTuple):
-    """What a load showed: answers per second, and percentiles of the time to an answer in milliseconds."""
+    """Results of a load: answers per second, and percentiles of the time to an answer in milliseconds."""
 
     per_second: float
     p50_ms: float
@@ -77,7 +77,7 @@ class _Client(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        # An answer mostly comes whole, so there is seldom anything to put together.
+        # An answer usually arrives in one piece, so there is rarely anything to join.
         self._answer = self._answer + data if self._answer else data
         head, separator, rest = self._answer.partition(_HEAD_END)
         if not separator:

@@ -1,10 +1,10 @@
 """A learner that knows the simulator's laws but not its users: what a forecaster could reach on simulated events.
 
-The truth of :mod:`demo.simulator.truth` knows each user's habits, which nobody can read off some thirty visit days.
-This learner knows how habits are distributed, drift and show in visits, and infers each user's from the user's own
-past: a particle filter over :class:`demo.simulator.habits.Users`, with the kernel of Liu and West (2001, in Doucet et
-al., Sequential Monte Carlo Methods in Practice, chapter 10) to keep the fixed parameters' particles apart. Its log loss
-is an upper bound on the best possible one: a finer filter could only be better.
+The truth of :mod:`demo.simulator.truth` knows each user's habits, which cannot be inferred from some thirty visit days.
+This learner knows how habits are distributed, how they drift and how they lead to visits, and infers each user's habits
+from the user's own past: a particle filter over :class:`demo.simulator.habits.Users`, with the kernel of Liu and West
+(2001, in Doucet et al., Sequential Monte Carlo Methods in Practice, chapter 10) to keep the fixed parameters' particles
+apart. Its log loss is an upper bound on the best possible one: a finer filter could only be better.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ USERS_AT_ONCE = 32
 JITTER = 0.05
 """Share of the particles' spread by which resampled parameters move."""
 LATE_SHARE = 0.2
-"""Visits that end in the last ten minutes of their hour, and so may run on into the next."""
+"""Share of visits that end in the last ten minutes of their hour, and so may run on into the next."""
 _SMALLEST = np.float32(1e-12)
 Floats = NDArray[np.float32]
 
@@ -116,7 +116,7 @@ def _prior(rng: np.random.Generator, users: int, days: int) -> _Particles:
 
 
 def _expected(particles: _Particles, weekend: NDArray[np.bool_]) -> Floats:
-    """Sessions to be expected in each hour of a day that is on, [U, P, 24]; as ``habits.draw_intensity`` has it."""
+    """Return the expected sessions in each hour of a day that is on, [U, P, 24]; as in ``habits.draw_intensity``."""
     fixed = particles.fixed
     weights = np.exp(np.where(weekend[:, None, None], fixed[..., 6:9], fixed[..., 3:6]))
     centre = particles.centre + np.where(weekend[:, None], fixed[..., 9], 0)[..., None]

@@ -1,7 +1,7 @@
 """The learning curve: log loss on the same test rows against the number of training users, on simulated events.
 
 The test users are never trained on: their validation rows stop the training and tune what follows, their test rows give
-the figures. The samples of training users are nested: each size's users are among those of the next.
+the figures. The samples of training users are nested: each sample is part of the next larger one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUICK = World(users=240, days=90)
 QUICK_TEST_USERS = 80
 QUICK_SIZES = (30, 90)
 POINTS_FILE = Path("build/bench/learning-curve.csv")
-"""Gets a line as soon as a size is measured: the largest takes most of the time."""
+"""Gets a line as soon as a size has been measured, since the largest one takes most of the time."""
 SUBJECT = "learning curve"
 
 

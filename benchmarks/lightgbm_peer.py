@@ -46,7 +46,7 @@ ENCODING_FILE: Final = "lightgbm_encoding.json"
 
 @dataclass(frozen=True)
 class LightGbmScorer:
-    """Boosted trees that correct the log prior, as the network does; they know the first-visit hour alone.
+    """Boosted trees that correct the log prior, as the network does; they forecast only the first-visit hour.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class LightGbmLearner:
 def hand_made(
     coding: Encoding, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return all that the network knows before a day and the last visits spelt out [rows, columns], and the log prior.
+    """Return what the network knows before a day, the last visits as columns [rows, columns], and the log prior.
 
     The log prior [rows, 24] is what the trees correct.
     """

@@ -20,7 +20,7 @@ SAMPLE_SECONDS = 0.5
 
 
 class Figure(NamedTuple):
-    """One measured figure; `target` says in words what it should be."""
+    """One measured figure; `target` describes what it should be."""
 
     subject: str
     name: str
@@ -80,11 +80,11 @@ def quality(subject: str, evaluation: dict[str, Any]) -> list[Figure]:
 
 
 def from_clone() -> list[Figure]:
-    """Clone the project, run ``make demo`` in the clone, and take the time (the package cache as it is)."""
+    """Clone the project, run ``make demo`` in the clone, and measure the time, with the package cache as it is."""
     with tempfile.TemporaryDirectory(prefix="clone-") as folder:
         start = time.monotonic()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), folder], check=True)
-        # An outer make hands its own arguments down by these.
+        # An outer make passes its own arguments on in these.
         handed_down = ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "EVENTS")
         environment = {name: value for name, value in os.environ.items() if name not in handed_down}
         cloned = subprocess.run(
@@ -97,7 +97,7 @@ def from_clone() -> list[Figure]:
 
 
 class PeakMemory:
-    """Samples the memory of a process, of everything it starts and of the region that it starts apart."""
+    """Samples the memory of a process, of all that it starts, and of the region that it starts in the background."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -116,7 +116,7 @@ class PeakMemory:
         known = {self._pid}
         while not self._done.wait(SAMPLE_SECONDS):
             total = 0
-            # The region leaves the demo's session, so its processes are found by their parents, seen once and kept.
+            # The region leaves the demo's session, so its processes are found by their parents, once, and remembered.
             for process in psutil.process_iter(["ppid"]):
                 if process.pid in known or process.info["ppid"] in known:
                     known.add(process.pid)

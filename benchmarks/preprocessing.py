@@ -197,6 +197,6 @@ class _HighWater:
 
 
 def first_users(file: Path, visit_days: int) -> Dataset:
-    """Read the first users of a file, with about so many visit days together."""
+    """Read the first users of a file, with about this many visit days in all."""
     dataset = concatenate(list(histories.read_blocks([file], datetime.now(UTC))))
     return select_users(dataset, slice(int(np.searchsorted(dataset.offsets, visit_days))))

@@ -1,6 +1,7 @@
 """Forecast quality on your own events: the model beside its baselines and LightGBM, on the same test rows.
 
-Rows as in :mod:`visitcast.data.protocol`; every difference is of one run, with an interval by bootstrap over users.
+The rows are those of :mod:`visitcast.data.protocol`; every difference is within one run, with an interval by bootstrap
+over users.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def visit_days(events: Path) -> Dataset:
 
 
 def some_users(dataset: Dataset, rows: int) -> Dataset:
-    """Choose users at random until they have about so many eligible rows."""
+    """Choose users at random until they have about this many eligible rows."""
     order = np.random.default_rng(SEED).permutation(dataset.users)
     eligible = np.bincount(user_of_row(dataset)[eligible_rows(dataset)], minlength=dataset.users)
     count = int(np.searchsorted(np.cumsum(eligible[order]), rows)) + 1

@@ -38,7 +38,7 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundl
 
 
 def _random_network(units: int) -> bytes:
-    """Return the ONNX model of a network with random weights, also where training starts at zero."""
+    """Return the ONNX model of a network with random weights, even for those that training starts at zero."""
     # Imported here: TensorFlow takes seconds to load, and what imports this module does not always make a model.
     from visitcast.model.gru import network
     from visitcast.model.gru.onnx_graph import to_onnx

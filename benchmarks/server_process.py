@@ -1,4 +1,4 @@
-"""Runs a server of the serving image's kind for the time of a benchmark."""
+"""Runs the serving image's server, or one like it, during a benchmark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
     opt_ml : Path
         Folder with ``model``; the log goes there.
     module : str
-        To run, and its arguments.
+        Module to run, and its arguments.
     **environment : str
         More variables of the process.
 

@@ -34,7 +34,7 @@ SUBJECT = "serving"
 FOLDER = Path("build/bench/serving").absolute()
 UNITS = 96
 VISIT_DAYS: Final = 40
-"""Of the users that are asked for; a regular visitor's two months."""
+"""Visit days of the users in the requests; two months of a regular visitor."""
 CLIENTS: Final = (1, 8, 64)
 TURNS: Final = 5
 CORES: Final = 2
@@ -112,8 +112,8 @@ def _ask(port: int, body: bytes) -> Any:
 def endpoint(asked: Dataset, seconds: float) -> list[Figure]:
     """One user per request, by number of clients, and seconds from the process' start to the first forecast.
 
-    The servers run at the same time and are asked in turns of `seconds`, so that what else the machine does at the
-    time meets them all. Figures are medians of the turns, ratios medians of the ratios within a turn.
+    The servers run at the same time and are measured in turns of `seconds`, so that other load on the machine affects
+    all of them. Figures are medians over the turns, and ratios are medians of the ratios within a turn.
     """
     body = request_of(asked, 0)
     starts, forecasts, ports = {}, {}, {}

@@ -1,4 +1,4 @@
-"""Forecast quality on simulated events, beside a learner that knows the simulator's laws and reads the same past."""
+"""Forecast quality on simulated events, beside a learner that knows the simulator's laws and reads the same history."""
 
 from __future__ import annotations
 

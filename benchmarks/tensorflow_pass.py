@@ -18,7 +18,7 @@ _models: dict[int, Any] = {}
 
 
 def put_in() -> None:
-    """Make this process compute its forecasts by TensorFlow."""
+    """Make this process compute its forecasts with TensorFlow."""
     tensorflow_threads.bound()
     inference.logits = _logits
 

@@ -1,4 +1,4 @@
-"""Training speed: our step beside the article's code shape, and beside the limit of the machine's matrix products.
+"""Training speed: our step beside code like the article's, and beside the limit set by the machine's matrix products.
 
 Both train on the same random visit days (speed does not depend on their content), with the same features and the same
 width of the GRU, one after the other in one process with the same threads.
@@ -141,7 +141,7 @@ def sgemm_rate(size: int) -> float:
 def gemm_operations(visit_width: int, target_width: int, units: int) -> float:
     """Count the operations of the matrix products for a labelled visit, forward and backward.
 
-    Context and padding do not count: what is spent on them lowers the share. Convolutions count as products. The
+    Context and padding do not count: time spent on them lowers the share. Convolutions count as products. The
     network's inputs need no gradient.
     """
     from visitcast.model.gru.hour_head import FILTERS, REACH_FIRST, REACH_SECOND

@@ -15,11 +15,11 @@ from benchmarks.server_process import running
 
 PAYLOAD_BYTES = 6 * 2**20
 CONCURRENT = 4
-"""Both as the execution input's defaults."""
+"""Defaults of the execution input."""
 
 
 def serving(opt_ml: Path) -> AbstractContextManager[tuple[int, psutil.Process]]:
-    """Serve the model below a folder as a batch transform has it; gives port and process."""
+    """Serve the model below a folder as in a batch transform; yields port and process."""
     mebibytes = str(PAYLOAD_BYTES // 2**20)
     return running(opt_ml, "serving", "serve", SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB=mebibytes)
 

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def interruptible(work: Callable[[Console], int]) -> int:
-    """Do something that ends what it has started also when it is interrupted; return its exit status, 130 then."""
+    """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def options_of(arguments: Sequence[str] | None) -> Options:
-    """Read the demo's options; ends the program where they are wrong."""
+    """Read the demo's options; an invalid one ends the program."""
     parsed = _parser().parse_args(arguments)
     return Options(
         events=parsed.events,

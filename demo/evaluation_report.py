@@ -1,4 +1,4 @@
-"""Fetches the evaluation's report for people."""
+"""Downloads the report of an evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPORT = "report.html"
 
 
 def fetch_report(s3: S3Client, bucket: str, evaluation_key: str, folder: Path) -> Path:
-    """Copy the report, which lies beside ``evaluation.json``, into `folder`; an older one stays until it is whole."""
+    """Copy the report, which lies beside ``evaluation.json``, into `folder`; an older one stays until then."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{REPORT}.{os.getpid()}"
     s3.download_file(bucket, f"{evaluation_key.rpartition('/')[0]}/{REPORT}", str(partial))

@@ -1,7 +1,7 @@
 """Read a file of events that the user brings, Parquet or CSV, and refuse what the events table cannot hold.
 
-Only shape is judged here: columns, types, empty and unreadable values. Whether values make sense (a page type of 7, an
-event in the future) is the pipeline's business, which tells it on AWS too.
+Only the form is checked here: columns, types, empty and unreadable values. The pipeline itself, here and on AWS, checks
+whether values make sense (a page type of 7, an event in the future).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _OTHER_PLATFORM = schema.PLATFORMS[-1]
 def read_events(path: Path) -> pa.Table:
     """Read events and bring them into the types of the events table.
 
-    Times with an offset are converted to UTC; times without one are taken as UTC. A missing platform becomes
-    ``other``; further columns are left out.
+    Times with an offset are converted to UTC; times without one are taken as UTC. A missing platform becomes ``other``;
+    other columns are ignored.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def read_events(path: Path) -> pa.Table:
 def _read(path: Path) -> pa.Table:
     try:
         if path.name.removesuffix(".gz").endswith(".csv"):
-            # Every value as text: pandas then says which row cannot be read, not just that one cannot.
+            # Every value as text: pandas can then say which row cannot be read.
             names = pd.read_csv(path, nrows=0).columns
             convert = pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
@@ -111,7 +111,7 @@ def _refuse(name: str, values: pd.Series, wrong: pd.Series, rule: str) -> None:
     raise DemoError(
         f"The events cannot be used: column {name} {rule}.",
         f"{len(rows)} of {len(values)} rows are wrong: {shown}.",
-        "Mend or leave out these rows.",
+        "Fix or remove these rows.",
     )
 
 

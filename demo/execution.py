@@ -1,4 +1,4 @@
-"""Run the training workflow once and tell what happens while it does."""
+"""Run the training workflow once and report its progress."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 _REASONS = ("FailureReason", "ExitMessage", "errorMessage")
-"""Where a job's or a handler's description says in words why it failed."""
+"""Keys of a job's or a handler's description that hold the reason of a failure."""
 
 Watcher = Callable[[list[StateRun], Callable[[StateRun], Progress | None]], None]
-"""Called again and again with the stays in states so far, and a function that tells how far the job of one is."""
+"""Called repeatedly with the stays in states so far, and a function that returns the progress of a stay's job."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def execute(
 
     try:
         while True:
-            # Asked before the history is read, so that the last history read is whole.
+            # Read before the history, so that the last history is complete.
             answer = sfn.describe_execution(executionArn=arn)
             ended = answer["status"] != "RUNNING"
             runs = state_runs(list(_events(sfn, arn)))
@@ -80,7 +80,7 @@ def execute(
 
 
 def explanation(execution: Execution) -> str:
-    """Describe in which state and why an execution ended; of a job's description only the reason is kept."""
+    """Describe in which state and why an execution failed; only the reason is kept of a job's description."""
     where = f" in '{execution.states[-1].name}'" if execution.states else ""
     prose, brace, rest = execution.cause.partition("{")
     reasons = []

@@ -1,4 +1,4 @@
-"""Ask the endpoint about one user, the way an application would."""
+"""Ask the endpoint for a forecast of one user, as an application would."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def read_visits(s3: S3Client, uri: str) -> pa.Table:
 def example_request(visits: pa.Table) -> dict[str, Any]:
     """Build the endpoint's request for one user and the day after the last day in the data.
 
-    The user came in the last two weeks and has the history nearest to 40 visit days; the first by name among equals.
+    Of the users who visited in the last two weeks, the one is chosen whose history is nearest to 40 visit days; among
+    equals the first by name.
     """
     last_day: date = pc.max(visits[schema.VISIT_DATE]).as_py()
     users = visits.group_by(schema.USER_ID).aggregate([(schema.VISIT_DATE, "max"), (schema.VISIT_DATE, "count")])

@@ -1,6 +1,6 @@
 """``python -m demo.forecast_run``: run the forecast workflow and show tomorrow's send plan.
 
-Where no model is in production, the demo makes one first. Options that are not listed here are the demo's.
+If no model is in production, the demo trains one first. Options that are not listed here are the demo's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def day_after(events: Path) -> dict[str, str]:
-    """Make the input that forecasts the day after the last event of a file: tomorrow may be long after it."""
+    """Return the input that forecasts the day after the last event of a file, which may be long before tomorrow."""
     last = pc.max(read_events(events)[schema.EVENT_TIME]).as_py()
     day = (last + timedelta(days=1)).date()
     return {"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z"}
@@ -60,7 +60,7 @@ def run_forecast(state_machine_arn: str, execution_input: dict[str, Any]) -> dic
     Raises
     ------
     DemoError
-        It failed; the cause is its own.
+        It failed; the message has its own cause.
     """
     sfn = boto3.client("stepfunctions")
     arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
@@ -107,7 +107,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
         f"Expected responses {sends['expected_responses']:,.0f}; busiest hour {busiest} with {most:,}; moved for "
         f"capacity {sends['moved']:,}, at a loss of at most {sends['loss_bound']:.2%}"
     )
-    console.print(f"Without a send: {sends['barred']:,} barred by the rules, {sends['no_room']:,} for want of room")
+    barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
+    console.print(f"Not sent: {barred}, {full}")
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
     show_lift(console, output["lift"]["Lifts"])

@@ -28,11 +28,11 @@ class StateRun:
     failed : bool
         Whether it is a Fail state, or was never left.
     caught : bool
-        Whether its latest attempt ended in an error: a Catch has led on, unless a retry is to come.
+        Whether its latest attempt ended in an error. A Catch has handled it, unless a retry follows.
     attempts : int
         Tasks scheduled in it: more than one after retries.
     job : tuple of str or None
-        Kind (``createTrainingJob`` or ``createProcessingJob``) and name of the latest job it has started.
+        Kind (``createTrainingJob`` or ``createProcessingJob``) and name of the latest job that it started.
     output : dict
         JSON output, empty if it has none.
     """
@@ -55,8 +55,8 @@ class StateRun:
 def state_runs(events: Sequence[HistoryEventTypeDef]) -> list[StateRun]:
     """List the stays in states, in the order they were entered.
 
-    An event belongs to the stay that its chain of ``previousEventId`` leads back to: iterations of a Map run side by
-    side and bear the same state names.
+    An event belongs to the stay that its chain of ``previousEventId`` leads back to: iterations of a Map run in
+    parallel and bear the same state names.
     """
     runs: list[StateRun] = []
     stay_of: dict[int, StateRun] = {}  # by event id
@@ -97,7 +97,7 @@ def seconds_by_state(runs: Iterable[StateRun]) -> dict[str, float]:
 
 
 def run_plan(runs: Iterable[StateRun]) -> dict[str, Any]:
-    """Names, addresses and options of the run, as Prepare run has laid them out; empty before that."""
+    """Names, addresses and options of the run, as returned by Prepare run; empty before that."""
     for run in runs:
         plan = run.output.get("run")
         if isinstance(plan, dict):

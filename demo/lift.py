@@ -1,4 +1,4 @@
-"""Measure the lift of the sends so far: a query takes the sums of each arm, a function of the stack compares them."""
+"""Measure the lift of the sends so far: a query computes sums for each arm, a function of the stack compares them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def measure_lift(
     until : date
         Last forecast date.
     days : int
-        How many dates before it count too.
+        Number of dates before it that count too.
     hours : int
-        A visit so soon after a send answers it.
+        A visit within this time after a send counts as a response.
     wanted : float
-        Smallest relative lift that is worth knowing; it decides how large a sample must be.
+        Smallest relative lift that is worth detecting; it determines the necessary sample size.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def measure_lift(
 
 
 def lift_sql(database: str, until: date, days: int, hours: int) -> str:
-    """Fill dates into the query that takes the sums of each arm."""
+    """Fill dates into the query that computes the sums of each arm."""
     starts = until - timedelta(days=days)
     return Template(_QUERY.read_text(encoding="utf-8")).substitute(
         database=database,
@@ -93,7 +93,7 @@ def _run_query(sql: str, work_group: str) -> str:
 
 
 def show_lift(console: Console, lifts: Sequence[dict[str, Any]]) -> None:
-    """Print what is known of the lift."""
+    """Print the lift, as far as it is known."""
     if not lifts:
         console.print("Lift: no sends yet whose time is over.")
     for lift in lifts:
@@ -102,6 +102,6 @@ def show_lift(console: Console, lifts: Sequence[dict[str, Any]]) -> None:
             console.print(f"{against}: {lift['verdict']}. {lift['reason']}")
         else:
             console.print(
-                f"{against}: {lift['relative']:+.1%} (95 % interval {lift['relative_low']:+.1%} to "
+                f"{against}: {lift['relative']:+.1%} (95% interval {lift['relative_low']:+.1%} to "
                 f"{lift['relative_high']:+.1%}): {lift['verdict']}"
             )

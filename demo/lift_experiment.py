@@ -1,7 +1,7 @@
 """Measure lift where the truth is known: pushes to simulated users, from the forecast workflow to the comparison.
 
 The demo trains on a world's events up to a date. Then, date by date, the forecast workflow plans the sends, the world
-answers them (`demo.push_world`), and the answers go into the events table with what users do by themselves.
+answers them (`demo.push_world`), and the answers are added to the events table with the users' other visits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ QUIET = (22, 7)
 """Local hours without a push."""
 ALLOWED = np.array([QUIET[1] <= hour < QUIET[0] for hour in range(HOURS)])
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
-"""Input of the training: this is about the sends, not about the best model."""
+"""Input of the training. The experiment is about the sends and does not need the best model."""
 _CONTROL_SHARE = 0.25
 
 
@@ -53,11 +53,11 @@ class Experiment:
     dates : int
         Forecast dates, one send to each user on each.
     hours : int
-        A visit so soon after a send answers it.
+        A visit within this time after a send counts as a response.
     wanted : float
-        Smallest relative lift that is worth knowing.
+        Smallest relative lift that is worth detecting.
     law : Law
-        What pushes do in this world.
+        Effect of pushes in this world.
     seed : int
         Of the answers.
     """
@@ -69,7 +69,7 @@ class Experiment:
     seed: int = 11
 
     def input(self, day: int) -> dict[str, Any]:
-        """Make the execution input of a date: large control arms, and no rule by which an arm would lose users."""
+        """Return the execution input of a date: large control arms, and no rule that removes users from an arm."""
         return {
             "ForecastDate": _iso(day),
             "AsOf": f"{_iso(day)}T00:00:00Z",
@@ -151,7 +151,7 @@ def _with_truth(console: Console, lifts: list[dict[str, Any]], rates: list[dict[
     # Every date has the same users, so the dates weigh the same.
     mean = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
     found = [{**lift, "truth": mean[arms.BEST_HOUR] / mean[lift["control"]] - 1} for lift in lifts]
-    console.print("\nWhat this world's law says of an endless experiment:")
+    console.print("\nThe lift of an endless experiment in this world:")
     for lift in found:
         place = ""
         if lift["relative"] is not None:

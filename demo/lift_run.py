@@ -1,7 +1,7 @@
 """``python -m demo.lift_run``: the lift of best-hour sends over the control arms.
 
-Of the sends so far where a stack is deployed, without running a workflow; else of an experiment in a simulated world
-whose lift is known. Options that are not listed here are the demo's.
+If a stack is deployed, the lift of its sends so far, without running a workflow; otherwise that of an experiment in a
+simulated world whose lift is known. Options that are not listed here are the demo's.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ SIMULATED = ["--users", "1600", "--days", "60"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print the lift; return 0 when it could be asked for."""
+    """Measure and print the lift; return 0 if that succeeded."""
     parser = argparse.ArgumentParser(prog="python -m demo.lift_run", description=__doc__, allow_abbrev=False)
     parser.add_argument("--home", type=Path, default=Path("build/localaws"), help="of the region (%(default)s)")
     parser.add_argument("--until", type=date.fromisoformat, default=datetime.now(UTC).date(), help="last forecast date")
     parser.add_argument("--window", type=int, default=28, metavar="DAYS", help="dates to look at (%(default)s)")
-    parser.add_argument("--hours", type=int, default=2, help="a visit so soon after a send answers it (%(default)s)")
-    parser.add_argument("--wanted", type=float, help="relative lift worth showing (0.1; in the experiment 0.4)")
+    parser.add_argument("--hours", type=int, default=2, help="hours in which a visit answers a send (%(default)s)")
+    parser.add_argument("--wanted", type=float, help="relative lift worth detecting (0.1; in the experiment 0.4)")
     parser.add_argument("--dates", type=int, default=3, help="of the experiment (%(default)s)")
     own, others = parser.parse_known_args(arguments)
     options = options_of([*SIMULATED, *others, "--home", str(own.home)])

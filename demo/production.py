@@ -1,4 +1,4 @@
-"""A deployed stack with a model in production: the one that is there, or one that the demo makes."""
+"""A deployed stack with a model in production: an existing one, or one that the demo creates."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def ensure_production(options: Options, console: Console) -> dict[str, str]:
     outputs = deployed(name)
     if outputs is not None and _has_approved_version(outputs["ModelPackageGroupName"]):
         return outputs
-    console.print("No model is in production here: first `make demo`.")
+    console.print("No model is in production here, so `make demo` runs first.")
     if run_demo(options, console) == 0 and (outputs := deployed(name)) is not None:
         return outputs
     raise DemoError(
         "There is no model to forecast with.",
-        "The demo did not succeed; it says why above.",
+        "The demo did not succeed; see its message above.",
         "Fix that, then start again.",
     )
 

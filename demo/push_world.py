@@ -1,6 +1,6 @@
 """A simulated world in which pushes have a known effect.
 
-Users come by themselves when the events say so. Besides, a push at local hour h is answered by a visit with the
+Users visit by themselves when the events say so. In addition, a push at local hour h is answered by a visit with the
 probability ``floor + height * habit[u, h]``, where ``habit`` is the share of the user's visit days on which the user
 came in that hour. So the chance that a send is answered is known for every user, date and hour, and with it the lift
 that an endless experiment would find.
@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Law:
-    """How likely a push is answered: ``floor + height * habit``."""
+    """Probability that a push is answered: ``floor + height * habit``."""
 
     floor: float = 0.04
     height: float = 0.6
@@ -45,16 +45,16 @@ class PushWorld:
     user_ids : Index [U]
         Sorted.
     habit : float array [U, 24]
-        Share of the visit days on which the user came in each local hour, before the experiment; 0 without any.
+        Share of the visit days before the experiment on which the user came in each local hour; 0 without visit days.
     offset : int64 array [U]
         Minutes east of UTC at the last visit before the experiment, or at the first after its beginning.
     platform : object array [U]
         Of that visit.
     own_visits : int64 array [V]
-        User and minute of everything that happens by itself, sorted.
+        User and minute of every visit without a push, sorted.
     law : Law
     response_minutes : int
-        A visit so soon after a send answers it.
+        A visit within this time after a send counts as a response.
     """
 
     user_ids: pd.Index
@@ -96,12 +96,12 @@ def local_minutes(events: pa.Table) -> Ints:
 
 
 def make_world(events: pa.Table, starts: int, law: Law, response_minutes: int) -> PushWorld:
-    """Learn the habits from events before a local date, and keep all events as what happens by itself.
+    """Learn the habits from events before a local date, and keep all events as the visits without pushes.
 
     Parameters
     ----------
     events : pyarrow.Table
-        As the events table has them, in the order of time.
+        Rows of the events table, in the order of time.
     starts : int
         First local date of the experiment, days since 1970-01-01.
     """

@@ -1,4 +1,4 @@
-"""The region in which the demo takes place: one that already runs, or one of its own."""
+"""The region in which the demo runs: one that is already running, or one of its own."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ _ISOLATION = {
 
 @contextmanager
 def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
-    """Use the region at `home` if it runs, else start one there and stop it on leaving, however the block ends.
+    """Use the region at `home` if it is running; else start one there and stop it when the block ends, however it ends.
 
-    Inside the block the ``AWS_*`` variables of this process, and so boto3 and sam, lead to that region and nowhere
-    else.
+    Inside the block the ``AWS_*`` variables of this process, and so boto3 and sam, point to that region only.
 
     Parameters
     ----------
@@ -80,7 +79,7 @@ def _start(home: Path, logs: Path) -> dict[str, str]:
 
 
 def _environment_of(home: Path) -> dict[str, str] | None:
-    """Variables that lead to the running region, from ``python -m localaws env``; None when none runs."""
+    """Variables that point to the running region, from ``python -m localaws env``; None if none is running."""
     answer = subprocess.run(_localaws("env", home), capture_output=True, text=True, check=False)
     if answer.returncode:
         return None

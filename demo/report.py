@@ -1,4 +1,4 @@
-"""The demo's last page: states, metrics, the gate's verdict, the endpoint and one forecast."""
+"""The summary that the demo prints: states, metrics, the gate's verdict, the endpoint and one forecast."""
 
 from __future__ import annotations
 
@@ -9,23 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from visitcast import metrics
+from visitcast.evaluation.wording import METRICS
+from visitcast.metrics import LOG_LOSS
 
-_HEADINGS = {
-    metrics.LOG_LOSS: "log loss",
-    metrics.BEST_HOUR_HIT_RATE: "hit rate",
-    metrics.TOP1: "top 1",
-    metrics.WITHIN_ONE_HOUR: "± 1 h",
-    metrics.CIRCULAR_MAE_HOURS: "circular MAE",
-    metrics.MAE_HOURS: "MAE h",
-    metrics.RMSE_HOURS: "RMSE h",
-    metrics.ECE: "ECE",
-}
 _BAR_WIDTH = 30
 
 
 def print_report(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print all parts of a summary that it has."""
+    """Print every part that a summary has."""
     _states(console, summary)
     if summary["evaluation"]["model"]:
         _metrics(console, summary)
@@ -57,21 +48,21 @@ def _metrics(console: Console, summary: Mapping[str, Any]) -> None:
     rows = data["test_rows"]
     table = Table(title=f"Forecast of the first-visit hour on {rows:,} test rows", title_justify="left", box=None)
     table.add_column("")
-    for heading in _HEADINGS.values():
-        table.add_column(heading, justify="right")
+    for metric in METRICS.values():
+        table.add_column(metric.heading, justify="right")
     table.add_row("model", *_cells(evaluation["model"]), style="bold")
     for name, scores in evaluation["baselines"].items():
         table.add_row(name, *_cells(scores))
     best = evaluation["best_possible_log_loss"]
     if best is not None:
-        table.add_row("best possible", *_cells({metrics.LOG_LOSS: best}), style="green")
+        table.add_row("best possible", *_cells({LOG_LOSS: best}), style="green")
     console.print()
     console.print(table)
     console.print(f"[dim]{data['events']:,} events, {data['users']:,} users, {data['visit_days']:,} visit days[/]")
 
 
 def _cells(scores: Mapping[str, float | None]) -> list[str]:
-    values = (scores.get(name) for name in _HEADINGS)
+    values = (scores.get(name) for name in METRICS)
     return ["" if value is None else f"{value:.3f}" for value in values]
 
 
@@ -103,9 +94,9 @@ def _endpoint(console: Console, endpoint: Mapping[str, Any]) -> None:
 
 
 def chart(forecast: Mapping[str, Any]) -> list[str]:
-    """Draw a forecast, one line for each hour: that the day's first visit falls into it, and that any visit does.
+    """Draw a forecast, one line for each hour: the chance of the day's first visit, and the chance of any visit.
 
-    An arrow marks the best hour to send a notification, which depends on the second.
+    An arrow marks the best hour to send a notification, which depends on the second chance.
     """
     lines = [f"  {'':2} {'first visit':<{_BAR_WIDTH + 7}}   any visit"]
     columns = [forecast["first_visit_hour"], forecast["visit_hour"]]

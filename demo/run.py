@@ -130,7 +130,7 @@ def _events(options: Options) -> tuple[pa.Table, Truth | None]:
 
 
 def _check_dates(first: datetime, deployed: stack.Stack) -> None:
-    """Refuse events that the table would silently leave out: its partitions begin on a date of the stack's choice."""
+    """Refuse events that the table would silently leave out, since its partitions begin on a date set by the stack."""
     if first.astimezone(UTC).date() < deployed.events_start:
         raise DemoError(
             "The events begin before the events table does.",

@@ -1,4 +1,4 @@
-"""Live progress on a terminal, plain lines anywhere else."""
+"""Live progress on a terminal, and plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DONE = "[green]✓[/]"
 
 
 class Screen:
-    """Shows steps, then the states of an execution: a line for each that has ended, a bar for each that runs."""
+    """Shows steps, then the states of an execution: a line for each that has ended, a bar for each that is running."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -49,7 +49,7 @@ class Screen:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Callable[[float], None]]:
-        """Show one step of the set-up while the block runs; yields a function that takes the share that is done."""
+        """Show one step of the set-up while the block runs; yields a function that takes the completed share."""
         began = time.monotonic()
         task = self._bars.add_task(title, total=None, text="")
         try:

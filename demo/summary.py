@@ -1,4 +1,4 @@
-"""``summary.json``: what a run of the demo came to, for programs to read."""
+"""``summary.json``: the results of a run of the demo, for programs to read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome:
     Attributes
     ----------
     seconds_total, seconds_setup, seconds_upload : float
-        Wall time of everything, of all that came before the execution, and of the events' way into the bucket in it.
+        Wall time of everything, of all steps before the execution, and of the upload of the events among them.
     events : int or None
         Events in the bucket.
     execution : Execution or None
@@ -60,7 +60,7 @@ def endpoint_action(execution: Execution) -> str:
 
 
 def summarise(outcome: Outcome) -> dict[str, Any]:
-    """Lay out the summary of a run, however far it came; what it did not reach is null or empty."""
+    """Return the summary of a run, however far it got; what it did not reach is null or empty."""
     execution, evaluation = outcome.execution, outcome.evaluation or {}
     states = execution.states if execution else []
     data, gate = evaluation.get("data", {}), evaluation.get("gate", {})
@@ -88,7 +88,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
 
 
 def evaluation_of(execution: Execution) -> dict[str, Any] | None:
-    """Return the run's evaluation.json as the state machine read it; None if it did not come that far."""
+    """Return the run's evaluation.json as the state machine read it; None if it did not get that far."""
     found = latest_output(execution.states, "evaluation")
     report = found.get("report") if isinstance(found, dict) else None
     return report if isinstance(report, dict) else None

@@ -30,9 +30,8 @@ _KEYS_PER_DELETE = 1000
 def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progress: Callable[[float], None]) -> int:
     """Make `files` the only events of the bucket.
 
-    New files are put beside the old ones, then the old ones are deleted: at no time are the old events lost before
-    the new ones are there. A file's key holds a digest of its content, so an upload that was cut short or is repeated
-    puts only what is missing.
+    New files are uploaded beside the old ones, then the old ones are deleted, so events are never missing. A file's key
+    holds a digest of its content, so an upload that was interrupted or is repeated uploads only what is missing.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     files : mapping
         Keys and contents, as `partition_files` makes them.
     progress : callable
-        Called with the share that is done, 0 to 1.
+        Called with the completed share, 0 to 1.
 
     Returns
     -------
@@ -57,7 +56,7 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
                 future.result()
                 progress(done / len(pending))
     except BaseException:
-        # Old and new events side by side would be counted twice: take the new ones back.
+        # Old and new events together would be counted twice, so the new ones are removed again.
         with suppress(ClientError, BotoCoreError):
             _delete(s3, bucket, fresh)
         raise

@@ -1,1 +1,1 @@
-"""The Lambda handlers of the stack: one package each, and in `shared` what several of them need."""
+"""The Lambda handlers of the stack: one package each, and `shared` for code that several of them need."""

@@ -39,7 +39,7 @@ SYMBOLS = {"NumericGreaterThan": ">", "NumericGreaterThanEquals": "≥", "Numeri
 
 @dataclass(frozen=True)
 class Edge:
-    """A transition from one state to another; a Catch is `on_error`."""
+    """A transition from one state to another; `on_error` if it is a Catch."""
 
     source: str
     target: str

@@ -1,9 +1,9 @@
 """Lint the state machines: cfn-lint checks inline definitions only, and nothing checks the substitutions.
 
 For every state machine of template.yaml: the definition is valid Amazon States Language (cfn-lint's own schema, fed
-with the definition inlined), every ``${Name}`` in it is given by the template and every given one is used, every state
-can be reached, every task has a Catch, a Retry and a time limit, and every Fail state says what went wrong. Every Retry
-is one of the policies in statemachine/retry-policies.json, and every error in a Retry or a Catch exists.
+with the definition inlined), every ``${Name}`` in it is defined by the template and every defined one is used, every
+state can be reached, every task has a Catch, a Retry and a time limit, and every Fail state says what went wrong. Every
+Retry is one of the policies in statemachine/retry-policies.json, and every error in a Retry or a Catch exists.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DOCUMENTED_ERRORS = {
     # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
     *("Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"),
     *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
-    # The optimised integrations' names for what the service's model has no name for.
+    # Names that the optimised integrations use for errors without a name in the service's model.
     *("SageMaker.AmazonSageMakerException", "Athena.AmazonAthenaException"),
 }
 SERVICES = {"Athena": "athena", "S3": "s3", "SageMaker": "sagemaker"}
@@ -105,7 +105,7 @@ def cfn_lint(definition: dict[str, Any]) -> list[str]:
 
 
 def check_states(machine: State, *, inside: bool = False) -> Iterator[str]:
-    """Yield what is missing in the states of a machine, and of the maps and branches in it.
+    """Yield what is wrong with the states of a machine, and of the maps and branches in it.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def unknown_errors(state: State) -> list[str]:
 
 @cache
 def known_errors() -> frozenset[str]:
-    """Return the names of all errors with which a task may end.
+    """Return the names of all errors that a task may end with.
 
     An error of a service carries the service's prefix and ends in "Exception", as in the AWS SDK for Java. An error of
     a handler is named as its Python class: of botocore, of a service's model, or of the handler itself.

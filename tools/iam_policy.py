@@ -44,7 +44,7 @@ def is_allowed(policies: Sequence[Policy], action: str, resource: str, context: 
     Parameters
     ----------
     resource
-        ARN, or ``*`` for an action that knows no resource.
+        ARN, or ``*`` for an action that supports no resource.
     context
         Condition keys and values of the call.
 
@@ -75,7 +75,7 @@ def expand(statement: Mapping[str, Any]) -> Iterator[Permission]:
     Raises
     ------
     ValueError
-        The statement says what it does not mean (NotAction, NotResource): this project's policies name what they allow.
+        The statement lists exceptions (NotAction, NotResource): this project's policies name what they allow.
     """
     if unsupported := {"NotAction", "NotResource"} & statement.keys():
         raise ValueError(f"{unsupported.pop()} is not supported. List the actions and resources instead.")

@@ -22,7 +22,7 @@ RECORDED = "recorded"
 
 
 class Call(NamedTuple):
-    """One call. Its `origin` is ``recorded`` or the reason why AWS makes it."""
+    """One call. Its `origin` is ``recorded``, or the reason why AWS makes it."""
 
     role: str
     action: str

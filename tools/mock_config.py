@@ -4,7 +4,8 @@
     PYTHONPATH=. python tools/mock_config.py definition > build/train.asl.json
 
 The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definition has
-sample values for what only a deployment knows. A test runs every case and compares the file with what this prints.
+sample values for everything that only a deployment knows. A test runs every case and compares the file with what this
+prints.
 """
 
 from __future__ import annotations

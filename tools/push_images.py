@@ -48,7 +48,7 @@ def missing(uris: Mapping[str, str]) -> dict[str, str]:
     Raises
     ------
     SystemExit
-        A repository does not exist: the stack makes it.
+        A repository does not exist; the stack creates it.
     """
     ecr: Any = boto3.client("ecr")
     absent = {}
@@ -60,7 +60,7 @@ def missing(uris: Mapping[str, str]) -> dict[str, str]:
             absent[name] = uri
         except ecr.exceptions.RepositoryNotFoundException:
             raise SystemExit(
-                f"The registry has no repository {repository}. The stack makes it: deploy first, which builds the "
+                f"The registry has no repository {repository}. The stack creates it: deploy first, which builds the "
                 "images in the account, or push to a registry of your own with --registry."
             ) from None
     return absent

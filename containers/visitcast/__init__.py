@@ -1,6 +1,6 @@
 """Forecast at which hour every user of an app will visit.
 
-What to use from Python is imported here when it is first asked for; docs/python.md shows it. The images run the same
+The public functions are imported here when they are first used; docs/python.md describes them. The images run the same
 functions.
 
 Data flow one way: ``data`` (visits, dataset) -> ``features`` -> ``model`` -> ``forecasting`` -> ``training`` ->

@@ -92,7 +92,7 @@ def progress(fraction: float, text: str) -> None:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Fill a folder completely or not at all.
 
-    Yields an empty sibling folder. When the block ends well its entries move into `folder`; when it raises they are
+    Yields an empty sibling folder. When the block succeeds its entries move into `folder`; when it raises they are
     removed and `folder` stays as it was. `folder` may exist (SageMaker makes it, often as a mount point that cannot
     be replaced) but must then be empty.
 

@@ -46,7 +46,7 @@ CIRCULAR_DISTANCE: Final[NDArray[np.int64]] = np.minimum(
 
 
 def log_losses(probabilities: NDArray[Any], first_hour: NDArray[Any]) -> NDArray[np.float64]:
-    """Negative log probability (nats) of the hour that came, per row."""
+    """Negative log probability (nats) of the actual hour, per row."""
     hit = probabilities[np.arange(len(first_hour)), first_hour].astype(np.float64)
     total = probabilities.sum(axis=1, dtype=np.float64)
     losses: NDArray[np.float64] = -np.log(np.maximum(hit / total, SMALLEST_PROBABILITY))
@@ -92,7 +92,7 @@ def probability_outcomes(
     hourly_visits: NDArray[np.int32],
     best_hour: NDArray[Any] | None = None,
 ) -> Outcomes:
-    """Compare a forecast distribution of the first-visit hour with what came.
+    """Compare a forecast distribution of the first-visit hour with the actual visits.
 
     Each metric gets the point that is best for it: the mean for RMSE, the median for MAE, the circular median for the
     circular MAE, the middle of the likeliest three hours for the share within one hour, else the mode.
@@ -102,7 +102,7 @@ def probability_outcomes(
     probabilities : float array [rows, 24]
         Forecast of the first-visit hour.
     first_hour : int array [rows]
-        Hour of the first visit that came.
+        Hour of the actual first visit.
     hourly_visits : int32 array [rows]
         Mask of the hours visited that day.
     best_hour : int array [rows], optional
@@ -130,14 +130,14 @@ def probability_outcomes(
 
 
 def point_outcomes(hours: NDArray[Any], first_hour: NDArray[Any], hourly_visits: NDArray[np.int32]) -> Outcomes:
-    """Compare one forecast hour, whole or fractional and without probabilities, with what came.
+    """Compare one forecast hour, whole or fractional and without probabilities, with the actual visits.
 
     Parameters
     ----------
     hours : array [rows]
         Forecast hour, clipped to 0..23. The shares and the circular MAE use the nearest whole hour.
     first_hour : int array [rows]
-        Hour of the first visit that came.
+        Hour of the actual first visit.
     hourly_visits : int32 array [rows]
         Mask of the hours visited that day.
     """
@@ -172,7 +172,7 @@ def select(outcomes: Outcomes, rows: NDArray[Any]) -> Outcomes:
 
 
 def row_losses(outcomes: Outcomes) -> dict[str, NDArray[Any] | None]:
-    """Per metric but ``ece`` what its rows are averaged over; for ``rmse_hours`` squares, whose mean's root it is."""
+    """Return the values whose mean is the metric; ``rmse_hours`` is the mean's root, and ``ece`` is left out."""
     return {
         LOG_LOSS: outcomes.log_loss,
         BEST_HOUR_HIT_RATE: outcomes.hit,
@@ -192,7 +192,8 @@ def summarise(outcomes: Outcomes) -> Scores:
         if outcomes.confidence is None
         else expected_calibration_error(outcomes.confidence, outcomes.likeliest_right)
     )
-    return {**means, RMSE_HOURS: float(np.sqrt(outcomes.squared_error.mean())), ECE: ece}
+    scores = {**means, RMSE_HOURS: float(np.sqrt(outcomes.squared_error.mean())), ECE: ece}
+    return {name: scores[name] for name in METRICS}
 
 
 def score_probabilities(
@@ -231,7 +232,7 @@ class ReliabilityBin:
 
 
 def reliability(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> list[ReliabilityBin]:
-    """Compare chances with what came, in the bins of the expected calibration error; empty bins are left out."""
+    """Compare chances with outcomes, in the bins of the expected calibration error; empty bins are left out."""
     bins = calibration_bin(confidence)
     rows = np.bincount(bins, minlength=ECE_BINS)
     forecast, observed = (

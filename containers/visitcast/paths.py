@@ -25,12 +25,12 @@ def output() -> Path:
 
 
 def failure_file() -> Path:
-    """Where a training job says why it failed (``FailureReason``, 1,024 characters)."""
+    """Where a training job writes why it failed (``FailureReason``, 1,024 characters)."""
     return output() / "failure"
 
 
 def message_file() -> Path:
-    """Where a processing job says how it ended (``ExitMessage``, 1,024 characters)."""
+    """Where a processing job writes how it ended (``ExitMessage``, 1,024 characters)."""
     return output() / "message"
 
 
@@ -43,7 +43,7 @@ def visits_input() -> Path:
 
 
 def parts_input() -> Path:
-    """Parts that several preprocessing instances left, input of the job that combines them."""
+    """Parts written by several preprocessing instances, input of the job that combines them."""
     return root() / "processing" / "input" / "parts"
 
 
@@ -78,7 +78,7 @@ def evaluation_file() -> Path:
 
 
 def evaluation_folds() -> Path:
-    """Folder of what the cross-validation's training jobs left, input of the evaluation job."""
+    """Folder of the output of the cross-validation's training jobs, input of the evaluation job."""
     return root() / "processing" / "input" / "folds"
 
 
@@ -106,7 +106,7 @@ def model() -> Path:
 
 
 def output_data() -> Path:
-    """Whatever else a training job leaves (learning curves)."""
+    """Other output of a training job (learning curves)."""
     return root() / "output" / "data"
 
 

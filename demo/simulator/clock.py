@@ -28,7 +28,7 @@ class Clock:
     day_start : int64 [Z, D]
         UTC seconds at which the local day begins.
     slots : int64 [Z, D]
-        Real hours of the local day: 23, 24 or 25; 0 for a day that does not lie wholly in the simulated time.
+        Real hours of the local day: 23, 24 or 25; 0 for a day that is not entirely in the simulated time.
     hour : int8 [Z, D, 25]
         Local hour on the clock in each slot, -1 beyond the day's last slot.
     offset_minutes : int16 [Z, D, 25]
@@ -54,7 +54,7 @@ class Clock:
 
 
 def make_clock(zones: tuple[str, ...], first: date, days: int) -> Clock:
-    """Lay out the local days that lie wholly between UTC midnight of `first` and `days` days later.
+    """Return the local days that are entirely between UTC midnight of `first` and `days` days later.
 
     Parameters
     ----------

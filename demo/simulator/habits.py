@@ -66,7 +66,7 @@ class Users:
     run_on : float [U]
         Probability that a late session runs on into the next hour.
     arrives, leaves : float [U]
-        Days after the first simulated date; the user is there from the one until before the other.
+        Days after the first simulated date; the user is active from the first until before the second.
     """
 
     zone: NDArray[np.int64]

@@ -41,7 +41,7 @@ class Truth:
     first_visit_hour : int8 [N]
         What happened.
     probability : float32 [N, 24]
-        What was to be expected, given the habits, everything seen before the day, and that the day is active.
+        Probability of each hour, given the habits, everything seen before the day, and that the day is active.
     """
 
     user: NDArray[np.int64]
@@ -97,7 +97,7 @@ def first_hour_probability(activity: Floats, expected: Floats, carry: Floats, op
     activity : float [N]
         Probability that the day is on.
     expected : float [N, 24]
-        Session starts to be expected in each clock hour of a day that is on.
+        Expected session starts in each clock hour of a day that is on.
     carry : float [N]
         Probability that a session runs on from the day before.
     opens : int64 [N]

@@ -1,4 +1,4 @@
-"""The simulated world, block of users by block of users, so that memory stays bounded."""
+"""The simulated world, generated in blocks of users so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class World:
     Attributes
     ----------
     users : int
-        Users that live at some time in the world; a few of them never come.
+        Users that exist at some time in the world; a few of them never visit.
     days : int
         UTC dates.
     end : date
@@ -62,7 +62,7 @@ class Block:
 def simulate(world: World) -> Iterator[Block]:
     """Yield the world's events with their truth, some hundred users at a time.
 
-    Every block has random numbers of its own, so the result does not depend on which blocks are looked at.
+    Every block has random numbers of its own, so the result does not depend on which blocks are generated.
     """
     clock = make_clock(tuple(ZONES), world.end - timedelta(days=world.days - 1), world.days)
     size = max(1, _CELLS_PER_BLOCK // (world.days * MAX_SLOTS))

@@ -27,7 +27,7 @@ GIVE_UP_SECONDS = 3480
 HAND_OVER_SECONDS = 30
 """Remaining time of the function at which it invokes itself."""
 NO_ROOM_SECONDS = 600
-"""How long to retry while the account lets no build start; a new account may have a quota of none."""
+"""How long to retry while the account allows no build to start; a new account may have a quota of zero."""
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
 

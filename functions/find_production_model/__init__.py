@@ -1,1 +1,1 @@
-"""Which model is in production, and what a forecast by it is measured against."""
+"""Find the model in production, and the references that its forecasts are compared with."""

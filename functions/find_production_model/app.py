@@ -19,7 +19,7 @@ sagemaker: Any = boto3.client("sagemaker")
 
 PROFILES = "forecasts/profiles/"
 NOT_THERE = ("404", "NoSuchKey", "NotFound", "403")
-"""S3 answers 403 instead of 404 to who may not list the bucket."""
+"""S3 answers 403 instead of 404 to a caller that may not list the bucket."""
 
 
 class NoProductionModel(ValueError):
@@ -78,7 +78,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def production_version(group: str) -> dict[str, Any] | None:
-    """Describe the newest approved version of a model package group; None where no version is approved."""
+    """Describe the newest approved version of a model package group; None if no version is approved."""
     newest = next(approved_versions(sagemaker, group), None)
     if newest is None:
         return None
@@ -95,7 +95,7 @@ def last_profile(bucket: str, forecast_date: str) -> tuple[str, str] | None:
 
 
 def copy(source: tuple[str, str], bucket: str, key: str) -> bool:
-    """Copy an object; return False where there is none."""
+    """Copy an object; return False if it does not exist."""
     try:
         s3.copy_object(CopySource={"Bucket": source[0], "Key": source[1]}, Bucket=bucket, Key=key)
     except ClientError as error:

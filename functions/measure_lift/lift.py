@@ -1,10 +1,10 @@
 """Lift of sending at each user's best hour over a control arm, with its interval, from seven sums per arm.
 
-A send is answered when the user visits within some hours of it. A user has many sends, and they are alike, so the
-spread is that of users, not of sends: the response rate of an arm is the ratio of two sums over its users, and its
-variance is that of a ratio under cluster sampling (Cochran, Sampling Techniques, 3rd ed., 1977, section 6.3).
-Users were put into the arms by chance, so the arms are independent and the difference of their rates is normal for
-samples of the size asked for here.
+A send is answered when the user visits within some hours of it. The sends to one user are alike, so users and not sends
+are the sampling units: the response rate of an arm is the ratio of two sums over its users, and its variance is that of
+a ratio under cluster sampling (Cochran, Sampling Techniques, 3rd ed., 1977, section 6.3). Users were put into the arms
+by chance, so the arms are independent and the difference of their rates is normal for samples of the size asked for
+here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ TREATMENT = "best_hour"
 LEVEL = 0.95
 POWER = 0.8
 MINIMUM_USERS = 100
-"""Below this the variance itself is a guess, and no sample size can be told from it."""
+"""Below this the variance itself is a guess, and no sample size can be computed from it."""
 
 
 @dataclass(frozen=True)
 class ArmSums:
-    """What the interval needs to know of an arm; u runs over its users, who have n sends and r answered ones each.
+    """Sums of an arm from which the interval is computed; each of its users has n sends, of which r were answered.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Lift:
     verdict : str
         ``higher``, ``lower``, ``no difference shown`` or ``sample too small``.
     rate, control_rate : float or None
-        Share of the sends that were answered; None, as everything below, where the sample is too small.
+        Share of the sends that were answered; None, like everything below, if the sample is too small.
     difference, low, high : float or None
         Difference of the rates in answered sends per send, and the ends of its interval.
     relative, relative_low, relative_high : float or None
@@ -78,9 +78,9 @@ class Lift:
     users, control_users : int
         Users with at least one send.
     users_needed, control_users_needed : int or None
-        Smallest sample, at the present ratio of the arms, that shows the wanted lift with a power of 80 %.
+        Smallest sample, at the present ratio of the arms, that shows the wanted lift with a power of 80%.
     reason : str
-        Why there is no figure; empty where there is one.
+        Why there is no figure; empty if there is one.
     """
 
     control: str
@@ -108,7 +108,7 @@ def lifts(arms: Mapping[str, ArmSums], wanted_relative_lift: float) -> list[dict
     arms : mapping
         Sums of each arm, ``best_hour`` among them.
     wanted_relative_lift : float
-        The smallest lift worth knowing of, as a share of the control's rate; it decides how large a sample must be.
+        The smallest lift worth detecting, as a share of the control's rate; it determines the sample size.
         Chosen before looking: a report that waits for its sample is not stopped at a lucky moment.
     """
     treatment = arms.get(TREATMENT, ArmSums(0, 0, 0, 0, 0, 0))
@@ -120,7 +120,7 @@ def lifts(arms: Mapping[str, ArmSums], wanted_relative_lift: float) -> list[dict
 
 
 def compare(name: str, treatment: ArmSums, control: ArmSums, wanted_relative_lift: float) -> Lift:
-    """Compare the treatment with one control arm, or say which sample that takes."""
+    """Compare the treatment with one control arm, or say how large the sample must be for that."""
     sizes = {"control": name, "users": treatment.users, "control_users": control.users}
     if min(treatment.users, control.users) < MINIMUM_USERS or 0 in (treatment.sends, control.sends):
         reason = f"An arm has fewer than {MINIMUM_USERS} users: too few even to tell how large the sample must be."

@@ -56,8 +56,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
     for name in (*UNLOADED.values(), "Answers"):
-        # An UNLOAD without rows writes nothing, as does a transform of nobody, and a processing job fails on a prefix
-        # without objects.
+        # An UNLOAD without rows writes nothing, nor does a transform without users, and a processing job fails on a
+        # prefix without objects.
         s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/{name.lower()}/about.txt", Body=b"written by the run")
     put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
     # A file, since SageMaker takes at most 256 characters as a value of a job's environment:

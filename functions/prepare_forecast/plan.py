@@ -39,7 +39,7 @@ OUTCOME_DAYS = 2
 
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
-    """Name the keys that do not go together, each with its remedy; the input has its defaults."""
+    """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
     try:
         date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
     except ValueError:

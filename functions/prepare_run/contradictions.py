@@ -1,4 +1,4 @@
-"""Settings of a training run that do not go together. JSON Schema could express them, but not in words."""
+"""Settings of a training run that contradict one another. JSON Schema could express the rules, but not in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functions.shared.instances import LOCAL_STORAGE, unusable_types
 
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
-    """Name the keys that do not go together, each with its remedy; the input has its defaults."""
+    """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
     is_csv = execution_input["SourceSql"]["Format"] == "csv"
     instances = execution_input["Preprocessing"]["InstanceCount"]
     if is_csv and instances > 1:

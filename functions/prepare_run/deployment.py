@@ -26,7 +26,7 @@ class Deployment:
     bucket
         The application's bucket.
     endpoint_name
-        The endpoint that is used unless the execution input names another.
+        The endpoint to use unless the execution input names another.
     endpoint_mode
         ``instance``, ``serverless`` or ``none``.
     serverless_memory_mb, serverless_max_concurrency

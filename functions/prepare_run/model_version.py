@@ -12,11 +12,11 @@ from functions.shared.model_registry import APPROVED, ENDPOINT_CONFIG_NAME
 
 KEYS = {"ModelVersion", "EndpointName", "Endpoint"}
 ENDPOINT_KEYS = {"WaitSeconds", "MaxChecks"}
-"""Keys of the execution input that go with ModelVersion: the rest is settled in the version."""
+"""Keys of the execution input that may be given with ModelVersion: the version determines everything else."""
 
 
 def refuse_training_keys(execution_input: Mapping[str, Any]) -> None:
-    """Refuse an input that asks both for a deployment and for a training.
+    """Refuse an input that asks both for a deployment and for training.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def refuse_training_keys(execution_input: Mapping[str, Any]) -> None:
     Raises
     ------
     InputRejected
-        With the keys that do not go with ModelVersion.
+        The message names the keys that cannot be given with ModelVersion.
     """
     others = sorted(execution_input.keys() - KEYS)
     others += [f"Endpoint.{key}" for key in sorted(execution_input.get("Endpoint", {}).keys() - ENDPOINT_KEYS)]

@@ -1,8 +1,8 @@
 """Lambda handler behind the queue of pushes.
 
 SQS delivers at least once. Each push goes to the sender once: its key is written to a table before the push is sent and
-marked completed after it, where a second delivery finds it. Only failed pushes return to the queue, and after some
-tries to the dead-letter queue.
+marked completed afterwards, so that a second delivery finds it. Only failed pushes return to the queue, and after
+several attempts they go to the dead-letter queue.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def is_served(endpoint: str, config: str) -> bool:
 def replaced_versions(version: str, started_at: str) -> list[str]:
     """Return the ARNs of the newer versions that had been approved when the execution began.
 
-    What was approved since then is a later decision: its own execution deploys it.
+    A version approved since then is a later decision, and its own execution deploys it.
     """
     start = datetime.fromisoformat(started_at.replace("Z", "+00:00"))
     replaced = []
@@ -96,7 +96,7 @@ def number_of(arn: str) -> int:
 
 
 def one_line(text: str) -> str:
-    """Return a text as the registry takes it: without control characters, and cut to its longest description.
+    """Return a text that the registry accepts: without control characters, and cut to the longest description.
 
     >>> one_line("Column platform" + chr(10) + "  is missing")
     'Column platform is missing'

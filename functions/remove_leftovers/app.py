@@ -31,7 +31,7 @@ kms = boto3.client("kms")
 
 
 class NotFinished(Exception):
-    """The function's time was too short."""
+    """The function ran out of time."""
 
 
 @logger.inject_lambda_context
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def remove(properties: dict[str, str], deadline: float) -> None:
-    """Remove everything; a second call removes what the first left.
+    """Remove everything; a second call removes what the first one did not.
 
     Raises
     ------

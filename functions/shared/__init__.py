@@ -1,1 +1,1 @@
-"""What several handlers need. Handlers import nothing else of one another."""
+"""Code that several handlers need. Handlers import nothing else from one another."""

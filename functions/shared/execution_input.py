@@ -37,7 +37,7 @@ def validated(
     schema
         JSON Schema of the workflow's input.
     contradictions
-        Names the keys of the filled input that do not go together.
+        Returns the keys of the filled input that contradict one another.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def validated(
 
 def _rejected(lines: Iterable[str]) -> InputRejected:
     return InputRejected(
-        f"Execution input rejected: {'; '.join(lines)}. Mend these keys and start the execution again; "
+        f"Execution input rejected: {'; '.join(lines)}. Correct these keys and start the execution again; "
         "the JSON Schema of the workflow's input in statemachine/ describes each key."
     )
 

@@ -158,7 +158,7 @@ def test_a_version_that_does_not_come_up_is_rejected_with_the_reason(stack: Stac
     assert (execution.status, execution.end_state) == ("FAILED", "Deployment failed")
     assert execution.error == "EndpointUpdateRolledBack"
     name = execution.arn.rpartition(":")[2]
-    reason = f"Rejected: Deployment by execution {name} failed: EndpointUpdateRolledBack: The new model did not come up"
+    reason = f"Rejected: Deployment by execution {name} failed: EndpointUpdateRolledBack: The new model did not start"
     assert status_of(stack, version).startswith(reason)
     assert (production.config(), found_by_forecasts(stack)) == (config, model)
 

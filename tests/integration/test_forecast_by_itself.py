@@ -26,7 +26,7 @@ def test_an_experiment_with_a_known_lift_by_itself(tmp_path: Path) -> None:
         [*command, *world], cwd=ROOT, capture_output=True, text=True, timeout=patient(600), check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    measured, _, truth = done.stdout.partition("What this world's law says of an endless experiment:")
+    measured, _, truth = done.stdout.partition("The lift of an endless experiment in this world:")
     for arm in ("global_best_hour", "random_hour"):
         # A push at the user's own hour is answered about twice as often in this world.
         assert re.search(rf"Lift over {arm}: \+\d+\.\d% \(95 % interval [^)]*\): higher", measured), measured[-1000:]

@@ -64,7 +64,7 @@ def test_the_plan_shows_sends_and_totals() -> None:
     assert "1,200 sends planned: 1,100 best_hour, 100 random_hour" in text
     assert "busiest hour 2026-11-24T17:00Z with 77" in text
     assert "moved for capacity 6, at a loss of at most 1.23%" in text.replace("\n", " ")
-    assert "4 barred by the rules, 5 for want of room" in text
+    assert "4 barred by the rules, 5 because their hours are full" in text
     assert "none beyond the limits" in text
 
 

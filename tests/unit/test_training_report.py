@@ -17,11 +17,11 @@ from made_visits import AS_OF, made_dataset
 from visitcast.data.dataset import hour_flags, user_of_row
 from visitcast.data.manifest import Counts, CutOffs, Manifest
 from visitcast.data.protocol import split
-from visitcast.evaluation import gate, report
+from visitcast.evaluation import gate, report, wording
 from visitcast.evaluation import job as evaluate
 from visitcast.evaluation.assessment import Contest, assess
 from visitcast.evaluation.groups import group_rows
-from visitcast.evaluation.report import examples, wording
+from visitcast.evaluation.report import examples
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.metrics import METRICS, probability_outcomes, summarise
@@ -206,9 +206,9 @@ def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
 def test_what_is_not_there_is_said() -> None:
     without_curve = replace(FIGURES, learning_curve=None)
     page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
-    assert "No model in production was compared" in page.text
+    assert "There is no comparison with a model in production" in page.text
     assert "This run has no folds" in page.text
-    assert "carries no learning curve" in page.text
+    assert "The model has no learning curve" in page.text
 
 
 def test_examples_are_different_users_with_their_own_history() -> None:

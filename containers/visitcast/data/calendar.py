@@ -21,7 +21,7 @@ def days_since_epoch(day: date) -> int:
 
 
 def date_of(days: int) -> date:
-    """Return the date that lies so many days after 1970-01-01."""
+    """Return the date that is a number of days after 1970-01-01."""
     return EPOCH + timedelta(days=days)
 
 

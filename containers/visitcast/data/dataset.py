@@ -150,8 +150,8 @@ def platform_code(name: str) -> int:
 def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.int32]) -> Dataset:
     """Append to every user one row for the day to forecast.
 
-    The new rows (``offsets[1:] - 1``) have a date and zeros, since what will happen is unknown. Target features and
-    histograms of a row use earlier rows and its own date only, so serving computes them exactly as training does.
+    The new rows (``offsets[1:] - 1``) have a date and otherwise zeros, since the day is not known yet. Target features
+    and histograms of a row use earlier rows and its own date only, so serving computes them exactly as training does.
 
     Parameters
     ----------
@@ -211,7 +211,8 @@ def read(folder: Path) -> Dataset:
     Raises
     ------
     InputError
-        No manifest, another schema version, or a shard is missing or has another length than the manifest says.
+        There is no manifest, it has another schema version, or a shard is missing or has another length than in the
+        manifest.
     """
     shards = read_manifest(folder).shards
     heads = [_read_arrays(folder, shard, (_USER_IDS, _OFFSETS)) for shard in shards]
@@ -240,7 +241,7 @@ def read_shard(folder: Path, shard: Shard) -> Dataset:
     Raises
     ------
     InputError
-        The shard is missing, or has another length than the manifest says.
+        The shard is missing, or has another length than in the manifest.
     """
     arrays = _read_arrays(folder, shard, (_USER_IDS, _OFFSETS, *(column.name for column in schema.DAY_COLUMNS)))
     part = Dataset(arrays.pop(_USER_IDS), arrays.pop(_OFFSETS), arrays)

@@ -28,7 +28,7 @@ from visitcast.errors import InputError
 MAGIC: Final = b"PAR1"
 """First bytes of a Parquet file. The names of ``UNLOAD``'s files have no extension."""
 ROWS_PER_BLOCK: Final = 50_000
-"""About so many visit days are checked at a time."""
+"""Approximate number of visit days that are checked at a time."""
 _BUFFER_BYTES: Final = 2**20
 """Bytes of a column that are read at a time, instead of a whole row group."""
 
@@ -48,7 +48,7 @@ def is_parquet(file: Path) -> bool:
 
 
 def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = ROWS_PER_BLOCK) -> Iterator[Dataset]:
-    """Read and check visits, some users at a time.
+    """Read and check visits, a few users at a time.
 
     Memory is bounded by a block and eight bytes per user, which detect a user who comes twice.
 
@@ -59,7 +59,7 @@ def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = RO
     as_of : datetime
         Instant at which the data end, with a time zone.
     rows_per_block : int
-        About how many visit days to read at a time.
+        Approximate number of visit days to read at a time.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""The rules that visits must keep, in one table.
+"""The rules that visits must follow, in one table.
 
 ``ROW_RULES`` hold for any visits; ``CSV_RULES`` and ``HISTORY_RULES`` add the rules of a kind of file.
 
@@ -29,7 +29,7 @@ class Visits:
     Attributes
     ----------
     shown : pyarrow.Table
-        Columns of ``schema.VISITS`` as they were read, for error messages.
+        Columns of ``schema.VISITS`` as read, for error messages.
     values : dict of str to array [rows]
         Integers as int64, dates as days since 1970-01-01, both 0 where unreadable; text as its position in `distinct`.
     distinct : dict of str to pyarrow.StringArray

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 SCHEMA_VERSION: Final = 2
-"""Of the dataset's files; raise it with every change of ``VISITS``."""
+"""Version of the dataset's files; raise it with every change of ``VISITS``."""
 HOURS: Final = 24
 
 # --- shared by both tables
@@ -47,7 +47,7 @@ LAST_PUSH_AT: Final = "last_push_at"
 # --- forecasts
 DATE: Final = "date"
 FIRST_HOUR_PROBABILITIES: Final = "first_visit_hour"
-"""24 probabilities. The column of the same name in ``visits`` holds the hour that came (``FIRST_VISIT_HOUR``)."""
+"""24 probabilities. The column of the same name in ``visits`` holds the actual hour (``FIRST_VISIT_HOUR``)."""
 HOUR_PROBABILITIES: Final = "visit_hour"
 BEST_HOUR: Final = "best_hour"
 CONFIDENCE: Final = "confidence"
@@ -113,4 +113,4 @@ VISITS: Final[tuple[Column, ...]] = (
 )
 VISITS_COLUMNS: Final = tuple(column.name for column in VISITS)
 DAY_COLUMNS: Final = tuple(column for column in VISITS if column.name != USER_ID)
-"""What is known of each visit day: arrays of a dataset, keys of a visit in a request."""
+"""Columns of a visit day: arrays of a dataset, keys of a visit in a request."""

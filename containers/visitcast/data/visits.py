@@ -1,4 +1,4 @@
-"""Read visits from whatever holds them: CSV files, Parquet files of histories, or a pandas DataFrame."""
+"""Read visits from CSV files, Parquet files of histories, or a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def read_visits(source: str | PathLike[str] | pd.DataFrame, as_of: datetime | No
 def visits_files(folder: Path) -> list[Path]:
     """List the CSV and Parquet files of a folder and its subfolders by name.
 
-    Athena's ``.csv.metadata`` and other files beside them are left out. Parquet is known by its first bytes: ``UNLOAD``
-    gives its files no ending.
+    Athena's ``.csv.metadata`` and other files beside them are left out. Parquet is recognised by its first bytes, since
+    the files of ``UNLOAD`` have no extension.
     """
     if not folder.is_dir():
         return []
@@ -74,7 +74,7 @@ def visits_files(folder: Path) -> list[Path]:
 
 
 def read_blocks(files: Sequence[Path], as_of: datetime, max_csv_bytes: int | None = None) -> Iterator[Dataset]:
-    """Read and check files of one kind, some users at a time.
+    """Read and check files of one kind, a few users at a time.
 
     Parameters
     ----------

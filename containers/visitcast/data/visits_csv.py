@@ -27,7 +27,7 @@ BLOCK_BYTES: Final = 2**20
 def read_blocks(
     files: Sequence[Path], as_of: datetime, max_bytes: int | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Dataset]:
-    """Read and check visits, some users at a time.
+    """Read and check visits, a few users at a time.
 
     Files must be sorted by user and date, as the source SQL sorts them, so a user is complete when the next one begins.
     Memory is bounded by a block and the longest history, whatever the size of a file.

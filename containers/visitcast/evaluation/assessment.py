@@ -30,9 +30,9 @@ class Contest:
     best_hour_chance : float32 array [rows]
         The candidate's chance of a visit in the best hour.
     baselines : mapping
-        Outcomes by name, the tuned histogram's among them.
+        Outcomes by name, including the tuned histogram's.
     production : Outcomes or None
-        The production model's; None without one that can be compared.
+        The production model's; None if there is none that can be compared.
     not_compared : str
         Why `production` is None.
     """
@@ -58,9 +58,9 @@ def assess(
     contest : Contest
         The forecasters' outcomes.
     groupings : dict
-        As of :func:`visitcast.evaluation.groups.group_rows`.
+        Result of :func:`visitcast.evaluation.groups.group_rows`.
     cross_validation : CrossValidation or None
-        None without folds.
+        None if the run has no folds.
     limits : Limits
         The gate's.
 

@@ -21,7 +21,7 @@ MAX_UNITS: Final = 10_000
 """More users than these are pooled at random into that many groups, and the groups are drawn: the width of the
 interval is then known to 1%, in bounded time."""
 BLOCK_ENTRIES: Final = 4_000_000
-"""Weights made at a time: 32 MB."""
+"""Weights drawn at a time: 32 MB."""
 
 
 Key = TypeVar("Key", bound=Hashable)

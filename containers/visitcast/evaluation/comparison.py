@@ -24,7 +24,7 @@ from visitcast.metrics import (
 )
 
 COMPARED: Final = (LOG_LOSS, BEST_HOUR_HIT_RATE, MAE_HOURS)
-"""Metrics that are compared: the one to choose by, the one that pushes are sent for, the article's."""
+"""Metrics that are compared: the one to choose models by, the one that pushes depend on, and the article's."""
 
 _ROWS: Final = ("rows", "")
 _MODEL: Final = "model"

@@ -1,4 +1,4 @@
-"""Judge a model on the test rows of a dataset, beside every baseline and the model in production."""
+"""Evaluate a model on the test rows of a dataset, beside every baseline and the model in production."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Evaluation:
     Attributes
     ----------
     parts : Split
-        The rows, and the dates that split them.
+        The rows of each part, and the dates that split them.
     forecast : Forecast
         The model's, of the test rows.
     results : dict
@@ -128,7 +128,7 @@ def evaluate(
 def _forecast_test_rows(
     model: Bundle, visits: Dataset, parts: Split, counts: NDArray[np.float32]
 ) -> tuple[forecaster.Forecast, Outcomes]:
-    """Forecast the test rows and compare with what came."""
+    """Forecast the test rows and compare with the actual visits."""
     rows = parts.test
     forecast = forecaster.forecast(model, visits, rows, counts)
     outcomes = probability_outcomes(

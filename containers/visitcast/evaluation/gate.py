@@ -22,9 +22,9 @@ class Limits:
     max_rmse_hours, max_mae_hours : float or None
         Absolute limits in hours, included; None = no limit.
     must_beat : tuple of str
-        Baselines whose log loss must be higher than the model's, on average and so clearly that the paired 95%
-        interval excludes a model worse by more than the margin; where a baseline gives no probabilities, its mean
-        absolute error, without a margin.
+        Baselines whose mean log loss must be higher than the model's, and so clearly that the paired 95% interval
+        excludes a model that is worse by more than the margin. If a baseline gives no probabilities, its mean absolute
+        error must be higher, without a margin.
     must_hold_in_cross_validation : bool
         Whether these baselines must be beaten in the mean over the folds too.
     non_inferiority_margin : float
@@ -52,9 +52,9 @@ class Evidence:
     baseline_differences : mapping
         Candidate minus each baseline, paired, by user.
     production_difference : Differences or None
-        Candidate minus the production model; None without one that can be compared.
+        Candidate minus the production model; None if there is none that can be compared.
     not_compared : str
-        Why there is no such difference. The baselines alone decide then.
+        Why there is no such difference. In that case only the baselines decide.
     cross_validation : CrossValidation or None
         None when the run has no folds.
     """

@@ -22,7 +22,7 @@ WEEKDAY: Final = "weekday"
 USERS: Final = "users"
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FEWEST_USERS: Final = 10
-"""The bootstrap cannot give an interval for fewer users than these."""
+"""The bootstrap cannot give an interval for fewer users."""
 
 Masks = dict[str, NDArray[np.bool_]]
 """Rows of each group by the group's name; every row is in exactly one."""
@@ -78,7 +78,7 @@ def score_groups(
     Parameters
     ----------
     groupings : dict
-        As of :func:`group_rows`.
+        Result of :func:`group_rows`.
     model, tuned_histogram : Outcomes
         Of all test rows; both give probabilities.
     users : int64 array [rows]

@@ -1,9 +1,10 @@
-"""What the cut-offs and the fit need to know of visit days, summed up by date.
+"""Statistics of visit days by date, from which the cut-offs are found and the features are fitted.
 
-Days after the cut-off must not be learned from, and its date is known only when all data were read. So one pass sums up
-by date, and the dates before the cut-off are pooled afterwards. Means and sums of squared deviations are pooled as in
-Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983). However the users are divided into
-blocks, shards and instances, means and deviations agree within 1e-12 of their size, and counts agree exactly.
+The model must not learn from days after the cut-off, whose date is known only when all data have been read. So one
+pass computes totals by date, and the dates before the cut-off are pooled afterwards. Means and sums of squared
+deviations are pooled as in Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983). However the
+users are divided into blocks, shards and instances, means and deviations agree within 1e-12 of their size, and counts
+agree exactly.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class DayStatistics:
 
 
 def summarise(dataset: Dataset) -> DayStatistics:
-    """Sum up the visit days of whole users by date."""
+    """Compute the statistics of whole users' visit days by date."""
     starts = range(0, dataset.visit_days, _ROWS_AT_ONCE)
     blocks = (np.arange(start, min(start + _ROWS_AT_ONCE, dataset.visit_days)) for start in starts)
     return merge([EMPTY, *(merge([_of_rows(dataset, rows)]) for rows in blocks)])

@@ -6,7 +6,7 @@ Two groups. *History* features describe a visit day as it was: a sequence model 
 
 ``COLUMNS`` says how each column is computed from a dataset; ``HISTORY`` and ``TARGET`` say which columns are features
 and how their values become numbers. A feature whose meaning changes needs a new name: a model carries the names of its
-features, and an image with others refuses it.
+features, and an image with other features refuses it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class Days:
-    """Some visit days of a dataset, and what several columns need of them.
+    """Some visit days of a dataset, and values of them that several columns need.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Encoder:
     name : str
         Name of the kind.
     parts : tuple of str
-        One number of every column for each part; a part's name ends the feature's name.
+        Each part gives one number for every column; the feature's name ends with the part's name.
     encode : callable
         From some columns [rows] to numbers [rows, parts * columns], part by part.
     scaled : bool

@@ -89,7 +89,7 @@ _DAYS_BEHIND: Final = {
 """A first-hour channel that counts the same days, each in one hour."""
 _DAYS_OF: Final = [_DAYS_BEHIND.get(channel, channel) for channel in Channel]
 _UNDECAYED: Final = [channel for channel in Channel if channel.half_life != _DAYS_OF[channel].half_life]
-"""Channels that decay otherwise than the channel that counts their days."""
+"""Channels that decay differently from the channel that counts their days."""
 _CHANNELS: Final = np.arange(len(Channel))[:, None]
 _ROWS_OF_A_BLOCK: Final = 100_000
 

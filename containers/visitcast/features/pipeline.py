@@ -17,7 +17,7 @@ _EPSILON: Final = np.finfo(np.float64).eps
 
 
 class FeaturePipeline(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Compute features of visit days; fitted on the days before a date, so that nothing of the later ones leaks in.
+    """Compute features of visit days, fitted on the days before a date, so that nothing leaks in from later days.
 
     Parameters
     ----------

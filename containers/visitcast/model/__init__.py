@@ -1,1 +1,1 @@
-"""What forecasts hours: the network, the baselines, their mixture, and the bundle that holds a fitted model."""
+"""The models: the network, the baselines, their mixture, and the bundle that holds a fitted model."""

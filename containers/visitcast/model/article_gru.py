@@ -90,7 +90,7 @@ class ArticleLearner:
     Attributes
     ----------
     epochs : int
-        Passes over the training rows at most; without progress on validation it ends earlier.
+        Maximum number of passes over the training rows; training ends earlier without progress on validation.
     seed : int
         Seed of weights and order.
     """
@@ -124,7 +124,7 @@ class ArticleLearner:
 
 
 def outcomes(data: TrainingData, test: NDArray[np.int64], epochs: int, seed: int) -> Outcomes:
-    """Train the model and compare its forecasts of test rows with what came: the hour, and the density around it.
+    """Train the model and compare its forecasts of test rows with the actual visits: the hour and its density.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def outcomes(data: TrainingData, test: NDArray[np.int64], epochs: int, seed: int
     test : int64 array [rows]
         Test rows, ascending.
     epochs, seed : int
-        As of :class:`ArticleLearner`.
+        As in :class:`ArticleLearner`.
     """
     scorer = ArticleLearner(epochs, seed).train(data)
     hour, mask = data.dataset.first_visit_hour[test], data.dataset.hourly_visits[test]

@@ -1,6 +1,6 @@
 """The model artifact: everything that forecasting needs, in one folder that SageMaker packs as ``model.tar.gz``.
 
-model.json           everything but the scorer, readable; names the kind of the scorer
+model.json           everything except the scorer, readable; names the kind of the scorer
 transformer.joblib   the fitted feature pipeline, unchanged from the dataset
 network.onnx, ...    the scorer's files; those of the GRU are the network and encoding.json, the numbers of the
                      feature pipeline, so that forecasting needs neither scikit-learn nor pandas
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 MODEL_FILE: Final = "model.json"
 
 MODEL_VERSION: Final = 4
-"""Of the bundle's files and the network's layers; raise it when older models become unreadable.
-The features are compared by their names."""
+"""Version of the bundle's files and the network's layers; raise it when older models become unreadable. Features are
+compared by name instead."""
 
 
 class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says what does not match)
@@ -57,7 +57,7 @@ class Bundle:
     metadata : dict
         What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
     pipeline : FeaturePipeline or None
-        Fitted features; None once the bundle was loaded, since a forecast does not need them.
+        Fitted features; None in a loaded bundle, since a forecast does not need them.
     """
 
     scorer: Scorer

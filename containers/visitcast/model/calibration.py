@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on validation, that makes confidence mean what it says.
+"""Temperature scaling: one number, fitted on validation, that makes stated chances match observed frequencies.
 
 Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
 """
@@ -20,7 +20,7 @@ LOWEST, HIGHEST = 0.5, 3.0
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """What a scorer's logits are divided by.
+    """The numbers that a scorer's logits are divided by.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]
     logits : float32 array [rows, 24]
         Logits of the first-visit hour.
     first_hour : int array [rows]
-        Hour that came.
+        Actual hour.
     """
     hour = first_hour.astype(np.int64)
     return _lowest(lambda temperature: float(log_losses(softmax(logits / temperature), hour).mean()))

@@ -1,4 +1,4 @@
-"""From the texts of ``hyperparameters.json`` to settings: SageMaker passes every value as a string."""
+"""Read settings from ``hyperparameters.json``, where SageMaker passes every value as a string."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse(values: Mapping[str, str], kinds: Sequence[type[Any]]) -> list[Any]:
     values : mapping
         Name to text; names that are left out keep their default.
     kinds : sequence of dataclasses
-        A name that several have goes to all of them.
+        A name that several classes have is set in all of them.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""The seam between what learns and everything after it.
+"""The protocols between a learner and everything after it.
 
-A learner is fitted on training and validation rows and returns a scorer; temperatures, the mixture with the tuned
-histogram, the bundle and the forecaster know no more of either than these protocols. The GRU is one learner
+A learner is fitted on training and validation rows and returns a scorer. Temperatures, the mixture with the tuned
+histogram, the bundle and the forecaster depend only on these protocols. The GRU is one learner
 (:mod:`visitcast.model.gru.learner`); :mod:`visitcast.model.learners` says which one training uses.
 """
 
@@ -21,7 +21,7 @@ from visitcast.model.logits import Logits
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a learner may look at.
+    """The data that a learner may use.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class TrainingData:
 
 
 class Scorer(Protocol):
-    """What a learner has learnt.
+    """A fitted learner.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Learnt:
     scorer : Scorer
         What was learnt.
     metadata : dict
-        For the model's metadata: JSON values, among them ``hyperparameters``, ``versions`` of the libraries used and
+        For the model's metadata: JSON values, including ``hyperparameters``, ``versions`` of the libraries used and
         ``learning_curve`` (a list of dictionaries, one per epoch or round) where the learner has them.
     """
 

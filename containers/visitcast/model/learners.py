@@ -1,6 +1,6 @@
 """Which learner training uses, and which scorers a bundle may hold.
 
-Another network is put in here; nothing outside this package names one.
+Register another learner here; nothing outside this package names one.
 """
 
 from __future__ import annotations

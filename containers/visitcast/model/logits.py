@@ -37,7 +37,7 @@ def softmax(logits: Float) -> Float:
 
 
 def first_hour_only(first_hour: Float) -> Logits:
-    """Complete the logits [rows, 24] of a learner that knows the first-visit hour alone.
+    """Complete the logits [rows, 24] of a learner that forecasts only the first-visit hour.
 
     The probability that the first visit falls in an hour is a lower bound of the probability of a visit in it; the
     temperature of the visited hours raises it.

@@ -1,8 +1,8 @@
 """How much of the forecast comes from the scorer and how much from the tuned histogram.
 
 The weight depends on the length of the user's history, since the scorer's lead does. It is chosen on validation rows,
-and the scorer has to earn it: with few rows the histogram keeps most of the weight, so that the served forecast is not
-worse than the histogram where too little can be learnt.
+and the scorer has to earn it: with few rows the histogram keeps most of the weight, so that the served forecast is no
+worse than the histogram if there is too little to learn from.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def visited_weights(
 
 
 def _weights(scored: Float, histogram: Float, history: NDArray[np.int64]) -> tuple[float, ...]:
-    """Choose from the probabilities [rows, outcomes] that each forecaster gave to what came."""
+    """Choose from the probabilities [rows, outcomes] that each forecaster gave to the actual outcomes."""
     group = group_of(history)
     overall = _best_weight(scored, histogram)
     members = [group == number for number in range(len(HISTORY_STARTS))]

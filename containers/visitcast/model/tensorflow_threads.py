@@ -11,7 +11,7 @@ THREADS = 2
 
 
 def bound() -> None:
-    """Set the size of TensorFlow's thread pools, unless it has run an operation: then they cannot change any more."""
+    """Set the size of TensorFlow's thread pools, unless it has run an operation: after that they cannot change."""
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(THREADS)
         tf.config.threading.set_inter_op_parallelism_threads(THREADS)

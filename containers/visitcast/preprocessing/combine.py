@@ -78,7 +78,7 @@ def complete(folder: Path, parts: Sequence[Part]) -> Counts:
 
 
 def require_each_user_once(parts: Sequence[Part]) -> None:
-    """Refuse a user in two parts; within an instance the readers check that.
+    """Refuse a user in two parts; the readers check this within an instance.
 
     Raises
     ------

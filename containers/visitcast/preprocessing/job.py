@@ -24,7 +24,7 @@ _PROGRESS_STEPS: Final = 20
 
 
 def preprocess() -> None:
-    """Read, check and store the visits that this instance was given.
+    """Read, check and store the visits that were given to this instance.
 
     The only instance completes the dataset too. One of several writes its part; :func:`combine` completes it.
 

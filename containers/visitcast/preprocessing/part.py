@@ -1,4 +1,4 @@
-"""One instance's part of a dataset: its shards, and what completing the dataset needs to know of them.
+"""One instance's part of a dataset: its shards, and the statistics from which the dataset is completed.
 
 Two files beside the shards, for ``python -m visitcast combine``: ``part-<instance>.json`` (shards, settings) and
 ``part-<instance>.npz`` (statistics by date, and a hash of eight bytes for every user).
@@ -61,7 +61,7 @@ def build(
     instances: int = 1,
     rows_per_shard: int = ROWS_PER_SHARD,
 ) -> Part:
-    """Write checked visits into shards as they are read, and summarise them.
+    """Write checked visits into shards as they are read, and compute their statistics.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def build(
     as_of : str
         Instant at which the data end.
     instance, instances : int
-        Number of this instance, from 1, of how many.
+        Number of this instance, from 1, and how many there are.
     rows_per_shard : int
         Visit days that complete a shard; memory is bounded by them.
     """

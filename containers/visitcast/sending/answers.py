@@ -64,7 +64,7 @@ class Forecasts:
 
 
 def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
-    """Read the answers and put every forecast where its user stands in the list.
+    """Read the answers and bring the forecasts into the order of the user list.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
     Raises
     ------
     InputError
-        A user is missing, comes twice or was not asked for; another date; not 24 numbers; NaN; a sum that is not 1; a
+        A user is missing, appears twice or was not asked for; another date; not 24 numbers; NaN; a sum that is not 1; a
         chance outside 0 to 1.
     """
     first = np.zeros((users.num_rows, HOURS), dtype=np.float32)

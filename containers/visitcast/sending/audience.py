@@ -111,6 +111,6 @@ def _typed(table: pa.Table, file: Path) -> pa.Table:
 
 
 def minutes_of(instants: pd.Series) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Convert instants to minutes since the epoch; a missing one becomes a very small number."""
+    """Convert instants to minutes since the epoch; a missing instant becomes a very small number."""
     seconds = instants.to_numpy(dtype="datetime64[s]").astype(np.int64)
     return np.where(instants.isna(), np.iinfo(np.int32).min // 2, seconds // 60).astype(np.int32)

@@ -2,11 +2,11 @@
 
 Every user goes to one hour at most; sending user u in hour h is worth the chance ``value[u, h]``; all sends that fall
 into one bucket (an hour of UTC: the sender does not know local time) together stay within its capacity. This is a
-transport problem. Its linear program has whole-numbered corners (the constraint matrix is totally unimodular), so for
-few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has one price per
-bucket and nothing else: prices come from the exact program of a sample of users, and each user takes the hour with the
-highest value minus price. What sampling left unbalanced is repaired at the smallest loss. Any prices bound the optimum
-from above (weak duality), so the result comes with its largest distance from the optimum.
+transport problem. The vertices of its linear program are integers (the constraint matrix is totally unimodular), so for
+few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has only one price per
+bucket: prices come from the exact program of a sample of users, and each user takes the hour with the highest value
+minus price. Imbalance that the sampling left is repaired at the smallest loss. Any prices bound the optimum from above
+(weak duality), so the result comes with a bound on its distance from the optimum.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Assignment:
 
     @property
     def gap(self) -> float:
-        """Share of the best possible value that is lost at most."""
+        """Upper bound on the lost share of the best possible value."""
         return 0.0 if self.bound <= 0 else max(0.0, 1 - self.value / self.bound)
 
 
@@ -64,11 +64,11 @@ class _Problem:
     capacity: NDArray[np.int64]
 
     def net(self, prices: Floats) -> Floats:
-        """Return what is left of the worth after the price of the bucket [users, hours]."""
+        """Return the worth minus the price of the bucket, [users, hours]."""
         return self.worth - prices[self.bucket][self.clock]
 
     def room(self, hour: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what each bucket can still take; negative where it is too full."""
+        """Return how many sends each bucket can still take; negative if it is too full."""
         sent = hour != UNSENT
         load = np.bincount(self.bucket[self.clock[sent], hour[sent]], minlength=len(self.capacity))
         return self.capacity - load
@@ -98,9 +98,9 @@ def spread(
     capacity : int64 array [buckets]
         Sends that each bucket takes.
     sample_users : int
-        Up to this many users the answer is exact, and with more the prices come from so many.
+        Up to this many users the answer is exact; with more, the prices come from a sample of this size.
     seed : int
-        Of the sample.
+        Seed of the sample.
     """
     users = len(value)
     worth = np.where(possible, value, -np.inf).astype(np.float64)
@@ -134,7 +134,7 @@ def _solve(worth: Floats, bucket: NDArray[np.int64], capacity: Floats) -> tuple[
     limits: Any = csr_array(
         (np.ones(2 * len(user)), (row, np.tile(column, 2))), shape=(len(worth) + len(capacity), len(user))
     )
-    # A corner of the polytope is whole-numbered; interior-point methods without crossover need not end in one.
+    # Vertices of the polytope are integers; interior-point methods without crossover need not end in one.
     solved: Any = linprog(
         -worth[user, hour], A_ub=limits, b_ub=np.concatenate([np.ones(len(worth)), capacity]), method="highs-ds"
     )
@@ -153,7 +153,7 @@ def _at_prices(problem: _Problem, prices: Floats) -> NDArray[np.int64]:
 
 
 def _bound(problem: _Problem, prices: Floats) -> float:
-    """Value of the dual: what users gain at these prices, plus what the capacity is worth."""
+    """Value of the dual: the users' gain at these prices, plus the value of the capacity."""
     net = problem.net(prices).max(axis=1)
     return float(np.maximum(net, 0.0).sum() + prices @ problem.capacity)
 
@@ -198,7 +198,7 @@ def _emptied(problem: _Problem, prices: Floats, hour: NDArray[np.int64]) -> NDAr
 
 
 def _cut(problem: _Problem, hour: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Keep in each bucket the users with the highest value: the capacity holds, whatever came before."""
+    """Keep in each bucket only the users with the highest value, so that the capacity holds in any case."""
     sent = np.flatnonzero(hour != UNSENT)
     bucket = problem.bucket[problem.clock[sent], hour[sent]]
     kept = _best_within(sent, problem.worth[sent, hour[sent]], bucket, problem.capacity)

@@ -35,13 +35,13 @@ class Limits:
     Attributes
     ----------
     psi : float
-        Largest index of any one distribution.
+        Limit on the index of every distribution.
     log_loss_increase : float
         Nats by which a realised log loss may exceed the evaluation's.
     hit_rate_decrease : float
         Amount by which a realised hit rate may fall below the evaluation's.
     minimum_rows : int
-        Fewer outcomes than these are not judged.
+        With fewer outcomes no limit applies to them.
     """
 
     psi: float = 0.25

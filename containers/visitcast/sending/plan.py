@@ -37,7 +37,7 @@ class Plan:
     no_room : int
         Users left out because every allowed hour is full.
     moved : int
-        Users sent at another hour than their best allowed one because of the capacity.
+        Users whose push is not at their best allowed hour because of the capacity.
     loss_bound : float
         Largest share of the expected responses that is lost against the best possible assignment.
     """
@@ -52,7 +52,7 @@ class Plan:
 def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign) -> Plan:
     """Plan the sends of a date.
 
-    Control users keep the hour of their arm, and the others share the capacity that is left: nobody is moved whose hour
+    Control users keep the hour of their arm, and the others share the remaining capacity: nobody is moved whose hour
     is compared.
 
     Parameters
@@ -149,7 +149,7 @@ def _within_capacity(
     ids: NDArray[Any],
     campaign: Campaign,
 ) -> NDArray[np.int64]:
-    """Leave out control users, chosen by their hash, whose hour is full. None moves: the hour is what is compared."""
+    """Leave out control users, chosen by their hash, whose hour is full. None is moved: their hour is compared."""
     sent = np.flatnonzero(hour != UNSENT)
     place = arms.hashed(ids[sent], f"{campaign.control.salt}/capacity")
     order = sent[np.lexsort((place, bucket[sent]))]

@@ -1,6 +1,6 @@
 """First job: turn recent histories into request lines for the batch transform, and list all users.
 
-Every user gets a line, also one without a visit in these histories: the model answers for all, as at the endpoint.
+Every user gets a line, even without a visit in these histories: the model answers for all, as at the endpoint.
 """
 
 from __future__ import annotations

@@ -33,11 +33,11 @@ class Campaign:
     rules : SendRules
         Window, quiet hours and gap.
     largest_hour_share : float
-        Share of the users that may be sent in any one hour of UTC, > 0 and at most 1.
+        Largest share of the users who may get their push in any one hour of UTC, > 0 and at most 1.
     control : ControlGroup
-        Users who are sent at another hour, for comparison.
+        Users who get their push at another hour, for comparison.
     limits : Limits
-        What raises the alarm of a run.
+        Limits beyond which a run raises the alarm.
     """
 
     name: str
@@ -94,12 +94,12 @@ def users_per_file(environment: Mapping[str, str]) -> int:
 
 
 def environment_name(environment: Mapping[str, str]) -> str:
-    """Return the name of the deployment, which tells its metrics from those of another.
+    """Return the name of the deployment, which distinguishes its metrics from those of others.
 
     Raises
     ------
     InputError
-        It is not set: metrics without it would be those of another deployment.
+        It is not set. Metrics without it could belong to any deployment.
     """
     if not (name := environment.get(ENVIRONMENT, "")):
         raise InputError(f"{ENVIRONMENT} is not set.", "It names the metrics.", "Set it to the stack's Environment.")

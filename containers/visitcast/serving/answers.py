@@ -15,7 +15,7 @@ from visitcast.forecasting.forecaster import Forecast
 from visitcast.serving.formats import Format
 
 DECIMALS = 6
-"""Of a probability: 10,000 forecasts then fit into the 6 MB that SageMaker allows an answer."""
+"""Decimals of a probability: 10,000 forecasts then fit into the 6 MB that SageMaker allows for an answer."""
 
 
 def write(
@@ -32,7 +32,7 @@ def write(
     dates : sequence of date
         Days forecast.
     model : dict
-        What made the forecasts.
+        Description of the model that made the forecasts.
     format_ : Format
         Of the answer.
 

@@ -35,7 +35,7 @@ def application(batches: Batches, limits: Limits) -> Application:
     Parameters
     ----------
     batches : Batches
-        Answers questions.
+        Answers requests.
     limits : Limits
         Largest request.
     """

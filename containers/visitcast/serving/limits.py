@@ -10,9 +10,9 @@ MEBIBYTE = 1024 * 1024
 REAL_TIME_BYTES = 6 * MEBIBYTE
 """SageMaker's limit for the body of a real-time invocation and for its answer."""
 REAL_TIME_USERS = 10_000
-"""So many forecasts fit into an answer. A batch transform takes any number: its answers have no limit."""
+"""Number of forecasts that fit into an answer. A batch transform takes any number: its answers have no limit."""
 TRANSFORM_MEBIBYTES = 6
-"""MaxPayloadInMB of a batch transform job unless it says otherwise."""
+"""Default MaxPayloadInMB of a batch transform job."""
 
 
 @dataclass(frozen=True)

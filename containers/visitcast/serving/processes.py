@@ -21,7 +21,7 @@ from visitcast.serving import logs
 from visitcast.serving.application import Application
 
 STUCK_SECONDS: Final = 60
-"""A worker whose event loop is blocked for so long is replaced; SageMaker's own limit for a request is the same."""
+"""A worker whose event loop is blocked for this long is replaced; SageMaker has the same limit for a request."""
 
 
 def run(load: Callable[[], Application], listeners: list[socket.socket], settings: dict[str, Any]) -> None:

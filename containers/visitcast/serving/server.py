@@ -92,7 +92,8 @@ def load_application() -> Application:
     allowed = limits.from_environment()
     score = partial(scoring.answer, fitted, allowed)
     score([WARM_UP])
-    # What exists by now stays: the garbage collector need not scan it, nor processes copy its pages.
+    # Objects that exist now stay: the garbage collector need not scan them, so forked processes need not copy their
+    # pages.
     gc.freeze()
     logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
     return application(Batches(score), allowed)

@@ -1,4 +1,4 @@
-"""Fits a forecaster to a dataset: a learner, and all that makes its scores a calibrated forecast."""
+"""Fits a forecaster to a dataset: a learner, and the steps that turn its scores into a calibrated forecast."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from visitcast.model.bundle import Bundle
 from visitcast.model.learner import Learner, TrainingData
 
 DEFAULT_MAX_TRAINING_USERS: Final = 100_000
-"""The largest number measured, which still helped, and some ten minutes on two cores: docs/scale.md."""
+"""The largest number measured. It still helped, and takes some ten minutes on two cores: docs/scale.md."""
 LIBRARIES: Final = ("numpy", "scikit-learn")
-"""What features and forecasts depend on, whatever the learner."""
+"""Libraries that features and forecasts depend on, whatever the learner."""
 
 
 def fit(
@@ -39,7 +39,7 @@ def fit(
     seed: int = 7,
     checkpoints: Path | None = None,
 ) -> Bundle:
-    """Fit tuned histogram, learner, temperatures and mixture; nothing here looks at test rows.
+    """Fit tuned histogram, learner, temperatures and mixture. Nothing here reads test rows.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def fit(
     parts : Split, optional
         Training and validation rows. Default: the protocol's.
     pipeline : FeaturePipeline, optional
-        Features, fitted on days before the validation part. Default: they are fitted here.
+        Features, fitted on days before the validation part. Default: fitted here.
     learner : Learner, optional
-        What learns. Default: :func:`visitcast.model.learners.make_learner`.
+        Default: :func:`visitcast.model.learners.make_learner`.
     max_training_users : int
         Users to learn from; if more have training rows, a sample of whole users. 0: ``DEFAULT_MAX_TRAINING_USERS``.
         Validation rows, and the few numbers that features and histogram take from the training rows, are those of all
@@ -63,7 +63,7 @@ def fit(
     Returns
     -------
     Bundle
-        The forecaster. Its metadata: ``hyperparameters``, ``learning_curve`` and what else the learner says,
+        The forecaster. Its metadata: ``hyperparameters``, ``learning_curve`` and the learner's other metadata,
         ``training_users``, ``cut_offs``, ``versions``, ``validation_metrics``, ``seconds``.
 
     Raises
@@ -110,7 +110,7 @@ def fit(
 
 
 def rows_of_sample(dataset: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    """Return those of some rows that belong to a sample of at most `most` of their users, in the same order."""
+    """Return the rows that belong to a sample of at most `most` of their users, in the same order."""
     user = user_of_row(dataset)[rows]
     users = np.unique(user)
     chosen = users[sample_users(dataset.user_ids[users], most, seed)]

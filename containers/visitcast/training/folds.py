@@ -69,7 +69,7 @@ class CrossValidation:
     baselines : dict
         Of each baseline.
     differences : dict
-        Of the differences model minus baseline, taken fold by fold.
+        Mean and deviation of model minus baseline, computed fold by fold.
     """
 
     folds: list[Fold]
@@ -105,7 +105,7 @@ def write_fold(folder: Path, fold: Fold) -> None:
 def read_folds(folder: Path, wanted: int) -> list[Fold]:
     """Read the scores that the folds' jobs wrote below a folder, in the folds' order.
 
-    A job that was retried leaves two archives of a fold. Training is deterministic, so either may be read.
+    A retried job leaves two archives of a fold. Training is deterministic, so either may be read.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def main() -> None:
     folder = paths.training_dataset()
     dataset, manifest = read(folder), read_manifest(folder)
     parts = split(dataset, settings.fold, settings.folds)
-    # For a fold the dataset's own pipeline is no good: it was fitted on days that lie in the fold's future.
+    # A fold cannot use the dataset's own pipeline, which was fitted on days in the fold's future.
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset) if settings.fold else bundle.read_pipeline(folder)
     with whole_folder(paths.model()) as model_folder:
         fitted = fit(
@@ -70,7 +70,7 @@ def read_hyperparameters(file: Path) -> dict[str, str]:
 
 
 def report_fold(fitted: bundle.Bundle, dataset: Dataset, parts: Split, settings: Settings) -> None:
-    """Print and write a fold's test metrics, and the baselines' beside them.
+    """Print and write a fold's test metrics, beside those of the baselines.
 
     Only folds do: the protocol's own test rows are left to the evaluation job.
     """

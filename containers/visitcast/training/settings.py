@@ -1,4 +1,4 @@
-"""Settings of a training job beside those of its learner."""
+"""Settings of a training job, apart from those of its learner."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Settings:
     fold, folds
         Fold ``k`` of ``K`` trains on the rolling-origin split ``k``; fold 0 of 0 on the protocol's full split.
     max_training_users
-        Users to learn from; of more, a sample of whole users. 0 = ``fitting.DEFAULT_MAX_TRAINING_USERS``.
+        Users to learn from; if there are more, a sample of whole users. 0 = ``fitting.DEFAULT_MAX_TRAINING_USERS``.
     seed
-        Seed of that sample; the learner has the same.
+        Seed of that sample; the learner uses the same seed.
     """
 
     fold: int = 0

@@ -1,6 +1,6 @@
 """``report.html``: the evaluation for people, one file that works offline and names no user.
 
-``figures`` draws, ``examples`` picks the users to show, ``wording`` explains the metrics, ``page`` fills the template.
+``figures`` draws, ``examples`` picks the users to show, ``page`` fills the template.
 """
 
 from visitcast.evaluation.report.page import Figures, draw, render

@@ -1,4 +1,4 @@
-"""Example users: their history, the forecast, and what came, without identifiers or dates."""
+"""Example users: their history, the forecast and the actual visits, without identifiers or dates."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def choose(dataset: Dataset, rows: NDArray[np.int64], forecast: Forecast, seed: 
     dataset : Dataset
         Visit days.
     rows : int64 array [rows]
-        Rows that `forecast` is of.
+        Rows of `forecast`.
     forecast : Forecast
         Forecasts of these rows.
     seed : int
-        Makes the choice reproducible, and not a selection of good ones.
+        Makes the choice reproducible and independent of how good the forecasts are.
     """
     rng = np.random.default_rng(seed)
     user = user_of_row(dataset)[rows]

@@ -70,14 +70,14 @@ def reliability(bins: Sequence[Mapping[str, Any]], caption: str) -> Figure:
 
 
 def heat_map(mean_forecast: NDArray[np.float64], shares: NDArray[np.float64]) -> Figure:
-    """Draw the mean forecast by the hour that came.
+    """Draw the mean forecast by the actual hour.
 
     Parameters
     ----------
     mean_forecast : float64 array [24, 24]
-        Row h: mean forecast of the days whose first visit came in hour h; NaN where there was none.
+        Row h: mean forecast for the days whose first visit was in hour h; NaN if there was none.
     shares : float64 array [24]
-        Share of the days whose first visit came in the hour.
+        Share of the days whose first visit was in the hour.
     """
     with mpl.rc_context(STYLE):
         page = figure.Figure(figsize=(5.4, 4.4), layout="constrained")
@@ -102,7 +102,7 @@ def heat_map(mean_forecast: NDArray[np.float64], shares: NDArray[np.float64]) ->
 
 
 def hour_profile(mean_forecast: NDArray[np.float64], shares: NDArray[np.float64]) -> Figure:
-    """Draw how often each hour was forecast and how often it came, both [24]."""
+    """Draw how often each hour was forecast and how often it happened, both [24]."""
     with mpl.rc_context(STYLE):
         page = figure.Figure(figsize=(5.4, 2.6), layout="constrained")
         axes = page.subplots()

@@ -14,8 +14,9 @@ from visitcast.data.dataset import Dataset
 from visitcast.data.manifest import Manifest
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
+from visitcast.evaluation import wording
 from visitcast.evaluation.comparison import COMPARED
-from visitcast.evaluation.report import examples, figures, wording
+from visitcast.evaluation.report import examples, figures
 from visitcast.evaluation.report.figures import Figure
 from visitcast.forecasting.forecaster import Forecast
 
@@ -23,7 +24,7 @@ FOLDER: Final = Path(__file__).parent
 TEMPLATE: Final = "page.html.j2"
 STYLESHEET: Final = "style.css"
 NOT_TABULATED: Final = ("learning_curve", "hyperparameters", "versions", "dataset", "validation_metrics", "cut_offs")
-"""Parts of a model's metadata with a place of their own in the report, or in the dataset's own manifest."""
+"""Parts of a model's metadata that the report shows elsewhere, or that are in the dataset's manifest."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def draw(
     dataset : Dataset
         Visit days.
     parts : Split
-        Whose test rows `forecast` is of.
+        Split whose test rows were forecast.
     forecast : Forecast
         The model's.
     evaluation : mapping

@@ -26,7 +26,7 @@ BASELINES: Final = (GLOBAL_HISTOGRAM, LAST_HOUR, USER_HISTOGRAM, TUNED_HISTOGRAM
 
 
 def baseline_outcomes(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> dict[str, Outcomes]:
-    """Fit every baseline of this package and compare its forecasts of the test rows with what came.
+    """Fit every baseline of this package and compare its forecasts of the test rows with the actual visits.
 
     Parameters
     ----------

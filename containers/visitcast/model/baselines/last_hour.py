@@ -1,4 +1,4 @@
-"""Baseline: the hour of the first visit on the user's last visit day; an hour without probabilities."""
+"""Baseline: the hour of the first visit on the user's last visit day; it gives no probabilities."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def predict(parameters: Parameters, histograms: NDArray[np.float32]) -> NDArray[
     Parameters
     ----------
     parameters : Parameters
-        What :func:`fit` gave.
+        What :func:`fit` returned.
     histograms : float32 array [rows, len(Channel), 24]
         Decayed histograms before each row's day.
 

@@ -1,4 +1,4 @@
-"""The training rows, some users at a time, turned into features and lanes.
+"""The training rows, a few users at a time, turned into features and lanes.
 
 Features take some forty times the memory of the visit days that they come from (:mod:`visitcast.data.dataset`), so they
 exist for the open blocks alone; those of ``KEPT_VISIT_DAYS`` stay open from epoch to epoch.
@@ -22,7 +22,8 @@ from visitcast.model.gru.sequences import cut
 BLOCK_VISIT_DAYS: Final = 250_000
 """Visit days of a block; the features of two blocks, one in use and one ahead, take some 0.9 GB."""
 KEPT_VISIT_DAYS: Final = 500_000
-"""Features of so many visit days stay in memory from epoch to epoch, some 0.9 GB; those of the others are made anew."""
+"""Number of visit days whose features stay in memory from epoch to epoch, some 0.9 GB; the others are computed
+again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class TrainingBlocks:
         self.digest = digest.hexdigest()
 
     def open(self, number: int) -> OpenBlock:
-        """Return the features of a block, made anew unless they were kept."""
+        """Return the features of a block, which are computed again unless they were kept."""
         if number in self._open:
             return self._open[number]
         dataset = self._blocks[number]
@@ -116,7 +117,7 @@ class TrainingBlocks:
 
 
 def _parted(users: NDArray[np.int64], dataset: Dataset) -> list[NDArray[np.int64]]:
-    """Part users (indices, ascending) into blocks of about ``BLOCK_VISIT_DAYS``."""
+    """Divide users (indices, ascending) into blocks of about ``BLOCK_VISIT_DAYS``."""
     ends = np.cumsum(np.diff(dataset.offsets)[users])
     block = (ends - 1) // BLOCK_VISIT_DAYS
     return np.split(users, np.flatnonzero(np.diff(block)) + 1) if len(users) else []

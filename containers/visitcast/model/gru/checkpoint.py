@@ -61,7 +61,7 @@ def fingerprint(hyperparameters: Hyperparameters, training_rows: str, validation
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint of a folder; an interruption leaves the old one intact."""
+    """Replace the checkpoint in a folder; an interruption leaves the old one intact."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE}.partial"
     arrays: dict[str, Any] = {f"state/{number:04d}": value for number, value in enumerate(checkpoint.state)}
@@ -72,7 +72,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """Read the checkpoint of a folder; None if it has none or one of other settings or data."""
+    """Read the checkpoint in a folder; None if there is none, or if it belongs to other settings or data."""
     file = folder / FILE
     if not file.is_file():
         return None

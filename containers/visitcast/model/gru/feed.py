@@ -1,4 +1,4 @@
-"""The batches of an epoch, gathered from the open block while the step before runs."""
+"""The batches of an epoch, gathered from the open block while the previous step runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def feed(blocks: TrainingBlocks, hyperparameters: Hyperparameters, epoch: int) -
 
 
 def _opened(blocks: TrainingBlocks, order: Sequence[int]) -> Iterator[tuple[int, OpenBlock]]:
-    """Yield the blocks in this order, each opened in the background while the one before is read."""
+    """Yield the blocks in this order, each opened in the background while the previous one is read."""
     with ThreadPoolExecutor(max_workers=1) as background:
         ahead: tuple[int, Future[OpenBlock]] | None = None
         for number in order:

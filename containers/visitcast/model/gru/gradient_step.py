@@ -17,7 +17,7 @@ from visitcast.model.gru.network import Weights
 from visitcast.model.gru.packing import lanes_per_batch
 
 AVERAGE_MOMENTUM: Final = 0.99
-"""Of the moving average of the weights, which forecasts better than the last weights and costs nothing."""
+"""Decay of the moving average of the weights, which forecasts better than the last weights and costs nothing."""
 WEIGHT_DECAY: Final = 1e-4
 CLIP_NORM: Final = 1.0
 VISITED_WEIGHT: Final = 4.0

@@ -74,7 +74,7 @@ def fit(
     validation_log_loss : callable
         Returns the mean log loss (nats) that weights have on the validation rows.
     validation : int64 array [V]
-        Validation rows; a checkpoint of other ones is not continued.
+        Validation rows; a checkpoint with other validation rows is not continued.
     hyperparameters : Hyperparameters
         Settings.
     checkpoints : Path, optional

@@ -14,9 +14,10 @@ Unit = Literal["nats", "share", "hours", "gap"]
 
 @dataclass(frozen=True)
 class Metric:
-    """Name, one sentence, unit, and which way is better."""
+    """Name, heading of a narrow table, one sentence, unit, and which way is better."""
 
     name: str
+    heading: str
     meaning: str
     unit: Unit
     higher_is_better: bool = False
@@ -25,58 +26,67 @@ class Metric:
 METRICS: Final = {
     metrics.LOG_LOSS: Metric(
         "Log loss",
-        "How surprised the forecast is by the hour of the first visit: 3.18 for a blind guess among 24 hours, 0 for "
-        "certainty that comes true; the figure to compare models by.",
+        "log loss",
+        "How much the hour of the first visit surprises the forecast: 3.18 for a blind guess among 24 hours, 0 for "
+        "a certain and correct one. Compare models by this figure.",
         "nats",
     ),
     metrics.BEST_HOUR_HIT_RATE: Metric(
         "Best-hour hit rate",
-        "Of all days on which a user came, the share on which the user was there in the hour that the model would "
-        "have sent the notification at.",
+        "hit rate",
+        "Share of the days with a visit on which the user was there in the hour at which the model would have sent "
+        "the notification.",
         "share",
         higher_is_better=True,
     ),
     metrics.TOP1: Metric(
         "Top hour right",
+        "top 1",
         "How often the day's first visit fell exactly in the hour that the model thought likeliest.",
         "share",
         higher_is_better=True,
     ),
     metrics.WITHIN_ONE_HOUR: Metric(
         "Within one hour",
-        "How often the day's first visit was at most one hour away from the forecast hour, round the clock.",
+        "± 1 h",
+        "How often the day's first visit was at most one hour away from the forecast hour; 23 h and 0 h are "
+        "neighbours.",
         "share",
         higher_is_better=True,
     ),
     metrics.CIRCULAR_MAE_HOURS: Metric(
         "Circular error",
-        "By how many hours the forecast misses the first visit on average, where 23 h and 0 h are neighbours.",
+        "circular MAE",
+        "By how many hours the forecast misses the first visit on average; 23 h and 0 h are neighbours.",
         "hours",
     ),
     metrics.MAE_HOURS: Metric(
         "Mean absolute error",
-        "The same on a straight line from 0 h to 23 h, as many articles count it.",
+        "MAE h",
+        "The same on a straight line from 0 h to 23 h, as many articles define it.",
         "hours",
     ),
     metrics.RMSE_HOURS: Metric(
         "Root mean squared error",
-        "The same with large misses counted more: twice as far off weighs four times.",
+        "RMSE h",
+        "The same, but large errors count more: an error twice as large counts four times as much.",
         "hours",
     ),
     metrics.ECE: Metric(
         "Calibration error",
-        "By how much the stated chances differ from what happens: at 0 an hour called 30% likely comes true 30% of "
-        "the time.",
+        "ECE",
+        "How far the stated chances are from the observed shares: at 0 an hour with a stated chance of 30% comes true "
+        "30% of the time.",
         "gap",
     ),
 }
 
 FORECASTERS: Final = {
-    "model": ("This model", "The candidate that the gate judges."),
+    "model": ("This model", "The candidate that the gate decides on."),
     "production": ("Production model", "The newest approved version of the model registry, on the same rows."),
     baselines.GLOBAL_HISTOGRAM: (
         "Global histogram",
-        "The same forecast for every user: the hours at which all users come.",
+        "The same forecast for every user: the hours at which all users visit.",
     ),
     baselines.LAST_HOUR: ("Last hour", "The hour of the user's previous first visit; gives no chances."),
     baselines.USER_HISTOGRAM: ("User histogram", "The user's own past hours, mixed with those of all users."),
@@ -84,11 +94,14 @@ FORECASTERS: Final = {
         "Tuned histogram",
         "The same, with recent days and days of the same kind counted more: hard to beat.",
     ),
-    baselines.ARTICLE_GRU: ("Article's model", "A neural network that reads the last visit only and names one hour."),
+    baselines.ARTICLE_GRU: (
+        "Article's model",
+        "A neural network that reads only the last visit and predicts one hour.",
+    ),
 }
 
 GROUPINGS: Final = {
-    groups.HISTORY_LENGTH: ("Length of history", "Earlier days with a visit of the same user."),
+    groups.HISTORY_LENGTH: ("Length of history", "Number of earlier visit days of the same user."),
     groups.PLATFORM: ("Platform", "Platform of the day that is forecast."),
     groups.WEEKDAY: ("Weekday", "Weekday of the day that is forecast, on the user's calendar."),
     groups.USERS: ("New and known users", "Known users have days in the training part, new ones have none."),
