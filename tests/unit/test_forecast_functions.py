@@ -15,7 +15,14 @@ import sqlglot
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
-from functions.prepare_forecast.plan import HISTORIES, QUERIES, contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import (
+    HISTORIES,
+    QUERIES,
+    UNLOADED,
+    contradictions,
+    plan_forecast,
+    render_queries,
+)
 from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.network import Network
@@ -120,6 +127,7 @@ def test_states_read_the_results_of_their_queries():
     found = {name: re.findall(r"\$\.queries\[(\d+)\]", json.dumps(state)) for name, state in machine["States"].items()}
     read = {name: [QUERIES[int(number)] for number in numbers] for name, numbers in found.items() if numbers}
     assert read == {"Plan sends": ["outcomes"], "Measure lift": ["responses"]}
+    assert {name for names in read.values() for name in names} == set(QUERIES) - set(UNLOADED)
 
 
 def test_what_the_job_writes_is_what_the_queue_takes():
