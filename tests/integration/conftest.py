@@ -13,8 +13,10 @@ from deployed_stack import (
     PARAMETERS,
     QUICK,
     STACK_NAME,
+    EmptyRegion,
     Production,
     Stack,
+    build,
     delete,
     deploy,
     local_region,
@@ -52,6 +54,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         roles = read_stack(STACK_NAME)
         delete(STACK_NAME)
         require_allowed(roles, home, STACK_NAME)
+
+
+@pytest.fixture(scope="session")
+def started_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmptyRegion]:
+    """A region beside the stack's for all tests that deploy and delete stacks of their own."""
+    folder = tmp_path_factory.mktemp("empty")
+    with local_region(folder / "region"):
+        build(folder / "build")
+        yield EmptyRegion(folder / "region", folder / "build", region_environment(folder / "region"))
+
+
+@pytest.fixture
+def empty_region(started_region: EmptyRegion, monkeypatch: pytest.MonkeyPatch) -> EmptyRegion:
+    """The region to which AWS clients lead during the test; each test leaves it as empty as it was."""
+    for variable, value in started_region.variables.items():
+        monkeypatch.setenv(variable, value)
+    return started_region
 
 
 @pytest.fixture(autouse=True)

@@ -300,6 +300,16 @@ def wait_for(look: Any, is_enough: Any) -> Any:
     return seen
 
 
+@dataclass(frozen=True)
+class EmptyRegion:
+    """A region without stacks, and what `sam build` made for deployments to it."""
+
+    home: Path
+    build: Path
+    variables: Mapping[str, str]
+    """What leads AWS clients to the region."""
+
+
 @contextmanager
 def local_region(home: Path) -> Iterator[str]:
     """Run a region of its own on a free port; yield its address."""

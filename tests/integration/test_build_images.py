@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import local_region, region_environment, wait_for
+from deployed_stack import Stack, wait_for
 
 BUCKET = "stack-bucket"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -36,18 +36,11 @@ ECHO = "import json\ndef handler(event, context):\n    print(json.dumps(event))\
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Variables that lead to a region with a bucket and a role."""
-    home = tmp_path_factory.mktemp("region")
-    with local_region(home), pytest.MonkeyPatch.context() as patch:
-        variables = region_environment(home)
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        boto3.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
-        yield variables
+def region(stack: Stack) -> Stack:
+    """The stack's region, with another bucket and a role."""
+    stack.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+    return stack
 
 
 @dataclass
@@ -105,11 +98,9 @@ class CloudFormation:
 
 @pytest.fixture
 def asking(
-    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    region: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[CloudFormation]:
     """Repositories and a project of this test's own; sources of two small images."""
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
     # The clients are made when the modules are imported.
     modules = (
         "functions.shared.object_versions",

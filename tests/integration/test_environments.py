@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import ROOT, build, local_region, region_environment, sam, sam_deploy, stack_outputs
+from deployed_stack import ROOT, EmptyRegion, sam, sam_deploy, stack_outputs
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 del SAMCONFIG["version"]  # everything else is an environment
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What `sam build` made, and a region of these tests' own to deploy it to."""
-    home = tmp_path_factory.mktemp("environments")
-    with pytest.MonkeyPatch.context() as patch, local_region(home / "region"):
-        for variable, value in region_environment(home / "region").items():
-            patch.setenv(variable, value)
-        build(home / "build")
-        yield home / "build"
 
 
 def parameters(environment: str) -> dict[str, str]:
@@ -57,13 +44,13 @@ def stacks() -> dict[str, str]:
     return status
 
 
-def test_environments_differ_in_their_parameters_alone(built: Path) -> None:
+def test_environments_differ_in_their_parameters_alone(empty_region: EmptyRegion) -> None:
     """Each environment's change set can be made with its parameters, and would make the same resources as any other."""
     cloudformation = boto3.client("cloudformation")
     resources = {}
     for environment, settings in SAMCONFIG.items():
         stack, wanted = settings["global"]["parameters"]["stack_name"], parameters(environment)
-        sam_deploy(built, environment, wanted, "--no-execute-changeset")
+        sam_deploy(empty_region.build, environment, wanted, "--no-execute-changeset")
         # CloudFormation has accepted the template with these parameters and checked its rules.
         assert stacks() == {stack: "REVIEW_IN_PROGRESS"}
         listed = cloudformation.list_change_sets(StackName=stack)["Summaries"]
@@ -90,23 +77,23 @@ def test_each_environment_uploads_under_its_own_prefix() -> None:
     assert len(set(prefixes.values())) == len(SAMCONFIG)
 
 
-def test_a_stacks_life(built: Path) -> None:
+def test_a_stacks_life(empty_region: EmptyRegion) -> None:
     """The stack of one environment is deployed, updated, kept as it was by an update that fails, and deleted."""
     environment = "prod"
     stack = SAMCONFIG[environment]["global"]["parameters"]["stack_name"]
     first = parameters(environment)
-    sam_deploy(built, environment, first)
+    sam_deploy(empty_region.build, environment, first)
     outputs = stack_outputs(stack)
     deployed = settings(stack)
     assert deployed["days"] == int(first.get("LogRetentionDays", 30))
 
     second = first | {"LogRetentionDays": "90", "ScheduleExpression": "rate(7 days)"}
-    sam_deploy(built, environment, second)
+    sam_deploy(empty_region.build, environment, second)
     assert settings(stack) == {"days": 90, "schedule": "rate(7 days)"}
 
     # The pattern lets it pass; EventBridge Scheduler does not.
     third = second | {"LogRetentionDays": "180", "ScheduleExpression": "cron(at three)"}
-    printed = sam_deploy(built, environment, third, succeeds=False)
+    printed = sam_deploy(empty_region.build, environment, third, succeeds=False)
     assert "UPDATE_ROLLBACK_COMPLETE" in printed
     assert "Invalid Schedule Expression cron(at three)" in failures(stack)["TrainStateMachineSchedule"]
     assert settings(stack) == {"days": 90, "schedule": "rate(7 days)"}
@@ -128,7 +115,9 @@ def test_a_stacks_life(built: Path) -> None:
         ),
     ],
 )
-def test_wrong_choices_are_refused_in_the_terminal(built: Path, choices: dict[str, str], remedy: str) -> None:
-    printed = sam_deploy(built, "local", parameters("local") | choices, succeeds=False)
+def test_wrong_choices_are_refused_in_the_terminal(
+    empty_region: EmptyRegion, choices: dict[str, str], remedy: str
+) -> None:
+    printed = sam_deploy(empty_region.build, "local", parameters("local") | choices, succeeds=False)
     assert remedy in printed
     assert "visitcast-local" not in stacks()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
-from deployed_stack import ROOT, build, local_region, pack, region_environment, sam, sam_deploy
+from deployed_stack import ROOT, EmptyRegion, pack, sam, sam_deploy
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
@@ -23,17 +22,6 @@ BASE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/cache/library/python:3.1
 PARAMETERS = {"Environment": "images", "LogRetentionDays": "1", "BaseImage": BASE}
 IMAGES = ("preprocessing", "sending", "serving", "training")
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A region of these tests' own, and what `sam build` made below it."""
-    folder = tmp_path_factory.mktemp("images")
-    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
-        for variable, value in region_environment(folder / "region").items():
-            patch.setenv(variable, value)
-        build(folder / "build")
-        yield folder
 
 
 def uris() -> dict[str, str]:
@@ -48,6 +36,7 @@ def uris() -> dict[str, str]:
 
 
 def builds() -> int:
+    """Return how many builds the region has run, for whatever stack."""
     return len(boto3.client("codebuild").list_builds()["ids"])
 
 
@@ -75,13 +64,13 @@ def reason() -> str:
     return failed[0]["ResourceStatusReason"]
 
 
-def test_a_first_deployment_that_fails_leaves_nothing(home: Path) -> None:
+def test_a_first_deployment_that_fails_leaves_nothing(empty_region: EmptyRegion) -> None:
     fault = {"service": "codebuild", "operation": "StartBuild", "error": "InvalidInputException", "status": 400}
     order = urllib.request.Request(
         f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
     )
     urllib.request.urlopen(order).close()
-    printed = sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK, succeeds=False)
+    printed = sam_deploy(empty_region.build, "local", PARAMETERS, "--stack-name", STACK, succeeds=False)
     assert "ROLLBACK_COMPLETE" in printed
     assert "InvalidInputException" in reason()
     assert repositories() == []
@@ -90,24 +79,26 @@ def test_a_first_deployment_that_fails_leaves_nothing(home: Path) -> None:
     sam("delete", "--stack-name", STACK, "--region", os.environ["AWS_REGION"], "--no-prompts")
 
 
-def test_images_follow_their_sources(home: Path) -> None:
-    sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
+def test_images_follow_their_sources(empty_region: EmptyRegion, tmp_path: Path) -> None:
+    build = shutil.copytree(empty_region.build, tmp_path / "build")
+    before = builds()
+    sam_deploy(build, "local", PARAMETERS, "--stack-name", STACK)
     first = uris()
     assert first == {
         name: f"{REGISTRY}/visitcast-images/{name}:{image_tag(ROOT / 'containers', name, BASE)}" for name in IMAGES
     }
-    assert builds() == 4
+    assert builds() == before + 4
     assert pulled() == "arn:aws:ecr:eu-central-1:123456789012:repository/cache/library/python"
 
-    function = home / "build/BuildImagesFunction"
+    function = build / "BuildImagesFunction"
     with (function / "containers/serving/requirements.txt").open("a") as file:
         file.write("\n# changed\n")
     pack(function)
-    sam_deploy(home / "build", "local", PARAMETERS, "--stack-name", STACK)
+    sam_deploy(build, "local", PARAMETERS, "--stack-name", STACK)
     second = uris()
     assert {name for name in IMAGES if second[name] != first[name]} == {"serving"}
-    assert builds() == 5
-    require_allowed(read_stack(STACK), home / "region", "images-built")
+    assert builds() == before + 5
+    require_allowed(read_stack(STACK), empty_region.home, "images-built")
 
     # Images of one's own: first with a tag that does not exist, then without the mistake.
     ecr: Any = boto3.client("ecr")
@@ -116,14 +107,15 @@ def test_images_follow_their_sources(home: Path) -> None:
     ecr.put_image(repositoryName="team/training", imageTag="good", imageManifest=manifest)
     own = {f"{name.title()}ImageUri": f"{REGISTRY}/team/training:good" for name in IMAGES}
     wrong = own | {"ServingImageUri": f"{REGISTRY}/team/training:bad"}
-    sam_deploy(home / "build", "local", PARAMETERS | wrong, "--stack-name", STACK, succeeds=False)
+    sam_deploy(build, "local", PARAMETERS | wrong, "--stack-name", STACK, succeeds=False)
     assert f"ServingImageUri names {REGISTRY}/team/training:bad, which does not exist. Push it first" in reason()
     assert uris() == second
 
-    sam_deploy(home / "build", "local", PARAMETERS | own, "--stack-name", STACK)
+    sam_deploy(build, "local", PARAMETERS | own, "--stack-name", STACK)
     assert set(uris().values()) == {f"{REGISTRY}/team/training:good"}
     assert repositories() == ["team/training"]
-    assert builds() == 5
+    assert builds() == before + 5
 
     sam("delete", "--stack-name", STACK, "--region", os.environ["AWS_REGION"], "--no-prompts")
     assert boto3.client("codebuild").list_projects()["projects"] == []
+    ecr.delete_repository(repositoryName="team/training", force=True)

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import LOCAL, build, local_region, region_environment, sam, sam_deploy, stack_outputs
+from deployed_stack import LOCAL, EmptyRegion, sam, sam_deploy, stack_outputs
 from iam_stack import read_stack
 from judged_roles import require_allowed
 
 VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A region of its own, since these tests delete their stacks, with the result of `sam build` in its folder."""
-    folder = tmp_path_factory.mktemp("leaving")
-    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
-        for variable, value in region_environment(folder / "region").items():
-            patch.setenv(variable, value)
-        build(folder / "build")
-        serve_a_model("visitcast-theirs", "another-stack")
-        yield folder
 
 
 def serve_a_model(name: str, stack_name: str) -> None:
@@ -45,15 +31,16 @@ def serve_a_model(name: str, stack_name: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"KeepData": "yes"}, {"KeepData": "no", **VPC}], ids=["keep", "nothing"])
-def test_nothing_is_left(home: Path, parameters: dict[str, str]) -> None:
+def test_nothing_is_left(empty_region: EmptyRegion, parameters: dict[str, str]) -> None:
     name = f"visitcast-leaving-{parameters['KeepData']}"
-    sam_deploy(home / "build", "local", LOCAL | parameters, "--stack-name", name)
+    sam_deploy(empty_region.build, "local", LOCAL | parameters, "--stack-name", name)
     outputs = stack_outputs(name)
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     bucket = outputs["BucketName"]
     for content in (b"old", b"new"):  # two versions of one object
         s3.put_object(Bucket=bucket, Key="events/dt=2026-11-01/a.parquet", Body=content)
     serve_a_model("visitcast-mine", name)
+    serve_a_model("visitcast-theirs", "another-stack")
     group = outputs["ModelPackageGroupName"]
     for _ in range(2):
         sagemaker.create_model_package(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
@@ -73,6 +60,8 @@ def test_nothing_is_left(home: Path, parameters: dict[str, str]) -> None:
     assert (bucket in buckets, state) == (
         (True, "Enabled") if parameters["KeepData"] == "yes" else (False, "PendingDeletion")
     )
+    sagemaker.delete_endpoint_config(EndpointConfigName="visitcast-theirs")
+    sagemaker.delete_model(ModelName="visitcast-theirs")
     left = {
         "functions": boto3.client("lambda").list_functions()["Functions"],
         "roles": boto3.client("iam").list_roles()["Roles"],
@@ -82,4 +71,4 @@ def test_nothing_is_left(home: Path, parameters: dict[str, str]) -> None:
         "state machines": boto3.client("stepfunctions").list_state_machines()["stateMachines"],
     }
     assert left == {name: [] for name in left}
-    require_allowed(roles, home / "region", name)
+    require_allowed(roles, empty_region.home, name)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import local_region, region_environment, wait_for
+from deployed_stack import Stack, wait_for
 
 from benchmarks.random_model import write_model
 from benchmarks.serving import histories, request_of
 from visitcast.data.dataset import with_target_days
 
-BUCKET = "transform"
+BUCKET = MODEL = "transform"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-local/serving:latest"
 ROLE = "arn:aws:iam::123456789012:role/any"
 USERS = 50
@@ -29,25 +28,20 @@ def requests() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def sagemaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Client of a region whose bucket holds a model and 50 request lines."""
+def sagemaker(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Client of the stack's region, in which another bucket holds a model and 50 request lines."""
     folder = tmp_path_factory.mktemp("transform")
     write_model(folder / "model", histories(USERS))
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         tar.add(folder / "model", arcname=".")
-    with pytest.MonkeyPatch.context() as patch, local_region(folder / "region"):
-        for variable, value in region_environment(folder / "region").items():
-            patch.setenv(variable, value)
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive.getvalue())
-        lines = "".join(json.dumps(user) + "\n" for user in requests())
-        s3.put_object(Bucket=BUCKET, Key="in/requests.jsonl", Body=lines.encode())
-        client = boto3.client("sagemaker")
-        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
-        client.create_model(ModelName="model", PrimaryContainer=container, ExecutionRoleArn=ROLE)
-        yield client
+    stack.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    stack.s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=archive.getvalue())
+    lines = "".join(json.dumps(user) + "\n" for user in requests())
+    stack.s3.put_object(Bucket=BUCKET, Key="in/requests.jsonl", Body=lines.encode())
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
+    stack.sagemaker.create_model(ModelName=MODEL, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    return stack.sagemaker
 
 
 @pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
@@ -56,7 +50,7 @@ def test_a_transform_job_answers_every_line_in_order(sagemaker: Any, strategy: s
     job_name = f"transform-{strategy}"
     sagemaker.create_transform_job(
         TransformJobName=job_name,
-        ModelName="model",
+        ModelName=MODEL,
         BatchStrategy=strategy,
         MaxPayloadInMB=1,
         MaxConcurrentTransforms=2,

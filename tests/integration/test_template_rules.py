@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from deployed_stack import ROOT, local_region, region_environment
+from deployed_stack import ROOT, EmptyRegion
 from samcli.yamlhelper import yaml_parse
 
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -22,30 +22,28 @@ IMAGES = {
 VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 
 
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[str, str]], None]]:
+@pytest.fixture
+def judge(empty_region: EmptyRegion) -> Callable[[dict[str, str]], None]:
     """Ask CloudFormation for a change set with some parameters.
 
     The template's resources are left out: they play no part in the decision, and their transform takes seconds.
     """
-    home = tmp_path_factory.mktemp("region")
     parts = {name: TEMPLATE[name] for name in ("Parameters", "Rules")}
     body = json.dumps({**parts, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
-    with local_region(home), pytest.MonkeyPatch.context() as patch:
-        for variable, value in region_environment(home).items():
-            patch.setenv(variable, value)
-        client = boto3.client("cloudformation")
+    client = boto3.client("cloudformation")
 
-        def create_change_set(parameters: dict[str, str]) -> None:
-            client.create_change_set(
-                StackName=f"stack-{uuid4().hex}",
-                ChangeSetName="change",
-                ChangeSetType="CREATE",
-                TemplateBody=body,
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-            )
+    def create_change_set(parameters: dict[str, str]) -> None:
+        stack = f"stack-{uuid4().hex}"
+        client.create_change_set(
+            StackName=stack,
+            ChangeSetName="change",
+            ChangeSetType="CREATE",
+            TemplateBody=body,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+        client.delete_stack(StackName=stack)
 
-        yield create_change_set
+    return create_change_set
 
 
 @pytest.mark.parametrize(
