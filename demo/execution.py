@@ -69,7 +69,7 @@ def execute(
             # Read before the history, so that the last history is complete.
             answer = sfn.describe_execution(executionArn=arn)
             ended = answer["status"] != "RUNNING"
-            runs = state_runs(list(_events(sfn, arn)))
+            runs = state_runs(list(history(sfn, arn)))
             watch(runs, progress)
             if ended:
                 return Execution(arn, answer["status"], answer.get("error", ""), answer.get("cause", ""), runs)
@@ -95,6 +95,7 @@ def explanation(execution: Execution) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _events(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:
+def history(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:
+    """Yield the events of an execution so far."""
     for page in sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True):
         yield from page["events"]

@@ -105,6 +105,16 @@ def million_in_a_batch(types: Mapping[str, str], prices: Prices, minutes: float 
     return float(minutes / 60 * prices["instance_hour"][types["Training"]])
 
 
+def instance_hours(hours: Mapping[str, float], prices: Prices) -> float:
+    """Return the cost of instances by the hours of each type; a type without a price costs nothing here."""
+    return float(sum(number * prices["instance_hour"].get(name, 0.0) for name, number in hours.items()))
+
+
+def standing_hour(prices: Prices) -> float:
+    """Return the hourly cost of an idle stack."""
+    return standing_month(prices) / float(prices["hours_per_month"])
+
+
 def default_types() -> dict[str, str]:
     """Read the default instance type of each section from the execution input's schema."""
     sections = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]

@@ -251,7 +251,7 @@ class Account:
         """Values of SageMaker's quotas by name."""
         pages = self.session.client("service-quotas").get_paginator("list_service_quotas")
         found = pages.paginate(ServiceCode="sagemaker").search("Quotas[].[QuotaName, Value]")
-        return {name: value for name, value in found}
+        return dict(found)
 
 
 def check_credentials(account: Account) -> Iterator[Check]:
