@@ -314,13 +314,17 @@ def taken_names(account: Account, deployment: Deployment) -> list[str]:
     else:
         # A run makes the endpoint: without the stack it is somebody else's, and the first run would update it.
         wanted["endpoint"] = [deployment.value(deployment.template["Outputs"]["EndpointName"]["Value"])]
-    taken = []
+    taken: list[str] = []
     for kind, names in wanted.items():
         existing = set(account.listed(FIXED_NAMES.get(kind, ENDPOINTS)))
-        for name in names:
-            if name in existing and not any(mine == name or mine.endswith((f"/{name}", f":{name}")) for mine in own):
-                taken.append(f"{kind.removeprefix('AWS::')} {name}")
+        foreign = [name for name in names if name in existing and not any(_names(mine, name) for mine in own)]
+        taken += [f"{kind.removeprefix('AWS::')} {name}" for name in foreign]
     return taken
+
+
+def _names(physical_id: str, name: str) -> bool:
+    """Return whether a physical id, which is a name or an ARN, is that of a name."""
+    return physical_id == name or physical_id.endswith((f"/{name}", f":{name}"))
 
 
 def check_names(account: Account, deployment: Deployment) -> Iterator[Check]:

@@ -1,6 +1,6 @@
 """Prove in an account that the stack does what its documents say, and delete it again.
 
-    PYTHONPATH=. python tools/prove.py --environment dev [--output build/prove] [--record docs/proven.md]
+    PYTHONPATH=. python tools/prove.py --environment dev [--output build/prove] [--record FILE]
 
 Deploys a stack of its own with the parameters of an environment of samconfig.toml, runs both workflows on tiny data, and
 deletes everything, also after a failed step or Ctrl-C. The environment ``local`` gets a local region of its own; any
@@ -24,7 +24,6 @@ from typing import Any
 
 import boto3
 import costs
-import marked_part
 import preflight
 import prove_report
 import pyarrow as pa
@@ -51,15 +50,16 @@ STACK = f"visitcast-{NAME}"
 PARAMETERS = {"Environment": NAME, "KeepData": "no"}
 """Instead of those of samconfig.toml."""
 
-WORLD = World(users=60, days=60, end=date(2026, 10, 31), seed=7)
+WORLD = World(users=40, days=45, end=date(2026, 10, 31), seed=7)
 TRAINING: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate": {"MustBeat": []}}
 """Input of a run whose model's quality does not matter."""
 IMPOSSIBLE: dict[str, Any] = {"MaxMaeHours": 0.01}
 """Limit of the gate that no model keeps."""
 
 POLL_SECONDS = 1.0
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 QUEUE_SECONDS = 120.0
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html: a minute at least."""
+"""The number of messages in a queue needs a minute or more to be right."""
 
 STEPS = {
     "Preflight": "Credentials, quotas, names, services and the public registry are fit for these parameters",
@@ -341,15 +341,13 @@ def nothing_left(proof: Proof) -> dict[str, Any]:
     require(not stack_exists(), "no stack", STACK)
     deployment = preflight.read_deployment(proof.environment, STACK, PARAMETERS)
     left = preflight.taken_names(preflight.Account(), deployment)
-    sagemaker, s3 = boto3.client("sagemaker"), boto3.client("s3")
     models = {names["ModelName"] for names in proof.names}
     for how in (
         preflight.Listed("", "sagemaker", "list_models", "Models[].ModelName"),
         preflight.Listed("", "sagemaker", "list_endpoint_configs", "EndpointConfigs[].EndpointConfigName"),
     ):
         left += [f"{how.operation} {name}" for name in models.intersection(preflight.Account().listed(how))]
-    del sagemaker
-    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    buckets = [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
     if proof.outputs.get("BucketName") in buckets:
         left.append(f"bucket {proof.outputs['BucketName']}")
     key = ""
@@ -443,7 +441,7 @@ def take(step: Step, proof: Proof, *, goes_on: bool = False) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A second, impatient Ctrl-C must not leave a stack behind that costs money."""
+    """Ignore Ctrl-C: a second, impatient one must not leave a stack behind that costs money."""
     previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

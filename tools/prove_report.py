@@ -1,4 +1,4 @@
-"""The result of ``tools/prove.py``: report.json, report.html, a table for the terminal, and the part of docs/proven.md."""
+"""The result of ``tools/prove.py``: report.json, report.html, a table for the terminal, and that of docs/proven.md."""
 
 from __future__ import annotations
 
