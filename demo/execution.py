@@ -52,6 +52,7 @@ def execute(
     state_machine_arn: str,
     execution_input: dict[str, Any],
     watch: Watcher,
+    pause: float = _POLL_SECONDS,
 ) -> Execution:
     """Start an execution, follow it to its end; if the caller is interrupted, stop it and the job it runs."""
     arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
@@ -73,7 +74,7 @@ def execute(
             watch(runs, progress)
             if ended:
                 return Execution(arn, answer["status"], answer.get("error", ""), answer.get("cause", ""), runs)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
     finally:
         if not ended:
             sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")

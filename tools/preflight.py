@@ -221,13 +221,13 @@ class Account:
         self.session: Any = boto3.session.Session()  # Any: the names of services come from tables
         self.region: str = self.session.region_name or ""
 
-    def listed(self, how: Listed, **arguments: str) -> Iterator[str]:
+    def listed(self, how: Listed, **arguments: Any) -> Iterator[str]:
         """Yield the names in a list of all pages."""
         client = self.session.client(how.service)
         if client.can_paginate(how.operation):
             yield from client.get_paginator(how.operation).paginate(**arguments).search(how.names)
             return
-        token: dict[str, str] = {}
+        token: dict[str, Any] = {}
         while True:
             page = getattr(client, how.operation)(**arguments, **token)
             list_name, _, name = how.names.partition("[].")

@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python tools/prove.py --environment dev [--output build/prove] [--record FILE]
 
-Deploys a stack of its own with the parameters of an environment of samconfig.toml, runs both workflows on tiny data, and
-deletes everything, also after a failed step or Ctrl-C. The environment ``local`` gets a local region of its own; any
-other goes where the AWS_* variables lead. Writes report.json and report.html.
+Deploys a stack of its own with the parameters of an environment of samconfig.toml, runs both workflows on tiny data,
+and deletes everything, also after a failed step or Ctrl-C. The environment ``local`` gets a local region of its own; others
+go where the AWS_* variables lead. Writes report.json and report.html.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -56,7 +55,7 @@ TRAINING: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate"
 IMPOSSIBLE: dict[str, Any] = {"MaxMaeHours": 0.01}
 """Limit of the gate that no model keeps."""
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 QUEUE_SECONDS = 120.0
 """The number of messages in a queue needs a minute or more to be right."""
@@ -94,11 +93,9 @@ class Proof:
     logs: Path
     screen: Screen
     outputs: dict[str, str] = field(default_factory=dict)
-    names: list[dict[str, str]] = field(default_factory=list)
-    """Names that training runs gave to what they made."""
     configs: list[str] = field(default_factory=list)
     """Endpoint configs that were in production, the newest last."""
-    instance_hours: Counter[str] = field(default_factory=Counter)
+    instance_hours: dict[str, float] = field(default_factory=dict)
     transitions: int = 0
     key: str = ""
     deployed_at: float = 0.0
@@ -106,10 +103,7 @@ class Proof:
 
     def train(self, execution_input: dict[str, Any]) -> Execution:
         """Run the training workflow to its end."""
-        execution = self._run("TrainStateMachineArn", execution_input)
-        if plan := run_plan(execution.states):
-            self.names.append(plan["Names"])
-        return execution
+        return self._run("TrainStateMachineArn", execution_input)
 
     def forecast(self, execution_input: dict[str, Any]) -> Execution:
         """Run the forecast workflow to its end."""
@@ -117,10 +111,11 @@ class Proof:
 
     def _run(self, machine: str, execution_input: dict[str, Any]) -> Execution:
         sfn, logs = boto3.client("stepfunctions"), boto3.client("logs")
-        execution = execute(sfn, logs, self.outputs[machine], execution_input, self.screen.states)
+        execution = execute(sfn, logs, self.outputs[machine], execution_input, self.screen.states, POLL_SECONDS)
         self.screen.forget()
         events: list[Any] = list(history(sfn, execution.arn))
-        self.instance_hours.update(billed_hours(events))
+        for kind, hours in billed_hours(events).items():
+            self.instance_hours[kind] = self.instance_hours.get(kind, 0.0) + hours
         self.transitions += len(execution.states)
         return execution
 
@@ -143,13 +138,14 @@ class Proof:
         if not self.deployed_at:
             return 0.0
         prices = json.loads(costs.PRICES.read_text(encoding="utf-8"))
-        hours = Counter(self.instance_hours)
+        hours = dict(self.instance_hours)
         if self.endpoint_since:
-            hours[costs.default_types()["Endpoint"]] += (now - self.endpoint_since) / 3600  # type: ignore[assignment]
+            kind = costs.default_types()["Endpoint"]
+            hours[kind] = hours.get(kind, 0.0) + (now - self.endpoint_since) / 3600
         return (
             costs.image_builds(prices)
             + costs.instance_hours(hours, prices)
-            + self.transitions * prices["state_transition"]
+            + costs.transitions(self.transitions, prices)
             + costs.standing_hour(prices) * (now - self.deployed_at) / 3600
         )
 
@@ -341,12 +337,7 @@ def nothing_left(proof: Proof) -> dict[str, Any]:
     require(not stack_exists(), "no stack", STACK)
     deployment = preflight.read_deployment(proof.environment, STACK, PARAMETERS)
     left = preflight.taken_names(preflight.Account(), deployment)
-    models = {names["ModelName"] for names in proof.names}
-    for how in (
-        preflight.Listed("", "sagemaker", "list_models", "Models[].ModelName"),
-        preflight.Listed("", "sagemaker", "list_endpoint_configs", "EndpointConfigs[].EndpointConfigName"),
-    ):
-        left += [f"{how.operation} {name}" for name in models.intersection(preflight.Account().listed(how))]
+    left += made_by_runs(datetime.fromtimestamp(proof.deployed_at, UTC))
     buckets = [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
     if proof.outputs.get("BucketName") in buckets:
         left.append(f"bucket {proof.outputs['BucketName']}")
@@ -357,6 +348,22 @@ def nothing_left(proof: Proof) -> dict[str, Any]:
             left.append(f"key {proof.key}")
     require(not left, "nothing", "; ".join(left))
     return {"left": "nothing", "key": key or "none was made"}
+
+
+def made_by_runs(since: datetime) -> Iterator[str]:
+    """Yield the models, endpoint configs and endpoints that have the stack's tag."""
+    account = preflight.Account()
+    sagemaker = boto3.client("sagemaker")
+    for operation, entries, kind in (
+        ("list_models", "Models", "Model"),
+        ("list_endpoint_configs", "EndpointConfigs", "EndpointConfig"),
+        ("list_endpoints", "Endpoints", "Endpoint"),
+    ):
+        arns = preflight.Listed("", "sagemaker", operation, f"{entries}[].{kind}Arn")
+        for arn in account.listed(arns, CreationTimeAfter=since):
+            tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+            if tags.get("visitcast:stack") == STACK:
+                yield arn
 
 
 DOING: Mapping[str, Callable[[Proof], dict[str, Any]]] = dict(
