@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+
 import boto3
 import pytest
 from deployed_stack import ROOT, local_region, region_environment
