@@ -46,8 +46,13 @@ from demo.upload import partition_files, replace_events
 NAME = "prove"
 """Environment of the stack that is made: another one than that of any stack that is in use."""
 STACK = f"visitcast-{NAME}"
-PARAMETERS = {"Environment": NAME, "KeepData": "no"}
-"""Instead of those of samconfig.toml."""
+PARAMETERS = {
+    "Environment": NAME,
+    "KeepData": "no",
+    "ApprovalMode": "none",
+    **dict.fromkeys(("ScheduleState", "ForecastScheduleState", "PushConsumerState"), "DISABLED"),
+}
+"""Instead of those of samconfig.toml: nothing but the steps starts runs, takes messages or makes them wait."""
 
 WORLD = World(users=40, days=45, end=date(2026, 10, 31), seed=7)
 TRAINING: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate": {"MustBeat": []}}
@@ -188,7 +193,9 @@ def instances(parameters: Any) -> Iterator[tuple[str, int]]:
 
 def check_account(proof: Proof) -> dict[str, Any]:
     """Step "Preflight"."""
-    found = list(preflight.checks(preflight.read_deployment(proof.environment, STACK, PARAMETERS)))
+    deployment = preflight.read_deployment(proof.environment, STACK, PARAMETERS)
+    require(deployment.parameters["EndpointMode"] != "none", "an endpoint to ask", "EndpointMode=none")
+    found = list(preflight.checks(deployment))
     proof.screen.console.print(preflight.table(found))
     # The second run updates the endpoint: what is a warning for a first deployment would fail here.
     unfit = [
