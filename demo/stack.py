@@ -74,7 +74,7 @@ def deploy(
     options = ["--stack-name", name, "--s3-prefix", name] if name else []
     changed = {**(changed or {}), **({"Revision": revision} if (revision := git_revision()) else {})}
     if changed:
-        # Given here, the overrides replace those of samconfig.toml: they are given again.
+        # Overrides given here replace those of samconfig.toml, so they are repeated.
         given = dict(item.split("=", 1) for item in _settings("deploy", environment)["parameter_overrides"])
         options += ["--parameter-overrides", *(f"{key}={value}" for key, value in {**given, **changed}.items())]
     run(

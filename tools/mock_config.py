@@ -152,7 +152,7 @@ RESPONSES: dict[str, Response] = {
         "1": {"Return": TRAINED},
     },
     "NoProcessingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("processing job")),
-    "NoTrainingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("training job")),
+    "NoTrainingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("training job"), "0-1"),
     "NoEndpointQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("endpoint"), "0-4"),
     "NoEndpoint": NO_ENDPOINT,
     "EndpointDenied": throws(

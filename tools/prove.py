@@ -406,7 +406,7 @@ def prove(environment: str, output: Path, console: Console, record: Path | None)
     """Run all steps; return 0 if each did what it promises."""
     steps = {name: Step(name, promise) for name, promise in STEPS.items()}
     place = "local region" if environment == stack.ENVIRONMENT else "AWS"
-    began = datetime.now(UTC)
+    began, revision = datetime.now(UTC), stack.git_revision()
     try:
         with ExitStack() as running:
             if environment == stack.ENVIRONMENT:
@@ -425,7 +425,7 @@ def prove(environment: str, output: Path, console: Console, record: Path | None)
     except (UnprovenError, DemoError, ClientError, BotoCoreError) as error:
         console.print(f"\n{error}", markup=False)
     finally:
-        report = prove_report.Report(place, stack.git_revision(), began, list(steps.values()))
+        report = prove_report.Report(place, revision, began, list(steps.values()))
         page = prove_report.write(report, output)
         console.print(prove_report.table(report))
         console.print(f"\nWritten: {page} and report.json beside it", markup=False)

@@ -91,13 +91,23 @@ def record(report: Report, document: Path) -> None:
     known = {row[0]: row for row in rows(document)}
     column = 2 if report.place == PLACES[0] else 3
     place = report.place.partition(", ")[2]
-    done = " ".join(filter(None, (f"{report.began:%Y-%m-%d}", place, report.revision[:10])))
+    done = " ".join(filter(None, (f"{report.began:%Y-%m-%d}", place, short(report.revision))))
     lines = [f"| step | what is proven | {' | '.join(PLACES)} |", "| --- | --- | --- | --- |"]
     for step in report.steps:
         row = known.get(step.name, [step.name, step.promise, NOT_YET, NOT_YET])
         row[1], row[column] = step.promise, done
         lines.append(f"| {' | '.join(row)} |")
     marked_part.write(document, PART, lines)
+
+
+def short(revision: str) -> str:
+    """Return the first characters of a revision, and whether files differed from it.
+
+    >>> short("d76223bc6c2af2e0aa1a4d9e6d7d22e6f9f2c3b4+changes")
+    'd76223bc6c+changes'
+    """
+    commit, plus, changes = revision.partition("+")
+    return commit[:10] + plus + changes
 
 
 def rows(document: Path) -> Iterator[list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,17 +51,17 @@ def endpoints(app: Any) -> list[str]:
 
 def test_an_endpoint_that_is_being_updated_is_deleted_when_it_can_be(app: Any) -> None:
     left = refuse(app, "ValidationException", "ValidationException")
-    app.remove_endpoints(STACK, time.monotonic() + 60)
+    app.remove_endpoints(STACK, math.inf)
     assert (left, endpoints(app)) == ([], ["theirs"])
 
 
 def test_one_that_stays_so_until_time_is_up_is_named(app: Any) -> None:
     refuse(app, *["ValidationException"] * 1000)
     with pytest.raises(app.NotFinished, match="visitcast-dev"):
-        app.remove_endpoints(STACK, time.monotonic() + 0.2)
+        app.remove_endpoints(STACK, 0)
 
 
 def test_another_refusal_is_an_error(app: Any) -> None:
     refuse(app, "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
-        app.remove_endpoints(STACK, time.monotonic() + 60)
+        app.remove_endpoints(STACK, math.inf)
