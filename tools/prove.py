@@ -14,12 +14,12 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import costs
@@ -65,20 +65,6 @@ POLL_SECONDS = 2.0
 QUEUE_SECONDS = 120.0
 """The number of messages in a queue needs a minute or more to be right."""
 
-STEPS = {
-    "Preflight": "Credentials, quotas, names, services and the public registry are fit for these parameters",
-    "Deploy": "`sam build` and `sam deploy` create the stack, images included",
-    "Events": "Events are in the bucket, a file for each UTC date",
-    "First training run": "A run trains, evaluates, registers version 1 and creates the endpoint, which answers",
-    "Second training run": "A second run compares itself with version 1 and updates the endpoint, which answers",
-    "Forecast": "Every user is forecast, sends are planned, and the queue has one message for each",
-    "Rejected model": "A model that misses the gate's limit ends in `Model rejected`; the endpoint keeps its config",
-    "Rollback": '`{"ModelVersion": 1}` brings version 1 back, and later versions are rejected',
-    "Delete": "`sam delete` deletes the stack",
-    "Nothing is left": "No endpoint, config, model, bucket, repository, log or other name of the stack is left",
-}
-"""What is proven, in this order."""
-
 
 class UnprovenError(DemoError):
     """The stack did something else than its documents say."""
@@ -88,6 +74,13 @@ def require(condition: object, expected: str, found: object) -> None:
     """Raise `UnprovenError` unless a condition holds."""
     if not condition:
         raise UnprovenError(f"Expected: {expected}.", f"Found: {found}", "See the executions in the report.")
+
+
+class Promise(NamedTuple):
+    """What takes a step and returns its answer, and what that proves."""
+
+    take: Callable[[Proof], dict[str, Any]]
+    text: str
 
 
 @dataclass
@@ -192,7 +185,7 @@ def instances(parameters: Any) -> Iterator[tuple[str, int]]:
 
 
 def check_account(proof: Proof) -> dict[str, Any]:
-    """Step "Preflight"."""
+    """Check the account, and that the end deletes no stack of somebody else."""
     deployment = preflight.read_deployment(proof.environment, STACK, PARAMETERS)
     require(deployment.parameters["EndpointMode"] != "none", "an endpoint to ask", "EndpointMode=none")
     found = list(preflight.checks(deployment))
@@ -212,7 +205,7 @@ def check_account(proof: Proof) -> dict[str, Any]:
 
 
 def deploy(proof: Proof) -> dict[str, Any]:
-    """Step "Deploy"."""
+    """Build and deploy the stack."""
     with stack.building(proof.logs, proof.environment) as build:
         stack.built(build, proof.logs)
     proof.deployed_at = time.time()
@@ -224,7 +217,7 @@ def deploy(proof: Proof) -> dict[str, Any]:
 
 
 def put_events(proof: Proof) -> dict[str, Any]:
-    """Step "Events"."""
+    """Simulate events and put them into the bucket."""
     events = pa.concat_tables(block.events for block in simulate(WORLD))
     files = replace_events(
         boto3.client("s3"), proof.outputs["BucketName"], dict(partition_files(events)), lambda _: None
@@ -233,7 +226,7 @@ def put_events(proof: Proof) -> dict[str, Any]:
 
 
 def first_run(proof: Proof) -> dict[str, Any]:
-    """Step "First training run"."""
+    """Train a first model; return what the endpoint answers with it."""
     execution = proof.train(TRAINING)
     require(execution.status == "SUCCEEDED", "a run that succeeds", explanation(execution))
     proof.endpoint_since = time.time()
@@ -241,7 +234,7 @@ def first_run(proof: Proof) -> dict[str, Any]:
 
 
 def second_run(proof: Proof) -> dict[str, Any]:
-    """Step "Second training run"."""
+    """Train a second model; return what the endpoint answers with it."""
     execution = proof.train(TRAINING)
     require(execution.status == "SUCCEEDED", "a run that succeeds", explanation(execution))
     rival = (evaluation_of(execution) or {}).get("production") or {}
@@ -266,7 +259,7 @@ def _deployed_by(proof: Proof, execution: Execution, wanted: str) -> dict[str, A
 
 
 def forecast(proof: Proof) -> dict[str, Any]:
-    """Step "Forecast"."""
+    """Forecast the day after the events and look into the queue."""
     day = WORLD.end + timedelta(days=1)
     execution = proof.forecast({"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z", "HandOver": True})
     require(execution.status == "SUCCEEDED", "a run that succeeds", explanation(execution))
@@ -294,7 +287,7 @@ def _messages(sqs: Any, queue: str) -> int:
 
 
 def rejected(proof: Proof) -> dict[str, Any]:
-    """Step "Rejected model"."""
+    """Train a model that the gate rejects."""
     execution = proof.train({**TRAINING, "Gate": {**TRAINING["Gate"], **IMPOSSIBLE}})
     end = execution.states[-1].name
     require((execution.status, end) == ("FAILED", "Model rejected"), "the end `Model rejected`", explanation(execution))
@@ -303,7 +296,7 @@ def rejected(proof: Proof) -> dict[str, Any]:
 
 
 def rollback(proof: Proof) -> dict[str, Any]:
-    """Step "Rollback"."""
+    """Bring the first version back."""
     execution = proof.train({"ModelVersion": 1})
     require(execution.status == "SUCCEEDED", "a run that succeeds", explanation(execution))
     require(proof.config() == proof.configs[0], f"the endpoint config {proof.configs[0]}", proof.config())
@@ -323,7 +316,7 @@ def rollback(proof: Proof) -> dict[str, Any]:
 
 
 def delete(proof: Proof) -> dict[str, Any]:
-    """Step "Delete"; works however far the others came."""
+    """Stop what runs and delete the stack, however far the other steps came."""
     sfn = boto3.client("stepfunctions")
     for machine in ("TrainStateMachineArn", "ForecastStateMachineArn"):
         if arn := proof.outputs.get(machine):
@@ -347,7 +340,7 @@ def stack_exists() -> bool:
 
 
 def nothing_left(proof: Proof) -> dict[str, Any]:
-    """Step "Nothing is left"."""
+    """Look for everything that the stack or its runs made."""
     require(not stack_exists(), "no stack", STACK)
     deployment = preflight.read_deployment(proof.environment, STACK, PARAMETERS)
     left = preflight.taken_names(preflight.Account(), deployment)
@@ -380,31 +373,56 @@ def made_by_runs(since: datetime) -> Iterator[str]:
                 yield arn
 
 
-DOING: Mapping[str, Callable[[Proof], dict[str, Any]]] = dict(
-    zip(
-        STEPS,
-        (
-            check_account,
-            deploy,
-            put_events,
-            first_run,
-            second_run,
-            forecast,
-            rejected,
-            rollback,
-            delete,
-            nothing_left,
-        ),
-        strict=True,
-    )
-)
+STEPS: dict[str, Promise] = {
+    "Preflight": Promise(
+        check_account,
+        "Credentials, quotas, names, services and the public registry are fit for these parameters",
+    ),
+    "Deploy": Promise(
+        deploy,
+        "`sam build` and `sam deploy` create the stack, images included",
+    ),
+    "Events": Promise(
+        put_events,
+        "Events are in the bucket, a file for each UTC date",
+    ),
+    "First training run": Promise(
+        first_run,
+        "A run trains, evaluates, registers version 1 and creates the endpoint, which answers",
+    ),
+    "Second training run": Promise(
+        second_run,
+        "A second run compares itself with version 1 and updates the endpoint, which answers",
+    ),
+    "Forecast": Promise(
+        forecast,
+        "Every user is forecast, sends are planned, and the queue has one message for each",
+    ),
+    "Rejected model": Promise(
+        rejected,
+        "A model that misses the gate's limit ends in `Model rejected`; the endpoint keeps its config",
+    ),
+    "Rollback": Promise(
+        rollback,
+        '`{"ModelVersion": 1}` brings version 1 back, and later versions are rejected',
+    ),
+    "Delete": Promise(
+        delete,
+        "`sam delete` deletes the stack",
+    ),
+    "Nothing is left": Promise(
+        nothing_left,
+        "No endpoint, config, model, bucket, repository, log or other name of the stack is left",
+    ),
+}
+"""What is proven, in this order."""
 CLEANING = ("Delete", "Nothing is left")
 """Steps that run whatever happened before, once something may have been made."""
 
 
 def prove(environment: str, output: Path, console: Console, record: Path | None) -> int:
     """Run all steps; return 0 if each did what it promises."""
-    steps = {name: Step(name, promise) for name, promise in STEPS.items()}
+    steps = {name: Step(name, promise.text) for name, promise in STEPS.items()}
     place = "local region" if environment == stack.ENVIRONMENT else "AWS"
     began, revision = datetime.now(UTC), stack.git_revision()
     try:
@@ -446,7 +464,7 @@ def take(step: Step, proof: Proof, *, goes_on: bool = False) -> None:
     step.status = "failed"
     try:
         with proof.screen.step(step.name):
-            step.answer = DOING[step.name](proof)
+            step.answer = STEPS[step.name].take(proof)
         step.status = "proven"
     except KeyboardInterrupt:
         step.error = "Interrupted."

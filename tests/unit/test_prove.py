@@ -36,7 +36,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return step
 
-    monkeypatch.setattr(prove, "DOING", {name: fake(name) for name in STEPS})
+    for name, promise in STEPS.items():
+        monkeypatch.setitem(STEPS, name, promise._replace(take=fake(name)))
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     return names
@@ -49,7 +50,7 @@ def fails(name: str, error: BaseException, monkeypatch: pytest.MonkeyPatch, take
             proof.deployed_at = 1.0
         raise error
 
-    monkeypatch.setitem(prove.DOING, name, step)  # type: ignore[arg-type]
+    monkeypatch.setitem(STEPS, name, STEPS[name]._replace(take=step))
 
 
 def run(folder: Path, record: Path | None = None) -> tuple[int, dict[str, Any]]:
@@ -97,13 +98,13 @@ def test_ctrl_c_deletes_everything_and_a_second_one_does_not_stop_that(
     tmp_path: Path, taken: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails("First training run", KeyboardInterrupt(), monkeypatch, taken)
-    impatient = prove.DOING["Delete"]
+    deletion = STEPS["Delete"]
 
     def delete(proof: Proof) -> dict[str, Any]:
         signal.raise_signal(signal.SIGINT)
-        return impatient(proof)
+        return deletion.take(proof)
 
-    monkeypatch.setitem(prove.DOING, "Delete", delete)  # type: ignore[arg-type]
+    monkeypatch.setitem(STEPS, "Delete", deletion._replace(take=delete))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
     assert taken[-3:] == ["First training run", *CLEANING]
@@ -150,19 +151,19 @@ def test_the_bill_counts_the_instances_of_jobs_from_request_to_end() -> None:
 def test_a_proof_is_recorded_in_the_column_of_its_place(tmp_path: Path) -> None:
     document = tmp_path / "proven.md"
     document.write_text("# Before\n<!-- proven:begin -->\n<!-- proven:end -->\nafter\n", encoding="utf-8")
-    steps = [prove.Step(name, promise, "proven") for name, promise in STEPS.items()]
+    steps = [prove_report.Step(name, promise.text, "proven") for name, promise in STEPS.items()]
     for place, day in (("local region", 1), ("AWS, eu-central-1", 2), ("local region", 3)):
         report = prove_report.Report(place, "0123456789abcdef", datetime(2027, 1, day, tzinfo=UTC), steps)
         prove_report.record(report, document)
     for row, (name, promise) in zip(prove_report.rows(document), STEPS.items(), strict=True):
-        assert row == [name, promise, "2027-01-03 0123456789", "2027-01-02 eu-central-1 0123456789"]
+        assert row == [name, promise.text, "2027-01-03 0123456789", "2027-01-02 eu-central-1 0123456789"]
     text = document.read_text(encoding="utf-8")
     assert (text.startswith("# Before\n"), text.endswith("after\n")) == (True, True)
 
 
 def test_the_document_has_every_step_and_claims_no_more_than_was_recorded() -> None:
     found = list(prove_report.rows(PROVEN))
-    assert [row[:2] for row in found] == [[name, promise] for name, promise in STEPS.items()]
+    assert [row[:2] for row in found] == [[name, promise.text] for name, promise in STEPS.items()]
     for _, _, locally, on_aws in found:
         assert date.fromisoformat(locally.split()[0]) <= datetime.now(UTC).date()
         assert on_aws == prove_report.NOT_YET or date.fromisoformat(on_aws.split()[0])
