@@ -71,7 +71,9 @@ def write(report: Report, folder: Path) -> Path:
         "steps": [asdict(step) for step in report.steps],
     }
     (folder / "report.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    template = jinja2.Environment(autoescape=True).from_string(PAGE.read_text(encoding="utf-8"))
+    environment = jinja2.Environment(autoescape=True)
+    environment.filters["indented"] = lambda value: json.dumps(value, indent=2)
+    template = environment.from_string(PAGE.read_text(encoding="utf-8"))
     page = folder / "report.html"
     page.write_text(template.render(report=report) + "\n", encoding="utf-8")
     return page
