@@ -60,6 +60,14 @@ TRAINING: dict[str, Any] = {"Hyperparameters": {"epochs": 1, "units": 8}, "Gate"
 IMPOSSIBLE: dict[str, Any] = {"MaxMaeHours": 0.01}
 """Limit of the gate that no model keeps."""
 
+OWN_KEY = preflight.Listed(
+    "",
+    "cloudformation",
+    "list_stack_resources",
+    "StackResourceSummaries[?LogicalResourceId=='Key'].PhysicalResourceId",
+)
+"""The key that the stack makes unless `KmsKeyId` names another."""
+
 POLL_SECONDS = 2.0
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 QUEUE_SECONDS = 120.0
@@ -211,8 +219,6 @@ def deploy(proof: Proof) -> dict[str, Any]:
     proof.deployed_at = time.time()
     stack.deploy(STACK, proof.logs, proof.environment, PARAMETERS)
     proof.outputs = deployed(STACK) or {}
-    key = boto3.client("cloudformation").describe_stack_resource(StackName=STACK, LogicalResourceId="Key")
-    proof.key = key["StackResourceDetail"]["PhysicalResourceId"]
     return dict(proof.outputs)
 
 
@@ -324,6 +330,8 @@ def delete(proof: Proof) -> dict[str, Any]:
                 for running in page["executions"]:
                     sfn.stop_execution(executionArn=running["executionArn"], error="Interrupted", cause="Not needed.")
     cloudformation = boto3.client("cloudformation")
+    if stack_exists():
+        proof.key = next(preflight.Account().listed(OWN_KEY, StackName=STACK), "")
     try:
         stack.delete(STACK, proof.logs)
     finally:
@@ -346,8 +354,7 @@ def nothing_left(proof: Proof) -> dict[str, Any]:
     left = preflight.taken_names(preflight.Account(), deployment)
     left += made_by_runs(datetime.fromtimestamp(proof.deployed_at, UTC))
     buckets = [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]]
-    if proof.outputs.get("BucketName") in buckets:
-        left.append(f"bucket {proof.outputs['BucketName']}")
+    left += [f"bucket {name}" for name in buckets if name.startswith(f"{STACK}-")]  # as CloudFormation names them
     key = ""
     if proof.key:
         key = boto3.client("kms").describe_key(KeyId=proof.key)["KeyMetadata"]["KeyState"]
