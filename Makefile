@@ -85,6 +85,14 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 	@PYTHONPATH=. $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
 		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
 
+.PHONY: preflight
+preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
+	@$(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
+
+.PHONY: prove
+prove: $(READY) ## deploy a stack in the account, prove what it does, delete it; ENVIRONMENT=dev, or local for a local region
+	@PYTHONPATH=. $(BIN)/python tools/prove.py --environment $(ENVIRONMENT) $(PROVE_ARGS)
+
 # --- check -----------------------------------------------------------------------------------------------------------
 
 # Many tests wait for jobs of the local region; a process with its region and jobs takes up to 3 GB.

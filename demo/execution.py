@@ -52,6 +52,7 @@ def execute(
     state_machine_arn: str,
     execution_input: dict[str, Any],
     watch: Watcher,
+    pause: float = _POLL_SECONDS,
 ) -> Execution:
     """Start an execution, follow it to its end; if the caller is interrupted, stop it and the job it runs."""
     arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
@@ -69,11 +70,11 @@ def execute(
             # Read before the history, so that the last history is complete.
             answer = sfn.describe_execution(executionArn=arn)
             ended = answer["status"] != "RUNNING"
-            runs = state_runs(list(_events(sfn, arn)))
+            runs = state_runs(list(history(sfn, arn)))
             watch(runs, progress)
             if ended:
                 return Execution(arn, answer["status"], answer.get("error", ""), answer.get("cause", ""), runs)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
     finally:
         if not ended:
             sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")
@@ -95,6 +96,7 @@ def explanation(execution: Execution) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _events(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:
+def history(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:
+    """Yield the events of an execution so far."""
     for page in sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True):
         yield from page["events"]

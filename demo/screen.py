@@ -67,6 +67,10 @@ class Screen:
                 self._show_left(number, run)
         self._shown = max(self._shown, len(runs))
 
+    def forget(self) -> None:
+        """Forget the states shown so far: what follows is another execution."""
+        self._running, self._shown, self._said_at, self._named = {}, 0, {}, set()
+
     def _show_running(self, number: int, run: StateRun, at: Progress | None) -> None:
         if number not in self._running:
             self._running[number] = self._bars.add_task(run.name, total=None, text="")

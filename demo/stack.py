@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import boto3
 
 from demo.commands import finish, run, started
 from demo.errors import DemoError
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
 
 ENVIRONMENT = "local"
-"""Section of samconfig.toml, and the stack's Environment parameter there."""
+"""Section of samconfig.toml that the demo deploys, and the stack's Environment parameter there."""
 
 _SAM = str(Path(sys.executable).with_name("sam"))
 
@@ -36,9 +38,9 @@ class Stack:
 
 
 @contextmanager
-def building(logs: Path) -> Iterator[subprocess.Popen[bytes]]:
+def building(logs: Path, environment: str = ENVIRONMENT) -> Iterator[subprocess.Popen[bytes]]:
     """Start ``sam build``, so that it runs while the region starts."""
-    with started([_SAM, "build", "--config-env", ENVIRONMENT], logs / "sam-build.log") as process:
+    with started([_SAM, "build", "--config-env", environment], logs / "sam-build.log") as process:
         yield process
 
 
@@ -47,13 +49,44 @@ def built(process: subprocess.Popen[bytes], logs: Path) -> None:
     finish(process, logs / "sam-build.log")
 
 
-def deploy(name: str | None, logs: Path) -> None:
-    """Run ``sam deploy``; raises `DemoError` with the end of its output if it failed."""
-    options = ["--stack-name", name] if name else []
-    if revision := git_revision():
+def deploy(
+    name: str | None, logs: Path, environment: str = ENVIRONMENT, changed: Mapping[str, str] | None = None
+) -> None:
+    """Run ``sam deploy``.
+
+    Parameters
+    ----------
+    name
+        Name of the stack; None for that of samconfig.toml.
+    logs
+        Folder for the output.
+    environment
+        Section of samconfig.toml.
+    changed
+        Parameters instead of those of samconfig.toml.
+
+    Raises
+    ------
+    DemoError
+        It failed; the message has the end of its output.
+    """
+    # Artifacts of each stack have a prefix of their own: `sam delete` removes all that have it.
+    options = ["--stack-name", name, "--s3-prefix", name] if name else []
+    changed = {**(changed or {}), **({"Revision": revision} if (revision := git_revision()) else {})}
+    if changed:
         # Overrides given here replace those of samconfig.toml, so they are repeated.
-        options += ["--parameter-overrides", *_settings("deploy")["parameter_overrides"], f"Revision={revision}"]
-    run([_SAM, "deploy", "--config-env", ENVIRONMENT, *options], logs / "sam-deploy.log")
+        given = dict(item.split("=", 1) for item in _settings("deploy", environment)["parameter_overrides"])
+        options += ["--parameter-overrides", *(f"{key}={value}" for key, value in {**given, **changed}.items())]
+    run(
+        [_SAM, "deploy", "--config-env", environment, "--no-confirm-changeset", *options],
+        logs / "sam-deploy.log",
+    )
+
+
+def delete(name: str, logs: Path) -> None:
+    """Run ``sam delete``; raises `DemoError` with the end of its output if it failed."""
+    region = boto3.session.Session().region_name  # sam takes it from samconfig.toml or this option alone
+    run([_SAM, "delete", "--stack-name", name, "--region", region, "--no-prompts"], logs / "sam-delete.log")
 
 
 def default_name() -> str:
@@ -61,9 +94,9 @@ def default_name() -> str:
     return str(_settings("global")["stack_name"])
 
 
-def _settings(command: str) -> dict[str, Any]:
+def _settings(command: str, environment: str = ENVIRONMENT) -> dict[str, Any]:
     with Path("samconfig.toml").open("rb") as file:
-        found: dict[str, Any] = tomllib.load(file)[ENVIRONMENT][command]["parameters"]
+        found: dict[str, Any] = tomllib.load(file)[environment][command]["parameters"]
     return found
 
 

@@ -75,7 +75,7 @@ def run_cost(workload: Workload, types: Mapping[str, str], prices: Prices, *, sp
         + workload.evaluate_minutes * hour[types["Evaluation"]]
     ) / 60
     athena = max(workload.scanned_gb / 1024, 10 / 1024**2) * prices["athena_tb_scanned"]  # 10 MB at least
-    return float(jobs + athena + workload.transitions * prices["state_transition"])
+    return float(jobs + athena) + transitions(workload.transitions, prices)
 
 
 def endpoint_month(instance_type: str, prices: Prices) -> float:
@@ -103,6 +103,21 @@ def million_on_serverless(workload: Workload, prices: Prices) -> float:
 def million_in_a_batch(types: Mapping[str, str], prices: Prices, minutes: float = 6) -> float:
     """Return the cost of a million forecasts as one transform job."""
     return float(minutes / 60 * prices["instance_hour"][types["Training"]])
+
+
+def instance_hours(hours: Mapping[str, float], prices: Prices) -> float:
+    """Return the cost of instances by the hours of each type; a type without a price costs nothing here."""
+    return float(sum(number * prices["instance_hour"].get(name, 0.0) for name, number in hours.items()))
+
+
+def transitions(number: int, prices: Prices) -> float:
+    """Return the cost of state transitions."""
+    return float(number * prices["state_transition"])
+
+
+def standing_hour(prices: Prices) -> float:
+    """Return the hourly cost of an idle stack."""
+    return standing_month(prices) / float(prices["hours_per_month"])
 
 
 def default_types() -> dict[str, str]:

@@ -17,6 +17,7 @@ PATCHES = {
     "awslambda": "lambda_runtime",
     "athena": "athena",
     "codebuild": "codebuild",
+    "ecr": "ecr",
     "events": "events",
     "scheduler": "scheduler",
     "sagemaker": "sagemaker",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from region import ROLE, Region
 from stacks import PASS, deploy, function, outputs, reasons, stack_name
 
@@ -281,6 +282,16 @@ def test_a_bucket_with_objects_is_not_deleted(region: Region, name: str) -> None
     s3.delete_object(Bucket=held, Key="a")
     region.client("cloudformation").delete_stack(StackName=name)
     assert held not in [found["Name"] for found in s3.list_buckets()["Buckets"]]
+
+
+def test_a_bucket_that_somebody_has_deleted_does_not_stop_the_deletion(region: Region, name: str) -> None:
+    stack = deploy(
+        region, name, {"Bucket": {"Type": "AWS::S3::Bucket"}}, Outputs={"Name": {"Value": {"Ref": "Bucket"}}}
+    )
+    region.client("s3").delete_bucket(Bucket=outputs(stack)["Name"])
+    region.client("cloudformation").delete_stack(StackName=name)
+    with pytest.raises(ClientError, match="does not exist"):
+        region.client("cloudformation").describe_stacks(StackName=name)
 
 
 def test_repositories_and_build_projects(region: Region, name: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -145,3 +147,9 @@ def test_a_build_can_be_stopped(region: Region) -> None:
     assert started["buildStatus"] == "IN_PROGRESS"
     region.client("codebuild").stop_build(id=started["id"])
     assert ended(region, started["id"])["buildStatus"] == "STOPPED"
+
+
+def test_the_public_registry_gives_a_login(region: Region) -> None:
+    found = region.client("ecr-public").get_authorization_token()["authorizationData"]
+    assert base64.b64decode(found["authorizationToken"]).startswith(b"AWS:")
+    assert found["expiresAt"] > datetime.now(UTC)

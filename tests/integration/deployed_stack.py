@@ -321,10 +321,11 @@ class EmptyRegion:
 
 
 @contextmanager
-def local_region(home: Path) -> Iterator[str]:
+def local_region(home: Path, config: Path = ROOT / "localaws.toml") -> Iterator[str]:
     """Run a region of its own on a free port; yield its address."""
     command = [sys.executable, "-m", "localaws"]
-    subprocess.run([*command, "up", "--port", "0", "--home", str(home)], cwd=ROOT, check=True, timeout=patient(120))
+    where = ["--port", "0", "--home", str(home), "--config", str(config)]
+    subprocess.run([*command, "up", *where], cwd=ROOT, check=True, timeout=patient(120))
     try:
         yield json.loads((home / "region.json").read_text())["endpoint_url"]
     finally:

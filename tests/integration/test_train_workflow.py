@@ -100,6 +100,7 @@ def test_second_run_survives_quota_and_taken_names_and_updates_the_endpoint(
     stack: Stack, production: Production
 ) -> None:
     old_config = production.config()
+    production.replay("preprocess", "train")  # the evaluation compares with production
     stack.order_fault(
         service="sagemaker", operation="CreateTrainingJob", error="ResourceLimitExceeded", message=quota(1, in_use=1)
     )

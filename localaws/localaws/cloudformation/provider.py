@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from moto.cloudformation.parsing import generate_resource_name, get_model_map
+from moto.s3.exceptions import MissingBucket
 
 from localaws.cloudformation import custom_resource
 from localaws.cloudformation.resource import ApiResource, Request, ResourceError, ResourceType
@@ -71,7 +73,11 @@ class Provider:
         return ApiResource(resource_type.update(request, resource.handled, old_properties))
 
     def delete(self, logical_id: str, type_name: str, properties: Mapping[str, Any], resource: Resource) -> None:
-        """Delete a resource."""
+        """Delete a resource. As on AWS, a bucket that is not there any more counts as deleted."""
+        with suppress(MissingBucket):
+            self._delete(logical_id, type_name, properties, resource)
+
+    def _delete(self, logical_id: str, type_name: str, properties: Mapping[str, Any], resource: Resource) -> None:
         physical_id = resource.physical_resource_id
         resource_type = _own_type(type_name)
         if resource_type:

@@ -14,7 +14,12 @@ def patches() -> list[Patch]:
             "moto.backends:list_of_moto_modules",
             "moto lists its 180 folders twice in each request, which takes a third of the time of a PutObject.",
             listed_once,
-        )
+        ),
+        Patch(
+            "moto.moto_server.werkzeug_app:SIGNING_ALIASES",
+            "ECR Public is missing: `localaws.patches.ecr` answers for it.",
+            lambda aliases: {**aliases, "ecr-public": "ecr"},
+        ),
     ]
 
 

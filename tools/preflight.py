@@ -1,0 +1,449 @@
+"""Check an account and region before the stack is deployed there. Only reads.
+
+    python tools/preflight.py --environment dev [--parameters EndpointMode=none ...] [--input '{...}'] [--json FILE]
+
+The account is that of the AWS_* variables or the profile, as for sam. Prints a table and ends with 1 if something would
+make the deployment or the first run fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import costs
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[1]
+INPUT_SCHEMAS = tuple(ROOT / "statemachine" / f"{name}.input.schema.json" for name in ("train", "forecast"))
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+MARKS = {OK: "[green]✓[/]", WARNING: "[yellow]![/]", FAILURE: "[red]✗[/]"}
+
+JOBS = {
+    "Preprocessing": "processing job usage",
+    "Training": "training job usage",
+    "Evaluation": "processing job usage",
+    "Requests": "processing job usage",
+    "Transform": "transform job usage",
+    "Plan": "processing job usage",
+}
+"""What the quota of the instances of each section of the execution inputs is called."""
+SPOT, ENDPOINT = "spot training job usage", "endpoint usage"
+
+# The region of the public registry's API; its login is good for pulls in any region.
+# https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth.html
+PUBLIC_REGISTRY_REGION = "us-east-1"
+
+SERVICES = {"Events": "eventbridge", "StepFunctions": "stepfunctions", "Serverless": "lambda"}
+"""Names in AWS's list of a region's services where they are not the resource type's in lower case."""
+ALSO_USED = {"cloudformation", "scheduler", "stepfunctions", "sts", "xray"}
+"""Services without a resource type in the template, or whose types sam makes."""
+
+
+class Listed(NamedTuple):
+    """How the names of a type of resource are found: its property in the template, and the list of all."""
+
+    property: str
+    service: str
+    operation: str
+    names: str
+
+
+FIXED_NAMES = {
+    "AWS::Glue::Database": Listed("DatabaseInput.Name", "glue", "get_databases", "DatabaseList[].Name"),
+    "AWS::Athena::WorkGroup": Listed("Name", "athena", "list_work_groups", "WorkGroups[].Name"),
+    "AWS::SageMaker::ModelPackageGroup": Listed(
+        "ModelPackageGroupName",
+        "sagemaker",
+        "list_model_package_groups",
+        "ModelPackageGroupSummaryList[].ModelPackageGroupName",
+    ),
+    "AWS::ECR::Repository": Listed("RepositoryName", "ecr", "describe_repositories", "repositories[].repositoryName"),
+    "AWS::Serverless::StateMachine": Listed("Name", "stepfunctions", "list_state_machines", "stateMachines[].name"),
+    "AWS::Scheduler::Schedule": Listed("Name", "scheduler", "list_schedules", "Schedules[].Name"),
+    "AWS::Logs::LogGroup": Listed("LogGroupName", "logs", "describe_log_groups", "logGroups[].logGroupName"),
+    "AWS::CloudWatch::Alarm": Listed("AlarmName", "cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
+    "AWS::CloudWatch::Dashboard": Listed(
+        "DashboardName", "cloudwatch", "list_dashboards", "DashboardEntries[].DashboardName"
+    ),
+}
+"""Types whose names the template fixes; other resources get a name from CloudFormation."""
+ENDPOINTS = Listed("", "sagemaker", "list_endpoints", "Endpoints[].EndpointName")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row: what was checked and found, what to do about it, and whether it is ok, a warning or a failure."""
+
+    name: str
+    found: str
+    remedy: str = ""
+    status: str = OK
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What would be deployed.
+
+    Attributes
+    ----------
+    stack
+        Name of the stack.
+    parameters
+        All parameters of the template: defaults, samconfig.toml, and what the command line changes.
+    inputs
+        Sections of both execution inputs by name, with their defaults.
+    """
+
+    stack: str
+    parameters: Mapping[str, str]
+    inputs: Mapping[str, Mapping[str, Any]]
+    template: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Instance type of each section of the inputs."""
+        return {name: section["InstanceType"] for name, section in self.inputs.items() if "InstanceType" in section}
+
+    @property
+    def builds_images(self) -> bool:
+        """Whether the stack builds its images."""
+        return not self.parameters["TrainingImageUri"]
+
+    def value(self, text: Any) -> str:
+        """Return the text that intrinsic functions over parameters give."""
+        match text:
+            case {"Ref": name}:
+                return str(self.parameters[name])
+            case {"Fn::Sub": [template, values]}:
+                given = {name: self.value(value) for name, value in values.items()}
+                return re.sub(r"\$\{(\w+)\}", lambda found: given.get(found[1]) or self.parameters[found[1]], template)
+            case {"Fn::Sub": template}:
+                return self.value({"Fn::Sub": [template, {}]})
+            case {"Fn::Join": [separator, {"Fn::Split": [at, whole]}]}:
+                return str(separator).join(self.value(whole).split(at))
+        return str(text)
+
+    def fixed_names(self) -> Iterator[tuple[str, str]]:
+        """Yield type and name of each resource whose name the template fixes."""
+        for resource in self.template["Resources"].values():
+            properties = resource["Properties"]
+            if resource["Type"] == "AWS::ECR::Repository" and not self.builds_images:
+                continue
+            if resource["Type"] in FIXED_NAMES:
+                name: Any = properties
+                for part in FIXED_NAMES[resource["Type"]].property.split("."):
+                    name = name.get(part, {})
+                if name:
+                    yield resource["Type"], self.value(name)
+            for event in properties.get("Events", {}).values():
+                if event["Type"] == "ScheduleV2":
+                    yield "AWS::Scheduler::Schedule", self.value(event["Properties"]["Name"])
+
+
+def read_deployment(
+    environment: str, stack: str = "", changed: Mapping[str, str] | None = None, given: Mapping[str, Any] | None = None
+) -> Deployment:
+    """Read what an environment of samconfig.toml would deploy.
+
+    Parameters
+    ----------
+    environment
+        Section of samconfig.toml.
+    stack
+        Another name of the stack.
+    changed
+        Parameters that differ from samconfig.toml's.
+    given
+        Execution inputs, whose sections are merged with the defaults.
+
+    Raises
+    ------
+    SystemExit
+        The environment or a parameter does not exist.
+    """
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    if environment not in config:
+        raise SystemExit(f"samconfig.toml has no environment {environment}. It has {', '.join(list(config)[1:])}.")
+    overrides = config[environment]["deploy"]["parameters"]["parameter_overrides"]
+    template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    parameters = {name: str(entry.get("Default", "")) for name, entry in template["Parameters"].items()}
+    chosen = {**dict(item.split("=", 1) for item in overrides), **(changed or {})}
+    if unknown := sorted(chosen.keys() - parameters.keys()):
+        raise SystemExit(f"The template has no parameter {unknown[0]}. It has {', '.join(sorted(parameters))}.")
+    inputs: dict[str, Any] = {}
+    for file in INPUT_SCHEMAS:
+        for name, section in json.loads(file.read_text(encoding="utf-8"))["properties"].items():
+            defaults = {key: entry.get("default") for key, entry in section.get("properties", {}).items()}
+            inputs[name] = {**defaults, **(given or {}).get(name, {})} if defaults else section.get("default")
+    return Deployment(
+        stack or config[environment]["global"]["parameters"]["stack_name"],
+        {**parameters, **chosen},
+        {name: section for name, section in inputs.items() if isinstance(section, dict)},
+        template,
+    )
+
+
+def needed_quotas(deployment: Deployment) -> dict[str, tuple[int, int]]:
+    """Return by quota how many instances a first run needs, and how many later runs need."""
+    needed: dict[str, tuple[int, int]] = {}
+    for section, use in JOBS.items():
+        if section == "Training" and deployment.parameters["SpotTraining"] == "yes":
+            needed[f"{deployment.types[section]} for {SPOT}"] = 1, 1
+        count = int(deployment.inputs[section].get("InstanceCount") or 1)
+        name = f"{deployment.types[section]} for {use}"
+        most = max(count, needed.get(name, (0, 0))[0])
+        needed[name] = most, most
+    if deployment.parameters["EndpointMode"] == "instance":
+        count = int(deployment.inputs["Endpoint"]["InstanceCount"])
+        # An update starts the new instances before it stops the old ones.
+        needed[f"{deployment.types['Endpoint']} for {ENDPOINT}"] = count, 2 * count
+    return needed
+
+
+class Account:
+    """The account and region that the credentials lead to. Only reads."""
+
+    def __init__(self) -> None:
+        self.session: Any = boto3.session.Session()  # Any: the names of services come from tables
+        self.region: str = self.session.region_name or ""
+
+    def listed(self, how: Listed, **arguments: Any) -> Iterator[str]:
+        """Yield the names in a list of all pages."""
+        client = self.session.client(how.service)
+        if client.can_paginate(how.operation):
+            yield from client.get_paginator(how.operation).paginate(**arguments).search(how.names)
+            return
+        token: dict[str, Any] = {}
+        while True:
+            page = getattr(client, how.operation)(**arguments, **token)
+            list_name, _, name = how.names.partition("[].")
+            yield from (entry[name] for entry in page[list_name])
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def stack(self, name: str) -> dict[str, Any] | None:
+        """Describe a stack; None if there is none."""
+        try:
+            found: dict[str, Any] = self.session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return found
+
+    @cached_property
+    def sagemaker_quotas(self) -> dict[str, float]:
+        """Values of SageMaker's quotas by name."""
+        pages = self.session.client("service-quotas").get_paginator("list_service_quotas")
+        found = pages.paginate(ServiceCode="sagemaker").search("Quotas[].[QuotaName, Value]")
+        return dict(found)
+
+
+def check_credentials(account: Account) -> Iterator[Check]:
+    """Check that there is a region, and that it knows the credentials."""
+    if not account.region:
+        yield Check("region", "none", "Set AWS_REGION, or a region in your profile.", FAILURE)
+        return
+    try:
+        identity = account.session.client("sts").get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        yield Check("credentials", str(error), "Log in, for example by `aws sso login`, or set AWS_PROFILE.", FAILURE)
+        return
+    yield Check("credentials", f"{identity['Arn']} in account {identity['Account']}")
+    yield Check("region", account.region)
+
+
+def check_services(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check that the region has every service that the template uses."""
+    types = [resource["Type"].split("::") for resource in deployment.template["Resources"].values()]
+    groups = {name for owner, name, *_ in types if owner == "AWS"}
+    wanted = sorted({SERVICES.get(group, group.lower()) for group in groups} | ALSO_USED)
+    prefix = f"/aws/service/global-infrastructure/regions/{account.region}/services/"
+    missing: list[str] = []
+    for start in range(0, len(wanted), 10):  # limit of GetParameters
+        names = [prefix + name for name in wanted[start : start + 10]]
+        missing += account.session.client("ssm").get_parameters(Names=names)["InvalidParameters"]
+    if missing:
+        absent = ", ".join(name.removeprefix(prefix) for name in missing)
+        yield Check("services", f"{account.region} lacks {absent}", "Choose another region.", FAILURE)
+    else:
+        yield Check("services", f"all {len(wanted)} are offered")
+
+
+def check_stack(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check that the stack can be created or updated."""
+    found = account.stack(deployment.stack)
+    status = found["StackStatus"] if found else ""
+    if not found or status == "REVIEW_IN_PROGRESS":
+        yield Check("stack", f"{deployment.stack} does not exist: sam deploy creates it")
+    elif status.endswith("_IN_PROGRESS"):
+        yield Check("stack", f"{deployment.stack} is {status}", "Wait until that has ended.", FAILURE)
+    elif status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+        yield Check("stack", f"{deployment.stack} is {status}", f"sam delete --stack-name {deployment.stack}", FAILURE)
+    elif status == "UPDATE_ROLLBACK_FAILED":
+        remedy = f"aws cloudformation continue-update-rollback --stack-name {deployment.stack}"
+        yield Check("stack", f"{deployment.stack} is {status}", remedy, FAILURE)
+    else:
+        yield Check("stack", f"{deployment.stack} is {status}: sam deploy updates it")
+
+
+def taken_names(account: Account, deployment: Deployment) -> list[str]:
+    """Return the fixed names that something outside of the stack already has, each with its type."""
+    wanted: dict[str, list[str]] = {}
+    for kind, name in deployment.fixed_names():
+        wanted.setdefault(kind, []).append(name)
+    own: list[str] = []
+    if account.stack(deployment.stack):
+        resources = Listed("", "cloudformation", "list_stack_resources", "StackResourceSummaries[].PhysicalResourceId")
+        own = [name or "" for name in account.listed(resources, StackName=deployment.stack)]
+    else:
+        # A run makes the endpoint: without the stack it is somebody else's, and the first run would update it.
+        wanted["endpoint"] = [deployment.value(deployment.template["Outputs"]["EndpointName"]["Value"])]
+    taken: list[str] = []
+    for kind, names in wanted.items():
+        existing = set(account.listed(FIXED_NAMES.get(kind, ENDPOINTS)))
+        foreign = [name for name in names if name in existing and not any(_names(mine, name) for mine in own)]
+        taken += [f"{kind.removeprefix('AWS::')} {name}" for name in foreign]
+    return taken
+
+
+def _names(physical_id: str, name: str) -> bool:
+    """Return whether a physical id, which is a name or an ARN, is that of a name."""
+    return physical_id == name or physical_id.endswith((f"/{name}", f":{name}"))
+
+
+def check_names(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check that nothing else has the names that the template fixes."""
+    if taken := taken_names(account, deployment):
+        remedy = "Deploy with another Environment, or delete what has the name."
+        yield from (Check("name", f"{name} exists outside of the stack", remedy, FAILURE) for name in taken)
+    else:
+        yield Check("names", f"all {len(list(deployment.fixed_names()))} are free or the stack's own")
+
+
+def check_quotas(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check SageMaker's quotas of the instance types that the runs use."""
+    for name, (first, later) in needed_quotas(deployment).items():
+        value = account.sagemaker_quotas.get(name)
+        raise_it = f"Ask for {later}: docs/operations.md#instance-quotas"
+        if value is None:
+            remedy = "The region does not offer this type: name another in the execution input."
+            yield Check(name, "no such quota", remedy, FAILURE)
+        elif value < first:
+            yield Check(name, f"{value:g}, needs {first}", raise_it, FAILURE)
+        elif value < later:
+            yield Check(name, f"{value:g}, an update needs {later}", raise_it, WARNING)
+        else:
+            yield Check(name, f"{value:g}, needs {later}")
+
+
+def check_public_registry(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check that builds can log into the public registry of the base images."""
+    if not deployment.builds_images or deployment.parameters["BaseImage"]:
+        yield Check("public registry", "not used with these parameters")
+        return
+    try:
+        account.session.client("ecr-public", region_name=PUBLIC_REGISTRY_REGION).get_authorization_token()
+    except (ClientError, BotoCoreError) as error:
+        remedy = "Builds pull without a login, one image a second: expect a failed build, or deploy with BaseImage."
+        yield Check("public registry", str(error), remedy, WARNING)
+        return
+    yield Check("public registry", "login works")
+
+
+def check_costs(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Estimate what these parameters cost; never a failure."""
+    del account
+    prices = json.loads(costs.PRICES.read_text(encoding="utf-8"))
+    types, parameters = deployment.types, deployment.parameters
+    if unknown := sorted(set(types.values()) - prices["instance_hour"].keys()):
+        yield Check("costs", f"no price of {unknown[0]}", "Add it to tools/prices.json.", WARNING)
+        return
+    month, what = costs.standing_month(prices), "key, alarms, dashboard"
+    if parameters["EndpointMode"] == "instance":
+        count = int(deployment.inputs["Endpoint"]["InstanceCount"])
+        month += count * costs.endpoint_month(types["Endpoint"], prices)
+        what += f", endpoint of {count} {types['Endpoint']}"
+    workload = costs.WORKLOADS[0]
+    run = costs.run_cost(workload, types, prices, spot=parameters["SpotTraining"] == "yes")
+    batch = costs.million_in_a_batch(types, prices)
+    if deployment.builds_images:
+        yield Check("costs: first deployment", f"{costs.image_builds(prices):.2f} USD, {costs.IMAGES} builds")
+    yield Check("costs: a month", f"{month:.2f} USD, {what}")
+    yield Check("costs: a training run", f"{run:.2f} USD, {workload.name}")
+    yield Check("costs: a forecast run", f"{batch:.2f} USD, a million users")
+
+
+CHECKS: tuple[Callable[[Account, Deployment], Iterator[Check]], ...] = (
+    check_services,
+    check_stack,
+    check_names,
+    check_quotas,
+    check_public_registry,
+    check_costs,
+)
+
+
+def checks(deployment: Deployment) -> Iterator[Check]:
+    """Yield all checks; without credentials or region only these two."""
+    account = Account()
+    failed = False
+    for check in check_credentials(account):
+        failed = failed or check.status == FAILURE
+        yield check
+    for function in () if failed else CHECKS:
+        name = function.__name__.removeprefix("check_").replace("_", " ")
+        try:
+            yield from function(account, deployment)
+        except (ClientError, BotoCoreError) as error:
+            operation = getattr(error, "operation_name", "")
+            remedy = f"Allow {operation} to see this before a deployment does." if operation else "Try again."
+            yield Check(name, f"not checked: {error}", remedy, WARNING)
+
+
+def table(found: Iterable[Check]) -> Table:
+    """Return the checks as a table for the terminal."""
+    shown = Table("", "check", "found", "what to do", box=None, pad_edge=False)
+    for check in found:
+        shown.add_row(MARKS[check.status], check.name, check.found, check.remedy)
+    return shown
+
+
+def main() -> int:
+    """Run the command line; return 1 if there is a failure."""
+    parser = argparse.ArgumentParser(description="Check an account before the stack is deployed there. Only reads.")
+    parser.add_argument("--environment", default="dev", help="of samconfig.toml (%(default)s)")
+    parser.add_argument("--stack-name", default="", help="default: that of samconfig.toml")
+    parser.add_argument("--parameters", nargs="*", default=[], metavar="NAME=VALUE", help="instead of samconfig.toml's")
+    parser.add_argument("--input", type=json.loads, default={}, help="execution inputs, JSON (default: none)")
+    parser.add_argument("--json", type=Path, help="write the checks to this file too")
+    options = parser.parse_args()
+    changed = dict(item.partition("=")[::2] for item in options.parameters)
+    found = list(checks(read_deployment(options.environment, options.stack_name, changed, options.input)))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table(found))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(check) for check in found], indent=2) + "\n", encoding="utf-8")
+    failures = sum(check.status == FAILURE for check in found)
+    print(
+        f"\n{failures} of these would make the deployment or the first run fail." if failures else "\nReady to deploy."
+    )
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
