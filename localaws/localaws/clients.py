@@ -11,19 +11,21 @@ from botocore.config import Config
 from localaws.identity import access_key_id
 from localaws.settings import SECRET_ACCESS_KEY, Settings
 
-_clients: dict[tuple[str, str, str, str], Any] = {}
+_clients: dict[tuple[str, str, str, str, bool], Any] = {}
 _lock = threading.Lock()
 
 
-def client(settings: Settings, service: str, region: str | None = None) -> Any:
+def client(settings: Settings, service: str, region: str | None = None, *, checks: bool = True) -> Any:
     """Return the client of a service, with the credentials of the current identity.
+
+    With `checks` it refuses parameters that the model of the service does not allow, before it sends them.
 
     Clients are shared, since they are thread-safe but slow to create. A client tries once, because the state machine or
     the stack decides about retries, and it waits longer than a function may run, which is 15 minutes.
     """
     region = region or settings.region
     with _lock:
-        key = (settings.endpoint_url, service, region, access_key_id())
+        key = (settings.endpoint_url, service, region, access_key_id(), checks)
         if key not in _clients:
             make: Any = boto3.client  # its type lists the literal names of all services
             _clients[key] = make(
@@ -37,6 +39,7 @@ def client(settings: Settings, service: str, region: str | None = None) -> Any:
                     connect_timeout=5,
                     read_timeout=1000,
                     max_pool_connections=64,
+                    parameter_validation=checks,
                 ),
             )
         return _clients[key]

@@ -14,9 +14,7 @@ request, the name of the job or endpoint, its arguments, or the query must conta
 from __future__ import annotations
 
 import http.client
-import io
 import json
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +24,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape  # nosec B406 # only writes XML
 
 from localaws import processes
+from localaws.wsgi import read_body, scope
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -185,7 +184,7 @@ class FaultInjector:
             return _answer(start_response, 200, [child._asdict() for child in processes.running()])
         service, operation, protocol = _identify(environ)
         if active.concern(service, operation):
-            body = _read_body(environ)
+            body = read_body(environ)
             if fault := active.take_error(service, operation, path + body.decode("utf-8", "replace")):
                 return _fail(start_response, fault, protocol)
         return self.app(environ, start_response)
@@ -200,28 +199,21 @@ def _operate(environ: dict[str, Any]) -> tuple[int, Any]:
         return 200, []
     if method == "POST":
         try:
-            active.add(Fault.parse(json.loads(_read_body(environ))))
+            active.add(Fault.parse(json.loads(read_body(environ))))
         except ValueError as error:
             return 400, {"message": str(error)}
         return 201, active.left()
     return 405, {"message": "Use GET, POST or DELETE."}
 
 
-def _read_body(environ: dict[str, Any]) -> bytes:
-    """Return the body of a request and leave it readable for the application."""
-    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
-
-
 def _identify(environ: dict[str, Any]) -> tuple[str, str, str]:
     """Return the service (as in request signatures), operation and protocol of an API call."""
-    scope = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", ""))
-    service = scope.group(1) if scope else ""
+    signed = scope(environ)
+    service = signed.service if signed else ""
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return service, target.rpartition(".")[2], "json"
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        action = parse_qs(_read_body(environ).decode()).get("Action", [""])[0]
+        action = parse_qs(read_body(environ).decode()).get("Action", [""])[0]
         return service, action, "query"
     return service, _rest_operation(service, environ), "s3" if service == "s3" else "json"
 

@@ -17,6 +17,7 @@ from localaws import processes
 from localaws.region_file import RegionFile
 from localaws.services import Services
 from localaws.settings import Settings
+from localaws.wsgi import read_body
 
 WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena", "builds")
 """Folders in the home that are removed when the region stops."""
@@ -92,6 +93,7 @@ def assemble(settings: Settings) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
     from localaws import iam_record
+    from localaws.api_model.requests import RequestCheck
     from localaws.cloudformation import custom_resource
     from localaws.faults import FaultInjector
     from localaws.iam_record.requests import CallRecorder
@@ -100,7 +102,8 @@ def assemble(settings: Settings) -> Any:
     apply_all(requests.patches())
     services = Services(settings)
     iam_record.active.open(settings.home)
-    application = CallRecorder(FaultInjector(DomainDispatcherApplication(services.application)), settings)
+    # As on AWS a caller is known first, and a request that is not valid goes no further.
+    application = CallRecorder(RequestCheck(FaultInjector(DomainDispatcherApplication(services.application))), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
     return OwnPaths(
         application,
@@ -128,8 +131,7 @@ class OwnPaths:
         if handler is None:
             answer: Iterable[bytes] = self.app(environ, start_response)
             return answer
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        status, document = handler(environ["REQUEST_METHOD"], environ.get("QUERY_STRING", ""), body)
+        status, document = handler(environ["REQUEST_METHOD"], environ.get("QUERY_STRING", ""), read_body(environ))
         text = json.dumps(document).encode()
         start_response(
             f"{status} {'OK' if status < 300 else 'Error'}",

@@ -21,6 +21,7 @@ PATCHES = {
     "scheduler": "scheduler",
     "sagemaker": "sagemaker",
     "sagemakerruntime": "sagemaker",
+    "servicequotas": "servicequotas",
     "stepfunctions": "stepfunctions",
     "cloudformation": "cloudformation",
 }

@@ -20,6 +20,9 @@ SECRET_ACCESS_KEY = "localaws"  # nosec B105 # the region checks no signature
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 """Environment variables that jobs and handlers inherit. They see nothing else of this machine's environment."""
 
+QUOTA = r"ml\.[a-z0-9-]+\.[a-z0-9-]+ for ((spot )?training job|processing job|transform job|endpoint) usage"
+"""Names of the service quotas that can be set."""
+
 
 class SettingsError(ValueError):
     """``localaws.toml`` cannot be used. The message names the entry, the cause and the remedy."""
@@ -60,6 +63,8 @@ class Settings:
         Environment variable that tells a container where its ``/opt/ml`` is.
     images
         Images by name.
+    quotas
+        Service quotas of SageMaker by their names, such as ``ml.m5.xlarge for training job usage``.
     """
 
     region: str
@@ -70,6 +75,7 @@ class Settings:
     retry_scale: float = 1.0
     root_variable: str = "OPT_ML_DIR"
     images: Mapping[str, Image] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def endpoint_url(self) -> str:
@@ -119,12 +125,13 @@ def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct this line.") from error
     reader = _Reader(path)
-    reader.only(document, "the file", {"region", "jobs", "images"})
+    reader.only(document, "the file", {"region", "jobs", "images", "quotas"})
     region = reader.table(document, "region")
     reader.only(region, "[region]", {"name", "account_id", "wait_scale", "retry_scale"})
     jobs = reader.table(document, "jobs")
     reader.only(jobs, "[jobs]", {"root_variable"})
     images = reader.table(document, "images")
+    quotas = reader.table(document, "quotas")
     return Settings(
         region=reader.text(region, "region.name", r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-central-1"),
         account_id=reader.text(region, "region.account_id", r"\d{12}", "twelve digits in quotes"),
@@ -136,6 +143,7 @@ def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> 
             {"root_variable": "OPT_ML_DIR", **jobs}, "jobs.root_variable", r"[A-Za-z_]\w*", "a variable's name"
         ),
         images=MappingProxyType({name: reader.image(name, entry) for name, entry in images.items()}),
+        quotas=MappingProxyType({name: reader.quota(name, value) for name, value in quotas.items()}),
     )
 
 
@@ -169,6 +177,13 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise self.error(entry, f"is {value!r}", "Write a number from 0 (no delay) to 1 (the real delay)")
         return float(value)
+
+    def quota(self, name: str, value: object) -> int:
+        if not re.fullmatch(QUOTA, name):
+            raise self.error("[quotas]", f"has {name!r}", 'Write a name such as "ml.m5.xlarge for training job usage"')
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.error(f"quotas.{name!r}", f"is {value!r}", "Write a number of instances, 0 or more")
+        return value
 
     def image(self, name: str, entry: object) -> Image:
         where = f"images.{name}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from athena_queries import Athena
-from region import Region, running_region
+from region import MOCKS, Region, running_region
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +22,11 @@ def _no_other_region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def shared_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    with running_region(tmp_path_factory.mktemp("region")) as region:
-        yield region
+    folder = tmp_path_factory.mktemp("region")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SFN_MOCK_CONFIG", str(folder / "home" / MOCKS))
+        with running_region(folder) as region:
+            yield region
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from patience import patient
 WITHIN_SECONDS = patient(120)
 ROLE = "arn:aws:iam::123456789012:role/any"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/tester:1"
+MOCKS = "mocks.json"
+"""File in the home of the region of all tests, with the mocked responses of the test that runs."""
 
 SETTINGS = """
 [region]
@@ -35,9 +37,18 @@ retry_scale = 0.01
 [images.tester]
 workdir = "image"
 command = ["python", "-m", "tester"]
+
+[quotas]
+"ml.p3.2xlarge for training job usage" = 0
+"ml.p3.2xlarge for spot training job usage" = 1
+"ml.p3.2xlarge for processing job usage" = 0
+"ml.p3.2xlarge for transform job usage" = 0
+"ml.p3.2xlarge for endpoint usage" = 1
+"ml.p3.8xlarge for endpoint usage" = 0
+"ml.p3.8xlarge for processing job usage" = 2
 """
 
-# The image: `train` runs the code in a hyperparameter, `exec` the code in its argument, `serve` echoes.
+# The image: `train` runs the code in a hyperparameter, `exec` the lines of code in its arguments, `serve` echoes.
 TESTER = """
 import http.server, json, os, pathlib, sys
 
@@ -71,9 +82,11 @@ class Echo(http.server.BaseHTTPRequestHandler):
 mode = sys.argv[1]
 if mode == "train":
     hyperparameters = json.loads((ml / "input/config/hyperparameters.json").read_text())
-    exec(hyperparameters.get("code", ""))
+    exec(json.loads(hyperparameters.get("code", '""')))
 elif mode == "exec":
-    exec(sys.argv[2])
+    words = [*sys.argv[2:], "--"]
+    arguments = words[words.index("--") + 1 : -1]
+    exec("\\n".join(words[: words.index("--")]))
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     http.server.ThreadingHTTPServer.request_queue_size = 128

@@ -52,7 +52,7 @@ def processing(
         "Parameters": {
             "ProcessingJobName.$": name,
             "RoleArn": ROLE,
-            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": ["exec", script]},
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerArguments": ["exec", *script.splitlines()]},
             "ProcessingResources": {
                 "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
             },

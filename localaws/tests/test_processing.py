@@ -53,7 +53,7 @@ source, target = ml / "processing/input/data", ml / "processing/output/data"
 for path in source.rglob("*"):
     if path.is_file():
         (target / path.name).write_text(path.read_text().upper())
-(target / "arguments").write_text(json.dumps(sys.argv[3:]))
+(target / "arguments").write_text(json.dumps(arguments))
 (target / "config").write_text((ml / "config/processingjobconfig.json").read_text())
 """
 
@@ -63,7 +63,7 @@ def test_inputs_arrive_and_outputs_leave(region: Region) -> None:
     uri = f"s3://{region.bucket}/processing-out/{uuid.uuid4().hex}"
     name = start(
         region,
-        *["exec", COPY, "--limit", "1 and 2"],
+        *["exec", *COPY.splitlines(), "--", "--limit", "1 and 2"],
         ProcessingInputs=[input_of(f"s3://{region.bucket}/processing-in")],
         ProcessingOutputConfig=output_to(uri),
         Environment={"AS_OF": "2026-01-01"},
@@ -95,7 +95,7 @@ text = " ".join(path.parent.name + ":" + path.read_text() for path in files)
     cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
     name = start(
         region,
-        *["exec", code],
+        *["exec", *code.splitlines()],
         ProcessingInputs=[source],
         ProcessingOutputConfig=output_to(uri),
         ProcessingResources={"ClusterConfig": cluster},
@@ -111,7 +111,7 @@ def test_a_prefix_may_end_within_a_name(region: Region) -> None:
         region.put(f"{prefix}/{name}", name)
     code = "print(sorted(path.name for path in (ml / 'processing/input/data').iterdir()))"
     source = input_of(f"s3://{region.bucket}/{prefix}/part-")
-    name = start(region, "exec", code, ProcessingInputs=[source])
+    name = start(region, "exec", *code.splitlines(), ProcessingInputs=[source])
     assert end_of(region, name)["ProcessingJobStatus"] == "Completed"
     assert region.log(GROUP, f"{name}/algo-1") == ["['part-1.json', 'part-2.json']"]
 
@@ -119,7 +119,7 @@ def test_a_prefix_may_end_within_a_name(region: Region) -> None:
 def test_a_single_object_keeps_its_name(region: Region) -> None:
     uri = region.put("models/one/model.tar.gz", "archive")
     code = "assert (ml / 'processing/input/data/model.tar.gz').read_text() == 'archive'"
-    job = end_of(region, start(region, "exec", code, ProcessingInputs=[input_of(uri)]))
+    job = end_of(region, start(region, "exec", *code.splitlines(), ProcessingInputs=[input_of(uri)]))
     assert job["ProcessingJobStatus"] == "Completed", job
 
 
@@ -130,7 +130,7 @@ def test_message_becomes_the_exit_message_and_nothing_is_uploaded(region: Region
 (ml / "output/message").write_text("x" * 2000)
 sys.exit("traceback")
 """
-    name = start(region, "exec", code, ProcessingOutputConfig=output_to(uri))
+    name = start(region, "exec", *code.splitlines(), ProcessingOutputConfig=output_to(uri))
     job = end_of(region, name)
     assert job["ProcessingJobStatus"] == "Failed"
     assert job["ExitMessage"] == "x" * 1024
@@ -142,7 +142,7 @@ sys.exit("traceback")
 def test_continuous_outputs_leave_while_the_job_runs(region: Region) -> None:
     uri = f"s3://{region.bucket}/processing-out/{uuid.uuid4().hex}"
     code = "import time; (ml / 'processing/output/data/early').write_text('1'); time.sleep(600)"
-    name = start(region, "exec", code, ProcessingOutputConfig=output_to(uri, "Continuous"))
+    name = start(region, "exec", *code.splitlines(), ProcessingOutputConfig=output_to(uri, "Continuous"))
     wait_for(lambda: region.keys(uri.removeprefix(f"s3://{region.bucket}/")), bool)
     region.client("sagemaker").stop_processing_job(ProcessingJobName=name)
     assert end_of(region, name)["ProcessingJobStatus"] == "Stopped"

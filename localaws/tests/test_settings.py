@@ -24,6 +24,9 @@ command = ["python", "-m", "train"]
 
 [images.shell]
 command = ["sh", "-c", "true"]
+
+[quotas]
+"ml.m5.xlarge for training job usage" = 0
 """
 
 
@@ -43,6 +46,7 @@ def test_settings_are_read_relative_to_their_file(tmp_path: Path) -> None:
     assert settings.images["trainer"].command == (sys.executable, "-m", "train")
     assert settings.images["shell"].command[0] == "sh"
     assert settings.images["shell"].workdir == tmp_path
+    assert settings.quotas == {"ml.m5.xlarge for training job usage": 0}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,9 @@ def test_settings_are_read_relative_to_their_file(tmp_path: Path) -> None:
         ('workdir = "code"', 'workdir = "nothing"', "images.trainer.workdir"),
         ('command = ["sh", "-c", "true"]', 'command = "sh"', "images.shell.command"),
         ('command = ["sh", "-c", "true"]', "command = []", "images.shell.command"),
+        ("training job usage", "trainings", "'ml.m5.xlarge for trainings'"),
+        ('usage" = 0', 'usage" = -1', "'ml.m5.xlarge for training job usage' is -1"),
+        ('usage" = 0', 'usage" = false', "'ml.m5.xlarge for training job usage' is False"),
         ("[jobs]", "[job]", "'job'"),
         ("[jobs]", "[jobs", "not valid TOML"),
     ],

@@ -41,6 +41,7 @@ def test_the_context_object_is_complete_and_plain_json(region: Region) -> None:
         ("States.JsonMerge($.object, States.StringToJson('{\"b\":1}'), false)", {"b": 1}),
         ("States.ArrayRange(1, 5, 2)", [1, 3, 5]),
         ("States.Array($.number, 'x')", [3, "x"]),
+        (r"States.Format('{}\'s turn isn\'t over', $.name)", "a's turn isn't over"),
         ("States.ArrayLength($.list)", 2),
         ("States.ArrayContains($.list, 'q')", True),
     ],
@@ -61,6 +62,45 @@ def test_fail_takes_error_and_cause_from_paths_and_functions(region: Region) -> 
     state = {"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('{} went wrong', $.what)"}
     failed = region.run(machine(state), {"e": "Custom", "what": "it"})
     assert (failed["status"], failed["error"], failed["cause"]) == ("FAILED", "Custom", "it went wrong")
+
+
+@pytest.mark.parametrize("field", ["Error", "Cause"])
+def test_error_and_cause_of_a_fail_state_must_be_texts(region: Region, field: str) -> None:
+    failed = region.run(machine({"Type": "Fail", f"{field}Path": "$.code"}), {"code": 3})
+    assert failed["error"] == "States.Runtime"
+    assert f"The {field}Path '$.code' must refer to a string value" in failed["cause"]
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        {"Variable": "$.absent", "StringEquals": "x"},
+        {"Variable": "$.absent", "IsNull": True},
+        {"Not": {"Variable": "$.absent", "NumericGreaterThan": 1}},
+        {"And": [{"Variable": "$.here", "IsPresent": True}, {"Variable": "$.absent", "BooleanEquals": True}]},
+    ],
+    ids=lambda comparison: list(comparison)[-1],
+)
+def test_a_choice_cannot_compare_a_variable_that_does_not_exist(region: Region, comparison: Any) -> None:
+    state = {"Type": "Choice", "Choices": [{**comparison, "Next": "Done"}], "Default": "Done"}
+    failed = region.run(machine(state, Done={"Type": "Succeed"}), {"here": 1})
+    assert failed["error"] == "States.Runtime"
+    assert "Invalid path '$.absent': The choice state's condition path references an invalid value." in failed["cause"]
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        {"Variable": "$.absent", "IsPresent": False},
+        {"Not": {"And": [{"Variable": "$.absent", "IsPresent": True}, {"Variable": "$.absent", "StringEquals": "x"}]}},
+        {"Or": [{"Variable": "$.here", "NumericEquals": 1}, {"Variable": "$.absent", "StringEquals": "x"}]},
+    ],
+    ids=lambda comparison: list(comparison)[-1],
+)
+def test_a_choice_can_ask_whether_a_variable_exists(region: Region, comparison: Any) -> None:
+    state = {"Type": "Choice", "Choices": [{**comparison, "Next": "Right"}], "Default": "Wrong"}
+    ends = {name: {"Type": "Pass", "Result": name, "End": True} for name in ("Right", "Wrong")}
+    assert output(region.run(machine(state, **ends), {"here": 1})) == "Right"
 
 
 # -- errors, retry, catch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -27,7 +28,7 @@ def start(region: Region, code: str = DISTANCE, jobs: int = 3, parallel: int = 2
         "ParameterRanges": ranges(x=(0, 10)),
     }
     definition = {
-        "StaticHyperParameters": {"code": code},
+        "StaticHyperParameters": {"code": json.dumps(code)},
         "AlgorithmSpecification": {
             "TrainingImage": IMAGE,
             "TrainingInputMode": "File",
@@ -35,7 +36,9 @@ def start(region: Region, code: str = DISTANCE, jobs: int = 3, parallel: int = 2
         },
         "RoleArn": ROLE,
         "OutputDataConfig": {"S3OutputPath": f"s3://{region.bucket}/tuned"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "ResourceConfig": changes.pop(
+            "resources", {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+        ),
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
     }
     region.client("sagemaker").create_hyper_parameter_tuning_job(

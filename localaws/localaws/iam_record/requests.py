@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from localaws.iam_record import s3_calls
 from localaws.iam_record.record import Call, active
 from localaws.identity import acting_as, role_of
 from localaws.settings import Settings
+from localaws.wsgi import read_body, scope
 
 Parameters = Mapping[str, Any]
 
@@ -43,13 +43,11 @@ class CallRecorder:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        scope = re.search(
-            r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/aws4_request", environ.get("HTTP_AUTHORIZATION", "")
-        )
-        role = role_of(scope.group(1)) if scope else ""
+        signed = scope(environ)
+        role = role_of(signed.key) if signed else ""
         with acting_as(role):
-            if scope and role:
-                active.add(calls(scope.group(3), environ, scope.group(2), self._settings.account_id))
+            if signed and role:
+                active.add(calls(signed.service, environ, signed.region, self._settings.account_id))
             return self.app(environ, start_response)
 
 
@@ -59,7 +57,7 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
     if service == "s3":
         words = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         if environ["REQUEST_METHOD"] == "POST" and "delete" in words:
-            return list(s3_calls.of_batch_deletion(path, _body(environ)))
+            return list(s3_calls.of_batch_deletion(path, read_body(environ)))
         return list(s3_calls.of_request(environ["REQUEST_METHOD"], path, words, environ))
     arn = f"arn:aws:{service}:{region}:{account}:"
     if service == "lambda" and path.endswith("/invocations"):
@@ -75,20 +73,13 @@ def calls(service: str, environ: dict[str, Any], region: str, account: str) -> l
 
 def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
     """Return the operation and the parameters of a request in the JSON, query or RPC v2 CBOR protocol."""
-    body = _body(environ)
+    body = read_body(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return target.rpartition(".")[2], json.loads(body or b"{}")
     if named := re.search(r"/operation/(\w+)$", environ.get("PATH_INFO", "")):  # RPC v2
         return named.group(1), _cbor(body)
     words = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
     return words.get("Action", ""), words
-
-
-def _body(environ: dict[str, Any]) -> bytes:
-    """Return the body of a request and leave it readable for the application."""
-    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
 
 
 def _cbor(body: bytes) -> Parameters:

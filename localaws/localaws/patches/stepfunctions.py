@@ -54,7 +54,7 @@ AWS_SDK_PREFIXES = {
 
 def patches(settings: Settings) -> list[Patch]:
     """Return the patches."""
-    from localaws.stepfunctions import execution_log, mock_cases, responses
+    from localaws.stepfunctions import execution_log, language, mock_cases, parameters, responses
     from localaws.stepfunctions.backend import LocalStepFunctions
 
     return [
@@ -72,6 +72,21 @@ def patches(settings: Settings) -> list[Patch]:
             f"{_ASL}.utils.boto_client:boto3",
             "Clients address the region as localhost, with which boto3 puts the bucket into the host name.",
             replaced_by(shared_clients(settings)),
+        ),
+        Patch(
+            f"{_TASK}.state_task:StateTask._eval_parameters",
+            "Parameters that an integration does not have are dropped.",
+            parameters.checked,
+        ),
+        Patch(
+            f"{_TASK}.service.state_task_service:StateTaskService._normalise_parameters",
+            "Names in PascalCase are passed to boto3, which expects those of the API.",
+            parameters.with_names_of_the_api,
+        ),
+        Patch(
+            f"{_TASK}.service.state_task_service:StateTaskService._validate_service_integration_is_supported",
+            "A definition with a parameter that an integration does not have is accepted.",
+            parameters.refused_at_creation,
         ),
         Patch(
             f"{_TASK}.service.state_task_service:StateTaskService._eval_execution",
@@ -115,8 +130,8 @@ def patches(settings: Settings) -> list[Patch]:
         ),
         Patch(
             f"{_TASK}.service.state_task_service_sfn:StateTaskServiceSfn._eval_service_task",
-            "StateMachineArn of states:startExecution is passed to boto3, which expects stateMachineArn.",
-            with_names_of_integration,
+            "The answer of states:startExecution has executionArn for ExecutionArn.",
+            with_answer_of_integration,
         ),
         Patch(
             f"{_AWS_SDK}:_SERVICE_ERROR_NAMES",
@@ -127,6 +142,44 @@ def patches(settings: Settings) -> list[Patch]:
             f"{_AWS_SDK}:StateTaskServiceAwsSdk._normalise_exception_name",
             "The error of HeadObject for a missing key has another name on AWS.",
             with_s3_not_found,
+        ),
+        Patch(
+            f"{_ASL}.component.common.error_name.error_equals_decl:ErrorEqualsDecl._eval_body",
+            "States.ALL matches States.Runtime.",
+            language.not_caught,
+        ),
+        Patch(
+            f"{_ASL}.component.state.choice.comparison.comparison_variable:ComparisonVariable._eval_body",
+            "A comparison with a variable that does not exist is false.",
+            language.of_present_variables,
+        ),
+        *(
+            Patch(
+                f"{_ASL}.component.state.fail.{field}_decl:{field.title()}Path._eval_body",
+                "The value at ErrorPath or CausePath may be a number or an object.",
+                language.must_be_text,
+            )
+            for field in ("error", "cause")
+        ),
+        Patch(
+            f"{_ASL}.parse.intrinsic.intrinsic_parser:IntrinsicParser.parse",
+            "An escaped apostrophe ends the text that it is in.",
+            language.with_escaped_apostrophes,
+        ),
+        Patch(
+            f"{_ASL}.parse.intrinsic.preprocessor:Preprocessor._text_of_str",
+            "An escaped apostrophe ends the text that it is in.",
+            language.with_apostrophes,
+        ),
+        Patch(
+            f"{_TASK}.service.state_task_service:StateTaskService._before_eval_execution",
+            "A task of a branch that is being stopped takes its input for its timeout, which no history can show.",
+            language.unless_stopped,
+        ),
+        Patch(
+            f"{_ASL}.eval.environment:Environment.get_current_mocked_response",
+            "Invocations of a mocked state are counted anew at each entry.",
+            replaced_by(mock_cases.next_response),
         ),
         Patch(
             f"{_ASL}.utils.json_path:_is_singleton_array_access",
@@ -194,7 +247,7 @@ def shared_clients(settings: Settings) -> Any:
     """
 
     def make(*, service_name: str, region_name: str, **_: Any) -> Any:
-        return client(settings, service_name, region_name)
+        return client(settings, service_name, region_name, checks=False)
 
     return SimpleNamespace(client=make)
 
@@ -257,12 +310,11 @@ def with_json_result(original: Callable[..., None]) -> Callable[..., None]:
     return evaluate
 
 
-def with_names_of_integration(original: Callable[..., None]) -> Callable[..., None]:
-    """Convert the names of ``states:startExecution``, such as ``StateMachineArn``, to those of boto3 and back."""
+def with_answer_of_integration(original: Callable[..., None]) -> Callable[..., None]:
+    """Convert the answer of ``states:startExecution`` to the names of the integration, such as ``ExecutionArn``."""
 
-    def evaluate(self: Any, env: Any, normalised_parameters: dict[str, Any], **options: Any) -> None:
-        parameters = {name[:1].lower() + name[1:]: value for name, value in normalised_parameters.items()}
-        original(self, env=env, normalised_parameters=parameters, **options)
+    def evaluate(self: Any, env: Any, *arguments: Any, **options: Any) -> None:
+        original(self, env, *arguments, **options)
         answer = epoch_milliseconds(env.stack.pop())
         env.stack.append({name[:1].upper() + name[1:]: value for name, value in answer.items()})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -12,12 +11,12 @@ from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from moto.sagemaker.utils import arn_formatter
 
-from localaws.sagemaker import jobs, processing, serverless, training, transform, tuning
+from localaws.sagemaker import jobs, processing, quotas, serverless, training, transform, tuning
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.endpoints import EndpointHost
 from localaws.sagemaker.job import PROCESSING, TRAINING, TRANSFORM, TUNING, Job, Kind
 from localaws.sagemaker.registry import ModelRegistry
-from localaws.sagemaker.validation import MODEL_NAME, check_name, check_vpc, find_image
+from localaws.sagemaker.validation import check_vpc, find_image
 from localaws.settings import Settings
 
 _CHECKS = {TRAINING: training.check, PROCESSING: processing.check, TRANSFORM: transform.check, TUNING: tuning.check}
@@ -27,18 +26,7 @@ class LocalEndpointConfig(FakeEndpointConfig):
     """moto's endpoint configuration without its list of instance types, which is from 2020."""
 
     def validate_instance_type(self, instance_type: str) -> None:
-        """Check the form of an instance type.
-
-        Raises
-        ------
-        ValidationError
-            It is not like ``ml.m5.large``.
-        """
-        if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", instance_type):
-            raise ValidationError(
-                f"1 validation error detected: Value '{instance_type}' at 'productionVariants.1.member.instanceType' "
-                "failed to satisfy constraint: Member must satisfy enum value set"
-            )
+        """Accept every type: the model of the API has been asked already."""
 
 
 class LocalSageMakerBackend(ModelRegistry):
@@ -86,8 +74,10 @@ class LocalSageMakerBackend(ModelRegistry):
             SageMaker or the local region refuses the request.
         ResourceInUseException
             There is or was a job with this name.
+        ResourceLimitExceeded
+            It needs more instances than the quota allows.
         """
-        name = check_name(request.get(f"{kind.label}JobName"), f"{kind.label}JobName")
+        name = request[f"{kind.label}JobName"]
         arn = self._arn(kind.resource, name)
         details = _CHECKS[kind](dict(request), self.context)
         model = self._container(request["ModelName"]) if kind is TRANSFORM else {}
@@ -97,6 +87,8 @@ class LocalSageMakerBackend(ModelRegistry):
                     f"{kind.label} job names must be unique within an AWS account and region, "
                     f"and a {kind.word} job with this name already exists ({arn})"
                 )
+            quota, instances = quotas.of_job(kind, request)
+            quotas.check(quota, quotas.in_use(quota, kind, self.jobs(kind)), instances, self.settings.quotas)
             job = Job(kind, name, arn, request, list(request.get("Tags") or []), details=details)
             self.jobs(kind)[name] = job
         works: dict[Kind, jobs.Work] = {
@@ -147,9 +139,8 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            Its image or data does not exist, the name is taken or not allowed, or the model has several containers.
+            Its image or data does not exist, the name is taken, or the model has several containers.
         """
-        check_name(model_name, "ModelName", MODEL_NAME)
         if model_name in self._models:
             raise ValidationError(f'Cannot create already existing model "{self._arn("model", model_name)}".')
         definition = primary_container or (containers or [{}])[0]
@@ -188,10 +179,9 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, the model does not exist, there are several production variants, or
+            The name is taken, the model does not exist, there are several production variants, or
             serverless inference does not support the configuration.
         """
-        check_name(endpoint_config_name, "EndpointConfigName")
         if endpoint_config_name in self.endpoint_configs:
             arn = self._arn("endpoint-config", endpoint_config_name)
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
@@ -241,9 +231,10 @@ class LocalSageMakerBackend(ModelRegistry):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed, or the configuration or its model does not exist.
+            The name is taken, or the configuration or its model does not exist.
+        ResourceLimitExceeded
+            It needs more instances than the quota allows.
         """
-        check_name(endpoint_name, "EndpointName")
         config = self._config(endpoint_config_name)
         model = self._container(config.production_variants[0]["ModelName"])
         with self._create_lock:
@@ -251,6 +242,7 @@ class LocalSageMakerBackend(ModelRegistry):
                 raise ValidationError(
                     f'Cannot create already existing endpoint "{self._arn("endpoint", endpoint_name)}".'
                 )
+            self._check_quota(config)
             endpoint = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
             host = self.hosts[endpoint_name] = EndpointHost(self.context, endpoint)
         host.deploy(endpoint_config_name, config.production_variants[0], model)
@@ -266,6 +258,8 @@ class LocalSageMakerBackend(ModelRegistry):
         ValidationError
             The endpoint or the configuration does not exist, the endpoint is not in service, or it would become
             serverless.
+        ResourceLimitExceeded
+            The new instances, beside the old ones, are more than the quota allows.
         """
         endpoint = self._endpoint(endpoint_name)
         config = self._config(endpoint_config_name)
@@ -275,6 +269,7 @@ class LocalSageMakerBackend(ModelRegistry):
         self._refuse_in_progress(endpoint)
         host = self.hosts[endpoint_name]
         serverless.check_update(config.production_variants, deployment_config, was_serverless=host.is_serverless)
+        self._check_quota(config)
         (variant,) = config.production_variants
         host.deploy(endpoint_config_name, variant, self._container(variant["ModelName"]))
         return endpoint
@@ -312,6 +307,13 @@ class LocalSageMakerBackend(ModelRegistry):
         if name not in self.endpoint_configs:
             raise ValidationError(f'Could not find endpoint configuration "{self._arn("endpoint-config", name)}".')
         return self.endpoint_configs[name]
+
+    def _check_quota(self, config: FakeEndpointConfig) -> None:
+        """Check a new fleet, which runs beside the old one until it has taken its place."""
+        running = [self.endpoint_configs.get(endpoint.endpoint_config_name) for endpoint in self.endpoints.values()]
+        used = [entry for other in running if other for entry in quotas.of_variants(other.production_variants)]
+        for quota, wanted in quotas.of_variants(config.production_variants):
+            quotas.check(quota, sum(count for name, count in used if name == quota), wanted, self.settings.quotas)
 
     def _refuse_in_progress(self, endpoint: FakeEndpoint) -> None:
         if endpoint.endpoint_status in ("Creating", "Updating"):

@@ -12,7 +12,6 @@ from moto.sagemaker.exceptions import AWSValidationException, ConflictException,
 from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
 
-from localaws.sagemaker.validation import check_name
 
 PROPERTY = re.compile(r"[\w .:/=+\-@]+")
 """Keys (1 to 128 characters) and values (1 to 256) of CustomerMetadataProperties (API reference)."""
@@ -39,9 +38,8 @@ class ModelRegistry(SageMakerModelBackend):
         Raises
         ------
         ValidationError
-            The name is taken or not allowed.
+            The name is taken.
         """
-        check_name(model_package_group_name, "ModelPackageGroupName")
         if model_package_group_name in self.model_package_groups:
             raise ValidationError("Model Package Group already exists: " + self._group_arn(model_package_group_name))
         arn: str = super().create_model_package_group(model_package_group_name, model_package_group_description, tags)

@@ -22,10 +22,6 @@ from localaws.sagemaker.errors import JobError
 from localaws.sagemaker.instances import Outcome
 from localaws.sagemaker.job import FINAL, Job
 from localaws.sagemaker.parameter_ranges import draw, names
-from localaws.sagemaker.validation import check_name
-
-NAME_LIMIT = 32
-"""Names are shorter than those of other jobs, since names of training jobs begin with them."""
 
 FAILURES_BEFORE_THE_END = 5
 """A tuning job fails after this many failed training jobs, if none has succeeded."""
@@ -44,9 +40,8 @@ def check(request: dict[str, Any], context: Context) -> dict[str, Any]:
     Raises
     ------
     ValidationError
-        Name, strategy, ranges, objective or the definition of the training jobs is not valid or not supported.
+        Strategy, ranges, objective or the definition of the training jobs is not valid or not supported.
     """
-    check_name(request["HyperParameterTuningJobName"], "HyperParameterTuningJobName", limit=NAME_LIMIT)
     config = request["HyperParameterTuningJobConfig"]
     if config.get("Strategy") not in ("Random", "Bayesian"):
         raise ValidationError(f"The local region supports Strategy Random or Bayesian, not {config.get('Strategy')}.")

@@ -1,4 +1,4 @@
-"""Checks of requests, with the messages of SageMaker."""
+"""Checks of requests beyond the model of the API, with the messages of SageMaker."""
 
 from __future__ import annotations
 
@@ -10,62 +10,20 @@ from moto.sagemaker.exceptions import ValidationError
 
 from localaws.settings import Image
 
-JOB_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
-MODEL_NAME = r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?"
-NAME_LIMIT = 63
 SUBNET = r"subnet-[0-9a-f]{8,17}"
 SECURITY_GROUP = r"sg-[0-9a-f]{8,17}"
-MOST_SUBNETS, MOST_GROUPS = 16, 5
-
-
-def check_name(value: str | None, parameter: str, pattern: str = JOB_NAME, limit: int = NAME_LIMIT) -> str:
-    """Return the name of a resource if SageMaker allows it.
-
-    Parameters
-    ----------
-    value, parameter
-        Name, and the parameter of the request that has it, such as ``TrainingJobName``.
-    limit
-        Largest number of characters.
-
-    Raises
-    ------
-    ValidationError
-        The name is missing or too long, or has other characters.
-    """
-    member = parameter[0].lower() + parameter[1:]
-    if value is None:
-        raise ValidationError(
-            f"1 validation error detected: Value null at '{member}' failed to satisfy constraint: "
-            "Member must not be null"
-        )
-    constraint = ""
-    if len(value) > limit:
-        constraint = f"Member must have length less than or equal to {limit}"
-    elif not re.fullmatch(pattern, value):
-        constraint = f"Member must satisfy regular expression pattern: ^{pattern}"
-    if constraint:
-        raise ValidationError(
-            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-        )
-    return value
 
 
 def check_vpc(config: Mapping[str, Any] | None) -> None:
-    """Check the form and number of the ids in a VpcConfig, but not whether they exist.
+    """Check the form of the ids in a VpcConfig, but not whether they exist.
 
     Raises
     ------
     ValidationError
-        An id has another form, or there are too few or too many ids.
+        An id has another form.
     """
-    if not config:
-        return
-    for member, pattern, most in (("Subnets", SUBNET, MOST_SUBNETS), ("SecurityGroupIds", SECURITY_GROUP, MOST_GROUPS)):
-        ids = config.get(member) or []
-        if not 1 <= len(ids) <= most:
-            raise ValidationError(f"VpcConfig.{member} holds {len(ids)} ids; 1 to {most} are allowed.")
-        for value in ids:
+    for member, pattern in (("Subnets", SUBNET), ("SecurityGroupIds", SECURITY_GROUP)):
+        for value in (config or {}).get(member, []):
             if not re.fullmatch(pattern, value):
                 raise ValidationError(f"VpcConfig.{member}: '{value}' does not exist.")
 

@@ -40,6 +40,10 @@ class SageMakerTask(JobTask):
         "create_hyper_parameter_tuning_job": _sagemaker_job("HyperParameterTuning"),
     }
     actions = frozenset({*jobs, "create_model", "create_endpoint_config", "create_endpoint", "update_endpoint"})
+    # The Developer Guide listed these two, and AWS CDK's SageMakerUpdateEndpoint has no others. Use aws-sdk for more.
+    fields: ClassVar[Mapping[str, frozenset[str]]] = {
+        "update_endpoint": frozenset({"EndpointName", "EndpointConfigName"})
+    }
 
 
 class AthenaTask(JobTask):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.api import HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -73,6 +73,8 @@ class JobTask(StateTaskServiceCallback):
         Methods of the boto3 client that may be called.
     jobs
         Jobs of those actions that support ``.sync``.
+    fields
+        Parameters of actions for which they are not those of the API.
     """
 
     service: ClassVar[str]
@@ -80,6 +82,7 @@ class JobTask(StateTaskServiceCallback):
     unmodelled: ClassVar[str]
     actions: ClassVar[frozenset[str]]
     jobs: ClassVar[Mapping[str, Job]]
+    fields: ClassVar[Mapping[str, frozenset[str]]] = {}
 
     def __init__(self, settings: Settings) -> None:
         # The base class sets up the wait for a job only if a wait for a task token is supported too.
@@ -93,7 +96,8 @@ class JobTask(StateTaskServiceCallback):
         known = action in self.actions and (
             condition is None or (condition == ResourceCondition.Sync and action in self.jobs)
         )
-        return set() if known else None  # with None CreateStateMachine refuses the definition, as on AWS
+        # With None CreateStateMachine refuses the definition, as on AWS.
+        return set(self.fields.get(action, ())) if known else None
 
     def _eval_service_task(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: dict[str, Any], state_credentials: Any
@@ -178,13 +182,12 @@ class JobTask(StateTaskServiceCallback):
                 f"Error Code: {error['Code']}; Request ID: {metadata.get('RequestId')}; Proxy: null)"
             )
             return self._failure(env, name, cause)
-        if isinstance(ex, ParamValidationError):
-            cause = f"The Parameters could not be used to start the Task: [{ex}]"
-            return self._failure(env, "", cause, StatesErrorNameType.StatesRuntime)
         return super()._from_error(env=env, ex=ex)
 
     def _call(self, region: str, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        response: dict[str, Any] = getattr(client(self._settings, self.service, region), method)(**parameters)
+        response: dict[str, Any] = getattr(client(self._settings, self.service, region, checks=False), method)(
+            **parameters
+        )
         response.pop("ResponseMetadata", None)
         return response
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,46 @@ from moto.stepfunctions.parser.mocking.mock_config import (
 
 VARIABLE = "SFN_MOCK_CONFIG"
 
-active: dict[str, MockTestCase] = {}
+
+class CountedCase(MockTestCase):
+    """A test case that counts how often each state has been invoked in the execution, over all iterations of a Map.
+
+    Step Functions Local 2.0.0 counts so (measured: floci-io/floci#3254).
+    """
+
+    def __init__(self, machine: str, case: str, responses: list[StateMockedResponses]) -> None:
+        super().__init__(machine, case, responses)
+        self._invocations: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def next_response(self, state: str) -> MockedResponse:
+        """Return the response to the next invocation of a state.
+
+        Raises
+        ------
+        LookupError
+            There is none: the execution ends with States.Runtime.
+        """
+        with self._lock:
+            number = self._invocations[state]
+            self._invocations[state] += 1
+        responses = self.state_mocked_responses[state].mocked_responses
+        if number >= len(responses):
+            raise LookupError(f"The mocked responses of the state '{state}' have no index {number}")
+        return responses[number]
+
+
+active: dict[str, CountedCase] = {}
 """Test case by the ARN of its execution."""
 
 
-def load(machine: str, case: str) -> MockTestCase:
+def next_response(env: Any) -> MockedResponse:
+    """Return the mocked response of the state that an execution is in."""
+    response: MockedResponse = env.mock_test_case.next_response(env.next_state_name)
+    return response
+
+
+def load(machine: str, case: str) -> CountedCase:
     """Return a test case of a state machine.
 
     Raises
@@ -42,7 +79,7 @@ def load(machine: str, case: str) -> MockTestCase:
         raise StateMachineDoesNotExist(f"State Machine Does Not Exist: {VARIABLE}={path} has no {machine}#{case}")
     responses = document["MockedResponses"]
     mocked = [StateMockedResponses(state, name, list(_attempts(responses[name]))) for state, name in states.items()]
-    return MockTestCase(machine, case, mocked)
+    return CountedCase(machine, case, mocked)
 
 
 def _attempts(response: Mapping[str, Any]) -> Iterator[MockedResponse]:
