@@ -65,8 +65,8 @@ lift: $(READY) ## show the lift of best-hour sends over the control arms so far;
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
 .PHONY: up
-up: $(READY) ## start the local region and keep it running
-	@$(BIN)/python -m localaws up --home $(REGION)
+up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
+	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
 down: $(READY) ## stop the local region and everything in it

@@ -1,7 +1,7 @@
 """Mocked responses and a definition of the training workflow for Step Functions Local.
 
-    PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
-    PYTHONPATH=. python tools/mock_config.py definition > build/train.asl.json
+    PYTHONPATH=. .venv/bin/python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
+    PYTHONPATH=. .venv/bin/python tools/mock_config.py definition > build/train.asl.json
 
 The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definition has
 sample values for everything that only a deployment knows. A test runs every case and compares the file with what this
@@ -60,14 +60,14 @@ def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
     return returns({"StatusCode": 200, "Payload": plan})
 
 
-def returns(value: Any) -> Response:
-    """Return the same response for every attempt."""
-    return {"0": {"Return": value}}
+def returns(value: Any, invocations: str = "0") -> Response:
+    """Return a response for the invocations of a state, which are counted over the whole execution."""
+    return {invocations: {"Return": value}}
 
 
-def throws(error: str, cause: str, attempts: str = "0") -> Response:
-    """Return an error for the attempts."""
-    return {attempts: {"Throw": {"Error": error, "Cause": cause}}}
+def throws(error: str, cause: str, invocations: str = "0") -> Response:
+    """Return an error for the invocations."""
+    return {invocations: {"Throw": {"Error": error, "Cause": cause}}}
 
 
 def function(payload: Any) -> Response:
@@ -144,7 +144,7 @@ RESPONSES: dict[str, Response] = {
             },
         }
     ),
-    "Trained": returns(TRAINED),
+    "Trained": returns(TRAINED, "0-1"),  # each of two folds
     "TrainedWhenThereWasRoom": {
         **throws("SageMaker.ResourceLimitExceededException", "The quota is in use."),
         "1": {"Return": TRAINED},

@@ -111,7 +111,6 @@ def serve(options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"Cannot listen on port {settings.port}: {error}. Choose another one with --port.", file=sys.stderr)
         return 1
-    return 0
 
 
 def env(options: argparse.Namespace) -> int:

@@ -15,6 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+CLOSING_GRACE_SECONDS = 1.5
+"""Time for a child to end by itself when the region stops. Nobody waits for the model of a job that ends then."""
+
 
 class Running(NamedTuple):
     """A running child: what it is, its name, process id and log file."""
@@ -27,6 +30,7 @@ class Running(NamedTuple):
 
 _children: dict[int, tuple[subprocess.Popen[bytes], Running]] = {}
 _lock = threading.Lock()
+_closed = threading.Event()
 
 
 def spawn(
@@ -59,20 +63,22 @@ def spawn(
     Raises
     ------
     OSError
-        The program cannot be started.
+        The program cannot be started, or the region is ending.
     """
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log:
-        process = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=dict(environment),
-            stdin=stdin,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
     with _lock:
+        if _closed.is_set():
+            raise OSError("The region is ending.")
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=dict(environment),
+                stdin=stdin,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         _children[process.pid] = process, Running(kind, name, process.pid, str(log_path))
     return process
 
@@ -110,7 +116,14 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
         os.killpg(process.pid, number)
 
 
-def stop_all(grace_seconds: float = 5.0) -> None:
+def close() -> None:
+    """Stop all children for good: a job or an execution that still goes on cannot start another one."""
+    with _lock:
+        _closed.set()
+    stop_all(CLOSING_GRACE_SECONDS)
+
+
+def stop_all(grace_seconds: float) -> None:
     """Stop all registered children at the same time."""
     with _lock:
         processes = [process for process, _ in _children.values()]

@@ -8,10 +8,12 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from localaws import processes
 from localaws.region_file import RegionFile
@@ -23,8 +25,19 @@ WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena", "buil
 """Folders in the home that are removed when the region stops."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve a region until SIGTERM or SIGINT, then stop every process that it started and remove its folders."""
+POLL_SECONDS = 0.05
+"""How often the server looks whether it is to end."""
+
+
+REMOVAL_ATTEMPTS = 10
+"""A job that was just stopped may still write into a folder while it is removed."""
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Serve a region until SIGTERM or SIGINT, then stop every process that it started and remove its folders.
+
+    The process ends with this function.
+    """
     listener = socket.create_server(("127.0.0.1", settings.port), backlog=128)
     settings = replace(settings, port=listener.getsockname()[1])
     stop = threading.Event()
@@ -47,7 +60,7 @@ def serve(settings: Settings) -> None:
         fd=listener.fileno(),
     )
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True, name="server").start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True, name="server").start()
     region_file = RegionFile(settings.home)
     region_file.write(settings, os.getpid())
     print(f"The region {settings.region} is at {settings.endpoint_url}", flush=True)
@@ -56,13 +69,21 @@ def serve(settings: Settings) -> None:
     finally:
         region_file.remove(os.getpid())
         server.shutdown()
-        processes.stop_all()
+        processes.close()
         _remove_work_folders(settings)
+    sys.stdout.flush()
+    # Not by returning: after a workflow the interpreter takes seconds to free moto's models one by one, up to 20 on a
+    # busy machine, and threads of jobs and executions still run.
+    os._exit(0)
 
 
 def _remove_work_folders(settings: Settings) -> None:
-    for folder in WORK_FOLDERS:
-        shutil.rmtree(settings.home / folder, ignore_errors=True)
+    for folder in [settings.home / name for name in WORK_FOLDERS]:
+        for _ in range(REMOVAL_ATTEMPTS):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(POLL_SECONDS)
 
 
 def quiet_logs() -> None:

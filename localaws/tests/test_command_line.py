@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import duckdb
 import pytest
 from patience import patient
-from region import running_region, wait_for, write_settings
+from region import Region, running_region, wait_for, write_settings
+from state_machines import ask, create_ask, machine, output, processing
 
 
 def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +60,37 @@ def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
     assert not (tmp_path / "region.json").exists()
     assert command(tmp_path, "down").returncode == 0
     assert command(tmp_path, "env").returncode == 1
+
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on'); time.sleep(600)"
+"""A job that does not end by itself."""
+
+
+def stopped_after_a_workflow(home: Path) -> float:
+    """Run a workflow in a region of its own, stop it while a job runs, and return the seconds that this took."""
+    home.mkdir()
+    assert command(home, "up").returncode == 0
+    described = json.loads((home / "region.json").read_text())
+    region = Region(described["endpoint_url"], home)
+    region.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+    create_ask(region)
+    states = {"Ask": ask({"a": 1}, Next="Job"), "Job": processing("print('done')", End=True)}
+    output(region.run({"StartAt": "Ask", "States": states}))
+    region.start(machine(processing(STUBBORN)), name="stubborn")
+    (job,) = wait_for(lambda: region.processes("job-stubborn"), bool)
+    (handler,) = region.processes("ask")
+    started = time.monotonic()
+    stopped = command(home, "down")
+    seconds = time.monotonic() - started
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert not any(alive(child["pid"]) for child in (job, handler, described))
+    assert {path.name for path in home.iterdir()} == {"calls.jsonl", "region.log", "localaws.toml", "image"}
+    return seconds
+
+
+def test_down_after_a_workflow_ends_within_seconds_and_leaves_nothing(tmp_path: Path) -> None:
+    # The machine may be busy with other tests: one of three must be as fast as an idle one.
+    assert any(stopped_after_a_workflow(tmp_path / str(attempt)) < patient(3) for attempt in range(3))
 
 
 def test_down_kills_a_region_that_does_not_stop_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

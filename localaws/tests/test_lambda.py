@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 from patience import patient
 from region import Region
+
+from localaws.lambda_runtime.sandbox import unpack
 
 TIMEOUT = max(2, round(patient(2)))
 HANDLER = """
@@ -221,3 +225,19 @@ def test_powertools_accept_the_context(region: Region) -> None:
     assert invoke(region, "powertools", {}) == (True, None)
     lines = [line for line in logged(region, "/aws/lambda/powertools").splitlines() if line.startswith("{")]
     assert json.loads(lines[0])["function_name"] == "powertools"
+
+
+def test_functions_with_the_same_files_are_unpacked_once(tmp_path: Path) -> None:
+    archives = []
+    for year in (2024, 2025):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(zipfile.ZipInfo("app.py", (year, 1, 1, 0, 0, 0)), "first")
+        archives.append(archive.getvalue())
+    assert archives[0] != archives[1]
+    assert unpack(tmp_path, archives[0]) == unpack(tmp_path, archives[1])
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as file:
+        file.writestr("app.py", "other")
+    assert (unpack(tmp_path, other.getvalue()) / "app.py").read_text() == "other"
+    assert (unpack(tmp_path, archives[0]) / "app.py").read_text() == "first"

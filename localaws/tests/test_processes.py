@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,8 +106,19 @@ def test_a_child_that_has_ended_keeps_its_exit_code(tmp_path: Path) -> None:
 
 def test_stop_all_ends_every_child(tmp_path: Path) -> None:
     children = [start(tmp_path, "import time; time.sleep(600)", f"child-{number}") for number in range(3)]
-    processes.stop_all()
+    processes.stop_all(grace_seconds=60)
     assert [child.returncode for child in children] == [-signal.SIGTERM] * 3
+    assert processes.running() == []
+
+
+def test_no_child_starts_when_all_have_been_stopped_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_closed", threading.Event())
+    child = start(tmp_path, "import time; time.sleep(600)")
+    processes.close()
+    assert child.returncode == -signal.SIGTERM
+    with pytest.raises(OSError, match="ending"):
+        start(tmp_path / "later", "pass")
+    assert not (tmp_path / "later").exists()
     assert processes.running() == []
 
 

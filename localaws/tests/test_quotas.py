@@ -18,9 +18,9 @@ WAITS = "import time; time.sleep(600)"
 
 def refusal(used: int, quota: int, name: str, wanted: int = 1) -> str:
     return (
-        f"The account-level service limit '{name}' is {quota} Instances, with current utilization of {used} Instances and a "
-        f"request delta of {wanted} Instances. Please use AWS Service Quotas to request an increase for this quota. If AWS "
-        "Service Quotas is not available, contact AWS support to request an increase for this quota."
+        f"The account-level service limit '{name}' is {quota} Instances, with current utilization of {used} Instances "
+        f"and a request delta of {wanted} Instances. Please use AWS Service Quotas to request an increase for this "
+        "quota. If AWS Service Quotas is not available, contact AWS support to request an increase for this quota."
     )
 
 
@@ -60,7 +60,7 @@ def test_a_quota_of_zero_refuses_every_request(region: Region, quota: str) -> No
 
 
 def test_a_tuning_job_needs_the_quota_of_its_training_jobs(region: Region) -> None:
-    with pytest.raises(ClientError, match="'ml.p3.2xlarge for training job usage' is 0 Instances"):
+    with pytest.raises(ClientError, match=r"'ml\.p3\.2xlarge for training job usage' is 0 Instances"):
         test_tuning.start(region, resources=cluster("ml.p3.2xlarge"))
 
 
@@ -82,7 +82,7 @@ def test_spot_training_has_a_quota_of_its_own(region: Region) -> None:
         "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
     }
     job = train(region, code=WAITS, **spot)
-    with pytest.raises(ClientError, match="'ml.p3.2xlarge for spot training job usage' is 1 Instances, with current "):
+    with pytest.raises(ClientError, match=r"'ml\.p3\.2xlarge for spot training job usage' is 1 Instances"):
         train(region, **spot)
     region.client("sagemaker").stop_training_job(TrainingJobName=job)
 

@@ -60,7 +60,7 @@ def machine(client: Any) -> str:
 @pytest.mark.parametrize("case", mock_config.CASES)
 def test_every_case_runs_to_its_end_on_mocks_alone(client: Any, machine: str, case: str) -> None:
     end, mocked = mock_config.CASES[case]
-    arn = client.start_execution(stateMachineArn=f"{machine}#{case}", name=case, input="{}")["executionArn"]
+    arn = client.start_execution(stateMachineArn=f"{machine}#{case}", input="{}")["executionArn"]
     found = wait_for(
         lambda: client.describe_execution(executionArn=arn), lambda execution: execution["status"] != "RUNNING"
     )
@@ -73,7 +73,7 @@ def test_every_case_runs_to_its_end_on_mocks_alone(client: Any, machine: str, ca
 
 
 def test_the_file_is_what_the_tool_prints() -> None:
-    command = "PYTHONPATH=. python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json"
+    command = "PYTHONPATH=. .venv/bin/python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json"
     assert FILE.read_text(encoding="utf-8").strip() == mock_config.text(mock_config.mock_config()), f"Run {command}"
 
 

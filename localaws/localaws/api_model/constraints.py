@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import regex
@@ -117,7 +117,7 @@ def _constraints(shape: Shape) -> list[Constraint]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled_pattern(pattern: str) -> Any:
     """Return a pattern of a model, which is one of Java, for `fullmatch`. Return None if it is not valid."""
     # Classes such as \w are those of ASCII in Java, but \p{L} is any letter: `regex` has one switch for both.

@@ -1,4 +1,4 @@
-"""JSON values against the shapes of a service model: members that the model does not have, and values of a wrong type."""
+"""JSON values against the shapes of a service model: unknown members, and values of a wrong type."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def mismatches(
     field
         Name of the member that has the value.
     """
-    if value is None or shape.type_name == "structure" and getattr(shape, "is_document_type", False):
+    if value is None or getattr(shape, "is_document_type", False):
         return
     if isinstance(shape, StructureShape | MapShape):
         if not isinstance(value, Mapping):

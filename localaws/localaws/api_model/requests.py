@@ -42,7 +42,10 @@ ERROR_CODES = {
     "sns": "ValidationError",
     "cloudwatch": "ValidationError",
 }
-"""Error of a violated constraint by service. Others: ValidationError in the query protocol, else ValidationException."""
+"""Error of a violated constraint by service.
+
+Other services have ValidationError in the query protocol and ValidationException in JSON.
+"""
 
 
 class RequestCheck:
@@ -63,7 +66,7 @@ class RequestCheck:
         return [text]
 
 
-class RefusedRequest(Exception):
+class RequestRefusedError(Exception):
     """AWS refuses a request: the code of the error, and its message."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -74,8 +77,9 @@ class RefusedRequest(Exception):
 def check(environ: dict[str, Any]) -> tuple[int, dict[str, str], str] | None:
     """Return status, headers and body of the answer to a request that the model refuses, else None."""
     from moto.core.request import Request, determine_request_protocol
-    from moto.core.routing import NotFound, get_service_router
+    from moto.core.routing import get_service_router
     from moto.core.serialize import get_serializer_class
+    from werkzeug.exceptions import NotFound
 
     signed = scope(environ)
     service = _service(signed.service, environ.get("PATH_INFO", "")) if signed else ""
@@ -96,7 +100,7 @@ def check(environ: dict[str, Any]) -> tuple[int, dict[str, str], str] | None:
         body = read_body(environ)
     try:
         _check(shape, service, protocol, operation, _request(Request, environ, body), body, uri_parameters)
-    except RefusedRequest as refused:
+    except RequestRefusedError as refused:
         serializer = get_serializer_class(model.service_name, protocol)(operation_model=operation)
         answer: Any = serializer.serialize(refused)
         return answer["status_code"], answer["headers"], answer["body"]
@@ -110,12 +114,12 @@ def _check(
     operation: Any,
     request: Any,
     body: bytes,
-    uri_parameters: Mapping[str, str],
+    uri_parameters: dict[str, Any],
 ) -> None:
-    from moto.core.parse import PROTOCOL_PARSERS
+    from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 
     code = ERROR_CODES.get(service, "ValidationError" if protocol == "query" else "ValidationException")
-    payload = shape.serialization.get("payload")
+    payload: str = shape.serialization.get("payload", "")
     plain = _plain(body, request.headers.get("Content-Encoding"))
     if protocol in ("json", "rest-json") and plain and not _is_text(shape.members.get(payload)):
         _check_json(plain, shape.members[payload] if payload else shape, code)
@@ -130,31 +134,31 @@ def _check(
                 "url_params": uri_parameters,
             }
         )
-    except Exception as error:
+    except (RequestParserError, AttributeError, KeyError, TypeError, ValueError) as error:
         if protocol == "query":
-            raise RefusedRequest("MalformedInput", f"A parameter has a wrong type: {error}") from None
+            raise RequestRefusedError("MalformedInput", f"A parameter has a wrong type: {error}") from None
         return  # moto parses it anew and answers
     if _is_text(shape.members.get(payload)):
         parsed[payload] = plain  # an object or a function's event, which may be empty
     if found := violations(parsed, shape):
         if service == "s3" and payload and not _is_text(shape.members[payload]):
-            raise RefusedRequest(
+            raise RequestRefusedError(
                 "MalformedXML",
                 "The XML you provided was not well-formed or did not validate against our published schema: "
                 + summary(found),
             )
-        raise RefusedRequest(code, summary(found))
+        raise RequestRefusedError(code, summary(found))
 
 
 def _check_json(body: bytes, shape: Shape, code: str) -> None:
     try:
         document = json.loads(body)
     except ValueError:
-        raise RefusedRequest("SerializationException", "The body is not JSON.") from None
+        raise RequestRefusedError("SerializationException", "The body is not JSON.") from None
     for mismatch in mismatches(document, shape, fits_type, _body_name):
         if mismatch.shape is None:
-            raise RefusedRequest(code, _unknown(mismatch))
-        raise RefusedRequest("SerializationException", _wrong_type(mismatch.value, mismatch.shape))
+            raise RequestRefusedError(code, _unknown(mismatch))
+        raise RequestRefusedError("SerializationException", _wrong_type(mismatch.value, mismatch.shape))
 
 
 def _unknown(mismatch: Mismatch) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -62,17 +63,22 @@ class Outcome:
     log: str
 
 
-def unpack(directory: Path, function: Function) -> Path:
-    """Unpack a function's code, if it is not unpacked yet, and return the directory."""
-    bundle = directory / "".join(character for character in function.code_digest if character.isalnum())[:24]
-    if not bundle.exists():
-        partial = directory / f".{uuid4().hex}"
-        with zipfile.ZipFile(io.BytesIO(function.code)) as archive:
+def unpack(directory: Path, code: bytes) -> Path:
+    """Unpack a zip archive, if none with the same files is unpacked yet, and return its directory.
+
+    The functions of an application often have the same bundle, in archives that differ in the times of their files.
+    Thousands of files would take the region many seconds to remove when it stops.
+    """
+    with zipfile.ZipFile(io.BytesIO(code)) as archive:
+        files = sorted((entry.filename, entry.CRC, entry.file_size) for entry in archive.infolist())
+        bundle = directory / hashlib.sha256(repr(files).encode()).hexdigest()[:24]
+        if not bundle.exists():
+            partial = directory / f".{uuid4().hex}"
             archive.extractall(partial)
-        try:
-            partial.rename(bundle)
-        except OSError:  # another invocation has unpacked it
-            shutil.rmtree(partial, ignore_errors=True)
+            try:
+                partial.rename(bundle)
+            except OSError:  # another invocation has unpacked it
+                shutil.rmtree(partial, ignore_errors=True)
     return bundle
 
 
@@ -91,7 +97,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings, function: Function, log_stream: str) -> None:
         self.function, self.log_stream, self.is_reusable = function, log_stream, True
-        bundle = unpack(settings.home / "functions" / function.name, function)
+        bundle = unpack(settings.home / "functions", function.code)
         self._log_path = settings.home / "invocations" / f"{uuid4().hex}.log"
         installed = {*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
         self._socket, childs_end = socket.socketpair()

@@ -6,7 +6,7 @@ Names and message are those of AWS: https://docs.aws.amazon.com/general/latest/g
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -52,9 +52,10 @@ def check(name: str, used: int, wanted: int, quotas: Mapping[str, int]) -> None:
     quota = quotas.get(name, PLENTY)
     if used + wanted > quota:
         raise ResourceLimitExceeded(
-            f"The account-level service limit '{name}' is {quota} Instances, with current utilization of {used} Instances "
-            f"and a request delta of {wanted} Instances. Please use AWS Service Quotas to request an increase for this "
-            "quota. If AWS Service Quotas is not available, contact AWS support to request an increase for this quota."
+            f"The account-level service limit '{name}' is {quota} Instances, with current utilization of {used} "
+            f"Instances and a request delta of {wanted} Instances. Please use AWS Service Quotas to request an "
+            "increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an "
+            "increase for this quota."
         )
 
 
@@ -77,7 +78,7 @@ def in_use(name: str, kind: Kind, jobs: Mapping[str, Job]) -> int:
     return sum(count for quota, count in running if quota == name)
 
 
-def of_variants(variants: list[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+def of_variants(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
     """Yield the quota and the number of instances of each variant of an endpoint that has instances."""
     for variant in variants:
         if kind := variant.get("InstanceType"):

@@ -12,7 +12,6 @@ from moto.sagemaker.exceptions import AWSValidationException, ConflictException,
 from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 from moto.sagemaker.utils import arn_formatter
 
-
 PROPERTY = re.compile(r"[\w .:/=+\-@]+")
 """Keys (1 to 128 characters) and values (1 to 256) of CustomerMetadataProperties (API reference)."""
 DESCRIPTION = re.compile(r"[^\x00-\x1f\x7f]{0,1024}")

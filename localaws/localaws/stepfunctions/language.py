@@ -88,7 +88,7 @@ def unless_stopped(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_escaped_apostrophes(original: Any) -> Any:
-    """Read ``\\'`` in a text of an intrinsic function as an apostrophe. moto ends the text there."""
+    r"""Read ``\'`` in a text of an intrinsic function as an apostrophe. moto ends the text there."""
 
     def parse(source: str) -> Any:
         # The source is part of the JSON document, where each backslash is two.

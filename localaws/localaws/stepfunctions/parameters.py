@@ -102,9 +102,10 @@ def input_shape(task: StateTaskService) -> StructureShape | None:
     """Return the shape of the request that a Task state makes. Return None if botocore does not have the API."""
     try:
         model = get_service_model(task._get_boto_service_name())
-        return model.operation_model(pascal_case(task.resource.api_action)).input_shape
+        shape: StructureShape | None = model.operation_model(pascal_case(task.resource.api_action)).input_shape
     except (UnknownServiceError, OperationNotFoundError):
         return None
+    return shape
 
 
 def fields(task: StateTaskService) -> frozenset[str]:
@@ -128,14 +129,16 @@ def checked(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             self.parargs.eval(env=env)
             parameters = env.stack.pop()
         # A mocked task makes no call, and Step Functions Local does not look at its parameters.
-        if env.is_running() and not env.is_mocked_mode():
-            if found := problems(parameters, shape, fields(self), of_sdk=is_of_sdk(self)):
-                raise runtime_failure(
-                    env,
-                    f"The Parameters '{to_json_str(parameters)}' could not be used to start the Task: [{', '.join(found)}]",
-                    resource=self._get_sfn_resource(),
-                    resourceType=self._get_sfn_resource_type(),
-                )
+        if not env.is_running() or env.is_mocked_mode():
+            return parameters
+        if found := problems(parameters, shape, fields(self), of_sdk=is_of_sdk(self)):
+            given, why = to_json_str(parameters), ", ".join(found)
+            raise runtime_failure(
+                env,
+                f"The Parameters '{given}' could not be used to start the Task: [{why}]",
+                resource=self._get_sfn_resource(),
+                resourceType=self._get_sfn_resource_type(),
+            )
         return parameters
 
     return evaluate
