@@ -18,6 +18,8 @@ PATCHES = {
     "athena": "athena",
     "codebuild": "codebuild",
     "events": "events",
+    "glue": "glue",
+    "iam": "iam",
     "scheduler": "scheduler",
     "sagemaker": "sagemaker",
     "sagemakerruntime": "sagemaker",

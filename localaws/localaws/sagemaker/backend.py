@@ -282,7 +282,11 @@ class LocalSageMakerBackend(ModelRegistry):
         ValidationError
             It does not exist.
         """
-        return dict(self._endpoint(endpoint_name).response_object)
+        description = dict(self._endpoint(endpoint_name).response_object)
+        # Only an endpoint that captures data has one.
+        if not description["DataCaptureConfig"]:
+            del description["DataCaptureConfig"]
+        return description
 
     def delete_endpoint(self, endpoint_name: str) -> None:
         """Delete an endpoint.
