@@ -64,6 +64,10 @@ forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; r
 lift: $(READY) ## show the lift of best-hour sends over the control arms so far; without a stack, run an experiment whose lift is known
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
+.PHONY: events
+events: $(READY) ## write events for AWS, one folder per date: EVENTS=file.parquet or .csv, else simulated; OUT=build/events
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)") $(if $(OUT),--output "$(OUT)")
+
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
 	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))

@@ -52,8 +52,9 @@ def run_forecast(sizes: tuple[int, ...] = USERS) -> list[Figure]:
             opt_ml = Path(folder)
             given, output = opt_ml / "processing" / "input", opt_ml / "processing" / "output"
             make_histories(given / "histories", users)
-            for name in ("known", "audience", "reference", "outcomes", "answers"):
+            for name in ("known", "audience", "reference", "outcomes", "answers", "campaign"):
                 (given / name).mkdir()
+            (given / "campaign" / "campaign.json").write_text(json.dumps(_CAMPAIGN), encoding="utf-8")
             some = Path(sorted((given / "histories").iterdir())[0])
             write_model(opt_ml / "model", select_users(next(read_blocks([some], _AS_OF)), slice(0, 200)), UNITS)
             subject = f"forecast, {users:,} users"
@@ -103,7 +104,6 @@ def measured_job(subject: str, job: str, opt_ml: Path) -> list[Figure]:
         "OPT_ML_DIR": str(opt_ml),
         "VISITCAST_FORECAST_DATE": str(_DATE),
         "VISITCAST_AS_OF": f"{_AS_OF:%Y-%m-%dT%H:%M:%SZ}",
-        "VISITCAST_CAMPAIGN": json.dumps(_CAMPAIGN),
         "VISITCAST_USERS_PER_FILE": "5000",
         "VISITCAST_ENVIRONMENT": "bench",
     }

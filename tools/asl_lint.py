@@ -31,11 +31,11 @@ POLICIES: dict[str, list[dict[str, Any]]] = json.loads(
 POLICY_OF_RESOURCE = {
     r"lambda:invoke": "lambda",
     r"athena:startQueryExecution\.sync": "athena-query",
+    r"sagemaker:create\w+Job\.sync": "sagemaker-job",
+    r"aws-sdk:sagemaker:(create|update)Endpoint": "endpoint",
     r"aws-sdk:\w+:\w+|sns:publish|states:startExecution": "service-call",
-    r"sagemaker:(create\w+Job\.sync|createModel|createEndpointConfig)": "sagemaker-create",
-    r"sagemaker:(create|update)Endpoint": "endpoint",
 }
-"""What a task calls, after ``arn:aws:states:::``, and the policy that it retries by."""
+"""What a task calls, after ``arn:aws:states:::``, and the policy that it retries by. The first that matches counts."""
 
 DOCUMENTED_ERRORS = {
     # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
@@ -45,8 +45,6 @@ DOCUMENTED_ERRORS = {
     *("Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException"),
     # Names that the optimised integrations use for errors without a name in the service's model.
     *("SageMaker.AmazonSageMakerException", "Athena.AmazonAthenaException"),
-    # Common to all services; no service's model lists it. boto3 raises it by this name.
-    "ThrottlingException",
 }
 SERVICES = {"Athena": "athena", "S3": "s3", "SageMaker": "sagemaker"}
 """Prefixes of error names, and botocore's names of the services."""
@@ -124,10 +122,12 @@ def check_states(machine: State, *, inside: bool = False) -> Iterator[str]:
         if state["Type"] == "Task":
             yield from (f"task {name!r} has no {part}" for part in missing_parts(state, inside=inside))
             yield from (f"task {name!r} {finding}" for finding in check_retry(state))
-        yield from (f"state {name!r}: no error is named {error}" for error in unknown_errors(state))
+        parts = (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else []))
+        own = {inner.get("Error") for part in parts for inner in part["States"].values() if inner["Type"] == "Fail"}
+        yield from (f"state {name!r}: no error is named {error}" for error in unknown_errors(state) if error not in own)
         if state["Type"] == "Fail" and not state.keys() & {"Cause", "CausePath"}:
             yield f"fail state {name!r} gives no cause"
-        for part in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+        for part in parts:
             yield from check_states(part, inside=True)
 
 

@@ -107,8 +107,10 @@ def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
     return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
 
 
+QUOTA = "The limit 'ml.m5.xlarge for {} usage' is 0 Instances, with current utilization of 0 Instances."
+"""What SageMaker says of a new account's quota, shortened."""
 NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".', "0-4")
-TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}, "FinalMetricDataList": []}
+TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}}
 
 RESPONSES: dict[str, Response] = {
     "RunOnce": run({}),
@@ -145,10 +147,13 @@ RESPONSES: dict[str, Response] = {
         }
     ),
     "Trained": returns(TRAINED, "0-1"),  # each of two folds
-    "TrainedWhenThereWasRoom": {
-        **throws("SageMaker.ResourceLimitExceededException", "The quota is in use."),
+    "TrainedAtTheSecondAttempt": {
+        **throws("SageMaker.AmazonSageMakerException", "Rate exceeded"),
         "1": {"Return": TRAINED},
     },
+    "NoProcessingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("processing job")),
+    "NoTrainingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("training job"), "0-1"),
+    "NoEndpointQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("endpoint"), "0-4"),
     "NoEndpoint": NO_ENDPOINT,
     "EndpointDenied": throws(
         "SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint", "0-4"
@@ -210,7 +215,7 @@ FIRST_RUN: Case = {
 LATER_RUN: Case = {
     **without(FIRST_RUN, "Create endpoint"),
     "Find production model": "ProductionFound",
-    "Train": "TrainedWhenThereWasRoom",
+    "Train": "TrainedAtTheSecondAttempt",
     "Describe endpoint": "EndpointAsBefore",
     "Update endpoint": "EndpointChanged",
 }
@@ -272,6 +277,49 @@ CASES: dict[str, tuple[str, Case]] = {
         },
     ),
     "BadVisits": ("Preprocessing failed", {**FROM_CSV, "Preprocess": "ProcessingFailed"}),
+    "NoQuotaToPreprocess": ("Instance quota too low", {**FROM_CSV, "Preprocess": "NoProcessingQuota"}),
+    "NoQuotaToCombine": (
+        "Instance quota too low",
+        {
+            **without(FROM_CSV, "Copy source file"),
+            "Prepare run": "RunWithEverything",
+            "Look for source files": "FilesFound",
+            "Combine dataset": "NoProcessingQuota",
+        },
+    ),
+    "NoQuotaToTune": (
+        "Instance quota too low",
+        {
+            **without(FROM_CSV, "Copy source file"),
+            "Prepare run": "RunWithEverything",
+            "Look for source files": "FilesFound",
+            "Combine dataset": "Processed",
+            "Tune hyperparameters": "NoTrainingQuota",
+        },
+    ),
+    "NoQuotaForAFold": (
+        "Instance quota too low",
+        {
+            **without(FROM_CSV, "Copy source file"),
+            "Prepare run": "RunWithEverything",
+            "Look for source files": "FilesFound",
+            "Combine dataset": "Processed",
+            "Tune hyperparameters": "Tuned",
+            "Train fold": "NoTrainingQuota",
+        },
+    ),
+    "NoQuotaToTrain": ("Instance quota too low", {**FROM_CSV, "Train": "NoTrainingQuota"}),
+    "NoQuotaToEvaluate": (
+        "Instance quota too low",
+        {**FROM_CSV, "Train": "Trained", "Find production model": "NoProduction", "Evaluate": "NoProcessingQuota"},
+    ),
+    "NoQuotaForTheEndpoint": (
+        "Deployment failed",
+        {
+            **without(FAILED_DEPLOYMENT, "Get endpoint status"),
+            "Update endpoint": "NoEndpointQuota",
+        },
+    ),
     "EndpointDenied": (
         "Deployment failed",
         {

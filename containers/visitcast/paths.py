@@ -123,6 +123,11 @@ def forecast_input(name: str) -> Path:
     return root() / "processing" / "input" / name
 
 
+def campaign_file() -> Path:
+    """Campaign, a JSON object, input of the forecast workflow's plan."""
+    return forecast_input("campaign") / "campaign.json"
+
+
 def forecast_output(name: str) -> Path:
     """Folder of an output of a forecast job: ``requests``, ``users``, ``forecasts``, ``plans``, ``messages``, ..."""
     return root() / "processing" / "output" / name

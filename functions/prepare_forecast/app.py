@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -24,7 +25,7 @@ NOBODY = "user_id\n"
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Validate the execution input, plan the run and write its queries and its audience to the bucket.
+    """Validate the execution input, plan the run and write its audience and its campaign to the bucket.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         started_at=event["ExecutionStartTime"],
         bucket=bucket,
         network=Network.from_environment(),
+        kms_key_arn=os.environ["KMS_KEY_ARN"],
     )
     queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
     for name in (*UNLOADED.values(), "Answers"):
@@ -58,6 +60,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # prefix without objects.
         s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/{name.lower()}/about.txt", Body=b"written by the run")
     put_audience(execution_input.get("AudienceUri"), bucket, f"{run['Prefix']}/audience/audience.csv")
+    # A file, since SageMaker takes at most 256 characters as a value of a job's environment:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
+    campaign = json.dumps(execution_input["Campaign"]).encode()
+    s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/audience/campaign.json", Body=campaign)
     logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
     return {**run, "Queries": queries}
 

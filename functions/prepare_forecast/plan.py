@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from functions.shared.instances import job_cluster, unusable_types, volume_key
 from functions.shared.network import Network
 from functions.shared.run_id import run_id
+from functions.shared.sql_text import without_comment_lines
 
 HISTORIES = "recent_histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
@@ -46,6 +47,7 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     control = execution_input["Campaign"]["Control"]
     if control["GlobalBestHourShare"] + control["RandomHourShare"] > 1:
         yield "Campaign.Control: the shares of the control arms sum to more than 1"
+    yield from unusable_types(execution_input)
     transform = execution_input["Transform"]
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html, MaxPayloadInMB
     if transform["MaxConcurrentTransforms"] * transform["MaxPayloadInMB"] > LARGEST_CONCURRENT_PAYLOAD_MB:
@@ -62,6 +64,7 @@ def plan_forecast(
     started_at: str,
     bucket: str,
     network: Network,
+    kms_key_arn: str = "",
 ) -> dict[str, Any]:
     """Plan one run.
 
@@ -77,12 +80,14 @@ def plan_forecast(
         The application's bucket.
     network
         Network of the processing jobs.
+    kms_key_arn
+        Key of the jobs' volumes; empty for SageMaker's own key.
 
     Returns
     -------
     dict
-        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys``, ``Campaign`` (as text) and the input's
-        other sections unchanged.
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys`` and the input's sections that the states
+        read.
     """
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
@@ -90,6 +95,7 @@ def plan_forecast(
     prefix = f"runs/{run}"
     root = f"s3://{bucket}/{prefix}"
     uris = {name: f"{root}/{name.lower()}" for name in PLACES}
+    requests, transform, plan = (execution_input[name] for name in ("Requests", "Transform", "Plan"))
     return {
         "RunId": run,
         "ForecastDate": day,
@@ -103,10 +109,22 @@ def plan_forecast(
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
         "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
-        "Campaign": json.dumps(execution_input["Campaign"]),
         # The environment of a processing job holds strings only.
-        "Requests": {**execution_input["Requests"], "UsersPerFile": str(execution_input["Requests"]["UsersPerFile"])},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift", "Transform", "Plan")},
+        "Requests": {
+            **requests,
+            "UsersPerFile": str(requests["UsersPerFile"]),
+            "Cluster": job_cluster(requests, kms_key_arn, 1),
+        },
+        "Transform": {
+            **transform,
+            "Resources": {
+                "InstanceType": transform["InstanceType"],
+                "InstanceCount": transform["InstanceCount"],
+                **volume_key(transform["InstanceType"], kms_key_arn),
+            },
+        },
+        "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
+        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift")},
     }
 
 
@@ -161,7 +179,7 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8").strip()
+    return without_comment_lines(file.read_text(encoding="utf-8"))
 
 
 def _instant(text: str) -> datetime:

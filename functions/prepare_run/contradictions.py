@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from functions.shared.instances import LOCAL_STORAGE, unusable_types
+
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
@@ -23,6 +25,14 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
         yield "Gate.MustHoldInCrossValidation: there is no cross-validation; set CrossValidation.Folds to 2 or more"
     if "article_gru" in execution_input["Gate"]["MustBeat"] and not execution_input["Evaluation"]["ArticleModelEpochs"]:
         yield "Gate.MustBeat: article_gru is not fitted; set Evaluation.ArticleModelEpochs to 20, or leave it out"
+    yield from unusable_types(execution_input)
+    endpoint_type = execution_input["Endpoint"]["InstanceType"]
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html, KmsKeyId
+    if LOCAL_STORAGE.match(endpoint_type):
+        yield (
+            f"Endpoint.InstanceType: {endpoint_type} has a disk of its own, and SageMaker refuses a key for it; "
+            "every endpoint config of this stack has one. Choose a type without such a disk, such as ml.m5.large"
+        )
 
 
 def _of_ranges(tuning: dict[str, Any], hyperparameters: dict[str, Any]) -> Iterator[str]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from functions.shared.execution_input import InputRejected
+from functions.shared.instances import job_cluster
 from functions.shared.network import Network
-
-LOCAL_STORAGE = re.compile(r"ml\.(p[45][a-z]*|trn\d[a-z]*|g[4-9]\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
-"""Instance families with local storage. SageMaker refuses a volume key for them; hardware encrypts the disk.
-
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html
-"""
 
 VARIANT = "AllTraffic"
 """Name of the endpoint's only variant. Alarms and dashboard name it, and an update must not change it."""
@@ -85,25 +79,8 @@ class Deployment:
         )
 
     def cluster(self, resources: dict[str, Any], instances: int | None = None) -> dict[str, Any]:
-        """Return a job's ResourceConfig or ClusterConfig.
-
-        Parameters
-        ----------
-        resources
-            ``InstanceType``, ``VolumeSizeInGB`` and, unless `instances` is given, ``InstanceCount``.
-
-        >>> job = {"InstanceType": "ml.g5.xlarge", "VolumeSizeInGB": 30}
-        >>> "VolumeKmsKeyId" in Deployment("b", "e", kms_key_arn="arn").cluster(job, 1)
-        False
-        """
-        cluster = {
-            "InstanceType": resources["InstanceType"],
-            "InstanceCount": instances or resources["InstanceCount"],
-            "VolumeSizeInGB": resources["VolumeSizeInGB"],
-        }
-        if self.kms_key_arn and not LOCAL_STORAGE.match(resources["InstanceType"]):
-            cluster["VolumeKmsKeyId"] = self.kms_key_arn
-        return cluster
+        """Return a job's ResourceConfig or ClusterConfig; see `functions.shared.instances.job_cluster`."""
+        return job_cluster(resources, self.kms_key_arn, instances)
 
     def training(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of training jobs, on spot capacity if the stack asks for it."""

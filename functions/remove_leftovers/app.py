@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from functions.shared.custom_resource import respond
 from functions.shared.object_versions import delete_versions
@@ -21,6 +22,7 @@ from functions.shared.object_versions import delete_versions
 TAG = "visitcast:stack"
 SECONDS_TO_ANSWER = 20
 """Remaining time of the function at which it gives up, so that it can still respond to CloudFormation."""
+SECONDS_BETWEEN_LOOKS = 5
 
 logger = Logger(service="remove_leftovers")
 sagemaker = boto3.client("sagemaker")
@@ -83,13 +85,27 @@ def remove(properties: dict[str, str], deadline: float) -> None:
 
 def remove_endpoints(stack: str, deadline: float) -> None:
     """Delete a stack's endpoints and wait until they are gone: a config in use cannot be deleted."""
-    names = [name for name, arn in listed("list_endpoints", "Endpoints", "Endpoint") if is_of(stack, arn)]
-    for name in names:
-        logger.info("deleting endpoint", extra={"endpoint": name})
+    waiting = {name for name, arn in listed("list_endpoints", "Endpoints", "Endpoint") if is_of(stack, arn)}
+    deleting: set[str] = set()
+    while waiting:
+        deleting |= {name for name in waiting - deleting if begin_deletion(name)}
+        waiting &= {name for name, _ in listed("list_endpoints", "Endpoints", "Endpoint")}
+        if waiting:
+            in_time(deadline, f"endpoints {sorted(waiting)} are still being created, updated or deleted")
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def begin_deletion(name: str) -> bool:
+    """Begin to delete an endpoint; return False where SageMaker refuses, as it does while one is created or updated."""
+    try:
         sagemaker.delete_endpoint(EndpointName=name)
-    while still := set(names) & {name for name, _ in listed("list_endpoints", "Endpoints", "Endpoint")}:
-        in_time(deadline, f"endpoints {sorted(still)} are still being deleted")
-        time.sleep(5)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        logger.info("endpoint cannot be deleted yet", extra={"endpoint": name, "reason": str(error)})
+        return False
+    logger.info("deleting endpoint", extra={"endpoint": name})
+    return True
 
 
 def remove_model_versions(group: str, deadline: float) -> None:

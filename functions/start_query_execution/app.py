@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.shared.s3_uri import bucket_and_key
+from functions.shared.sql_text import without_comment_lines
 
 logger = Logger(service="start_query_execution")
 s3 = boto3.client("s3")
@@ -38,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """
     bucket, key = bucket_and_key(event["SqlUri"])
     sql = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
-    sql = sql.replace("${destination}", event["DestinationUri"])
+    sql = without_comment_lines(sql).replace("${destination}", event["DestinationUri"])
     response = athena.start_query_execution(
         QueryString=sql,
         ClientRequestToken=request_token(event["ExecutionId"], sql),

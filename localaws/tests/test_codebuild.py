@@ -77,6 +77,8 @@ def test_a_push_puts_the_tag_into_the_registry_once(region: Region) -> None:
     uri = f"{REGISTRY}/built/app:1"
     commands = [
         f"aws ecr get-login-password | docker login --username AWS --password-stdin {REGISTRY}",
+        "aws ecr-public get-login-password --region us-east-1 | docker login --password-stdin public.ecr.aws",
+        "docker pull public.ecr.aws/docker/library/python:3.13-slim",
         f"docker build --tag {uri} .",
         f"docker push {uri}",
     ]

@@ -140,6 +140,26 @@ def test_an_aws_sdk_error_without_a_model_has_the_generic_name(region: Region) -
 
 
 @pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("ResourceLimitExceeded", "SageMaker.ResourceLimitExceededException"),
+        ("ResourceInUse", "SageMaker.ResourceInUseException"),
+        ("ThrottlingException", "SageMaker.SageMakerException"),
+    ],
+)
+def test_aws_sdk_errors_of_sagemaker(region: Region, code: str, error: str) -> None:
+    region.order(service="sagemaker", operation="UpdateEndpoint", error=code, message="not now")
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:updateEndpoint",
+        "Parameters": {"EndpointName": "any", "EndpointConfigName": "any"},
+    }
+    failed = region.run(machine(state))
+    assert failed["error"] == error
+    assert "not now" in failed["cause"]
+
+
+@pytest.mark.parametrize(
     ("action", "parameters", "error"),
     [
         ("headObject", {"Bucket": "test-bucket", "Key": "nothing"}, "S3.NoSuchKeyException"),

@@ -20,11 +20,10 @@ from visitcast.data import schema
 VARIABLES = {
     "VISITCAST_FORECAST_DATE": "2026-11-24",
     "VISITCAST_AS_OF": AS_OF.isoformat(),
-    "VISITCAST_CAMPAIGN": json.dumps(CAMPAIGN),
     "VISITCAST_USERS_PER_FILE": "25",
     "VISITCAST_ENVIRONMENT": "test",
 }
-INPUTS = ("histories", "known", "audience", "users", "answers", "reference", "outcomes")
+INPUTS = ("histories", "known", "audience", "users", "answers", "reference", "outcomes", "campaign")
 
 
 def job_folder(root: Path) -> Path:
@@ -48,6 +47,7 @@ def test_histories_become_sends(
 
     inputs = job_folder(tmp_path / "plan")
     shutil.copy(made / "users/users.parquet", inputs / "users")
+    (inputs / "campaign/campaign.json").write_text(json.dumps(CAMPAIGN))
     with (
         engine.private_network() as network,
         endpoint(engine, serving_image, deployed_model, network, **batch_variables()) as transform,

@@ -280,6 +280,16 @@ class Production:
         return name
 
 
+def quota(instances: int, *, in_use: int, usage: str = "training job") -> str:
+    """Return what SageMaker says of a request for an instance more than a quota allows."""
+    return (
+        f"The account-level service limit 'ml.m5.xlarge for {usage} usage' is {instances} Instances, with current "
+        f"utilization of {in_use} Instances and a request delta of 1 Instances. Please use AWS Service Quotas to "
+        "request an increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an "
+        "increase for this quota."
+    )
+
+
 def requested(execution: Execution, action: str) -> list[dict[str, Any]]:
     """Return the parameters of every attempt at an API call, such as ``createTrainingJob``."""
     scheduled = [e["taskScheduledEventDetails"] for e in execution.events if "taskScheduledEventDetails" in e]
@@ -379,8 +389,8 @@ def sam_deploy(
     return sam("deploy", *config, *template, *more, succeeds=succeeds)
 
 
-def sam(*arguments: str, succeeds: bool = True) -> str:
-    """Run the real `sam`, which must succeed or must fail; return what it printed."""
+def sam(*arguments: str, succeeds: bool = True, answers: str = "") -> str:
+    """Run the real `sam`, which must succeed or must fail, with answers to its questions; return what it printed."""
     tools = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -392,6 +402,7 @@ def sam(*arguments: str, succeeds: bool = True) -> str:
         [str(tools / "sam"), *arguments],
         cwd=ROOT,
         env=environment,
+        input=answers,
         capture_output=True,
         text=True,
         timeout=WITHIN_SECONDS,

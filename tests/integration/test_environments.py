@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -48,7 +50,8 @@ def test_environments_differ_in_their_parameters_alone(empty_region: EmptyRegion
     """Each environment's change set can be made with its parameters, and would make the same resources as any other."""
     cloudformation = boto3.client("cloudformation")
     resources = {}
-    for environment, settings in SAMCONFIG.items():
+    for environment in ("dev", "prod", "local"):  # default is dev
+        settings = SAMCONFIG[environment]
         stack, wanted = settings["global"]["parameters"]["stack_name"], parameters(environment)
         sam_deploy(empty_region.build, environment, wanted, "--no-execute-changeset")
         # CloudFormation has accepted the template with these parameters and checked its rules.
@@ -71,29 +74,38 @@ def test_environments_differ_in_their_parameters_alone(empty_region: EmptyRegion
     assert "TrainStateMachine" in resources["prod"]
 
 
-def test_each_environment_uploads_under_its_own_prefix() -> None:
-    """`sam delete` removes everything under the prefix, which must not take along what another stack needs."""
-    prefixes = {name: settings["deploy"]["parameters"]["s3_prefix"] for name, settings in SAMCONFIG.items()}
-    assert len(set(prefixes.values())) == len(SAMCONFIG)
+def test_each_stack_has_names_and_a_prefix_of_its_own() -> None:
+    """Two stacks of one Environment would have the same names; `sam delete` removes everything under the prefix."""
+    stacks = {name: settings["global"]["parameters"]["stack_name"] for name, settings in SAMCONFIG.items()}
+    environments = {stacks[name]: parameters(name)["Environment"] for name in SAMCONFIG}
+    prefixes = {stacks[name]: settings["deploy"]["parameters"]["s3_prefix"] for name, settings in SAMCONFIG.items()}
+    assert len(set(environments.values())) == len(set(prefixes.values())) == len(environments)
+    assert stacks["default"] == stacks["dev"]
+    assert parameters("default") == parameters("dev")
 
 
-def test_a_stacks_life(empty_region: EmptyRegion) -> None:
-    """The stack of one environment is deployed, updated, kept as it was by an update that fails, and deleted."""
-    environment = "prod"
-    stack = SAMCONFIG[environment]["global"]["parameters"]["stack_name"]
-    first = parameters(environment)
-    sam_deploy(empty_region.build, environment, first)
+def test_a_stacks_life(empty_region: EmptyRegion, tmp_path: Path) -> None:
+    """Nothing but Enter deploys a stack, which is updated, kept as it was by an update that fails, and deleted."""
+    config = tmp_path / "samconfig.toml"
+    shutil.copy(ROOT / "samconfig.toml", config)
+    where = ["--config-file", str(config), "--template-file", str(empty_region.build / "template.yaml")]
+    printed = sam("deploy", "--guided", *where, answers="\n" * 100)
+    assert "Successfully created/updated stack - visitcast-dev" in printed
+    stack = SAMCONFIG["default"]["global"]["parameters"]["stack_name"]
+    assert stacks() == {stack: "CREATE_COMPLETE"}
     outputs = stack_outputs(stack)
+    first = parameters("default")
     deployed = settings(stack)
-    assert deployed["days"] == int(first.get("LogRetentionDays", 30))
+    assert deployed["days"] == int(first["LogRetentionDays"])
 
     second = first | {"LogRetentionDays": "90", "ScheduleExpression": "rate(7 days)"}
-    sam_deploy(empty_region.build, environment, second)
+    # What the guide has saved asks nothing more.
+    sam("deploy", *where, "--parameter-overrides", *(f'{name}="{value}"' for name, value in second.items()))
     assert settings(stack) == {"days": 90, "schedule": "rate(7 days)"}
 
     # The pattern lets it pass; EventBridge Scheduler does not.
     third = second | {"LogRetentionDays": "180", "ScheduleExpression": "cron(at three)"}
-    printed = sam_deploy(empty_region.build, environment, third, succeeds=False)
+    printed = sam_deploy(empty_region.build, "default", third, succeeds=False)
     assert "UPDATE_ROLLBACK_COMPLETE" in printed
     assert "Invalid Schedule Expression cron(at three)" in failures(stack)["TrainStateMachineSchedule"]
     assert settings(stack) == {"days": 90, "schedule": "rate(7 days)"}

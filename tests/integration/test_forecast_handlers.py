@@ -8,6 +8,9 @@ from typing import Any
 import boto3
 from deployed_stack import STACK_NAME, Stack
 
+from functions.prepare_forecast.plan import contradictions
+from functions.shared.execution_input import load_schema, validated
+
 PUSH = {
     "version": 1,
     "idempotency_key": "0123456789abcdef0123456789abcdef",
@@ -28,11 +31,11 @@ def physical_id(resource: str) -> str:
     return found["StackResourceDetail"]["PhysicalResourceId"]
 
 
-def test_a_campaigns_audience_comes_along_with_its_tags(stack: Stack) -> None:
+def test_a_campaigns_audience_comes_along_with_its_tags_and_its_settings(stack: Stack) -> None:
     users = b"user_id\na\nb\n"
     stack.s3.put_object(Bucket=stack.bucket, Key="uploads/audience.csv", Body=users, Tagging="from=crm")
     event = {
-        "Input": {"AudienceUri": f"s3://{stack.bucket}/uploads/audience.csv"},
+        "Input": {"AudienceUri": f"s3://{stack.bucket}/uploads/audience.csv", "Campaign": {"Name": "autumn"}},
         "ExecutionId": "arn:aws:states:eu-central-1:123456789012:execution:forecast:audience",
         "ExecutionStartTime": "2026-11-01T04:00:00Z",
     }
@@ -41,6 +44,9 @@ def test_a_campaigns_audience_comes_along_with_its_tags(stack: Stack) -> None:
     key = f"{run['Prefix']}/audience/audience.csv"
     assert stack.read(f"s3://{stack.bucket}/{key}") == users
     assert stack.s3.get_object_tagging(Bucket=stack.bucket, Key=key)["TagSet"] == [{"Key": "from", "Value": "crm"}]
+    campaign = stack.read_json(f"s3://{stack.bucket}/{run['Prefix']}/audience/campaign.json")
+    assert campaign == validated(event["Input"], load_schema("forecast"), contradictions)["Campaign"]
+    assert campaign["Name"] == "autumn"
 
 
 def test_a_push_that_comes_twice_is_sent_once_and_a_broken_one_comes_again(stack: Stack) -> None:

@@ -167,5 +167,6 @@ def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> No
     target = boto3.client("scheduler").get_schedule(Name="visitcast-forecast-local")["Target"]
     assert target["Arn"] == f"{stack.outputs['ForecastStateMachineArn']}:live"
     given = json.loads(target["Input"])
-    assert given == {"OnDrift": "alarm"}
+    # By default nobody reads the queue: what lay there would ring PushesWait every day.
+    assert given == {"OnDrift": "alarm", "HandOver": False}
     validated(given, load_schema("forecast"), contradictions)

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import forecast_scale
 import pytest
-from deployed_stack import STACK_NAME, Execution, Production, Stack, requested
+from deployed_stack import STACK_NAME, Execution, Production, Stack, quota, requested
 
 from demo import forecast_run, lift_run
 from visitcast.data.schema import HOURS
@@ -74,6 +74,23 @@ def test_the_history_is_no_longer_than_estimated(published: Execution) -> None:
     assert most - 100 < len(published.events) <= most
 
 
+def test_what_the_jobs_write_and_their_volumes_have_the_stacks_key_and_their_cost_its_tag(
+    stack: Stack, published: Execution
+) -> None:
+    requests, plan = requested(published, "createProcessingJob")
+    (transform,) = requested(published, "createTransformJob")
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    key = next(r["PhysicalResourceId"] for r in resources if r["ResourceType"] == "AWS::KMS::Key")
+    for cluster, output in (
+        (requests["ProcessingResources"]["ClusterConfig"], requests["ProcessingOutputConfig"]),
+        (transform["TransformResources"], transform["TransformOutput"]),
+        (plan["ProcessingResources"]["ClusterConfig"], plan["ProcessingOutputConfig"]),
+    ):
+        assert [cluster["VolumeKmsKeyId"].rpartition("/")[2], output["KmsKeyId"].rpartition("/")[2]] == [key, key]
+    for job in (requests, transform, plan):
+        assert job["Tags"] == [{"Key": "visitcast:stack", "Value": STACK_NAME}]
+
+
 def test_two_transform_instances_give_the_table_of_one(stack: Stack, published: Execution) -> None:
     before = table(stack, "visit_forecasts", FORECAST)
     two = {"Requests": {"UsersPerFile": 10}, "Transform": {"InstanceCount": 2}}
@@ -124,6 +141,16 @@ def test_the_demo_shows_the_plan_and_the_lift_of_a_running_stack(
             {"image": "sending", "argv": ["false"], "match": "plan"},
             "Forecasts invalid",
             id="no plan is made",
+        ),
+        pytest.param(
+            {
+                "service": "sagemaker",
+                "operation": "CreateTransformJob",
+                "error": "ResourceLimitExceeded",
+                "message": quota(0, in_use=0, usage="transform job"),
+            },
+            "Instance quota too low",
+            id="the account has no instances",
         ),
     ],
 )

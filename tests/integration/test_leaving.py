@@ -30,13 +30,16 @@ def serve_a_model(name: str, stack_name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("parameters", [{"KeepData": "yes"}, {"KeepData": "no", **VPC}], ids=["keep", "nothing"])
+@pytest.mark.parametrize(
+    "parameters", [{"KeepData": "yes"}, {"KeepData": "no", "Environment": "a-b", **VPC}], ids=["keep", "nothing"]
+)
 def test_nothing_is_left(empty_region: EmptyRegion, parameters: dict[str, str]) -> None:
     name = f"visitcast-leaving-{parameters['KeepData']}"
     sam_deploy(empty_region.build, "local", LOCAL | parameters, "--stack-name", name)
     outputs = stack_outputs(name)
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     bucket = outputs["BucketName"]
+    assert "-" not in outputs["DatabaseName"]  # SQL would have to quote it
     for content in (b"old", b"new"):  # two versions of one object
         s3.put_object(Bucket=bucket, Key="events/dt=2026-11-01/a.parquet", Body=content)
     serve_a_model("visitcast-mine", name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import QUICK, ROOT, Execution, Production, Stack, wait_for
+from deployed_stack import QUICK, ROOT, Execution, Production, Stack, quota, wait_for
 
 VISITS_SQL = (ROOT / "sql/visits.sql").read_text(encoding="utf-8")
 COLUMNS = [
@@ -205,6 +205,17 @@ def test_job_that_writes_nothing(stack: Stack, production: Production, command: 
     ended_in(stack.run(QUICK), end)
 
 
+def test_an_account_without_instances_is_told_which_quota_to_raise(stack: Stack) -> None:
+    said = quota(0, in_use=0, usage="processing job")
+    stack.order_fault(
+        service="sagemaker", operation="CreateProcessingJob", error="ResourceLimitExceeded", message=said, times=100
+    )
+    execution = stack.run(QUICK)
+    ended_in(execution, "Instance quota too low", "Service Quotas", "'ml.m5.xlarge for processing job usage' is 0")
+    assert execution.error == "InstanceQuotaTooLow"
+    assert not [state for state in execution.states if state.startswith("Wait for an instance")]
+
+
 def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> None:
     config = production.config()
     production.replay("preprocess", "train")
@@ -240,6 +251,16 @@ def test_denied_describe_endpoint_creates_nothing(stack: Stack, production: Prod
     failed_deployment(stack, execution, "Endpoint not described", "sagemaker:DescribeEndpoint")
     assert not {"Create endpoint", "Update endpoint"} & set(execution.states)
     assert "denied" not in [e["EndpointName"] for e in stack.sagemaker.list_endpoints()["Endpoints"]]
+
+
+def test_endpoint_without_a_quota(stack: Stack, production: Production) -> None:
+    production.replay("preprocess", "train", "evaluate")
+    said = quota(1, in_use=1, usage="endpoint")  # the instance that the update is to replace
+    stack.order_fault(
+        service="sagemaker", operation="UpdateEndpoint", error="ResourceLimitExceeded", message=said, times=100
+    )
+    execution = stack.run(QUICK)
+    failed_deployment(stack, execution, "Endpoint quota too low", "an update needs twice as many", "endpoint usage")
 
 
 def test_endpoint_that_cannot_be_created(stack: Stack, production: Production) -> None:

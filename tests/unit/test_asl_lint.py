@@ -71,24 +71,22 @@ def test_the_shipped_state_machines_are_clean() -> None:
         pytest.param(broken("Train fold", Retry=None), "task 'Train fold' has no Retry", id="in a map"),
         pytest.param(
             broken("Train", Retry=policy("endpoint")),
-            "task 'Train' does not retry by the policy sagemaker-create",
+            "task 'Train' does not retry by the policy sagemaker-job",
             id="other policy",
         ),
         pytest.param(
-            broken("Update endpoint", Retry=policy("sagemaker-create")),
+            broken("Update endpoint", Retry=policy("sagemaker-job")),
             "task 'Update endpoint' does not retry by the policy endpoint",
             id="other policy in a branch",
         ),
         pytest.param(
-            broken(
-                "Train", Retry=[{**policy("sagemaker-create")[0], "MaxAttempts": 3}, *policy("sagemaker-create")[1:]]
-            ),
-            "task 'Train' does not retry by the policy sagemaker-create",
+            broken("Train", Retry=[{**policy("sagemaker-job")[0], "MaxAttempts": 4}]),
+            "task 'Train' does not retry by the policy sagemaker-job",
             id="other number",
         ),
         pytest.param(
-            renamed("Train", "Retry", "SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded"),
-            "state 'Train': no error is named SageMaker.ResourceLimitExceeded",
+            renamed("Train", "Retry", "SageMaker.ResourceInUseException", "SageMaker.ResourceInUse"),
+            "state 'Train': no error is named SageMaker.ResourceInUse",
             id="misspelt in a retry",
         ),
         pytest.param(
@@ -139,6 +137,5 @@ def test_a_policy_backs_off_with_jitter_and_names_errors_that_exist(name: str) -
         assert retrier["BackoffRate"] > 1
         assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
         assert asl_lint.unknown_errors({"Retry": [retrier]}) == []
-        # Only what ends by itself is worth many tries: a quota in use, or throttling.
-        patient = {"LimitExceeded", "TooManyRequests"}
-        assert (retrier["MaxAttempts"] > 6) == any(word in retrier["ErrorEquals"][0] for word in patient)
+        # Only what ends by itself is worth many tries: throttling.
+        assert (retrier["MaxAttempts"] > 6) == ("TooManyRequests" in retrier["ErrorEquals"][0])

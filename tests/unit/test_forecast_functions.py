@@ -37,7 +37,7 @@ MESSAGE = {
 }
 
 
-def planned(**given):
+def planned(key="", **given):
     filled = validated(given, SCHEMA, contradictions)
     return plan_forecast(
         filled,
@@ -45,6 +45,7 @@ def planned(**given):
         started_at="2026-11-23T04:00:00.123Z",
         bucket="a-bucket",
         network=Network(),
+        kms_key_arn=key,
     )
 
 
@@ -77,6 +78,10 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"Control": {"GlobalBestHourShare": 0.7, "RandomHourShare": 0.7}}}, "sum to more than 1"),
         ({"Campaign": {"LargestHourShare": 0}}, "Campaign.LargestHourShare"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
+        (
+            {"Transform": {"InstanceType": "ml.c7g.xlarge"}},
+            r"Transform\.InstanceType: ml\.c7g\.xlarge has an ARM",
+        ),
         ({"OnDrift": "ignore"}, "OnDrift"),
         ({"Unknown": 1}, "Unknown"),
     ],
@@ -84,6 +89,15 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
 def test_an_input_that_cannot_be_is_rejected(given, reason):
     with pytest.raises(InputRejected, match=reason):
         planned(**given)
+
+
+def test_the_volumes_of_all_jobs_have_the_stacks_key_where_sagemaker_takes_one():
+    disk = {"InstanceType": "ml.m5d.xlarge"}
+    for given, key in (({}, "arn"), (dict.fromkeys(("Requests", "Transform", "Plan"), disk), None)):
+        run = planned(key="arn", **given)
+        clusters = run["Requests"]["Cluster"], run["Transform"]["Resources"], run["Plan"]["Cluster"]
+        assert [cluster.get("VolumeKmsKeyId") for cluster in clusters] == [key] * 3
+        assert [cluster["InstanceCount"] for cluster in clusters] == [1, 1, 1]
 
 
 def test_queries_are_whole_sql_with_the_runs_dates():

@@ -21,6 +21,7 @@ EVERY_PATH = [
     (paths.model, "model"),
     (paths.output_data, "output/data"),
     (paths.checkpoints, "checkpoints"),
+    (paths.campaign_file, "processing/input/campaign/campaign.json"),
 ]
 
 

@@ -88,6 +88,16 @@ def plan(
             "fixes all that has a range",
             id="nothing left to search",
         ),
+        pytest.param(
+            {"Endpoint": {"InstanceType": "ml.m5d.large"}},
+            "Endpoint.InstanceType: ml.m5d.large has a disk of its own",
+            id="an endpoint that takes no key",
+        ),
+        pytest.param(
+            {"Training": {"InstanceType": "ml.c7g.xlarge"}},
+            "Training.InstanceType: ml.c7g.xlarge has an ARM processor",
+            id="another processor",
+        ),
         pytest.param([], "input", id="not an object"),
     ],
 )

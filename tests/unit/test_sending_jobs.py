@@ -25,12 +25,16 @@ def opt_ml(tmp_path, monkeypatch):
     monkeypatch.setenv("OPT_ML_DIR", str(tmp_path))
     monkeypatch.setenv("VISITCAST_FORECAST_DATE", DATE.isoformat())
     monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
-    monkeypatch.setenv("VISITCAST_CAMPAIGN", json.dumps(CAMPAIGN))
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "5000")
     monkeypatch.setenv("VISITCAST_ENVIRONMENT", "test")
-    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes"):
+    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes", "campaign"):
         (tmp_path / "processing" / "input" / name).mkdir(parents=True)
+    write_campaign(tmp_path / "processing")
     return tmp_path / "processing"
+
+
+def write_campaign(folder, **changes):
+    (folder / "input/campaign/campaign.json").write_text(json.dumps({**CAMPAIGN, **changes}))
 
 
 def write_histories(folder, frame):
@@ -174,13 +178,27 @@ def test_the_gap_since_the_last_push_is_kept(opt_ml):
     assert report["sends"]["barred"] == 0
 
 
-def test_no_hour_takes_more_than_its_share(opt_ml, monkeypatch):
-    monkeypatch.setenv("VISITCAST_CAMPAIGN", json.dumps({**CAMPAIGN, "LargestHourShare": 0.1}))
+def test_no_hour_takes_more_than_its_share(opt_ml):
+    write_campaign(opt_ml, LargestHourShare=0.1)
     _, lines, users = run_requests(opt_ml, users=60)
     report, _, plans, _ = run_plan(opt_ml, lines)
     assert plans.send_at_utc.dt.floor("h").value_counts().max() <= 6
     assert max(report["sends"]["by_utc_hour"].values()) <= 6
     assert len(plans) + report["sends"]["no_room"] == len(users)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"Name": "daily"}'], ids=["missing", "empty", "list", "key"])
+def test_a_campaign_that_cannot_be_read_is_refused(opt_ml, text):
+    _, lines, _ = run_requests(opt_ml)
+    write_answers(opt_ml, [answer_to(line) for line in lines])
+    file = opt_ml / "input/campaign/campaign.json"
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    with pytest.raises(InputError, match=r"campaign\.json is not a campaign"):
+        main(["plan"])
+    assert not (opt_ml / "output/plans").exists()
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def plan() -> None:
     InputError
         The forecasts failed validation, or the settings cannot be used. Nothing is written then.
     """
-    date, planned = forecast_date(os.environ), campaign(os.environ)
+    date, planned = forecast_date(os.environ), campaign(paths.campaign_file())
     day = str(np.datetime64(date, "D"))
     progress(0.0, "reading the answers")
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()

@@ -1,4 +1,4 @@
-"""Settings of the forecast jobs, from their environment."""
+"""Settings of the forecast jobs, from their environment and the campaign's file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from visitcast.data.calendar import days_since_epoch
@@ -17,7 +18,6 @@ from visitcast.sending.send_window import SendRules
 
 FORECAST_DATE: Final = "VISITCAST_FORECAST_DATE"
 AS_OF: Final = "VISITCAST_AS_OF"
-CAMPAIGN: Final = "VISITCAST_CAMPAIGN"
 USERS_PER_FILE: Final = "VISITCAST_USERS_PER_FILE"
 ENVIRONMENT: Final = "VISITCAST_ENVIRONMENT"
 
@@ -106,15 +106,15 @@ def environment_name(environment: Mapping[str, str]) -> str:
     return name
 
 
-def campaign(environment: Mapping[str, str]) -> Campaign:
+def campaign(file: Path) -> Campaign:
     """Read the campaign, a JSON object as ``Campaign`` in the execution input with every default filled in.
 
     Raises
     ------
     InputError
-        It is not a JSON object, or lacks a key.
+        The file is missing, is not a JSON object, or lacks a key.
     """
-    text = environment.get(CAMPAIGN, "")
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     try:
         content: dict[str, Any] = json.loads(text)
         quiet = content["QuietHours"]
@@ -140,7 +140,7 @@ def campaign(environment: Mapping[str, str]) -> Campaign:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{CAMPAIGN} is not a campaign.",
+            f"{file.name} is not a campaign.",
             f"{type(error).__name__}: {error} in {text[:300]!r}.",
-            "Take it from the run that the state Prepare forecast returns.",
+            "The state Prepare forecast writes it beside the audience: start the execution again.",
         ) from None

@@ -1,0 +1,53 @@
+"""Write events as the events table needs them, one folder per UTC date: ``python -m demo.write_events``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+from rich.console import Console
+
+from demo.cli import interruptible
+from demo.errors import DemoError
+from demo.events import read_events
+from demo.simulator import World, simulate
+from demo.upload import PREFIX, partition_files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 if the files are there."""
+    parser = argparse.ArgumentParser(prog="python -m demo.write_events", description=__doc__)
+    parser.add_argument("--events", type=Path, metavar="FILE", help="your events, Parquet or CSV; default: simulated")
+    parser.add_argument("--output", type=Path, default=Path("build/events"), help="new folder (%(default)s)")
+    options = parser.parse_args(arguments)
+    return interruptible(lambda console: write_events(options.events, options.output, console))
+
+
+def write_events(source: Path | None, folder: Path, console: Console) -> int:
+    """Convert a file of events, or simulated ones, to files for ``aws s3 sync``; return 0.
+
+    Raises
+    ------
+    DemoError
+        The events cannot be used, or the folder exists: old and new events side by side would be counted twice.
+    """
+    if folder.exists():
+        raise DemoError(f"{folder} exists.", "Its events would be counted too.", "Delete it, or set OUT= to another.")
+    events = read_events(source) if source else pa.concat_tables(block.events for block in simulate(World()))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as unfinished:
+        made = Path(unfinished) / folder.name
+        for key, content in partition_files(events):
+            file = made / key.removeprefix(PREFIX)
+            file.parent.mkdir(parents=True)
+            file.write_bytes(content)
+        made.rename(folder)
+    console.print(f"{events.num_rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
