@@ -13,9 +13,6 @@ from typing import Any
 import regex
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-NOT_ENFORCED: Mapping[str, str] = {}
-"""Patterns that AWS does not enforce: the shape that has one in botocore's model, and how that is known."""
-
 _BEYOND_BMP = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
 """All characters beyond the Basic Multilingual Plane: as surrogates in Java's patterns, and as code points."""
 
@@ -103,7 +100,7 @@ def _constraints(shape: Shape) -> list[Constraint]:
         )
     if isinstance(shape, StringShape):
         pattern = shape.metadata.get("pattern")
-        if pattern and shape.name not in NOT_ENFORCED and (compiled := compiled_pattern(pattern)):
+        if pattern and (compiled := compiled_pattern(pattern)):
             found.append(
                 (
                     f"Member must satisfy regular expression pattern: {pattern}",

@@ -1,0 +1,17 @@
+"""Options of the commands in the Makefile."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from asl_lint import ROOT
+
+
+@pytest.mark.parametrize(("given", "passed"), [(["PORT=4600"], "--port 4600"), ([], "")])
+def test_up_takes_a_port(given: list[str], passed: str) -> None:
+    printed = subprocess.run(
+        ["make", "--dry-run", "up", *given], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = [line for line in printed.splitlines() if "localaws up" in line]
+    assert line.partition("build/localaws")[2].strip() == passed
