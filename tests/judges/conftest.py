@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import cases
 import pytest
+from deployed_stack import local_region
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the local region makes of each case of the mock file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SFN_MOCK_CONFIG", str(cases.FILE))
+        with local_region(tmp_path_factory.mktemp("region")) as url:
+            definitions = {name: cases.definition(name) for name, _ in cases.CASES}
+            return cases.run(url, cases.create(url, definitions))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

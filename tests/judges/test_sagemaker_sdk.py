@@ -21,13 +21,16 @@ REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/any"
 BUCKET = "notebook"
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    },
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
 }
-POLICY = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+# The SDK refuses a role that lacks one of these, whether the job needs it or not.
+ASKED_FOR = ("cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ec2:*NetworkInterface*", "ec2:Describe*")
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Action": ["s3:*", *ASKED_FOR], "Resource": "*"},
+}
 
 
 @pytest.fixture(scope="module")
