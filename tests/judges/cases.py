@@ -72,10 +72,18 @@ def result(api: Any, arn: str) -> dict[str, Any]:
     }
 
 
-def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any], machine: str) -> dict[str, Any]:
-    """Return what differs between two results of a case. Iterations of a Map have no order among one another."""
-    found = {key: (ours[key], theirs[key]) for key in ("status", "error", "cause", "output") if ours[key] != theirs[key]}
+def difference(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], machine: str, *, inner: bool = True
+) -> dict[str, Any]:
+    """Return what differs between two results of a case.
+
+    Iterations of a Map have no order among one another. With `inner` false the states within a Map or a Parallel are
+    not compared. An execution that failed has no output.
+    """
+    compared = ("status", "error", "cause") if ours["status"] == "FAILED" else ("status", "output")
+    found = {key: (ours[key], theirs[key]) for key in compared if ours[key] != theirs[key]}
     top = definition(machine)["States"]
     paths = [[state for state in result["entered"] if state in top] for result in (ours, theirs)]
     inside = [sorted(state for state in result["entered"] if state not in top) for result in (ours, theirs)]
-    return {**found, **{key: tuple(two) for key, two in (("path", paths), ("iterations", inside)) if two[0] != two[1]}}
+    two = {"path": paths, "iterations": inside} if inner else {"path": paths}
+    return {**found, **{key: tuple(lists) for key, lists in two.items() if lists[0] != lists[1]}}

@@ -68,6 +68,7 @@ async function run(mocked) {
 function* statesOf(machine) {
   for (const [name, state] of Object.entries(machine.States)) {
     yield [name, state];
-    if (state.ItemProcessor) yield* statesOf(state.ItemProcessor);
+    for (const part of [...(state.Branches ?? []), ...(state.ItemProcessor ? [state.ItemProcessor] : [])])
+      yield* statesOf(part);
   }
 }

@@ -32,8 +32,8 @@ def adapted(definition: dict[str, Any]) -> dict[str, Any]:
             state.pop("TimeoutSecondsPath", None)
             if state.get("CausePath", "").startswith("States."):
                 state["Cause"] = state.pop("CausePath")
-            if "ItemProcessor" in state:
-                machines.append(state["ItemProcessor"])
+            machines += state.get("Branches", [])
+            machines += [state["ItemProcessor"]] if "ItemProcessor" in state else []
     return known
 
 

@@ -282,11 +282,7 @@ class LocalSageMakerBackend(ModelRegistry):
         ValidationError
             It does not exist.
         """
-        description = dict(self._endpoint(endpoint_name).response_object)
-        # Only an endpoint that captures data has one.
-        if not description["DataCaptureConfig"]:
-            del description["DataCaptureConfig"]
-        return description
+        return dict(self._endpoint(endpoint_name).response_object)
 
     def delete_endpoint(self, endpoint_name: str) -> None:
         """Delete an endpoint.
