@@ -53,7 +53,9 @@ RESPONSES: dict[str, Response] = {
     "ForecastThatStopsAtDrift": forecast({"OnDrift": "stop"}),
     "ForecastThatTrainsAtDrift": forecast({"OnDrift": "train"}),
     "InputRefused": throws("InvalidInput", "Horizon is not a key of the execution input."),
-    "ModelInProduction": function({"ModelVersion": "1", "ModelName": "model-1", "ModelDataUrl": "s3://bucket/m.tar.gz"}),
+    "ModelInProduction": function(
+        {"ModelVersion": "1", "ModelName": "model-1", "ModelDataUrl": "s3://bucket/m.tar.gz"}
+    ),
     "NoModelInProduction": throws("NoProductionModel", "No version of visitcast-mocked is approved."),
     "QueriesSucceeded": returns(
         {"QueryExecution": {"ResultConfiguration": {"OutputLocation": "s3://bucket/athena-results/query.csv"}}},

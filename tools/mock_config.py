@@ -4,9 +4,9 @@
     PYTHONPATH=. .venv/bin/python tools/mock_config.py train > build/train.asl.json
     PYTHONPATH=. .venv/bin/python tools/mock_config.py forecast > build/forecast.asl.json
 
-The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definitions have
-sample values for everything that only a deployment knows. A test runs every case and compares the file with what this
-prints.
+The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definitions
+have sample values for everything that only a deployment knows. A test runs every case and compares the file with what
+this prints.
 """
 
 from __future__ import annotations

@@ -68,9 +68,7 @@ class LocalIamResponse(IamResponse):
         )
 
 
-def decide(
-    statements: Sequence[Statement], action: str, resource: str, context: Mapping[str, Sequence[str]]
-) -> str:
+def decide(statements: Sequence[Statement], action: str, resource: str, context: Mapping[str, Sequence[str]]) -> str:
     """Return ``allowed``, ``explicitDeny`` or ``implicitDeny`` for a call.
 
     Parameters

@@ -77,13 +77,13 @@ def difference(
 ) -> dict[str, Any]:
     """Return what differs between two results of a case.
 
-    Iterations of a Map have no order among one another. With `inner` false the states within a Map or a Parallel are
-    not compared. An execution that failed has no output.
+    Iterations of a Map have no order among one another, and one that fails stops the others wherever they are. With
+    `inner` false the states within a Map or a Parallel are not compared at all. An execution that failed has no output.
     """
     compared = ("status", "error", "cause") if ours["status"] == "FAILED" else ("status", "output")
     found = {key: (ours[key], theirs[key]) for key in compared if ours[key] != theirs[key]}
     top = definition(machine)["States"]
     paths = [[state for state in result["entered"] if state in top] for result in (ours, theirs)]
     inside = [sorted(state for state in result["entered"] if state not in top) for result in (ours, theirs)]
-    two = {"path": paths, "iterations": inside} if inner else {"path": paths}
+    two = {"path": paths, "iterations": inside} if inner and ours["status"] == "SUCCEEDED" else {"path": paths}
     return {**found, **{key: tuple(lists) for key, lists in two.items() if lists[0] != lists[1]}}

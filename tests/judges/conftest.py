@@ -34,5 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in outcomes["xfailed"]:
             case = report.nodeid.rpartition("[")[2].removesuffix("]")
             terminalreporter.write_line(f"    differs in {case}: {report.wasxfail.removeprefix('reason: ')}")
-        for reason in sorted({report.longrepr[2] for report in outcomes["skipped"] if isinstance(report.longrepr, tuple)}):
+        for reason in sorted(
+            {report.longrepr[2] for report in outcomes["skipped"] if isinstance(report.longrepr, tuple)}
+        ):
             terminalreporter.write_line(f"    {reason}")

@@ -20,8 +20,6 @@ from sagemaker.core.processing import Processor
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model, ModelPackage, ModelPackageGroup
 from sagemaker.core.shapes import (
     ContainerDefinition,
-    InferenceSpecification,
-    ModelPackageContainerDefinition,
     OutputDataConfig,
     ProcessingInput,
     ProcessingOutput,
@@ -115,7 +113,7 @@ def tune() -> dict[str, Any]:
         objective_type="Minimize",
         strategy="Random",
         max_jobs=2,
-        max_parallel_jobs=1,
+        max_parallel_jobs=2,
         base_tuning_job_name="sdk",
     )
     tuner.tune(inputs=[InputData(channel_name="dataset", data_source=DATASET)], wait=True)
@@ -148,15 +146,15 @@ def invoke() -> Any:
 
 def approve(model: str) -> dict[str, Any]:
     ModelPackageGroup.create(model_package_group_name=NAME)
-    container = ModelPackageContainerDefinition(image=f"{REGISTRY}/serving:1", model_data_url=model)
-    ModelPackage.create(
-        model_package_group_name=NAME,
-        inference_specification=InferenceSpecification(
-            containers=[container],
-            supported_content_types=["application/json"],
-            supported_response_mime_types=["application/json"],
-        ),
-        model_approval_status="PendingManualApproval",
+    # By boto3, as the workflow does: ModelPackage.create of this SDK takes the InferenceSpecification of a model card.
+    boto3.client("sagemaker").create_model_package(
+        ModelPackageGroupName=NAME,
+        InferenceSpecification={
+            "Containers": [{"Image": f"{REGISTRY}/serving:1", "ModelDataUrl": model}],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        ModelApprovalStatus="PendingManualApproval",
     )
     (listed,) = ModelPackage.get_all(model_package_group_name=NAME)
     package = ModelPackage.get(listed.model_package_arn)

@@ -15,7 +15,9 @@ from programs import BIN, answers, free_port, missing, server
 
 Results = dict[tuple[str, str], dict[str, Any]]
 
-THROWS_AGAIN = "MiniStack throws the first mocked error again at every retry; the mocked response after it is never used"
+THROWS_AGAIN = (
+    "MiniStack throws the first mocked error again at every retry; the mocked response after it is never used"
+)
 LIMITS = {
     ("visitcast-train-mocked", "LaterRun"): THROWS_AGAIN,
     ("visitcast-train-mocked", "LaterRunInSubnets"): THROWS_AGAIN,

@@ -1,4 +1,4 @@
-"""SageMaker's own SDK, unpatched and in an environment of its own, works with the local region and the project's images."""
+"""SageMaker's own SDK, unpatched, works with the local region and the project's images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/any"
 BUCKET = "notebook"
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 # The SDK refuses a role that lacks one of these, whether the job needs it or not.
 ASKED_FOR = ("cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "ec2:*NetworkInterface*", "ec2:Describe*")

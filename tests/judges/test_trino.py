@@ -279,10 +279,8 @@ def require_same(ours: list[list[Any]], theirs: list[list[Any]]) -> None:
 
 
 def training_sql() -> dict[str, str]:
-    texts = {file.name: file.read_text(encoding="utf-8") for file in SQL.glob("*.sql")}
-    return {
-        name: text.replace("${destination}", f"s3://{BUCKET}/unloaded/{name}/") for name, text in composed(texts).items()
-    }
+    files = composed({file.name: file.read_text(encoding="utf-8") for file in SQL.glob("*.sql")})
+    return {name: text.replace("${destination}", f"s3://{BUCKET}/unloaded/{name}/") for name, text in files.items()}
 
 
 def forecast_sql() -> dict[str, str]:
