@@ -314,7 +314,8 @@ CASES: dict[str, tuple[str, Case]] = {
 """Each case by name: its last state, and the response of every Task state on its path."""
 
 
-MACHINES: dict[str, tuple[str, dict[str, tuple[str, Case]], dict[str, Response]]] = {
+Cases = dict[str, tuple[str, Case]]
+MACHINES: dict[str, tuple[str, Cases, dict[str, Response]]] = {
     MACHINE: ("TrainStateMachine", CASES, RESPONSES),
     forecast_cases.MACHINE: ("ForecastStateMachine", forecast_cases.CASES, forecast_cases.RESPONSES),
 }
@@ -329,7 +330,8 @@ def mock_config() -> dict[str, Any]:
     ValueError
         Two responses have one name.
     """
-    machines, mocked = {}, {}
+    machines: dict[str, Any] = {}
+    mocked: dict[str, Response] = {}
     for machine, (_, cases, responses) in MACHINES.items():
         machines[machine] = {"TestCases": {name: states for name, (_, states) in cases.items()}}
         used = {response for _, states in cases.values() for response in states.values()}
@@ -341,14 +343,10 @@ def mock_config() -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line."""
-    documents = {
-        "mocks": mock_config,
-        "train": lambda: definition("TrainStateMachine"),
-        "forecast": lambda: definition("ForecastStateMachine"),
-    }
     parser = argparse.ArgumentParser(description="Print what Step Functions Local needs.")
-    parser.add_argument("document", choices=documents)
-    print(text(documents[parser.parse_args().document]()))
+    parser.add_argument("document", choices=("mocks", "train", "forecast"))
+    document = parser.parse_args().document
+    print(text(mock_config() if document == "mocks" else definition(f"{document.title()}StateMachine")))
 
 
 def text(document: Mapping[str, Any]) -> str:

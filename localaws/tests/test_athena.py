@@ -90,7 +90,7 @@ def test_results_come_in_pages(athena: Athena) -> None:
         ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: Could not convert string 'x' to INT32"),
         ("SELECT ? AS a", "INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 1 but found 0"),
     ],
-    ids=["column", "column of table", "table", "schema", "function", "type", "cast", "parameter"],
+    ids=["column", "column of table", "table", "schema", "function", "shift", "type", "cast", "parameter"],
 )
 def test_reasons_of_failure(athena: Athena, query: str, reason: str) -> None:
     assert athena.failure(query) == reason.format(db=athena.database)

@@ -16,6 +16,7 @@ DEFAULTS = {"Compressed": False, "NumberOfBuckets": 0, "StoredAsSubDirectories":
 
 def patches(settings: Settings) -> list[Patch]:
     """Return the patches."""
+    del settings
     reason = "The numbers and flags of a storage descriptor are missing unless they were set; Trino needs them."
     return [
         Patch("moto.glue.models:FakeTable.as_dict", reason, with_defaults),

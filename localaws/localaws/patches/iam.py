@@ -8,6 +8,7 @@ from localaws.settings import Settings
 
 def patches(settings: Settings) -> list[Patch]:
     """Return the patches."""
+    del settings
     from localaws.iam_simulation import LocalIamResponse
 
     return [
