@@ -19,7 +19,7 @@ from visitcast.model.gru.inference import Network, ReadVisits
 from visitcast.model.gru.sequences import cut
 
 PADDED_LENGTHS = (16, 32, 64, 128)
-"""Few lengths, since TensorFlow traces the model anew for every shape."""
+"""Only a few lengths, since TensorFlow traces the model again for every shape."""
 
 
 class Windows(NamedTuple):

@@ -24,7 +24,8 @@ from visitcast.features.histograms import decayed_histograms
 from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
-from visitcast.model.learners import Hyperparameters, make_learner
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.learner import GruLearner
 from visitcast.training.fitting import fit
 
 WORLD = World(users=150_000)
@@ -68,7 +69,7 @@ def measure(quick: bool = False) -> list[Figure]:
             if size > len(trained):
                 raise ValueError(f"The world has {len(trained)} users with training rows, not {size}.")
             started = time.monotonic()
-            learner = make_learner(Hyperparameters(epochs=1 if quick else 0))
+            learner = GruLearner(Hyperparameters(epochs=1 if quick else 0))
             fitted = fit(dataset, parts, pipeline=pipeline, learner=learner, max_training_users=size)
             seconds = time.monotonic() - started
             losses = log_losses(forecaster.forecast(fitted, tested, test, counts).first_visit_hour, hour)

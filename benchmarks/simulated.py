@@ -19,7 +19,8 @@ from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.metrics import log_losses
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.learners import Hyperparameters, make_learner
+from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.learner import GruLearner
 from visitcast.training.fitting import fit
 
 WORLD = World()
@@ -33,7 +34,7 @@ def measure(quick: bool = False) -> list[Figure]:
     world = QUICK if quick else WORLD
     dataset = visit_days(world)
     parts = split(dataset)
-    fitted = fit(dataset, parts, learner=make_learner(Hyperparameters(epochs=1 if quick else 0)))
+    fitted = fit(dataset, parts, learner=GruLearner(Hyperparameters(epochs=1 if quick else 0)))
 
     count = min(COMPARED_USERS, dataset.users)
     compared = select_users(dataset, np.sort(np.random.default_rng(1).choice(dataset.users, count, replace=False)))

@@ -86,7 +86,7 @@ class Experiment:
 
 
 def run_experiment(experiment: Experiment, options: Options, console: Console) -> list[dict[str, Any]]:
-    """Run it in the region that the AWS_* variables lead to; print and return the lifts found, each with its truth.
+    """Run it in the region that the AWS_* variables point to; print and return the lifts, each with its truth.
 
     Returns
     -------

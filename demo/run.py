@@ -74,7 +74,7 @@ def run_demo(options: Options, console: Console) -> int:
 def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> None:
     logs = options.output / "logs"
     with ExitStack() as running:
-        build = running.enter_context(stack.building(logs))  # goes on while events are made and the region starts
+        build = running.enter_context(stack.building(logs))  # continues while events are made and the region starts
         with screen.step("Read the events" if options.events else "Simulate events"):
             events, truth = _events(options)
         outcome.events = events.num_rows

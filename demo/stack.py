@@ -51,7 +51,7 @@ def deploy(name: str | None, logs: Path) -> None:
     """Run ``sam deploy``; raises `DemoError` with the end of its output if it failed."""
     options = ["--stack-name", name] if name else []
     if revision := git_revision():
-        # Given here, the overrides replace those of samconfig.toml: they are given again.
+        # Overrides given here replace those of samconfig.toml, so they are repeated.
         options += ["--parameter-overrides", *_settings("deploy")["parameter_overrides"], f"Revision={revision}"]
     run([_SAM, "deploy", "--config-env", ENVIRONMENT, *options], logs / "sam-deploy.log")
 

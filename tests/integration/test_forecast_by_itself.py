@@ -29,7 +29,7 @@ def test_an_experiment_with_a_known_lift_by_itself(tmp_path: Path) -> None:
     measured, _, truth = done.stdout.partition("The lift of an endless experiment in this world:")
     for arm in ("global_best_hour", "random_hour"):
         # A push at the user's own hour is answered about twice as often in this world.
-        assert re.search(rf"Lift over {arm}: \+\d+\.\d% \(95 % interval [^)]*\): higher", measured), measured[-1000:]
+        assert re.search(rf"Lift over {arm}: \+\d+\.\d% \(95% interval [^)]*\): higher", measured), measured[-1000:]
         (true_percent,) = re.findall(rf"Lift over {arm}: \+([\d.]+)%", truth)
         assert float(true_percent) > 30
     assert not (tmp_path / "home/region.json").exists()

@@ -83,7 +83,7 @@ def test_good_parameters(judge: Callable[[dict[str, str]], None], parameters: di
         ),
         pytest.param({"Environment": "a--b"}, "Environment", id="environment that no repository may be named after"),
         pytest.param(PROD | {"KeepData": "no"}, "KeepData=yes", id="prod without its data"),
-        pytest.param({"ScheduleState": "ENABLED"}, "Set AlarmEmail", id="schedule that nobody hears"),
+        pytest.param({"ScheduleState": "ENABLED"}, "Set AlarmEmail", id="schedule without anybody to notify"),
         pytest.param({"ForecastScheduleState": "ENABLED"}, "Set AlarmEmail", id="forecasts that nobody misses"),
         pytest.param({"ApprovalMode": "always"}, "Set AlarmEmail", id="approval that nobody gives"),
         pytest.param({"Revision": "a revision"}, "git rev-parse", id="no revision"),

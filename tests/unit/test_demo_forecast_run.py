@@ -82,7 +82,7 @@ def test_drift_is_told_with_its_reasons() -> None:
     ("lifts", "shown"),
     [
         pytest.param([], "no sends yet", id="none"),
-        pytest.param([LIFT], "+50.0% (95 % interval +25.0% to +75.0%): higher", id="figure"),
+        pytest.param([LIFT], "+50.0% (95% interval +25.0% to +75.0%): higher", id="figure"),
         pytest.param([SMALL], "sample too small. needs 1,234 users", id="refused"),
     ],
 )

@@ -132,6 +132,6 @@ def test_the_measured_lift_covers_what_the_law_says(law: Law, comes_anyway: bool
             assert found.relative_low is not None
             assert found.relative_high is not None
             covered += bool(found.relative_low <= truth["best_hour"] / truth[control] - 1 <= found.relative_high)
-    # At a true coverage of 95 % the two comparisons of an experiment, which share an arm, spread at most like one in
+    # At a true coverage of 95% the two comparisons of an experiment, which share an arm, spread at most like one in
     # double. Above is no fault: users are drawn without replacement from the world.
     assert covered / 2 >= binom.ppf(0.0001, tries, 0.95)

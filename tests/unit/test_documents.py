@@ -45,9 +45,10 @@ def keys(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
         yield from keys(entry, f"{prefix}{name}.")
 
 
-def states(machine: dict[str, Any]) -> Iterator[str]:
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name and type of every state, those of maps and branches included."""
     for name, state in machine["States"].items():
-        yield name
+        yield name, state["Type"]
         for inner in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
             yield from states(inner)
 
@@ -57,7 +58,7 @@ def read_json(name: str) -> Any:
 
 
 KEYS = {key for workflow in WORKFLOWS for key in keys(read_json(f"{workflow}.input.schema.json"))}
-STATES = {name for workflow in WORKFLOWS for name in states(read_json(f"{workflow}.asl.json"))}
+TRAIN, FORECAST = (dict(states(read_json(f"{workflow}.asl.json"))) for workflow in WORKFLOWS)
 of_every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 
 
@@ -106,7 +107,22 @@ def test_every_state_exists(document: Path) -> None:
     if document.name == "workflow.md":
         table = text[: text.index("\n## ")]
         named |= {name for row in re.findall(r"^\| ([A-Z][^|]+) \|", table, re.MULTILINE) for name in row.split(", ")}
-    assert named <= STATES
+    assert named <= TRAIN.keys() | FORECAST.keys()
+
+
+def test_every_step_of_the_training_and_every_end_of_a_forecast_is_described() -> None:
+    training, forecasts = (
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("workflow.md", "forecasts.md")
+    )
+    assert [name for name, kind in TRAIN.items() if kind != "Fail" and name not in training] == []
+    assert [name for name, kind in FORECAST.items() if kind in ("Fail", "Succeed") and name not in forecasts] == []
+
+
+def test_the_readme_describes_the_columns_of_events() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("## Your own events") :].partition("\n\nBad input")[0]
+    columns = TEMPLATE["Resources"]["EventsTable"]["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [column["Name"] for column in columns]
 
 
 def test_every_metric_is_defined() -> None:

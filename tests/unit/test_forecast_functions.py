@@ -1,6 +1,7 @@
 """The forecast workflow's handlers: the plan and the SQL of a run, the messages, the consumer."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -14,7 +15,15 @@ import sqlglot
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
-from functions.prepare_forecast.plan import QUERIES, contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import (
+    HISTORIES,
+    QUERIES,
+    UNLOADED,
+    contradictions,
+    plan_forecast,
+    render_queries,
+)
+from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.network import Network
 from functions.shared.send_message import MessageRejected, read_message
@@ -117,6 +126,22 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert "date_add('hour', 3, send_at_utc) <= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
     # The date judged is over everywhere when a run starts on the eve of its forecast date.
     assert f"'{date(2026, 11, 24) - timedelta(days=3)}'" in queries["outcomes"]
+
+
+def test_every_sql_file_is_run():
+    included = {"recent_visits": HISTORIES}
+    forecast = {included.get(file.stem, file.stem) for file in (SQL / "forecast").glob("*.sql")}
+    assert forecast == set(QUERIES)
+    assert {file.name for file in SQL.glob("*.sql")} == {name for name, _ in SOURCES.values()}
+
+
+def test_states_read_the_results_of_their_queries():
+    """JSONPath finds a query's result by its position only."""
+    machine = json.loads((SQL.parent / "statemachine/forecast.asl.json").read_text(encoding="utf-8"))
+    found = {name: re.findall(r"\$\.queries\[(\d+)\]", json.dumps(state)) for name, state in machine["States"].items()}
+    read = {name: [QUERIES[int(number)] for number in numbers] for name, numbers in found.items() if numbers}
+    assert read == {"Plan sends": ["outcomes"], "Measure lift": ["responses"]}
+    assert {name for names in read.values() for name in names} == set(QUERIES) - set(UNLOADED)
 
 
 def test_what_the_job_writes_is_what_the_queue_takes():

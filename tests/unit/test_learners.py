@@ -21,6 +21,7 @@ from visitcast.metrics import log_losses
 from visitcast.model import bundle, learners
 from visitcast.model.article_gru import ArticleLearner, ArticleScorer
 from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.gru.learner import GruLearner
 from visitcast.model.learner import Learner, Learnt, Scorer, TrainingData
 from visitcast.model.logits import Logits
 from visitcast.training.fitting import fit
@@ -75,7 +76,7 @@ def test_a_bundle_remembers_what_its_learner_says() -> None:
     ("learner", "scorer"),
     [
         pytest.param(LastHourLearner(), LastHourScorer, id="of this test"),
-        pytest.param(learners.make_learner(Hyperparameters(epochs=2, units=8)), None, id="the product's"),
+        pytest.param(GruLearner(Hyperparameters(epochs=2, units=8)), None, id="the GRU"),
         pytest.param(ArticleLearner(), ArticleScorer, id="the article's"),
         pytest.param(LightGbmLearner(threads=1), LightGbmScorer, id="LightGBM"),
     ],
@@ -145,7 +146,7 @@ def test_a_scorer_of_an_unknown_kind_is_refused_by_name(tmp_path: Path) -> None:
     bundle.save(tmp_path, fit(DATASET, learner=LastHourLearner()))
     with pytest.raises(InputError, match="unknown kind") as caught:
         bundle.load(tmp_path)
-    assert "'last-hour'; known are gru" in caught.value.cause
+    assert f"'last-hour'; known are {', '.join(learners.SCORERS)}" in caught.value.cause
 
 
 @pytest.mark.parametrize("name", [bundle.MODEL_FILE, *LastHourScorer.files])

@@ -36,7 +36,7 @@ def test_the_interval_covers_the_truth_at_its_rate(lift):
         assert found.verdict != "sample too small"
         covered += found.low <= 0.15 * lift <= found.high
         relative_covered += found.relative_low <= lift <= found.relative_high
-    # With a true coverage of 95 % a count outside these limits has a chance of one in ten thousand.
+    # With a true coverage of 95% a count outside these limits has a chance of one in ten thousand.
     low, high = binom.ppf([0.00005, 0.99995], SIMULATIONS, 0.95)
     assert low <= covered <= high
     assert low <= relative_covered <= high

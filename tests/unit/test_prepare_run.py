@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions.prepare_run.contradictions import contradictions
 from functions.prepare_run.deployment import Deployment
-from functions.prepare_run.plan import evaluation_arguments, plan_run
+from functions.prepare_run.plan import SOURCES, evaluation_arguments, plan_run
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.network import Network
 from functions.shared.run_id import run_id
@@ -174,6 +174,7 @@ def test_what_is_fixed_is_not_searched() -> None:
     ],
 )
 def test_the_format_decides_the_sql_and_where_its_result_goes(source: dict[str, str], sql: str, result: str) -> None:
+    assert SOURCES.keys() == set(SCHEMA["properties"]["SourceSql"]["properties"]["Format"]["enum"])
     run = plan({"SourceSql": source})
     assert run["SourceSql"]["File"] == sql
     assert run["InputFilePath"] == f"s3://bucket/runs/{run['RunId']}/{result}"

@@ -85,7 +85,7 @@ def test_another_registry_gets_all_images_without_a_look(monkeypatch: pytest.Mon
 
 def test_before_the_first_deployment_the_message_says_so(monkeypatch: pytest.MonkeyPatch, commands: Path) -> None:
     with pytest.raises(
-        SystemExit, match=r"no repository visitcast-test/preprocessing\. The stack makes it: deploy first"
+        SystemExit, match=r"no repository visitcast-test/preprocessing\. The stack creates it: deploy first"
     ):
         run(monkeypatch, commands)
     assert commands.read_text() == ""

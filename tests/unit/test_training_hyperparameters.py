@@ -6,27 +6,36 @@ import pytest
 
 from visitcast.errors import InputError
 from visitcast.model.gru.hyperparameters import Hyperparameters
+from visitcast.model.hyperparameters import parse
 from visitcast.training.settings import Settings, parse_settings
 
 
+def parsed(values: dict[str, str]) -> tuple[Settings, Hyperparameters]:
+    """Read settings and hyperparameters of the GRU, as a training job does if that is its learner."""
+    settings, hyperparameters = parse(values, (Settings, Hyperparameters))
+    return settings, hyperparameters
+
+
+def test_a_training_job_reads_its_settings_and_those_of_its_learner() -> None:
+    settings, hyperparameters = parse_settings({"seed": "3"})
+    assert settings == Settings(seed=3)
+    assert hyperparameters.seed == 3
+
+
 def test_strings_become_numbers_and_the_rest_keeps_its_default() -> None:
-    settings, hyperparameters = parse_settings({"units": " 32 ", "learning_rate": "1e-3", "max_training_users": "500"})
+    settings, hyperparameters = parsed({"units": " 32 ", "learning_rate": "1e-3", "max_training_users": "500"})
     assert hyperparameters == Hyperparameters(units=32, learning_rate=0.001)
     assert settings == Settings(max_training_users=500)
 
 
-def test_the_seed_is_one_for_the_sample_of_users_and_for_the_network() -> None:
-    assert parse_settings({"seed": "3"}) == (Settings(seed=3), Hyperparameters(seed=3))
-
-
 def test_what_sagemaker_adds_in_a_tuning_job_is_left_out() -> None:
-    _, hyperparameters = parse_settings({"units": "32", "_tuning_objective_metric": "final:validation_log_loss"})
+    _, hyperparameters = parsed({"units": "32", "_tuning_objective_metric": "final:validation_log_loss"})
     assert hyperparameters == Hyperparameters(units=32)
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     with pytest.raises(InputError) as caught:
-        parse_settings({"epoch": "3"})
+        parsed({"epoch": "3"})
     assert "epoch" in caught.value.headline
     assert all(field.name in caught.value.cause for kind in (Settings, Hyperparameters) for field in fields(kind))
 
@@ -47,7 +56,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, str], wrong: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_settings(values)
+        parsed(values)
     assert wrong in caught.value.headline
 
 

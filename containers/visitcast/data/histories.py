@@ -50,7 +50,7 @@ def is_parquet(file: Path) -> bool:
 def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = ROWS_PER_BLOCK) -> Iterator[Dataset]:
     """Read and check visits, a few users at a time.
 
-    Memory is bounded by a block and eight bytes per user, which detect a user who comes twice.
+    Memory is bounded by a block and eight bytes per user, which detect a user who appears twice.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def read_blocks(
     for number, file in enumerate(files):
         users_of_file = [NO_HASHES]
         for block in _whole_users(file, as_of, seen, block_bytes, more_files=number + 1 < len(files)):
-            # Added at the end of the file: a user who comes twice in one file makes it unsorted, not split.
+            # Added at the end of the file: a user who appears twice in one file makes it unsorted, not split.
             users_of_file.append(hashes(block.user_ids))
             rows += block.visit_days
             yield block

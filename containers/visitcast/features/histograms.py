@@ -42,7 +42,8 @@ class Channel(IntEnum):
     counted : Counted
         Days that count.
     half_life : float
-        A day weighs half as much after so many later days that count. Calendar days for ``FIRST_30_CALENDAR_DAYS``.
+        Number of later counted days after which a day weighs half as much; calendar days for
+        ``FIRST_30_CALENDAR_DAYS``.
     """
 
     counted: Counted

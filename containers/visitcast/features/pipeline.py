@@ -23,7 +23,7 @@ class FeaturePipeline(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     before : int
         First day not to learn from (days since 1970-01-01), ``Split.validation_starts``. A cross-validation fold must
-        fit anew with its own.
+        fit again with its own.
 
     Attributes
     ----------

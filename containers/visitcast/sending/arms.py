@@ -3,7 +3,7 @@
 The hash of ``salt`` and ``user_id`` is a number in 0..1. Users below ``global_best_hour_share`` get their push at
 the one hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, all others at
 their own best hour. A larger share moves users from the treatment to that arm, but none between the control arms.
-Another salt assigns all users anew, for the next experiment.
+Another salt reassigns all users, for the next experiment.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int,
 def _begin(zone: tzinfo, wall: datetime) -> tuple[int, int]:
     """Return the instant at which a clock first shows a reading, or skips it, and what the clock shows then.
 
-    A reading that comes twice counts the first time.
+    If a reading occurs twice, the first time counts.
     """
     instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if _wall(zone, instant) != wall:
