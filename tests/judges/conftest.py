@@ -22,15 +22,17 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a line for each judge, which is a module, and one for each limit of it."""
+    """Print a line for each judge, which is a module, and one for each difference from the local region."""
     found: dict[str, dict[str, list[pytest.TestReport]]] = defaultdict(lambda: defaultdict(list))
-    for outcome in ("passed", "failed", "error", "xfailed", "skipped"):
-        for report in terminalreporter.stats.get(outcome, []):
-            found[Path(report.location[0]).stem.removeprefix("test_")][outcome].append(report)
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                found[Path(report.location[0]).stem.removeprefix("test_")][outcome or "set up"].append(report)
     terminalreporter.section("verdicts")
     for judge, outcomes in sorted(found.items()):
-        counts = ", ".join(f"{len(reports)} {outcome}" for outcome, reports in outcomes.items())
-        terminalreporter.write_line(f"{judge}: {counts}")
+        seconds = sum(report.duration for reports in outcomes.values() for report in reports)
+        counts = ", ".join(f"{len(reports)} {outcome}" for outcome, reports in outcomes.items() if outcome != "set up")
+        terminalreporter.write_line(f"{judge}: {counts} in {seconds:.0f} s")
         for report in outcomes["xfailed"]:
             case = report.nodeid.rpartition("[")[2].removesuffix("]")
             terminalreporter.write_line(f"    differs in {case}: {report.wasxfail.removeprefix('reason: ')}")
