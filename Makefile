@@ -47,6 +47,9 @@ $(SDK)/.ready: requirements/sdk.txt | $(READY)
 	$(BIN)/uv pip sync --quiet --python $(SDK)/bin/python --require-hashes requirements/sdk.txt
 	@touch $@
 
+.PHONY: sdk
+sdk: $(SDK)/.ready ## install SageMaker's SDK into an environment of its own (build/sdk), for notebooks
+
 # Node comes from the package index, so that npm needs none of the system's.
 $(JUDGES)/python/.ready: requirements/judges.txt | $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(JUDGES)/python
