@@ -7,6 +7,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SCAN   := build/scan
+SDK    := build/sdk
+JUDGES := build/judges
 REGION := build/localaws
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
 DISTRIBUTIONS := containers localaws
@@ -40,12 +42,38 @@ $(SCAN)/.ready: requirements/scan.txt | $(READY)
 	$(BIN)/uv pip sync --quiet --python $(SCAN)/bin/python --require-hashes requirements/scan.txt
 	@touch $@
 
+$(SDK)/.ready: requirements/sdk.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SDK)
+	$(BIN)/uv pip sync --quiet --python $(SDK)/bin/python --require-hashes requirements/sdk.txt
+	@touch $@
+
+.PHONY: sdk
+sdk: $(SDK)/.ready ## install SageMaker's SDK into an environment of its own (build/sdk), for notebooks
+
+# Node comes from the package index, so that npm needs none of the system's.
+$(JUDGES)/python/.ready: requirements/judges.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(JUDGES)/python
+	$(BIN)/uv pip sync --quiet --python $(JUDGES)/python/bin/python --require-hashes requirements/judges.txt
+	@touch $@
+
+NPM := PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" npm --no-audit --no-fund --ignore-scripts
+$(JUDGES)/npm/.ready: tests/judges/package-lock.json $(JUDGES)/python/.ready
+	@mkdir -p $(JUDGES)/npm
+	cp tests/judges/package.json tests/judges/package-lock.json $(JUDGES)/npm
+	cd $(JUDGES)/npm && $(NPM) ci
+	@touch $@
+
+$(JUDGES)/trino/.ready: tests/judges/trino/pom.xml
+	mvn --quiet --batch-mode --strict-checksums --file tests/judges/trino/pom.xml prepare-package
+	@touch $@
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 .PHONY: lock
-lock: $(READY) ## resolve the lock files again from the *.in files and the distributions
+lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the *.in files and the distributions
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
-	$(LOCK) requirements/scan.in -o requirements/scan.txt
+	for tool in scan sdk judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
+	cd tests/judges && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved
 	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
 	for image in preprocessing training serving sending; do \
 		$(LOCK) -c requirements/dev.txt containers/pyproject.toml --extra $$image -o containers/$$image/requirements.txt || exit; done
@@ -105,7 +133,7 @@ test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the re
 	{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
 	$(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/containers \
-		--numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
+		--ignore=tests/judges --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
 	wait $$lint || { echo "make lint failed ($$(sed -n 's/.*: \(lint-[a-z]*\)\] Error.*/\1/p' build/lint.log | xargs)): see build/lint.log"; \
 		exit 1; }; exit $$tests
 
@@ -123,6 +151,12 @@ test-benchmarks: $(READY) ## run every benchmark at a small size
 .PHONY: test-containers
 test-containers: $(READY) ## build the images, run them as SageMaker does, and the functions as Lambda does; needs docker or podman
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
+
+# A program that cannot be installed here does not stop the others: its tests say so.
+.PHONY: judge
+judge: $(READY) ## let programs that are not ours judge: other interpreters, AWS's validator, Trino, SageMaker's SDK
+	-@$(MAKE) --no-print-directory --keep-going $(JUDGES)/npm/.ready $(JUDGES)/trino/.ready $(SDK)/.ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/judges
 
 # The longest first.
 LINTS := lint-types lint-safety lint-template lint-weaknesses lint-machines lint-imports lint-code

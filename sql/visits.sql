@@ -57,7 +57,7 @@ SELECT
     max(day_first_hour) AS first_visit_hour,
     max(day_last_hour) AS last_visit_hour,
     -- Bit h is set when the user visited in local hour h.
-    bitwise_or_agg(bitwise_left_shift(BIGINT '1', local_hour)) AS hourly_visits,
+    bitwise_or_agg(bitwise_left_shift(BIGINT '1', CAST(local_hour AS integer))) AS hourly_visits,
     max(day_platform) AS platform,
     max(day_utc_offset_minutes) AS utc_offset_minutes
 FROM described_events

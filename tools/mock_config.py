@@ -1,11 +1,12 @@
-"""Mocked responses and a definition of the training workflow for Step Functions Local.
+"""Mocked responses and definitions of the state machines for Step Functions Local; the cases of the training workflow.
 
     PYTHONPATH=. .venv/bin/python tools/mock_config.py mocks > tests/stepfunctions_local/MockConfigFile.json
-    PYTHONPATH=. .venv/bin/python tools/mock_config.py definition > build/train.asl.json
+    PYTHONPATH=. .venv/bin/python tools/mock_config.py train > build/train.asl.json
+    PYTHONPATH=. .venv/bin/python tools/mock_config.py forecast > build/forecast.asl.json
 
-The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definition has
-sample values for everything that only a deployment knows. A test runs every case and compares the file with what this
-prints.
+The mocks are test cases: for each Task state on a path, the response that stands in for the service. The definitions
+have sample values for everything that only a deployment knows. A test runs every case and compares the file with what
+this prints.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import forecast_cases
 from asl_lint import ROOT, SUBSTITUTION, sample_value, state_machines
+from mocked_responses import Case, Response, function, no_quota, returns, throws, without
 
 from functions.prepare_run.contradictions import contradictions
 from functions.prepare_run.deployment import Deployment
@@ -28,12 +31,10 @@ ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
 MODEL = "s3://bucket/runs/sample/models/job/output/model.tar.gz"
 
-Response = dict[str, dict[str, Any]]
 
-
-def definition() -> dict[str, Any]:
-    """Return the definition with sample values."""
-    machine = next(properties for name, properties in state_machines() if name == "TrainStateMachine")
+def definition(state_machine: str) -> dict[str, Any]:
+    """Return the definition of a state machine, by its logical id in the template, with sample values."""
+    machine = next(properties for name, properties in state_machines() if name == state_machine)
     text = (ROOT / machine["DefinitionUri"]).read_text(encoding="utf-8")
     values = machine["DefinitionSubstitutions"]
     found: dict[str, Any] = json.loads(SUBSTITUTION.sub(lambda match: sample_value(match.group(1), values), text))
@@ -58,21 +59,6 @@ def run(execution_input: Mapping[str, Any], **deployed: Any) -> Response:
             "EndpointConfig": {"EndpointConfigName": "config-new"},
         }
     return returns({"StatusCode": 200, "Payload": plan})
-
-
-def returns(value: Any, invocations: str = "0") -> Response:
-    """Return a response for the invocations of a state, which are counted over the whole execution."""
-    return {invocations: {"Return": value}}
-
-
-def throws(error: str, cause: str, invocations: str = "0") -> Response:
-    """Return an error for the invocations."""
-    return {invocations: {"Throw": {"Error": error, "Cause": cause}}}
-
-
-def function(payload: Any) -> Response:
-    """Return the response of a function."""
-    return returns({"StatusCode": 200, "Payload": payload})
 
 
 def query(state: str) -> Response:
@@ -107,8 +93,6 @@ def endpoint(config: str = "AsCreated", status: str = "InService") -> Response:
     return returns({"EndpointName": "visitcast-mocked", "EndpointStatus": status, "EndpointConfigName": config})
 
 
-QUOTA = "The limit 'ml.m5.xlarge for {} usage' is 0 Instances, with current utilization of 0 Instances."
-"""What SageMaker says of a new account's quota, shortened."""
 NO_ENDPOINT = throws("SageMaker.SageMakerException", 'Could not find endpoint "visitcast-mocked".', "0-4")
 TRAINED = {"TrainingJobName": "train", "ModelArtifacts": {"S3ModelArtifacts": MODEL}}
 
@@ -151,9 +135,9 @@ RESPONSES: dict[str, Response] = {
         **throws("SageMaker.AmazonSageMakerException", "Rate exceeded"),
         "1": {"Return": TRAINED},
     },
-    "NoProcessingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("processing job")),
-    "NoTrainingQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("training job"), "0-1"),
-    "NoEndpointQuota": throws("SageMaker.ResourceLimitExceededException", QUOTA.format("endpoint"), "0-4"),
+    "NoProcessingQuota": no_quota("processing job"),
+    "NoTrainingQuota": no_quota("training job", "0-1"),
+    "NoEndpointQuota": no_quota("endpoint", "0-4"),
     "NoEndpoint": NO_ENDPOINT,
     "EndpointDenied": throws(
         "SageMaker.SageMakerException", "not authorized to perform: sagemaker:DescribeEndpoint", "0-4"
@@ -175,14 +159,6 @@ RESPONSES: dict[str, Response] = {
     "ConfigCreated": returns({"EndpointConfigArn": f"{ARN}:endpoint-config/config-new"}),
     "EndpointChanged": returns({"EndpointArn": f"{ARN}:endpoint/visitcast-mocked"}),
 }
-
-Case = dict[str, str]
-
-
-def without(case: Case, *states: str) -> Case:
-    """Return a case without some of its states."""
-    return {state: response for state, response in case.items() if state not in states}
-
 
 FROM_CSV: Case = {
     "Prepare run": "RunOnce",
@@ -338,22 +314,39 @@ CASES: dict[str, tuple[str, Case]] = {
 """Each case by name: its last state, and the response of every Task state on its path."""
 
 
+Cases = dict[str, tuple[str, Case]]
+MACHINES: dict[str, tuple[str, Cases, dict[str, Response]]] = {
+    MACHINE: ("TrainStateMachine", CASES, RESPONSES),
+    forecast_cases.MACHINE: ("ForecastStateMachine", forecast_cases.CASES, forecast_cases.RESPONSES),
+}
+"""Each state machine by its name in the file: its logical id in the template, its cases, and their responses."""
+
+
 def mock_config() -> dict[str, Any]:
-    """Return the mock configuration; responses that no case uses are left out."""
-    cases = {name: states for name, (_, states) in CASES.items()}
-    used = {response for states in cases.values() for response in states.values()}
-    return {
-        "StateMachines": {MACHINE: {"TestCases": cases}},
-        "MockedResponses": {name: response for name, response in RESPONSES.items() if name in used},
-    }
+    """Return the mock configuration; responses that no case uses are left out.
+
+    Raises
+    ------
+    ValueError
+        Two responses have one name.
+    """
+    machines: dict[str, Any] = {}
+    mocked: dict[str, Response] = {}
+    for machine, (_, cases, responses) in MACHINES.items():
+        machines[machine] = {"TestCases": {name: states for name, (_, states) in cases.items()}}
+        used = {response for _, states in cases.values() for response in states.values()}
+        if twice := used & mocked.keys():
+            raise ValueError(f"Responses of two state machines have one name: {twice}")
+        mocked |= {name: response for name, response in responses.items() if name in used}
+    return {"StateMachines": machines, "MockedResponses": mocked}
 
 
 def main() -> None:
     """Run the command line."""
-    documents = {"mocks": mock_config, "definition": definition}
     parser = argparse.ArgumentParser(description="Print what Step Functions Local needs.")
-    parser.add_argument("document", choices=documents)
-    print(text(documents[parser.parse_args().document]()))
+    parser.add_argument("document", choices=("mocks", "train", "forecast"))
+    document = parser.parse_args().document
+    print(text(mock_config() if document == "mocks" else definition(f"{document.title()}StateMachine")))
 
 
 def text(document: Mapping[str, Any]) -> str:

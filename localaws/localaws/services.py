@@ -19,6 +19,8 @@ PATCHES = {
     "codebuild": "codebuild",
     "ecr": "ecr",
     "events": "events",
+    "glue": "glue",
+    "iam": "iam",
     "scheduler": "scheduler",
     "sagemaker": "sagemaker",
     "sagemakerruntime": "sagemaker",

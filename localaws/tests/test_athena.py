@@ -81,11 +81,16 @@ def test_results_come_in_pages(athena: Athena) -> None:
         ("SELECT 1\nFROM nowhere", "TABLE_NOT_FOUND: line 2:6: Table 'awsdatacatalog.{db}.nowhere' does not exist"),
         ("SELECT 1 FROM no.where_", "SCHEMA_NOT_FOUND: line 1:18: Schema 'awsdatacatalog.no' does not exist"),
         ("SELECT nofunction(1)", "FUNCTION_NOT_FOUND: line 1:8: Function 'nofunction' not registered"),
+        # The shift is an integer, and Trino makes none of the bigint that hour() returns.
+        (
+            "SELECT bitwise_left_shift(bigint '1', hour(timestamp '2020-01-01 05:00:00'))",
+            "FUNCTION_NOT_FOUND: line 1:8: Unexpected parameters for function bitwise_left_shift",
+        ),
         ("SELECT hour('x')", "TYPE_MISMATCH: line 1:8: Unexpected parameters for function hour"),
         ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: Could not convert string 'x' to INT32"),
         ("SELECT ? AS a", "INVALID_PARAMETER_USAGE: line 1:1: Incorrect number of parameters: expected 1 but found 0"),
     ],
-    ids=["column", "column of table", "table", "schema", "function", "type", "cast", "parameter"],
+    ids=["column", "column of table", "table", "schema", "function", "shift", "type", "cast", "parameter"],
 )
 def test_reasons_of_failure(athena: Athena, query: str, reason: str) -> None:
     assert athena.failure(query) == reason.format(db=athena.database)

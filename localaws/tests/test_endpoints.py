@@ -93,6 +93,18 @@ def test_a_containers_error_is_a_model_error(region: Region, status: int, kind: 
     delete(region, name)
 
 
+def test_descriptions_leave_out_what_was_not_set(region: Region) -> None:
+    sagemaker = region.client("sagemaker")
+    config = create_config(region)
+    name = create_endpoint(region, config)
+    described = settled(region, name)
+    settings = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    model = sagemaker.describe_model(ModelName=settings["ProductionVariants"][0]["ModelName"])
+    delete(region, name)
+    for answer in (described, settings, model):
+        assert not [member for member, value in answer.items() if value == {}]
+
+
 def test_unknown_endpoint(region: Region) -> None:
     with pytest.raises(ClientError, match="Endpoint nowhere of account 123456789012 not found") as caught:
         invoke(region, "nowhere")

@@ -1,4 +1,4 @@
-"""The mock configuration for Step Functions Local fits the workflow: every case runs to its end.
+"""The mock configuration for Step Functions Local fits the workflows: every case runs to its end.
 
 Runs in a region of its own, which takes the same file; or in Step Functions Local, where ``SFN_ENDPOINT_URL`` leads to
 one (docs/testing.md says how to start it).
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import forecast_cases
 import mock_config
 import pytest
 from asl_lint import ROOT
@@ -19,9 +20,8 @@ from botocore.model import OperationModel, StructureShape
 from deployed_stack import local_region, wait_for
 
 FILE = ROOT / "tests/stepfunctions_local/MockConfigFile.json"
-DEFINITION = mock_config.definition()
 ROLE = "arn:aws:iam::123456789012:role/any"
-DESCRIBED = {"createProcessingJob", "createTrainingJob", "createHyperParameterTuningJob"}
+DESCRIBED = {"createProcessingJob", "createTrainingJob", "createHyperParameterTuningJob", "createTransformJob"}
 
 
 def task_states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -32,7 +32,9 @@ def task_states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
             yield from task_states(part)
 
 
-TASKS = dict(task_states(DEFINITION))
+DEFINITIONS = {name: mock_config.definition(machine) for name, (machine, _, _) in mock_config.MACHINES.items()}
+TASKS = {name: dict(task_states(definition)) for name, definition in DEFINITIONS.items()}
+CASES = [(name, case) for name, (_, cases, _) in mock_config.MACHINES.items() for case in cases]
 
 
 @pytest.fixture(scope="module")
@@ -52,22 +54,28 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def machine(client: Any) -> str:
-    created = client.create_state_machine(name=mock_config.MACHINE, definition=json.dumps(DEFINITION), roleArn=ROLE)
-    return str(created["stateMachineArn"])
+def machines(client: Any) -> dict[str, str]:
+    """ARN of each state machine by its name."""
+    return {
+        name: client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)["stateMachineArn"]
+        for name, definition in DEFINITIONS.items()
+    }
 
 
-@pytest.mark.parametrize("case", mock_config.CASES)
-def test_every_case_runs_to_its_end_on_mocks_alone(client: Any, machine: str, case: str) -> None:
-    end, mocked = mock_config.CASES[case]
-    arn = client.start_execution(stateMachineArn=f"{machine}#{case}", input="{}")["executionArn"]
+@pytest.mark.parametrize(("machine", "case"), CASES)
+def test_every_case_runs_to_its_end_on_mocks_alone(
+    client: Any, machines: dict[str, str], machine: str, case: str
+) -> None:
+    end, mocked = mock_config.MACHINES[machine][1][case]
+    arn = client.start_execution(stateMachineArn=f"{machines[machine]}#{case}", input="{}")["executionArn"]
     found = wait_for(
         lambda: client.describe_execution(executionArn=arn), lambda execution: execution["status"] != "RUNNING"
     )
     events = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
     entered = [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
     assert entered[-1] == end, (entered[-1], found.get("error"), found.get("cause"))
-    assert set(entered) & set(TASKS) == set(mocked), "a Task state without a mock, or a mock of a state not entered"
+    unknown = set(entered) & set(TASKS[machine]) ^ set(mocked)
+    assert not unknown, f"Task states without a mock, or mocks of states not entered: {unknown}"
     # A Fail state whose cause cannot be put together ends as an error of the runtime.
     assert found.get("error") != "States.Runtime", found.get("cause")
 
@@ -77,23 +85,31 @@ def test_the_file_is_what_the_tool_prints() -> None:
     assert FILE.read_text(encoding="utf-8").strip() == mock_config.text(mock_config.mock_config()), f"Run {command}"
 
 
-def test_every_task_state_is_mocked_in_some_case() -> None:
-    assert {state for _, mocked in mock_config.CASES.values() for state in mocked} == set(TASKS)
+@pytest.mark.parametrize("machine", mock_config.MACHINES)
+def test_every_task_state_is_mocked_in_some_case(machine: str) -> None:
+    cases = mock_config.MACHINES[machine][1].values()
+    assert {state for _, mocked in cases for state in mocked} == set(TASKS[machine])
+
+
+def test_the_cases_of_the_forecast_machine_reach_every_end() -> None:
+    ends = {name for name, state in DEFINITIONS[forecast_cases.MACHINE]["States"].items() if state["Type"] == "Fail"}
+    assert {end for end, _ in forecast_cases.CASES.values()} == {*ends, "Forecasts published"}
 
 
 OF_SAGEMAKER = {
-    (state, response)
-    for _, mocked in mock_config.CASES.values()
+    (machine, state, response)
+    for machine, (_, cases, _) in mock_config.MACHINES.items()
+    for _, mocked in cases.values()
     for state, response in mocked.items()
-    if ":sagemaker:" in TASKS[state]["Resource"]
+    if ":sagemaker:" in TASKS[machine][state]["Resource"]
 }
 
 
-@pytest.mark.parametrize(("state", "response"), sorted(OF_SAGEMAKER), ids=lambda text: str(text))
-def test_a_mocked_answer_has_fields_of_the_service_only(state: str, response: str) -> None:
-    name = TASKS[state]["Resource"].rpartition(":")[2].removesuffix(".sync")
+@pytest.mark.parametrize(("machine", "state", "response"), sorted(OF_SAGEMAKER), ids=lambda text: str(text))
+def test_a_mocked_answer_has_fields_of_the_service_only(machine: str, state: str, response: str) -> None:
+    name = TASKS[machine][state]["Resource"].rpartition(":")[2].removesuffix(".sync")
     shape = answer_of(f"Describe{name[6:]}" if name in DESCRIBED else name[0].upper() + name[1:]).output_shape
-    for outcome in mock_config.RESPONSES[response].values():
+    for outcome in mock_config.MACHINES[machine][2][response].values():
         unknown = set(outcome.get("Return", {})) - set(members(shape))
         assert not unknown, f"{shape} has no {unknown}"
 

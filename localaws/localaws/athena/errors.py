@@ -55,6 +55,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (r"Table with name (\S+) does not exist", "TABLE_NOT_FOUND", "Table '{0}' does not exist"),
     (r"Function with name (\S+) does not exist", "FUNCTION_NOT_FOUND", "Function '{0}' not registered"),
     (r"function call \"([^\"(]+)\(", "TYPE_MISMATCH", "Unexpected parameters for function {0}"),
+    (r"Macro (\w+)\(\) does not support", "FUNCTION_NOT_FOUND", "Unexpected parameters for function {0}"),
     (r"given name and argument types '(.+?)'\.", "FUNCTION_NOT_FOUND", "Unexpected parameters {0}"),
     (r"column \"([^\"]+)\" must appear in the GROUP BY", "EXPRESSION_NOT_AGGREGATE",
      "'{0}' must be an aggregate expression or appear in GROUP BY clause"),

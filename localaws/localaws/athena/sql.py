@@ -21,8 +21,8 @@ from localaws.athena.errors import MalformedQueryError, QueryError, malformed
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 MACROS = (
-    "bitwise_left_shift(value, shift) AS (value << shift)",
-    "bitwise_right_shift(value, shift) AS (value >> shift)",
+    "bitwise_left_shift(value, shift INTEGER) AS (value << shift)",
+    "bitwise_right_shift(value, shift INTEGER) AS (value >> shift)",
     # DuckDB returns a timestamp for a date; Trino returns a date.
     "athena_date_trunc(unit, x DATE) AS CAST(date_trunc(unit, x) AS DATE), "
     "(unit, x TIMESTAMP) AS date_trunc(unit, x), (unit, x TIMESTAMPTZ) AS date_trunc(unit, x)",

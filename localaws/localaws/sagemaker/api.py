@@ -113,6 +113,22 @@ class LocalSageMakerResponse(SageMakerResponse):
         model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
         return answer
 
+    def describe_model(self) -> ActionResult:
+        """Answer DescribeModel."""
+        return _without_empty(super().describe_model())
+
+    def describe_endpoint_config(self) -> ActionResult:
+        """Answer DescribeEndpointConfig."""
+        return _without_empty(super().describe_endpoint_config())
+
+    def describe_endpoint(self) -> ActionResult:
+        """Answer DescribeEndpoint."""
+        return _without_empty(super().describe_endpoint())
+
+    def describe_model_package(self) -> ActionResult:
+        """Answer DescribeModelPackage."""
+        return _without_empty(super().describe_model_package())
+
     def delete_model_package(self) -> ActionResult:
         """Answer DeleteModelPackage."""
         self._backend.delete_model_package(self._get_param("ModelPackageName"))
@@ -171,3 +187,9 @@ def _plain(value: Any) -> Any:
 
 def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _without_empty(answer: ActionResult) -> ActionResult:
+    """Return an answer without empty structures: SageMaker leaves out what was not set, and its SDK relies on that."""
+    described = cast("dict[str, Any]", answer.result)
+    return ActionResult({name: value for name, value in described.items() if value != {}})

@@ -1,0 +1,145 @@
+"""Test cases of the forecast workflow with mocked responses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mocked_responses import Case, Response, function, no_quota, returns, throws, without
+
+from functions.prepare_forecast.plan import contradictions, plan_forecast, render_queries
+from functions.shared.bundle import SQL
+from functions.shared.execution_input import load_schema, validated
+from functions.shared.network import Network
+
+MACHINE = "visitcast-forecast-mocked"
+EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
+WINDOW_DAYS = 90
+QUERIES = 4
+FILES = ["messages-0.jsonl", "messages-1.jsonl"]
+
+
+def forecast(execution_input: Mapping[str, Any]) -> Response:
+    """Return the response of "Prepare forecast": the real plan."""
+    run = plan_forecast(
+        validated(dict(execution_input), load_schema("forecast"), contradictions),
+        execution_id=EXECUTION,
+        started_at="2026-11-23T09:15:00.123Z",
+        bucket="bucket",
+        network=Network(),
+    )
+    queries = render_queries(run, WINDOW_DAYS, "database", SQL)
+    # The text of the SQL is long, and no state reads it.
+    return function({**run, "Queries": [{**query, "Sql": f"SELECT '{query['Name']}'"} for query in queries]})
+
+
+def report(*, drifted: bool = False) -> Response:
+    """Return S3's response for report.json with the fields that the states read."""
+    found = {
+        "metrics": [{"MetricName": "drift_largest_psi", "Value": 0.3 if drifted else 0.1}],
+        "drift": {"alarm": drifted, "reasons": ["platform: PSI 0.3 is above 0.25"] if drifted else []},
+        "message_files": FILES,
+        "users": 3,
+        "sources": {"model": 2, "prior": 1},
+        "sends": {"best_hour": 3},
+    }
+    return returns({"Body": json.dumps(found), "ContentType": "application/json"})
+
+
+RESPONSES: dict[str, Response] = {
+    "Forecast": forecast({"HandOver": False}),
+    "ForecastThatHandsOver": forecast({}),
+    "ForecastThatStopsAtDrift": forecast({"OnDrift": "stop"}),
+    "ForecastThatTrainsAtDrift": forecast({"OnDrift": "train"}),
+    "InputRefused": throws("InvalidInput", "Horizon is not a key of the execution input."),
+    "ModelInProduction": function(
+        {"ModelVersion": "1", "ModelName": "model-1", "ModelDataUrl": "s3://bucket/m.tar.gz"}
+    ),
+    "NoModelInProduction": throws("NoProductionModel", "No version of visitcast-mocked is approved."),
+    "QueriesSucceeded": returns(
+        {"QueryExecution": {"ResultConfiguration": {"OutputLocation": "s3://bucket/athena-results/query.csv"}}},
+        f"0-{QUERIES - 1}",
+    ),
+    "QueriesFailed": throws("States.TaskFailed", '{"StateChangeReason": "COLUMN_NOT_FOUND"}', f"0-{QUERIES - 1}"),
+    "RequestsBuilt": returns({"ProcessingJobName": "requests", "ProcessingJobStatus": "Completed"}),
+    "RequestsNotBuilt": throws("States.TaskFailed", '{"ExitMessage": "No user has visits."}'),
+    "RequestsTimedOut": throws("States.Timeout", "The task has timed out."),
+    "NoRequestsQuota": no_quota("processing job"),
+    "Transformed": returns({"TransformJobName": "forecast", "TransformJobStatus": "Completed"}),
+    "TransformedAtTheSecondAttempt": {
+        **throws("SageMaker.AmazonSageMakerException", "Rate exceeded"),
+        **returns({"TransformJobName": "forecast", "TransformJobStatus": "Completed"}, "1"),
+    },
+    "TransformFailed": throws("States.TaskFailed", '{"FailureReason": "ClientError"}'),
+    "NoTransformQuota": no_quota("transform job"),
+    "Planned": returns({"ProcessingJobName": "plan", "ProcessingJobStatus": "Completed"}),
+    "PlanFailed": throws("States.TaskFailed", '{"ExitMessage": "user-1 comes twice."}'),
+    "NoPlanQuota": no_quota("processing job"),
+    "Report": report(),
+    "ReportOfDrift": report(drifted=True),
+    "DriftMeasured": returns({}),
+    "DriftNotMeasured": throws("CloudWatch.InternalServiceFaultException", "Internal error", "0-4"),
+    "Published": function({"Tables": {"visit_forecasts": "created", "send_plans": "created"}}),
+    "NotPublished": throws("AccessDeniedException", "not authorized to perform: glue:CreatePartition"),
+    "HandedOver": function({"Sent": 2}, f"0-{len(FILES) - 1}"),
+    "NotHandedOver": throws("SenderError", "The queue does not exist.", f"0-{len(FILES) - 1}"),
+    "LiftMeasured": function({"ResponseHours": 2, "Lifts": [{"Arm": "best_hour", "RelativeLift": 0.1}]}),
+    "LiftNotMeasured": throws("KeyError", "'arm'"),
+    "TrainingStarted": returns({"ExecutionArn": f"{EXECUTION}-train", "StartDate": "2026-11-23T09:20:00.000Z"}),
+    "TrainingNotStarted": throws("StepFunctions.StateMachineDeletingException", "deleting", "0-4"),
+    "Notified": returns({"MessageId": "message"}),
+    "NotNotified": throws("SNS.AuthorizationErrorException", "not authorized to perform: SNS:Publish", "0-4"),
+}
+
+PREPARED: Case = {"Prepare forecast": "Forecast", "Find production model": "ModelInProduction"}
+QUERIED: Case = {**PREPARED, "Run query": "QueriesSucceeded"}
+REQUESTED: Case = {**QUERIED, "Build requests": "RequestsBuilt"}
+FORECAST: Case = {**REQUESTED, "Forecast": "Transformed"}
+PLANNED: Case = {**FORECAST, "Plan sends": "Planned", "Read report": "Report", "Publish metrics": "DriftMeasured"}
+PUBLISHED: Case = {**PLANNED, "Publish forecasts": "Published"}
+FINISHED: Case = {**PUBLISHED, "Measure lift": "LiftMeasured", "Notify": "Notified"}
+HANDED_OVER: Case = {"Prepare forecast": "ForecastThatHandsOver", "Hand over file": "HandedOver"}
+RETRAINED: Case = {
+    **FINISHED,
+    **HANDED_OVER,
+    "Prepare forecast": "ForecastThatTrainsAtDrift",
+    "Read report": "ReportOfDrift",
+    "Start training": "TrainingStarted",
+}
+
+CASES: dict[str, tuple[str, Case]] = {
+    "Published": ("Forecasts published", FINISHED),
+    "HandedOver": (
+        "Forecasts published",
+        {**FINISHED, **HANDED_OVER, "Forecast": "TransformedAtTheSecondAttempt", "Publish metrics": "DriftNotMeasured"},
+    ),
+    "DriftIsReported": ("Forecasts published", {**FINISHED, "Read report": "ReportOfDrift"}),
+    "DriftTrains": ("Forecasts published", RETRAINED),
+    "DriftStops": (
+        "Forecasts drifted",
+        {**PLANNED, "Prepare forecast": "ForecastThatStopsAtDrift", "Read report": "ReportOfDrift"},
+    ),
+    "BadInput": ("Input rejected", {"Prepare forecast": "InputRefused"}),
+    "NoModel": ("Production model not found", {**PREPARED, "Find production model": "NoModelInProduction"}),
+    "SqlFails": ("Source SQL failed", {**PREPARED, "Run query": "QueriesFailed"}),
+    "NoRequests": ("Requests not built", {**QUERIED, "Build requests": "RequestsNotBuilt"}),
+    "RequestsTakeTooLong": ("Step timed out", {**QUERIED, "Build requests": "RequestsTimedOut"}),
+    "NoQuotaForRequests": ("Instance quota too low", {**QUERIED, "Build requests": "NoRequestsQuota"}),
+    "TransformFails": ("Forecast failed", {**REQUESTED, "Forecast": "TransformFailed"}),
+    "NoQuotaToForecast": ("Instance quota too low", {**REQUESTED, "Forecast": "NoTransformQuota"}),
+    "BadForecasts": ("Forecasts invalid", {**FORECAST, "Plan sends": "PlanFailed"}),
+    "NoQuotaToPlan": ("Instance quota too low", {**FORECAST, "Plan sends": "NoPlanQuota"}),
+    "NotPublished": ("Forecasts not published", {**PLANNED, "Publish forecasts": "NotPublished"}),
+    "NotHandedOver": (
+        "Messages not handed over",
+        {**PUBLISHED, **HANDED_OVER, "Hand over file": "NotHandedOver"},
+    ),
+    "NoLift": ("Lift not measured", {**PUBLISHED, "Measure lift": "LiftNotMeasured"}),
+    "TrainingNotStarted": (
+        "Training not started",
+        {**without(RETRAINED, "Notify"), "Start training": "TrainingNotStarted"},
+    ),
+    "NotNotified": ("Notification not sent", {**FINISHED, "Notify": "NotNotified"}),
+}
+"""Each case by name: its last state, and the response of every Task state on its path."""
