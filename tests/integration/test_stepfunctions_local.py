@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-import forecast_cases
 import mock_config
 import pytest
 from asl_lint import ROOT
 from botocore.model import OperationModel, StructureShape
 from deployed_stack import local_region, wait_for
+from train_cases import INNER_ENDS
 
 FILE = ROOT / "tests/stepfunctions_local/MockConfigFile.json"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -54,26 +54,31 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def machines(client: Any) -> dict[str, str]:
-    """ARN of each state machine by its name."""
-    return {
+def executions(client: Any) -> dict[tuple[str, str], str]:
+    """ARN of the execution of each case. All are started at once, since most of them wait."""
+    arns = {
         name: client.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)["stateMachineArn"]
         for name, definition in DEFINITIONS.items()
+    }
+    return {
+        (machine, case): client.start_execution(stateMachineArn=f"{arns[machine]}#{case}", input="{}")["executionArn"]
+        for machine, case in CASES
     }
 
 
 @pytest.mark.parametrize(("machine", "case"), CASES)
 def test_every_case_runs_to_its_end_on_mocks_alone(
-    client: Any, machines: dict[str, str], machine: str, case: str
+    client: Any, executions: dict[tuple[str, str], str], machine: str, case: str
 ) -> None:
     end, mocked = mock_config.MACHINES[machine][1][case]
-    arn = client.start_execution(stateMachineArn=f"{machines[machine]}#{case}", input="{}")["executionArn"]
+    arn = executions[machine, case]
     found = wait_for(
         lambda: client.describe_execution(executionArn=arn), lambda execution: execution["status"] != "RUNNING"
     )
     events = client.get_execution_history(executionArn=arn, maxResults=1000)["events"]
     entered = [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
     assert entered[-1] == end, (entered[-1], found.get("error"), found.get("cause"))
+    assert INNER_ENDS.get(case, end) in entered
     unknown = set(entered) & set(TASKS[machine]) ^ set(mocked)
     assert not unknown, f"Task states without a mock, or mocks of states not entered: {unknown}"
     # A Fail state whose cause cannot be put together ends as an error of the runtime.
@@ -91,9 +96,20 @@ def test_every_task_state_is_mocked_in_some_case(machine: str) -> None:
     assert {state for _, mocked in cases for state in mocked} == set(TASKS[machine])
 
 
-def test_the_cases_of_the_forecast_machine_reach_every_end() -> None:
-    ends = {name for name, state in DEFINITIONS[forecast_cases.MACHINE]["States"].items() if state["Type"] == "Fail"}
-    assert {end for end, _ in forecast_cases.CASES.values()} == {*ends, "Forecasts published"}
+def ends(machine: dict[str, Any]) -> Iterator[str]:
+    """Yield the Fail states, those within a Map or a Parallel included."""
+    for name, state in machine["States"].items():
+        if state["Type"] == "Fail":
+            yield name
+        for part in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+            yield from ends(part)
+
+
+@pytest.mark.parametrize("machine", mock_config.MACHINES)
+def test_the_cases_reach_every_fail_state(machine: str) -> None:
+    cases = mock_config.MACHINES[machine][1]
+    reached = {name for case, (end, _) in cases.items() for name in (end, INNER_ENDS.get(case))}
+    assert set(ends(DEFINITIONS[machine])) <= reached
 
 
 OF_SAGEMAKER = {
