@@ -133,7 +133,7 @@ test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the re
 	{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
 	$(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/containers \
-		--ignore=tests/judges --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
+		--ignore=tests/judges --ignore=tests/prove --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
 	wait $$lint || { echo "make lint failed ($$(sed -n 's/.*: \(lint-[a-z]*\)\] Error.*/\1/p' build/lint.log | xargs)): see build/lint.log"; \
 		exit 1; }; exit $$tests
 
@@ -151,6 +151,10 @@ test-benchmarks: $(READY) ## run every benchmark at a small size
 .PHONY: test-containers
 test-containers: $(READY) ## build the images, run them as SageMaker does, and the functions as Lambda does; needs docker or podman
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/containers
+
+.PHONY: test-prove
+test-prove: $(READY) ## prove in a local region of its own what `make prove` proves in an account
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/prove
 
 # A program that cannot be installed here does not stop the others: its tests say so.
 .PHONY: judge
