@@ -19,6 +19,9 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 """Before a region ends, it stops its jobs, endpoints and functions and removes their folders."""
 
+LARGEST_PORT = 65535
+"""Of TCP (RFC 9293)."""
+
 PATIENCE = "LOCALAWS_PATIENCE"
 """Environment variable with a factor on both times, for a slow or busy machine."""
 
@@ -32,6 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:  # not a file or folder
+            raise
+        print(
+            f"{error.filename} cannot be used: {error.strerror}. "
+            "The home must be a folder that you may write into. Choose another one with --home.",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def up(options: argparse.Namespace) -> int:
@@ -77,7 +89,8 @@ def down(options: argparse.Namespace) -> int:
                 f"{file.path} names process {pid}, which does not answer as a region. It was not stopped.",
                 file=sys.stderr,
             )
-        file.path.unlink(missing_ok=True)
+        if file.path.exists():  # False too where the home is not a folder
+            file.path.unlink()
         print("No region is running.")
         return 0
     seconds = _patient(STOP_SECONDS)
@@ -107,10 +120,11 @@ def serve(options: argparse.Namespace) -> int:
     from localaws import server  # imports moto, which only this command needs
 
     try:
-        server.serve(settings)
+        listener = server.listen(settings.port)
     except OSError as error:
         print(f"Cannot listen on port {settings.port}: {error}. Choose another one with --port.", file=sys.stderr)
         return 1
+    return server.serve(settings, listener)
 
 
 def env(options: argparse.Namespace) -> int:
@@ -160,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--config", type=Path, default=Path("localaws.toml"), help="file with the settings (%(default)s)"
             )
             command.add_argument(
-                "--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 for any free one (%(default)s)"
+                "--port", type=_port, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 for any free one (%(default)s)"
             )
     commands.add_parser(
         "translate",
@@ -168,6 +182,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Read a query in Athena's SQL from standard input; print the script that DuckDB runs for it.",
     )
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= port <= LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a whole number from 0 to {LARGEST_PORT}")
+    return port
 
 
 def _settings(options: argparse.Namespace) -> Settings:

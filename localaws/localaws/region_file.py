@@ -76,6 +76,6 @@ class RegionFile:
     def _read(self) -> dict[str, Any] | None:
         try:
             document = json.loads(self.path.read_text())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         return document if isinstance(document, dict) else None

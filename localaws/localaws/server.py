@@ -37,12 +37,16 @@ REMOVAL_ATTEMPTS = 10
 """A job that was just stopped may still write into a folder while it is removed."""
 
 
-def serve(settings: Settings) -> NoReturn:
+def listen(port: int) -> socket.socket:
+    """Open the socket of a region; port 0 is any free one. Raises OSError if the port cannot be used."""
+    return socket.create_server(("127.0.0.1", port), backlog=128)
+
+
+def serve(settings: Settings, listener: socket.socket) -> NoReturn:
     """Serve a region until SIGTERM or SIGINT, then stop every process that it started and remove its folders.
 
     The process ends with this function.
     """
-    listener = socket.create_server(("127.0.0.1", settings.port), backlog=128)
     settings = replace(settings, port=listener.getsockname()[1])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

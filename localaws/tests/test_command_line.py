@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -21,11 +22,13 @@ def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     config = home / "localaws.toml"
     if not config.exists():
         write_settings(home)
-    options = ["--home", str(home)]
-    if words[0] in ("up", "serve"):
-        options += ["--config", str(config), "--port", "0"]
+    options = ["--config", str(config), "--port", "0"] if words[0] in ("up", "serve") else []
+    return localaws(*words, "--home", str(home), *options)
+
+
+def localaws(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "localaws", *words, *options],
+        [sys.executable, "-m", "localaws", *words],
         capture_output=True,
         text=True,
         timeout=patient(120),
@@ -126,6 +129,38 @@ def test_a_malformed_file_of_settings_is_explained(tmp_path: Path) -> None:
     assert failed.returncode == 2
     assert "region.name" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_does_not_exist_is_refused(port: str) -> None:
+    refused = localaws("up", f"--port={port}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"'{port}' is not a port, a whole number from 0 to 65535" in refused.stderr
+
+
+def test_a_port_that_is_in_use_is_explained(tmp_path: Path) -> None:
+    write_settings(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        where = ["--home", str(tmp_path / "home"), "--config", str(tmp_path / "localaws.toml")]
+        refused = localaws("serve", *where, "--port", port)
+    assert refused.returncode == 1
+    assert f"Cannot listen on port {port}" in refused.stderr
+
+
+def test_a_home_that_is_not_a_folder_is_explained(tmp_path: Path) -> None:
+    write_settings(tmp_path)
+    (tmp_path / "home").write_text("mine")
+    config = ["--config", str(tmp_path / "localaws.toml"), "--port", "0"]
+    for home in ("home", "home/inside"):
+        for words in (["up", *config], ["serve", *config]):
+            refused = localaws(*words, "--home", str(tmp_path / home))
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert "The home must be a folder that you may write into" in refused.stderr
+            assert "Traceback" not in refused.stderr
+        stopped = localaws("down", "--home", str(tmp_path / home))
+        assert (stopped.returncode, stopped.stdout) == (0, "No region is running.\n")
+    assert (tmp_path / "home").read_text() == "mine"
 
 
 def test_down_ends_a_handler_that_still_runs(tmp_path: Path) -> None:
