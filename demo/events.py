@@ -45,6 +45,8 @@ def read_events(path: Path) -> pa.Table:
     DemoError
         Naming the column, the rule and up to five offending rows.
     """
+    if path.is_dir():
+        raise DemoError(f"{path} is a folder.", "Events are read from one file.", "Give one file, Parquet or CSV.")
     table = _read(path)
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:

@@ -104,7 +104,8 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     outputs = ensure_production(replace(options, events=before, execution_input=QUICK), console)
 
     s3, rng, rates = boto3.client("s3"), np.random.default_rng(experiment.seed), []
-    console.print(f"\nPushes to {len(world.user_ids):,} simulated users on {experiment.dates} dates")
+    dates = f"{experiment.dates} date{'' if experiment.dates == 1 else 's'}"
+    console.print(f"\nPushes to {len(world.user_ids):,} simulated users on {dates}")
     lifts: list[dict[str, Any]] = []
     for day in range(first, first + experiment.dates):
         run = run_forecast(outputs["ForecastStateMachineArn"], experiment.input(day))["run"]

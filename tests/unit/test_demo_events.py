@@ -126,3 +126,8 @@ def test_no_file(tmp_path: Path) -> None:
         read_events(tmp_path / "nowhere.csv")
     with pytest.raises(DemoError, match="There is no file"):
         read_events(tmp_path / "nowhere.parquet")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match="is a folder"):
+        read_events(tmp_path)
