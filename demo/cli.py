@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -15,14 +15,29 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from demo.errors import DemoError
+from demo.lock import locked
 from demo.run import Options, run_demo
 from demo.simulator import World
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 exactly when the execution succeeded."""
-    options = options_of(arguments)
-    return interruptible(lambda console: run_demo(options, console))
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Run the training pipeline in the local region, from events to a forecast.",
+        parents=[demo_options()],
+    )
+    parser.add_argument(
+        "--input", type=_json_file, default={}, metavar="FILE.json", help="execution input (default: none)"
+    )
+    parsed = parser.parse_args(arguments)
+    options = options_of(parser, parsed, parsed.input)
+
+    def work(console: Console) -> int:
+        with locked(options.output / ".demo.lock"):
+            return run_demo(options, console)
+
+    return interruptible(work)
 
 
 def interruptible(work: Callable[[Console], int]) -> int:
@@ -34,6 +49,16 @@ def interruptible(work: Callable[[Console], int]) -> int:
     except DemoError as error:
         console.print(f"FAILED\n{error}", markup=False)
         return 1
+    except OSError as error:
+        if error.filename is None:  # not a file or folder
+            raise
+        unusable = DemoError(
+            f"{error.filename} cannot be used.",
+            f"{error.strerror}.",
+            "The output folders, such as build/ and .aws-sam/, must be folders that you may write into.",
+        )
+        console.print(f"FAILED\n{unusable}", markup=False)
+        return 1
     except KeyboardInterrupt:
         console.print("Interrupted: everything that was started has been stopped.")
         return 130
@@ -43,17 +68,17 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _parser() -> argparse.ArgumentParser:
+def demo_options() -> argparse.ArgumentParser:
+    """Return the parent of the parsers of all commands that may run the demo."""
     world = World()
-    parser = argparse.ArgumentParser(
-        prog="python -m demo", description="Run the training pipeline in the local region, from events to a forecast."
-    )
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--events", type=Path, metavar="FILE", help="your events, Parquet or CSV; default: simulated")
     parser.add_argument("--users", type=int, default=world.users, help="users to simulate (%(default)s)")
     parser.add_argument("--days", type=int, default=world.days, help="days to simulate (%(default)s)")
-    parser.add_argument("--end", type=date.fromisoformat, default=world.end, help="last simulated date (yesterday)")
+    parser.add_argument(
+        "--end", type=iso_date, default=world.end, metavar="DATE", help="last simulated date (yesterday)"
+    )
     parser.add_argument("--seed", type=int, default=world.seed, help="of the simulation (%(default)s)")
-    parser.add_argument("--input", type=Path, metavar="FILE.json", help="execution input (default: none)")
     parser.add_argument(
         "--hyperparameter", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="for the training job"
     )
@@ -66,13 +91,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def options_of(arguments: Sequence[str] | None) -> Options:
-    """Read the demo's options; an invalid one ends the program."""
-    parsed = _parser().parse_args(arguments)
+ARTICLE_MODEL: dict[str, Any] = {"Evaluation": {"ArticleModelEpochs": 20}}
+"""The demo compares with the article's model; --input may replace it."""
+
+
+def options_of(
+    parser: argparse.ArgumentParser, parsed: argparse.Namespace, execution_input: Mapping[str, Any]
+) -> Options:
+    """Return the demo's options; an impossible world ends the program with the parser's usage."""
+    try:
+        world = World(users=parsed.users, days=parsed.days, end=parsed.end, seed=parsed.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    given = ARTICLE_MODEL | dict(execution_input)
+    if parsed.hyperparameter:
+        given["Hyperparameters"] = {**given.get("Hyperparameters", {}), **dict(parsed.hyperparameter)}
     return Options(
         events=parsed.events,
-        world=World(users=parsed.users, days=parsed.days, end=parsed.end, seed=parsed.seed),
-        execution_input=_execution_input(parsed.input, dict(parsed.hyperparameter)),
+        world=world,
+        execution_input=given,
         stack_name=parsed.stack_name,
         keep=parsed.keep,
         home=parsed.home,
@@ -80,18 +117,31 @@ def options_of(arguments: Sequence[str] | None) -> Options:
     )
 
 
-ARTICLE_MODEL: dict[str, Any] = {"Evaluation": {"ArticleModelEpochs": 20}}
-"""The demo compares with the article's model; --input may replace it."""
-
-
-def _execution_input(path: Path | None, hyperparameters: dict[str, str]) -> dict[str, Any]:
+def iso_date(text: str) -> date:
+    """Read a date of the command line."""
     try:
-        given = ARTICLE_MODEL | (json.loads(path.read_text(encoding="utf-8")) if path else {})
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"--input {path} cannot be read: {error}") from error
-    if hyperparameters:
-        given["Hyperparameters"] = {**given.get("Hyperparameters", {}), **hyperparameters}
-    return dict(given)
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-22") from None
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Read an execution input of the command line."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object such as {{}}")
+    return found
+
+
+def _json_file(name: str) -> dict[str, Any]:
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {error}") from None
+    return json_object(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Downloads the report of an evaluation."""
+"""Download the report of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 
 
+def remove_report(folder: Path) -> None:
+    """Remove the report of an earlier run, so that it is not taken for one of a run that fails."""
+    (folder / REPORT).unlink(missing_ok=True)
+
+
 def fetch_report(s3: S3Client, bucket: str, evaluation_key: str, folder: Path) -> Path:
-    """Copy the report, which lies beside ``evaluation.json``, into `folder`; an older one stays until then."""
+    """Copy the report, which lies beside ``evaluation.json``, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{REPORT}.{os.getpid()}"
     s3.download_file(bucket, f"{evaluation_key.rpartition('/')[0]}/{REPORT}", str(partial))

@@ -1,6 +1,6 @@
 """``python -m demo.forecast_run``: run the forecast workflow and show tomorrow's send plan.
 
-If no model is in production, the demo trains one first. Options that are not listed here are the demo's.
+If no model is in production, the demo trains one first.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
-from demo.cli import interruptible, options_of
+from demo.cli import demo_options, interruptible, json_object, options_of
 from demo.errors import DemoError
 from demo.events import read_events
 from demo.lift import show_lift
+from demo.lock import locked
 from demo.production import ensure_production
 from demo.region import region
 from visitcast.data import schema
@@ -31,16 +32,17 @@ _POLL_SECONDS = 0.5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the workflow once; return 0 exactly when it succeeded."""
-    parser = argparse.ArgumentParser(prog="python -m demo.forecast_run", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--home", type=Path, default=Path("build/localaws"), help="of the region (%(default)s)")
-    parser.add_argument("--input", type=json.loads, default={}, help="execution input, JSON (default: none)")
-    own, others = parser.parse_known_args(arguments)
-    options = options_of([*others, "--home", str(own.home)])
+    parser = argparse.ArgumentParser(prog="python -m demo.forecast_run", description=__doc__, parents=[demo_options()])
+    parser.add_argument(
+        "--input", type=json_object, default={}, metavar="JSON", help="execution input of the forecast (default: none)"
+    )
+    parsed = parser.parse_args(arguments)
+    options = options_of(parser, parsed, {})
 
     def work(console: Console) -> int:
-        with region(options.home, options.output / "logs", keep=options.keep):
+        with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
             outputs = ensure_production(options, console)
-            given = (day_after(options.events) if options.events else {}) | own.input
+            given = (day_after(options.events) if options.events else {}) | parsed.input
             show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], given))
         return 0
 

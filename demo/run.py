@@ -18,11 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from demo import stack
 from demo.errors import DemoError
-from demo.evaluation_report import fetch_report
+from demo.evaluation_report import fetch_report, remove_report
 from demo.events import read_events
 from demo.execution import Execution, execute, explanation
 from demo.forecast import ask, example_request, read_visits
 from demo.history import run_plan
+from demo.lock import SAM_BUILD, locked
 from demo.region import region
 from demo.report import print_report
 from demo.screen import Screen
@@ -49,11 +50,14 @@ class Options:
 
 
 def run_demo(options: Options, console: Console) -> int:
-    """Run everything, print the report and write summary.json; return the exit status."""
+    """Run everything, print the report and write summary.json; return the exit status.
+
+    Where the events cannot be read, summary and report of the run before stay as they are.
+    """
     began = time.monotonic()
     outcome = Outcome()
     try:
-        with Screen(console) as screen:
+        with locked(SAM_BUILD), Screen(console) as screen:
             _run(options, screen, outcome, began)
     except KeyboardInterrupt:
         outcome.failure = "Interrupted."
@@ -63,9 +67,10 @@ def run_demo(options: Options, console: Console) -> int:
     finally:
         outcome.seconds_total = time.monotonic() - began
         summary = summarise(outcome)
-        path = write_summary(options.output, summary)
+        path = None if outcome.events is None else write_summary(options.output, summary)
     print_report(console, summary)
-    console.print(f"\nWritten: {path}", markup=False)
+    if path is not None:
+        console.print(f"\nWritten: {path}", markup=False)
     if outcome.report is not None:
         console.print(f"Report of the evaluation, for a browser: {outcome.report}", markup=False)
     return 0 if summary["status"] == "SUCCEEDED" and outcome.failure is None else 1
@@ -78,6 +83,7 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         with screen.step("Read the events" if options.events else "Simulate events"):
             events, truth = _events(options)
         outcome.events = events.num_rows
+        remove_report(options.output)
         first_event: datetime = pc.min(events[schema.EVENT_TIME]).as_py()
         # Thousands of small files take seconds to encode: meanwhile sam, another process, builds and deploys.
         encoder = running.enter_context(ThreadPoolExecutor(1))
