@@ -81,15 +81,15 @@ lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the 
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or .csv for your own events
+demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or .csv for your own events; DEMO_ARGS=--help lists options
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: forecast
-forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}'
+forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}', DEMO_ARGS=--help lists options
 	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: lift
-lift: $(READY) ## show the lift of best-hour sends over the control arms so far; without a stack, run an experiment whose lift is known
+lift: $(READY) ## show the lift of best-hour sends over the control arms so far; without a stack, run an experiment whose lift is known; LIFT_ARGS=--help lists options
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
 .PHONY: events
@@ -101,8 +101,8 @@ up: $(READY) ## start the local region and keep it running; PORT=4600 if another
 	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
-down: $(READY) ## stop the local region and everything in it
-	@$(BIN)/python -m localaws down --home $(REGION)
+down: ## stop the local region and everything in it
+	@if [ -e $(READY) ]; then $(BIN)/python -m localaws down --home $(REGION); else echo "No region is running."; fi
 
 CONTAINER   ?= docker
 ENVIRONMENT ?= dev
@@ -141,7 +141,7 @@ test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the re
 QUICK_TESTS := tests/unit functions containers --ignore=tests/unit/endpoint \
 	$(patsubst %,--ignore=tests/unit/test_%.py,learners preprocessing training_entry_point training_network)
 .PHONY: test-quick
-test-quick: $(READY) lint-code lint-types ## the inner loop, two minutes: ruff, mypy, unit tests without training and containers
+test-quick: $(READY) lint-code lint-types ## the inner loop, two to five minutes: ruff, mypy, unit tests without training and containers
 	$(BIN)/python -m pytest $(QUICK_TESTS) --numprocesses=$(TEST_PROCESSES) $(PYTEST_ARGS)
 
 .PHONY: test-benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from asl_lint import ROOT
@@ -15,3 +16,11 @@ def test_up_takes_a_port(given: list[str], passed: str) -> None:
     ).stdout
     (line,) = [line for line in printed.splitlines() if "localaws up" in line]
     assert line.partition("build/localaws")[2].strip() == passed
+
+
+def test_down_installs_no_environment(tmp_path: Path) -> None:
+    printed = subprocess.run(
+        ["make", "--file", ROOT / "Makefile", "down"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "No region is running.\n"
+    assert list(tmp_path.iterdir()) == []
