@@ -120,7 +120,7 @@ def test_every_step_of_the_training_and_every_end_of_a_forecast_is_described() -
 
 def test_the_readme_describes_the_columns_of_events() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text[text.index("## Your own events") :].partition("\n\nBad input")[0]
+    table = text[text.index("## Your own events") :].partition("\n\n`make demo` refuses")[0]
     columns = TEMPLATE["Resources"]["EventsTable"]["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [column["Name"] for column in columns]
 
