@@ -116,12 +116,14 @@ def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> 
     Raises
     ------
     SettingsError
-        The file is missing or is not TOML, or an entry is missing, unknown or of the wrong type.
+        The file is missing, unreadable or not TOML, or an entry is missing, unknown or of the wrong type.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"The settings file {path} does not exist. Name another one with --config.") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}. Name another file with --config.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct this line.") from error
     reader = _Reader(path)

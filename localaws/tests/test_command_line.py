@@ -148,6 +148,12 @@ def test_a_port_that_is_in_use_is_explained(tmp_path: Path) -> None:
     assert f"Cannot listen on port {port}" in refused.stderr
 
 
+def test_settings_that_are_a_folder_are_explained(tmp_path: Path) -> None:
+    refused = localaws("up", "--home", str(tmp_path / "home"), "--config", str(tmp_path))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{tmp_path} cannot be read: Is a directory. Name another file with --config." in refused.stderr
+
+
 def test_a_home_that_is_not_a_folder_is_explained(tmp_path: Path) -> None:
     write_settings(tmp_path)
     (tmp_path / "home").write_text("mine")
