@@ -64,7 +64,7 @@ def server(
 def answers(url: str, wanted: bytes = b"") -> bool:
     """Return whether a server answers with text that contains `wanted`."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=patient(5)) as response:
             return wanted in response.read()
     except (OSError, urllib.error.URLError):
         return False

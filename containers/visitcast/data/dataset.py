@@ -73,6 +73,22 @@ _MASKS: Final = np.dtype("<i4")
 _PLATFORM_CODES: Final = {name: code for code, name in enumerate(schema.PLATFORMS)}
 
 
+def require_dataset(visits: object) -> None:
+    """Refuse what `read_visits` did not return, such as a DataFrame.
+
+    Raises
+    ------
+    InputError
+        It is not a `Dataset`.
+    """
+    if not isinstance(visits, Dataset):
+        raise InputError(
+            "These are not visits.",
+            f"They are of the type {type(visits).__name__}.",
+            "Pass them through visitcast.read_visits first.",
+        )
+
+
 def user_of_row(dataset: Dataset) -> NDArray[np.int64]:
     """Return the index into ``user_ids`` of every row, [N]."""
     return np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))

@@ -141,7 +141,7 @@ def require_columns(names: Sequence[str], where: str) -> None:
         raise InputError(
             f"The columns of {where} are not those of a visits table.",
             f"{found}. Expected: {', '.join(expected)}.",
-            "Correct the SELECT list of the source SQL.",
+            "Supply exactly these columns; in the workflow the source SQL selects them.",
         )
 
 

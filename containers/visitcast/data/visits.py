@@ -48,6 +48,12 @@ def read_visits(source: str | PathLike[str] | pd.DataFrame, as_of: datetime | No
     """
     end = as_of or datetime.now(UTC)
     if not isinstance(source, str | PathLike):
+        if not hasattr(source, "columns"):
+            raise InputError(
+                "These are neither files nor a DataFrame.",
+                f"They are of the type {type(source).__name__}.",
+                "Name a CSV file, a Parquet file of histories or a folder, or pass a DataFrame.",
+            )
         return _read_frame(source, end)
     path = Path(source)
     files = [path] if path.is_file() else visits_files(path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.contract import progress
-from visitcast.data.dataset import Dataset, user_of_row
+from visitcast.data.dataset import Dataset, require_dataset, user_of_row
 from visitcast.data.protocol import Split, split
 from visitcast.evaluation.assessment import PRODUCTION, Contest, assess
 from visitcast.evaluation.gate import NO_PRODUCTION, Limits
@@ -110,8 +110,9 @@ def evaluate(
     Raises
     ------
     InputError
-        No user has enough history.
+        No user has enough history, or `visits` is something else.
     """
+    require_dataset(visits)
     parts = split(visits)
     progress(0.1, "forecasting the test rows")
     counts = decayed_histograms(visits)

@@ -11,7 +11,7 @@ import numpy as np
 
 from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
-from visitcast.data.dataset import Dataset, concatenate, select_users, with_target_days
+from visitcast.data.dataset import Dataset, concatenate, require_dataset, select_users, with_target_days
 from visitcast.errors import InputError
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.model.bundle import Bundle
@@ -45,17 +45,21 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
     Raises
     ------
     InputError
-        The day is not a date, or not later than all visits.
+        The day is not a date, or not later than all visits; `visits` or `users` is something else.
     """
     import pandas as pd  # The serving image does not have it.
 
+    require_dataset(visits)
+    if isinstance(users, str):
+        raise InputError("The users are one text.", f"It is {users!r}.", "Pass a list of user identifiers.")
+    wanted = None if users is None else [str(user) for user in users]
     try:
         target = days_since_epoch(
             date.fromisoformat(day) if isinstance(day, str) else date(day.year, day.month, day.day)
         )
     except ValueError:
         raise InputError("The day to forecast is not a date.", f"It is {day!r}.", "Use YYYY-MM-DD.") from None
-    asked = visits if users is None else _of_users(visits, users)
+    asked = visits if wanted is None else _of_users(visits, wanted)
     made = forecast_last(model, with_target_days(asked, np.full(asked.users, target)))
     frame = pd.DataFrame(
         {
@@ -67,7 +71,7 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
         },
         index=pd.Index(asked.user_ids.astype(object), name=schema.USER_ID),
     )
-    return frame if users is None else frame.loc[list(users)]
+    return frame if wanted is None else frame.loc[wanted]
 
 
 def _of_users(visits: Dataset, users: Sequence[str]) -> Dataset:

@@ -178,6 +178,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
                 tar.extractall(folder)  # nosec B202 # filtered by the line above
         except (OSError, tarfile.TarError) as error:
             raise InputError(
-                "The model archive cannot be read.", f"{archive}: {error}.", "Check that the training job succeeded."
+                "The model archive cannot be read.",
+                f"{archive}: {error}.",
+                "Check the path, and that the training job succeeded.",
             ) from error
         yield Path(folder)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.contract import progress
-from visitcast.data.dataset import Dataset, hour_flags, position_in_history, user_of_row
+from visitcast.data.dataset import Dataset, hour_flags, position_in_history, require_dataset, user_of_row
 from visitcast.data.protocol import Split, require_enough_rows, split
 from visitcast.data.user_sample import sample_users
 from visitcast.features.histograms import histograms_before
@@ -69,9 +69,10 @@ def fit(
     Raises
     ------
     InputError
-        There are too few rows to train and judge a model.
+        There are too few rows to train and judge a model, or `dataset` is something else.
     """
     started = time.monotonic()
+    require_dataset(dataset)
     parts = parts or split(dataset)
     require_enough_rows(parts)
     pipeline = pipeline or FeaturePipeline(parts.validation_starts).fit(dataset)
