@@ -20,7 +20,11 @@ def test_up_takes_a_port(given: list[str], passed: str) -> None:
 
 def test_down_installs_no_environment(tmp_path: Path) -> None:
     printed = subprocess.run(
-        ["make", "--file", ROOT / "Makefile", "down"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--file", ROOT / "Makefile", "down"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert printed == "No region is running.\n"
     assert list(tmp_path.iterdir()) == []
