@@ -15,7 +15,6 @@ from functions.shared.network import Network
 
 MACHINE = "visitcast-forecast-mocked"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
-WINDOW_DAYS = 90
 QUERIES = 4
 FILES = ["messages-0.jsonl", "messages-1.jsonl"]
 
@@ -29,7 +28,7 @@ def forecast(execution_input: Mapping[str, Any]) -> Response:
         bucket="bucket",
         network=Network(),
     )
-    queries = render_queries(run, WINDOW_DAYS, "database", SQL)
+    queries = render_queries(run, "database", SQL)
     # The text of the SQL is long, and no state reads it.
     return function({**run, "Queries": [{**query, "Sql": f"SELECT '{query['Name']}'"} for query in queries]})
 

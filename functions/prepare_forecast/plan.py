@@ -13,7 +13,7 @@ from functions.shared.network import Network
 from functions.shared.run_id import run_id
 from functions.shared.sql_text import without_comment_lines
 
-HISTORIES = "recent_histories"
+HISTORIES = "histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
 QUERIES = (*UNLOADED, "outcomes", "responses")
@@ -31,6 +31,8 @@ PLACES = (
     "Report",
 )
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
+HISTORY_VISIT_DAYS = 200
+"""Last visit days of a user that a forecast is made from; a test compares it with visitcast.forecasting.schedule."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
@@ -128,15 +130,13 @@ def plan_forecast(
     }
 
 
-def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> list[dict[str, str]]:
+def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dict[str, str]]:
     """Fill the run's dates and addresses into the SQL files.
 
     Parameters
     ----------
     run
         Result of `plan_forecast`.
-    window_days
-        Days of visits that the forecast uses.
     database
         Glue database.
     folder
@@ -151,7 +151,6 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
     day = date.fromisoformat(run["ForecastDate"])
     outcome = day - timedelta(days=1 + OUTCOME_DAYS)
     starts = {
-        "window_starts": day - timedelta(days=window_days),
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
         "pushes_since": day - timedelta(days=KNOWN_DAYS),
@@ -163,13 +162,15 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
+        "as_of_date": _instant(run["AsOf"]).date().isoformat(),
+        "history_visit_days": str(HISTORY_VISIT_DAYS),
         **{name: when.isoformat() for name, when in starts.items()},
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
-    # The same query as in training, on the visits of the window.
-    recent = Template(_text(folder / "forecast" / "recent_visits.sql")).substitute(values)
-    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=recent)}
+    # The same query as in training, on the last visit days.
+    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values)
+    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [

@@ -27,6 +27,7 @@ from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.network import Network
 from functions.shared.send_message import MessageRejected, read_message
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.sending.job import message_lines
 
 SCHEMA = load_schema("forecast")
@@ -111,7 +112,7 @@ def test_the_volumes_of_all_jobs_have_the_stacks_key_where_sagemaker_takes_one()
 
 def test_queries_are_whole_sql_with_the_runs_dates():
     run = planned(Lift={"ResponseHours": 3})
-    queries = {query["Name"]: query["Sql"] for query in render_queries(run, 30, "visitcast_dev", SQL)}
+    queries = {query["Name"]: query["Sql"] for query in render_queries(run, "visitcast_dev", SQL)}
     assert tuple(queries) == QUERIES
     for sql in queries.values():
         assert "${" not in sql
@@ -119,9 +120,9 @@ def test_queries_are_whole_sql_with_the_runs_dates():
         sqlglot.parse_one(body, dialect="athena")
     # States hand the plan on; the report and the list of files come to it.
     assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
-    histories = queries["recent_histories"]
-    assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
-    assert "BETWEEN '2026-10-24' AND '2026-11-25'" in histories
+    histories = queries["histories"]
+    assert f"days_back <= {HISTORY_VISIT_DAYS}" in histories
+    assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 04:00:00'" in histories
     assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
     assert "date_add('hour', 3, send_at_utc) <= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
     # The date judged is over everywhere when a run starts on the eve of its forecast date.
@@ -129,7 +130,7 @@ def test_queries_are_whole_sql_with_the_runs_dates():
 
 
 def test_every_sql_file_is_run():
-    included = {"recent_visits": HISTORIES}
+    included = {"last_visit_days": HISTORIES}
     forecast = {included.get(file.stem, file.stem) for file in (SQL / "forecast").glob("*.sql")}
     assert forecast == set(QUERIES)
     assert {file.name for file in SQL.glob("*.sql")} == {name for name, _ in SOURCES.values()}
