@@ -43,7 +43,9 @@ def _simulated(users: int) -> pa.Table:
 
 def _sizes(subject: str, events: pa.Table) -> list[Figure]:
     ids = pc.unique(events[schema.USER_ID])
-    hexadecimal = pa.array([hashlib.sha256(user.encode()).hexdigest()[:32] for user in ids.to_pylist()])
+    hexadecimal = pa.array(
+        [hashlib.sha256(str(user).encode()).hexdigest()[:32] for user in ids.to_pylist()], pa.string()
+    )
     users = hexadecimal.take(pc.index_in(events[schema.USER_ID].combine_chunks(), ids))
     time = events[schema.EVENT_TIME].cast(pa.timestamp("ms"))
     events = events.drop_columns([schema.USER_ID, schema.EVENT_TIME])

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visitcast.sending.drift import Limits, judge, metrics, profile, psi
+from visitcast.forecasting.profile import profile
+from visitcast.sending.drift import Limits, judge, metrics, psi
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5)
 EVALUATED = {"log_loss": 2.4, "best_hour_hit_rate": 0.5}
@@ -78,19 +79,3 @@ def test_outcomes_are_held_against_the_evaluation(realised, reasons):
     assert len(verdict.reasons) == len(reasons)
     assert all(word in reason for word, reason in zip(reasons, verdict.reasons, strict=True))
     assert verdict.realised == realised
-
-
-def test_values_at_the_ends_have_a_bin():
-    found = profile(
-        platform=np.array([0, 3], dtype=np.int8),
-        utc_offset_minutes=np.array([-720, 840], dtype=np.int16),
-        history_days=np.array([0, 10_000]),
-        absent_days=np.array([0, 10_000]),
-        first_visit_hour=np.full((2, 24), 1 / 24, dtype=np.float32),
-        best_hour=np.array([0, 23]),
-        confidence=np.array([0.0, 1.0]),
-    )
-    for name, counts in found.items():
-        if name != "forecast: first visit hour":
-            assert counts[0] == counts[-1] == 1 or name == "input: platform"
-            assert sum(counts) == 2

@@ -12,17 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from visitcast.data import schema
+from visitcast.forecasting.profile import Profile
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
 
-Profile = dict[str, list[int]]
-"""Counts per bin, by the name of what is counted."""
-
-HISTORY_DAYS: Final = (0, 1, 3, 6, 11, 21, 41, 81)
-ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15, 31, 61)
-CONFIDENCE_BINS: Final = 20
 LIMITS_PASSED: Final = "drift_limits_passed"
 """Metric behind the alarm."""
 _SMOOTHING: Final = 0.5
@@ -70,50 +63,6 @@ class Verdict:
     reasons: list[str]
     psi: dict[str, float] = field(default_factory=dict)
     realised: dict[str, float] | None = None
-
-
-def profile(
-    platform: NDArray[np.int8],
-    utc_offset_minutes: NDArray[np.int16],
-    history_days: NDArray[Any],
-    absent_days: NDArray[Any],
-    first_visit_hour: NDArray[np.float32],
-    best_hour: NDArray[Any],
-    confidence: NDArray[Any],
-) -> Profile:
-    """Count the inputs and the forecasts of a run; every array has one row per user.
-
-    Parameters
-    ----------
-    platform, utc_offset_minutes : arrays [rows]
-        Of the users.
-    history_days : int array [rows]
-        Visit days in the window.
-    absent_days : int array [rows]
-        Days since the last visit.
-    first_visit_hour : float32 array [rows, 24]
-        Forecasts; their sum over the users is counted.
-    best_hour, confidence : arrays [rows]
-        Of the forecasts.
-    """
-    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-    hours = (utc_offset_minutes.astype(np.int64) - schema.WESTERNMOST_MINUTES) // 60
-    zones = (schema.EASTERNMOST_MINUTES - schema.WESTERNMOST_MINUTES) // 60 + 1
-    return {
-        "input: platform": np.bincount(platform, minlength=len(schema.PLATFORMS)).tolist(),
-        "input: utc offset": np.bincount(hours, minlength=zones).tolist(),
-        "input: visit days": _binned(history_days, HISTORY_DAYS),
-        "input: days since last visit": _binned(absent_days, ABSENT_DAYS),
-        "forecast: best hour": np.bincount(best_hour.astype(np.int64), minlength=schema.HOURS).tolist(),
-        "forecast: confidence": np.bincount(bins, minlength=CONFIDENCE_BINS).tolist(),
-        "forecast: first visit hour": np.rint(first_visit_hour.sum(axis=0, dtype=np.float64)).astype(int).tolist(),
-    }
-
-
-def _binned(values: NDArray[Any], starts: Sequence[int]) -> list[int]:
-    place = np.searchsorted(np.asarray(starts), values, side="right") - 1
-    counts: list[int] = np.bincount(np.maximum(place, 0), minlength=len(starts)).tolist()
-    return counts
 
 
 def psi(before: Sequence[float], now: Sequence[float]) -> float:

@@ -22,6 +22,7 @@ from visitcast.data import schema
 from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
 from visitcast.data.schema import HOURS
+from visitcast.forecasting.profile import Profile, profile
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
 from visitcast.sending import drift
 from visitcast.sending.answers import Forecasts, gather
@@ -74,8 +75,8 @@ def plan() -> None:
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
     forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
     progress(0.4, "comparing with the last run")
-    profile = profile_of(users, forecasts, date)
-    verdict = drift.judge(profile, _json("reference", "profile.json"), _realised(), _evaluated(), planned.limits)
+    counted = profile_of(users, forecasts, date)
+    verdict = drift.judge(counted, _json("reference", "profile.json"), _realised(), _evaluated(), planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     sends = plan_sends(users, forecasts, date, planned)
     progress(0.8, "writing tables and messages")
@@ -90,16 +91,16 @@ def plan() -> None:
         files = write_messages(messages, sends.table, day)
         found = summary(users, forecasts, sends, verdict, files, day)
         found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
-        for name, content in {"profile.json": profile, "report.json": found}.items():
+        for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
 
 
-def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> drift.Profile:
+def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> Profile:
     """Count inputs and forecasts for the drift check."""
     last = users[schema.LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
     absent = np.where(np.isnat(last), 100_000, date - last.astype(np.int64))
-    return drift.profile(
+    return profile(
         platform=platform_codes(users[schema.PLATFORM].to_numpy()),
         utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),
         history_days=users[schema.HISTORY_DAYS].to_numpy(),
