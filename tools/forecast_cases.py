@@ -15,7 +15,7 @@ from functions.shared.network import Network
 
 MACHINE = "visitcast-forecast-mocked"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
-QUERIES = 4
+QUERIES = 5
 FILES = ["messages-0.jsonl", "messages-1.jsonl"]
 
 
@@ -42,6 +42,7 @@ def report(*, drifted: bool = False) -> Response:
         "users": 3,
         "sources": {"model": 2, "prior": 1},
         "sends": {"best_hour": 3},
+        "expectation": ["Visits expected in the hour of the push: 1"],
     }
     return returns({"Body": json.dumps(found), "ContentType": "application/json"})
 

@@ -16,7 +16,7 @@ from functions.shared.sql_text import without_comment_lines
 HISTORIES = "histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
-QUERIES = (*UNLOADED, "outcomes", "responses")
+QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses")
 PLACES = (
     "Histories",
     "Known",
@@ -36,8 +36,12 @@ HISTORY_VISIT_DAYS = 200
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
-OUTCOME_DAYS = 2
-"""Days from the last date that is over in every time zone to the day before the forecast date."""
+CLOSED_DAYS = 28
+"""Last dates that are over in every time zone from which expected and realised visits are compared."""
+OUTCOME_DAYS = 7
+"""The last of them, whose outcomes are compared with the evaluation."""
+WESTERNMOST_HOURS = 12
+"""A date is over everywhere so many hours after its end in UTC."""
 
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
@@ -149,13 +153,15 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         validated date or name, so nothing can be injected.
     """
     day = date.fromisoformat(run["ForecastDate"])
-    outcome = day - timedelta(days=1 + OUTCOME_DAYS)
+    closed = last_closed_date(day, _instant(run["AsOf"]))
     starts = {
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
         "pushes_since": day - timedelta(days=KNOWN_DAYS),
         "forecast_date": day,
-        "outcome_date": outcome,
+        "closed_starts": closed - timedelta(days=CLOSED_DAYS - 1),
+        "week_starts": closed - timedelta(days=OUTCOME_DAYS - 1),
+        "closed_ends": closed,
     }
     values = {
         "database": database,
@@ -177,6 +183,12 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
         for name in QUERIES
     ]
+
+
+def last_closed_date(day: date, as_of: datetime) -> date:
+    """Return the last date before a forecast date that is over in every time zone when the data end."""
+    over = (as_of - timedelta(hours=WESTERNMOST_HOURS)).date() - timedelta(days=1)
+    return min(over, day - timedelta(days=1))
 
 
 def _text(file: Path) -> str:
