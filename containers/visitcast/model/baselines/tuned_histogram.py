@@ -20,6 +20,7 @@ from visitcast.data.schema import HOURS
 from visitcast.features.histograms import Channel, shares, visit_days_behind
 from visitcast.features.smoothing import smooth
 from visitcast.metrics import log_losses
+from visitcast.model.logits import Float, later_visit
 
 RECENT_DAYS: Final = 900
 """Priors come from the last days of the training part: the habits of all users drift over the years."""
@@ -195,6 +196,17 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
     counts = smooth(histograms[:, channel], parameters.visit_kernel_width_hours)
     days = visit_days_behind(histograms)[:, channel, None]
     return shares(counts, parameters.visit_priors, parameters.visit_prior_weight, days).clip(0, 1)
+
+
+def probabilities(
+    parameters: Parameters, visit_date: NDArray[np.int32], histograms: NDArray[np.float32]
+) -> tuple[Float, Float]:
+    """Return the probabilities of the first-visit hour and of later visits, [rows, 24] each; parameters as above.
+
+    They are those of a scorer: see :class:`visitcast.model.logits.Logits`.
+    """
+    first_hour = predict(parameters, visit_date, histograms)
+    return first_hour, later_visit(first_hour, visit_hours(parameters, histograms))
 
 
 def to_json(parameters: Parameters) -> dict[str, Any]:
