@@ -73,7 +73,7 @@ def local(event: Event) -> datetime:
 def histories(
     draw: st.DrawFn, instants: Sequence[datetime] = (*CLOCK_CHANGES, datetime(2026, 7, 1, tzinfo=UTC))
 ) -> list[Event]:
-    """Sessions near some instants, with ties, gaps near 30 minutes, and a clock that follows a zone or the traveller."""
+    """Sessions near some instants, with ties, gaps near 30 minutes, and the clock of a zone or of a traveller."""
     events = []
     for user in draw(st.lists(st.sampled_from(["ann", "Bob", "Zoë"]), min_size=1, max_size=3, unique=True)):
         near = draw(st.sampled_from(instants))
