@@ -102,7 +102,7 @@ def test_rows_as_sent_are_what_the_schedule_would_forecast(model: Bundle, monkey
     for place in range(0, len(sent.rows), 25):
         row = sent.rows[place]
         known = as_known(DATASET, users[place : place + 1], DATASET.visit_date[[row]])
-        expected = forecast_last(model, known.dataset)
+        expected = forecast_last(model, known.dataset, known.known_until)
         np.testing.assert_allclose(sent.forecasts[0].visit_hour[place], expected.visit_hour[0], atol=1e-6)
         assert sent.last_hour[place] == known.dataset.first_visit_hour[-2]
     monkeypatch.setattr(as_sent, "BLOCK_PAIRS", 7)

@@ -79,7 +79,7 @@ def as_sent(
         histograms.append(last_histograms(known.dataset))
         hours.append(last_hour.predict(known.dataset, known.dataset.offsets[1:] - 1))
         for model, forecasts in zip(models, made, strict=True):
-            forecasts.append(forecast_last(model, known.dataset))
+            forecasts.append(forecast_last(model, known.dataset, known.known_until))
     kept = np.concatenate([np.empty(0, dtype=np.int64), *places])
     return AsSent(rows[kept], np.concatenate(histograms), np.concatenate(hours), [join(parts) for parts in made])
 
