@@ -11,7 +11,8 @@ from visitcast.data.protocol import split
 from visitcast.features.encoding import history_names, target_names
 from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.model import bundle
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
+from visitcast.model import bundle, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.calibration import Temperatures
 from visitcast.model.gru import inference
@@ -29,6 +30,7 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundl
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=Mixture(half, half),
         temperatures=Temperatures(first_hour=1.1, later_visit=0.9),
+        visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
         pipeline=pipeline,
     )

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from functions.shared.model_registry import MODEL_NAME, approved_versions
+from functions.shared.model_registry import ANCHOR_LEAD, MODEL_NAME, approved_versions
 from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="find_production_model")
@@ -45,8 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``ModelVersion`` (as text; empty for the default), ``ModelName``, ``ModelDataUrl``, and ``References``, the
-        names of the objects that were copied.
+        ``ModelVersion`` (as text; empty for the default), ``ModelName``, ``ModelDataUrl``, ``AnchorLead`` (as text;
+        0 where the version has none), and ``References``, the names of the objects that were copied.
 
     Raises
     ------
@@ -60,10 +60,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 f"The model package group {os.environ['MODEL_PACKAGE_GROUP']} has no approved version. Run the "
                 "training workflow first, or approve a version that waits for it."
             )
-        return {"ModelVersion": "", "ModelName": "", "ModelDataUrl": event["DefaultModelDataUrl"], "References": []}
+        default = {"ModelVersion": "", "ModelName": "", "ModelDataUrl": event["DefaultModelDataUrl"]}
+        return {**default, ANCHOR_LEAD: "0", "References": []}
+    properties = package["CustomerMetadataProperties"]
     found = {
         "ModelVersion": str(package["ModelPackageVersion"]),
-        "ModelName": package["CustomerMetadataProperties"][MODEL_NAME],
+        "ModelName": properties[MODEL_NAME],
+        ANCHOR_LEAD: properties.get(ANCHOR_LEAD, "0"),
         "ModelDataUrl": package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
     }
     copied: list[str] = []

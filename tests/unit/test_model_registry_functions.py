@@ -38,7 +38,7 @@ def record(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET) -> str:
+def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET, **metadata: str) -> str:
     arn: str = app.sagemaker.create_model_package(
         ModelPackageGroupName=GROUP,
         ModelApprovalStatus=status,
@@ -54,7 +54,7 @@ def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET)
                 }
             }
         },
-        CustomerMetadataProperties={"ModelName": f"model-{run}", "EndpointConfigName": f"config-{run}"},
+        CustomerMetadataProperties={"ModelName": f"model-{run}", "EndpointConfigName": f"config-{run}"} | metadata,
     )["ModelPackageArn"]
     return arn
 
@@ -92,17 +92,19 @@ def statuses(app: Any) -> dict[int, tuple[str, str | None]]:
 
 def test_the_newest_approved_version_is_in_production(app: Any) -> None:
     register(app, 1)
-    second = register(app, 2)
+    second = register(app, 2, AnchorLead="0.0575")
     register(app, 3, "PendingManualApproval")
     register(app, 4, "Rejected")
     assert find(app, DefaultModelDataUrl="s3://new/model.tar.gz") == {
         "ModelVersion": "2",
         "ModelName": "model-2",
         "ModelDataUrl": f"s3://{BUCKET}/runs/2/models/model.tar.gz",
+        "AnchorLead": "0.0575",
         "References": [],
     }
     app.sagemaker.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Rejected")
-    assert find(app, DefaultModelDataUrl="s3://new/model.tar.gz")["ModelVersion"] == "1"
+    found = find(app, DefaultModelDataUrl="s3://new/model.tar.gz")
+    assert (found["ModelVersion"], found["AnchorLead"]) == ("1", "0")  # of a release that kept no such figure
 
 
 def test_more_versions_than_a_page_of_the_registry_holds(app: Any) -> None:
@@ -114,7 +116,7 @@ def test_more_versions_than_a_page_of_the_registry_holds(app: Any) -> None:
 def test_a_training_run_without_a_rival_gets_its_own_model_back(app: Any) -> None:
     register(app, 1, "PendingManualApproval")
     found = find(app, DefaultModelDataUrl="s3://new/model.tar.gz")
-    assert (found["ModelVersion"], found["ModelDataUrl"]) == ("", "s3://new/model.tar.gz")
+    assert (found["ModelVersion"], found["ModelDataUrl"], found["AnchorLead"]) == ("", "s3://new/model.tar.gz", "0")
 
 
 def test_a_forecast_run_without_a_model_is_told_what_to_do(app: Any) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from visitcast.data.dataset import TRANSFORMER_FILE
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
-from visitcast.model import learners
+from visitcast.model import learners, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.calibration import Temperatures
 from visitcast.model.learner import Scorer
@@ -54,6 +54,8 @@ class Bundle:
         Weight of the scorer by history length.
     temperatures : Temperatures
         Of the scorer's logits.
+    visit_probability : visit_probability.Parameters
+        Whether a user comes at all.
     metadata : dict
         What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
     pipeline : FeaturePipeline or None
@@ -64,6 +66,7 @@ class Bundle:
     histogram: tuned_histogram.Parameters
     mixture: Mixture
     temperatures: Temperatures
+    visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
 
@@ -87,6 +90,7 @@ def save(folder: Path, bundle: Bundle) -> None:
         "later_visit_temperature": bundle.temperatures.later_visit,
         "mixture": asdict(bundle.mixture),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
+        "visit_probability": visit_probability.to_json(bundle.visit_probability),
         "metadata": bundle.metadata,
     }
     text = json.dumps(content, indent=2, allow_nan=False)
@@ -133,6 +137,7 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
         temperatures=Temperatures(content["first_hour_temperature"], content["later_visit_temperature"]),
+        visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )
 

@@ -74,7 +74,12 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
             continue
         part = slice(first, first + len(one.users))
         first += len(one.users)
-        its = Forecast(forecast.first_visit_hour[part], forecast.visit_hour[part], forecast.from_model[part])
+        its = Forecast(
+            forecast.first_visit_hour[part],
+            forecast.visit_hour[part],
+            forecast.from_model[part],
+            forecast.visit_probability[part],
+        )
         answers_.append(_written(its, one.users, model_of(fitted), question.format, limits))
     return answers_
 

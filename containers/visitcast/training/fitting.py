@@ -17,8 +17,9 @@ from visitcast.data.protocol import Split, require_enough_rows, split
 from visitcast.data.user_sample import sample_users
 from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.metrics import score_probabilities
-from visitcast.model import calibration, learners, mixture
+from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
 from visitcast.model.learner import Learner, TrainingData
@@ -65,7 +66,8 @@ def fit(
     -------
     Bundle
         The forecaster. Its metadata: ``hyperparameters``, ``learning_curve`` and the learner's other metadata,
-        ``training_users``, ``cut_offs``, ``versions``, ``validation_metrics``, ``seconds``.
+        ``training_users``, ``cut_offs``, ``versions``, ``validation_metrics``, ``visit_probability`` (what the
+        probability that a user comes was fitted on), ``seconds``.
 
     Raises
     ------
@@ -98,15 +100,17 @@ def fit(
     later = mixture.blend(weights.later_visit, history, scored[1], from_histogram[1])
     visited = any_visit(first_hour, later)
     scores = score_probabilities(first_hour, hour, dataset.hourly_visits[validation], best_hour=visited.argmax(axis=1))
+    comes, fit_of_comes = visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS, seed)
     metadata = {
         **learnt.metadata,
+        "visit_probability": fit_of_comes,
         "training_users": len(np.unique(user_of_row(dataset)[train])),
         "cut_offs": {"validation_starts": parts.validation_starts, "test_starts": parts.test_starts},
         "versions": versions() | learnt.metadata.get("versions", {}),
         "validation_metrics": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return Bundle(learnt.scorer, histogram, weights, temperatures, metadata, pipeline)
+    return Bundle(learnt.scorer, histogram, weights, temperatures, comes, metadata, pipeline)
 
 
 def rows_of_sample(dataset: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
