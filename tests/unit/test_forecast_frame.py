@@ -33,6 +33,7 @@ def test_everybody_is_forecast_once(model: Bundle) -> None:
     np.testing.assert_array_equal(np.stack(made.visit_hour), expected.visit_hour)
     assert made.best_hour.to_list() == expected.best_hour.tolist()
     assert made.confidence.to_list() == expected.visit_hour.max(axis=1).tolist()
+    np.testing.assert_array_equal(made.visit_probability, expected.visit_probability)
     few_days = np.diff(VISITS.offsets) < MINIMUM_HISTORY
     assert few_days.any()
     assert made.source.to_list() == np.where(few_days, "prior", "model").tolist()
@@ -47,12 +48,30 @@ def test_users_are_answered_in_the_order_asked_also_new_ones(model: Bundle) -> N
         np.testing.assert_allclose(np.stack(made.loc[[user]].visit_hour)[0], everybody.visit_hour[user], atol=1e-6)
     new = made.loc["nobody"]
     assert new.source == "prior"
+    assert np.isnan(new.visit_probability)
     np.testing.assert_allclose(new.first_visit_hour, model.histogram.prior[0], atol=1e-6)  # a Tuesday
     np.testing.assert_allclose(new.visit_hour, model.histogram.visit_prior, atol=1e-6)
 
 
 def test_a_day_may_be_a_timestamp(model: Bundle) -> None:
     pd.testing.assert_frame_equal(forecast(model, VISITS, pd.Timestamp(DAY)), forecast(model, VISITS, DAY))
+
+
+def test_the_days_that_are_not_over_do_not_count_as_days_without_a_visit(model: Bundle) -> None:
+    eve = forecast(model, VISITS, DAY)
+    earlier = forecast(model, VISITS, DAY, known_until="2026-11-20")
+    pd.testing.assert_frame_equal(forecast(model, VISITS, DAY, known_until=date(2026, 11, 23)), eve)
+    pd.testing.assert_frame_equal(earlier.drop(columns="visit_probability"), eve.drop(columns="visit_probability"))
+    asked = with_target_days(VISITS, np.full(VISITS.users, (DAY - date(1970, 1, 1)).days))
+    until = np.full(VISITS.users, (date(2026, 11, 20) - date(1970, 1, 1)).days, dtype=np.int32)
+    np.testing.assert_array_equal(earlier.visit_probability, forecast_last(model, asked, until).visit_probability)
+    assert (earlier.visit_probability != eve.visit_probability).all()
+
+
+@pytest.mark.parametrize(("until", "said"), [("soon", "is not a date"), (DAY, "not before the day to forecast")])
+def test_visits_cannot_be_known_up_to_the_day_itself(model: Bundle, until: str | date, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        forecast(model, VISITS, DAY, known_until=until)
 
 
 @pytest.mark.parametrize(

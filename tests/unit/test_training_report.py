@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from typing import Any
 from xml.etree import ElementTree
@@ -70,7 +70,8 @@ def manifest() -> Manifest:
 def made_forecast() -> Forecast:
     rng = np.random.default_rng(0)
     first = rng.dirichlet(np.ones(24), size=len(PARTS.test)).astype(np.float32)
-    return Forecast(first, np.minimum(2 * first, 1), np.ones(len(PARTS.test), dtype=bool))
+    rows = len(PARTS.test)
+    return Forecast(first, np.minimum(2 * first, 1), np.ones(rows, dtype=bool), np.full(rows, 0.5, dtype=np.float32))
 
 
 FORECAST = made_forecast()
@@ -196,7 +197,7 @@ def test_the_same_evaluation_gives_the_same_page() -> None:
 
 def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
     assert FIGURES.learning_curve is not None
-    forecast = Forecast(FORECAST.first_visit_hour[:1], FORECAST.visit_hour[:1], FORECAST.from_model[:1])
+    forecast = Forecast(*(getattr(FORECAST, field.name)[:1] for field in fields(Forecast)))
     one_row = replace(PARTS, test=PARTS.test[:1])
     drawn = report.draw(DATASET, one_row, forecast, EVALUATION, {}, seed=3)
     assert drawn.learning_curve is None

@@ -11,10 +11,10 @@ from visitcast.data import schema
 from visitcast.data.dataset import Dataset, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.features.histograms import decayed_histograms, last_histograms
-from visitcast.model import calibration, mixture
+from visitcast.model import calibration, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.logits import any_visit
+from visitcast.model.logits import Probabilities, any_visit, probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,14 @@ class Forecast:
         first visit.
     from_model : bool array [rows]
         False where the history is too short for the scorer and the histogram alone answers.
+    visit_probability : float32 array [rows]
+        Probability that the user comes that day; NaN for a user without any visit day.
     """
 
     first_visit_hour: NDArray[np.float32]
     visit_hour: NDArray[np.float32]
     from_model: NDArray[np.bool_]
+    visit_probability: NDArray[np.float32]
 
     @property
     def best_hour(self) -> NDArray[np.int64]:
@@ -71,10 +74,10 @@ def forecast(
         ``decayed_histograms(dataset)``, if the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
-    return _forecast(bundle, dataset, rows, counts[rows])
+    return _forecast(bundle, dataset, rows, counts[rows], None)
 
 
-def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
+def forecast_last(bundle: Bundle, dataset: Dataset, known_until: NDArray[np.int32] | None = None) -> Forecast:
     """Forecast every user's last row, as :func:`forecast` does, without computing the histograms of the rows before.
 
     Parameters
@@ -83,21 +86,33 @@ def forecast_last(bundle: Bundle, dataset: Dataset) -> Forecast:
         Fitted model.
     dataset : Dataset
         Visit days, with target days appended by :func:`visitcast.data.dataset.with_target_days`.
+    known_until : int32 array [U], optional
+        Last date of each user whose visits are complete, days since 1970-01-01, before the target day. Later visit days
+        count for the hours, and not for the probability that the user comes. Default: the day before the target day.
     """
-    return _forecast(bundle, dataset, dataset.offsets[1:] - 1, last_histograms(dataset))
+    return _forecast(bundle, dataset, dataset.offsets[1:] - 1, last_histograms(dataset), known_until)
 
 
-def _forecast(bundle: Bundle, dataset: Dataset, rows: NDArray[np.int64], counts: NDArray[np.float32]) -> Forecast:
+def _forecast(
+    bundle: Bundle,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    counts: NDArray[np.float32],
+    known_until: NDArray[np.int32] | None,
+) -> Forecast:
     """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
-    first_hour, later = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
+    made = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
 
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
-        logits = bundle.scorer.logits(dataset, rows[from_model], counts[from_model])
-        scored = calibration.probabilities(logits, bundle.temperatures)
-        days = history[from_model]
-        first_hour[from_model] = mixture.blend(bundle.mixture.first_hour, days, scored[0], first_hour[from_model])
-        later[from_model] = mixture.blend(bundle.mixture.later_visit, days, scored[1], later[from_model])
-    first_hour /= first_hour.sum(axis=1, keepdims=True)
-    return Forecast(first_hour, any_visit(first_hour, later), from_model)
+        here = Probabilities(*(kind[from_model] for kind in made))
+        scored = probabilities(bundle.scorer.logits(dataset, rows[from_model], counts[from_model]))
+        mixed = mixture.blend(bundle.mixture, history[from_model], scored, here)
+        for kind, calibrated in zip(made, calibration.apply(bundle.calibration, mixed), strict=True):
+            kind[from_model] = calibrated
+    eve = dataset.visit_date[rows] - 1
+    comes = visit_probability.predict(
+        bundle.visit_probability, dataset, rows, eve if known_until is None else known_until
+    )
+    return Forecast(made.first_hour, any_visit(made), from_model, comes)

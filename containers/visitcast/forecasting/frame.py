@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[str] | None = None) -> pd.DataFrame:
+def forecast(
+    model: Bundle,
+    visits: Dataset,
+    day: date | str,
+    users: Sequence[str] | None = None,
+    known_until: date | str | None = None,
+) -> pd.DataFrame:
     """Forecast a day for users, as the endpoint does.
 
     Parameters
@@ -33,19 +39,23 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
         Local calendar day to forecast; text as ``YYYY-MM-DD``.
     users : sequence of str, optional
         Users to forecast. A user without visits gets the histogram of all users. Default: all users of `visits`.
+    known_until : date or str, optional
+        Last local day whose visits are complete, before `day`. Visits of later days count for the hours, and not for
+        the probability that the user comes. Default: the day before `day`.
 
     Returns
     -------
     DataFrame
         One row per user, indexed by ``user_id``, with the columns of the table ``visit_forecasts``: ``best_hour``,
         ``confidence`` (chance of a visit in that hour), ``source`` (``model``, or ``prior`` below three visit days),
-        ``first_visit_hour`` (24 probabilities that sum to 1) and ``visit_hour`` (24 chances, given that the user comes
-        that day).
+        ``first_visit_hour`` (24 probabilities that sum to 1), ``visit_hour`` (24 chances, given that the user comes
+        that day) and ``visit_probability`` (that the user comes that day; NaN for a user without visits).
 
     Raises
     ------
     InputError
-        The day is not a date, or not later than all visits; `visits` or `users` is something else.
+        The day is not a date, or not later than all visits; `known_until` is not a date before it; `visits` or `users`
+        is something else.
     """
     import pandas as pd  # The serving image does not have it.
 
@@ -53,14 +63,20 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
     if isinstance(users, str):
         raise InputError("The users are one text.", f"It is {users!r}.", "Pass a list of user identifiers.")
     wanted = None if users is None else [str(user) for user in users]
-    try:
-        target = days_since_epoch(
-            date.fromisoformat(day) if isinstance(day, str) else date(day.year, day.month, day.day)
+    target = _days(day, "The day to forecast")
+    until = target - 1 if known_until is None else _days(known_until, "The day up to which visits are complete")
+    if until >= target:
+        raise InputError(
+            "The day up to which visits are complete is not before the day to forecast.",
+            f"They are {known_until} and {day}.",
+            "Leave it out if all earlier days are over.",
         )
-    except ValueError:
-        raise InputError("The day to forecast is not a date.", f"It is {day!r}.", "Use YYYY-MM-DD.") from None
     asked = visits if wanted is None else _of_users(visits, wanted)
-    made = forecast_last(model, with_target_days(asked, np.full(asked.users, target)))
+    made = forecast_last(
+        model,
+        with_target_days(asked, np.full(asked.users, target)),
+        np.full(asked.users, until, dtype=np.int32),
+    )
     frame = pd.DataFrame(
         {
             schema.BEST_HOUR: made.best_hour,
@@ -68,10 +84,18 @@ def forecast(model: Bundle, visits: Dataset, day: date | str, users: Sequence[st
             schema.SOURCE: made.source,
             schema.FIRST_HOUR_PROBABILITIES: list(made.first_visit_hour),
             schema.HOUR_PROBABILITIES: list(made.visit_hour),
+            schema.VISIT_PROBABILITY: made.visit_probability,
         },
         index=pd.Index(asked.user_ids.astype(object), name=schema.USER_ID),
     )
     return frame if wanted is None else frame.loc[wanted]
+
+
+def _days(day: date | str, what: str) -> int:
+    try:
+        return days_since_epoch(date.fromisoformat(day) if isinstance(day, str) else date(day.year, day.month, day.day))
+    except ValueError:
+        raise InputError(f"{what} is not a date.", f"It is {day!r}.", "Use YYYY-MM-DD.") from None
 
 
 def _of_users(visits: Dataset, users: Sequence[str]) -> Dataset:
