@@ -14,7 +14,7 @@ from visitcast.features.histograms import decayed_histograms, last_histograms
 from visitcast.model import calibration, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.logits import any_visit
+from visitcast.model.logits import Probabilities, any_visit, probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _forecast(
     known_until: NDArray[np.int32] | None,
 ) -> Forecast:
     """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
-    first_hour, later = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
+    made = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
 
     eve = dataset.visit_date[rows] - 1
     until = eve if known_until is None else known_until
@@ -111,11 +111,12 @@ def _forecast(
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
-        logits = bundle.scorer.logits(dataset, rows[from_model], counts[from_model], eve_hidden[from_model])
-        scored = calibration.probabilities(logits, bundle.temperatures)
-        days = history[from_model]
-        first_hour[from_model] = mixture.blend(bundle.mixture.first_hour, days, scored[0], first_hour[from_model])
-        later[from_model] = mixture.blend(bundle.mixture.later_visit, days, scored[1], later[from_model])
-    first_hour /= first_hour.sum(axis=1, keepdims=True)
+        here = Probabilities(*(kind[from_model] for kind in made))
+        scored = probabilities(
+            bundle.scorer.logits(dataset, rows[from_model], counts[from_model], eve_hidden[from_model])
+        )
+        mixed = mixture.blend(bundle.mixture, history[from_model], scored, here)
+        for kind, calibrated in zip(made, calibration.apply(bundle.calibration, mixed), strict=True):
+            kind[from_model] = calibrated
     comes = visit_probability.predict(bundle.visit_probability, dataset, rows, until)
-    return Forecast(first_hour, any_visit(first_hour, later), from_model, comes)
+    return Forecast(made.first_hour, any_visit(made), from_model, comes)
