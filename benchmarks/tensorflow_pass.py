@@ -36,5 +36,5 @@ def _logits(
         # The fastest way in TensorFlow: a traced function, without Model.predict.
         _models[id(network)] = tf.function(model, reduce_retracing=True)
     copied = keras_model.windows(read_visits, offsets, rows)
-    first_hour, visited = _models[id(network)]([*copied, target, log_prior])
-    return Logits(np.asarray(first_hour), np.asarray(visited))
+    first_hour, later_visit = _models[id(network)]([*copied, target, log_prior])
+    return Logits(np.asarray(first_hour), np.asarray(later_visit))

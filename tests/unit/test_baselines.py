@@ -1,9 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_visits import changed, history_of, made_dataset
 
+from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import position_in_history, with_target_days
 from visitcast.data.protocol import split
 from visitcast.features.histograms import decayed_histograms
@@ -79,6 +83,39 @@ def test_tuning_never_ends_behind_its_start():
         log_losses(tuned_histogram.predict(fitted, dates, counts), hours).mean()
         <= log_losses(tuned_histogram.predict(start, dates, counts), hours).mean()
     )
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    users=st.integers(30, 60),
+    moved=st.integers(0, 23),
+    mixed=st.sampled_from([0.0, 0.5, 1.0]),
+)
+@settings(max_examples=15, deadline=None)
+def test_the_tuned_histogram_is_never_worse_than_the_global_one_on_validation(seed, users, moved, mixed):
+    dataset = made_dataset(users, mean_days=15, seed=seed)
+    parts = split(dataset)
+    rng = np.random.default_rng(seed)
+    # Habits that end where validation starts, and hours that have nothing to do with the user.
+    hour = dataset.first_visit_hour.astype(int) + np.where(dataset.visit_date >= parts.validation_starts, moved, 0)
+    hour = np.where(rng.random(len(hour)) < mixed, rng.choice(hour, len(hour)), hour) % 24
+    dataset = changed(dataset, first_visit_hour=hour.astype(np.int8))
+    rows = parts.validation
+    counts = decayed_histograms(dataset)[rows]
+    fitted = tuned_histogram.fit(dataset, parts, counts)
+    tuned = log_losses(
+        tuned_histogram.predict(fitted, dataset.visit_date[rows], counts), dataset.first_visit_hour[rows]
+    )
+    everyone = global_histogram.predict(global_histogram.fit(dataset, parts), rows)
+    assert tuned.mean() <= log_losses(everyone, dataset.first_visit_hour[rows]).mean() + 1e-6
+
+
+def test_a_type_of_day_without_training_rows_has_the_prior_of_all_days():
+    weekend = is_weekend(DATASET.visit_date)
+    parts = replace(SPLIT, train=SPLIT.train[~weekend[SPLIT.train]])
+    _, weekends = tuned_histogram.fit(DATASET, parts, HISTOGRAMS[SPLIT.validation]).prior
+    hours = DATASET.first_visit_hour[parts.train].tolist()
+    np.testing.assert_allclose(weekends, [(hours.count(hour) + 20) / (len(hours) + 480) for hour in range(24)])
 
 
 def test_tuned_forecasts_are_probabilities():

@@ -50,12 +50,13 @@ def test_on_the_rows_it_was_chosen_on_the_mixture_never_loses_to_the_histogram()
     assert log_losses(mixed, hour).mean() <= log_losses(truth, hour).mean()
 
 
-def test_visited_hours_have_weights_of_their_own() -> None:
-    truth, _ = drawn(5, len(HISTORY))
+def test_later_visits_have_weights_of_their_own() -> None:
+    truth, first = drawn(5, len(HISTORY))
     chance = np.clip(truth * 3, 0, 1).astype(np.float32)
     flags = (np.random.default_rng(5).random(chance.shape) < chance).astype(np.float32)
+    flags[np.arange(len(first)), first] = 1  # whatever the chance: the hour of the first visit does not count
     constant = np.full_like(chance, chance.mean())
-    assert min(mixture.visited_weights(chance, constant, flags, HISTORY)) > 0.9
+    assert min(mixture.later_visit_weights(chance, constant, first, flags, HISTORY)) > 0.9
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 2.0])
@@ -65,8 +66,10 @@ def test_the_temperature_undoes_a_scaling_of_the_logits(factor: float) -> None:
     assert calibration.first_hour_temperature(logits, hour) == pytest.approx(factor, rel=0.05)
 
 
-def test_the_visited_temperature_undoes_a_scaling_of_the_logits() -> None:
+def test_the_temperature_of_later_visits_undoes_a_scaling_of_the_logits() -> None:
     rng = np.random.default_rng(7)
     logits = rng.normal(-2, 1, (5000, 24)).astype(np.float32)
     flags = (rng.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    assert calibration.visited_temperature(1.8 * logits, flags) == pytest.approx(1.8, rel=0.05)
+    first = rng.integers(0, 24, 5000)
+    flags[np.arange(5000), first] = 1
+    assert calibration.later_visit_temperature(1.8 * logits, first, flags) == pytest.approx(1.8, rel=0.05)

@@ -14,6 +14,7 @@ from visitcast.features.histograms import decayed_histograms, last_histograms
 from visitcast.model import calibration, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
+from visitcast.model.logits import any_visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Forecast:
     first_visit_hour : float32 array [rows, 24]
         Chance that the day's first visit falls in the hour; sums to 1.
     visit_hour : float32 array [rows, 24]
-        Chance of a visit in the hour, given that the user comes that day; each in 0..1.
+        Chance of a visit in the hour, given that the user comes that day; each in 0..1, and never below that of the
+        first visit.
     from_model : bool array [rows]
         False where the history is too short for the scorer and the histogram alone answers.
     visit_probability : float32 array [rows]
@@ -99,21 +101,19 @@ def _forecast(
     known_until: NDArray[np.int32] | None,
 ) -> Forecast:
     """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
-    first_hour = tuned_histogram.predict(bundle.histogram, dataset.visit_date[rows], counts)
-    visited = tuned_histogram.visit_hours(bundle.histogram, counts)
+    first_hour, later = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
 
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
     if from_model.any():
         logits = bundle.scorer.logits(dataset, rows[from_model], counts[from_model])
         scored = calibration.probabilities(logits, bundle.temperatures)
-        first_hour[from_model] = mixture.blend(
-            bundle.mixture.first_hour, history[from_model], scored[0], first_hour[from_model]
-        )
-        visited[from_model] = mixture.blend(bundle.mixture.visited, history[from_model], scored[1], visited[from_model])
+        days = history[from_model]
+        first_hour[from_model] = mixture.blend(bundle.mixture.first_hour, days, scored[0], first_hour[from_model])
+        later[from_model] = mixture.blend(bundle.mixture.later_visit, days, scored[1], later[from_model])
     first_hour /= first_hour.sum(axis=1, keepdims=True)
     eve = dataset.visit_date[rows] - 1
     comes = visit_probability.predict(
         bundle.visit_probability, dataset, rows, eve if known_until is None else known_until
     )
-    return Forecast(first_hour, visited, from_model, comes)
+    return Forecast(first_hour, any_visit(first_hour, later), from_model, comes)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 4
+MODEL_VERSION: Final = 5
 """Version of the bundle's files and the network's layers; raise it when older models become unreadable. Features are
 compared by name instead."""
 
@@ -87,7 +87,7 @@ def save(folder: Path, bundle: Bundle) -> None:
         "model_version": MODEL_VERSION,
         "scorer": bundle.scorer.kind,
         "first_hour_temperature": bundle.temperatures.first_hour,
-        "visited_temperature": bundle.temperatures.visited,
+        "later_visit_temperature": bundle.temperatures.later_visit,
         "mixture": asdict(bundle.mixture),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "visit_probability": visit_probability.to_json(bundle.visit_probability),
@@ -136,7 +136,7 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
         scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
         mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
-        temperatures=Temperatures(content["first_hour_temperature"], content["visited_temperature"]),
+        temperatures=Temperatures(content["first_hour_temperature"], content["later_visit_temperature"]),
         visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )

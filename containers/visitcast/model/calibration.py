@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.schema import HOURS
 from visitcast.metrics import log_losses
 from visitcast.model.logits import Float, Logits, sigmoid, softmax
 
@@ -24,12 +25,12 @@ class Temperatures:
 
     Attributes
     ----------
-    first_hour, visited : float
+    first_hour, later_visit : float
         One for each kind of logits.
     """
 
     first_hour: float
-    visited: float
+    later_visit: float
 
 
 def fit(logits: Logits, first_hour: NDArray[Any], flags: NDArray[np.float32]) -> Temperatures:
@@ -45,15 +46,16 @@ def fit(logits: Logits, first_hour: NDArray[Any], flags: NDArray[np.float32]) ->
         1.0 where the user visited in that hour.
     """
     return Temperatures(
-        first_hour_temperature(logits.first_hour, first_hour), visited_temperature(logits.visited, flags)
+        first_hour_temperature(logits.first_hour, first_hour),
+        later_visit_temperature(logits.later_visit, first_hour, flags),
     )
 
 
 def probabilities(logits: Logits, temperatures: Temperatures) -> tuple[Float, Float]:
-    """Return the calibrated probabilities of the first-visit hour and of the visited hours, [rows, 24] each."""
+    """Return the calibrated probabilities of the first-visit hour and of later visits, [rows, 24] each."""
     return (
         softmax(logits.first_hour / np.float32(temperatures.first_hour)),
-        sigmoid(logits.visited / np.float32(temperatures.visited)),
+        sigmoid(logits.later_visit / np.float32(temperatures.later_visit)),
     )
 
 
@@ -71,24 +73,21 @@ def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]
     return _lowest(lambda temperature: float(log_losses(softmax(logits / temperature), hour).mean()))
 
 
-def visited_temperature(logits: NDArray[np.float32], flags: NDArray[np.float32]) -> float:
+def later_visit_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any], flags: NDArray[np.float32]) -> float:
     """Find the temperature with the lowest binary cross-entropy of ``sigmoid(logits / temperature)``.
 
     Parameters
     ----------
     logits : float32 array [rows, 24]
-        Logits of the visited hours.
+        Logits of later visits.
+    first_hour : int array [rows]
+        Hour of the first visit, which does not count.
     flags : float32 array [rows, 24]
         1.0 where the user visited in that hour.
     """
-    return _lowest(lambda temperature: float(cross_entropies(sigmoid(logits / temperature), flags).mean()))
-
-
-def cross_entropies(probabilities: NDArray[Any], flags: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the binary cross-entropy (nats), summed over the 24 hours of each row, [rows]."""
-    p = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
-    losses: NDArray[np.float64] = -(flags * np.log(p) + (1 - flags) * np.log1p(-p)).sum(axis=1)
-    return losses
+    counts = np.arange(HOURS) != first_hour.astype(np.int64)[:, None]
+    signed = np.where(flags > 0, logits, -logits)[counts]
+    return _lowest(lambda temperature: float(np.logaddexp(0, -signed / temperature).mean()))
 
 
 def _lowest(loss: Callable[[np.float32], float]) -> float:

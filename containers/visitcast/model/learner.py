@@ -98,7 +98,7 @@ class Learnt:
 
 
 class Learner(Protocol):
-    """Learns to forecast the first-visit hour and the visited hours."""
+    """Learns to forecast the hour of the first visit and the hours of later visits."""
 
     def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:
         """Learn from the training rows.

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.schema import HOURS
 from visitcast.model.logits import Float
 
 HISTORY_STARTS: Final = (0, 10, 30, 100)
@@ -30,12 +31,12 @@ class Mixture:
 
     Attributes
     ----------
-    first_hour, visited : tuple of float
+    first_hour, later_visit : tuple of float
         One weight per entry of ``HISTORY_STARTS``, for each head.
     """
 
     first_hour: tuple[float, ...]
-    visited: tuple[float, ...]
+    later_visit: tuple[float, ...]
 
 
 def fit(
@@ -50,7 +51,7 @@ def fit(
     Parameters
     ----------
     scored, histogram : pairs of float32 arrays [rows, 24]
-        The two forecasts, each of the first-visit hour and of the visited hours.
+        The two forecasts, each of the first-visit hour and of later visits.
     first_hour : int array [rows]
         Hour of the first visit.
     flags : float32 array [rows, 24]
@@ -60,7 +61,7 @@ def fit(
     """
     return Mixture(
         first_hour_weights(scored[0], histogram[0], first_hour, history),
-        visited_weights(scored[1], histogram[1], flags, history),
+        later_visit_weights(scored[1], histogram[1], first_hour, flags, history),
     )
 
 
@@ -97,18 +98,25 @@ def first_hour_weights(
     return _weights(scored[row, hour][:, None], histogram[row, hour][:, None], history)
 
 
-def visited_weights(
+def later_visit_weights(
     scored: Float,
     histogram: Float,
+    first_hour: NDArray[Any],
     flags: Float,
     history: NDArray[np.int64],
 ) -> tuple[float, ...]:
-    """Choose the weights for the visited hours by binary cross-entropy on validation rows.
+    """Choose the weights for later visits by binary cross-entropy on validation rows.
 
-    ``flags`` [rows, 24] is 1.0 where the user visited; the rest as in :func:`first_hour_weights`.
+    ``flags`` [rows, 24] is 1.0 where the user visited; the hour of the first visit does not count. The rest as in
+    :func:`first_hour_weights`.
     """
     came = flags > 0
-    return _weights(np.where(came, scored, 1 - scored), np.where(came, histogram, 1 - histogram), history)
+    first = np.arange(HOURS) == first_hour.astype(np.int64)[:, None]
+
+    def of_outcome(later: Float) -> Float:
+        return np.where(first, np.float32(1), np.where(came, later, 1 - later))
+
+    return _weights(of_outcome(scored), of_outcome(histogram), history)
 
 
 def _weights(scored: Float, histogram: Float, history: NDArray[np.int64]) -> tuple[float, ...]:

@@ -23,6 +23,7 @@ from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
 from visitcast.model.learner import Learner, TrainingData
+from visitcast.model.logits import any_visit
 
 DEFAULT_MAX_TRAINING_USERS: Final = 100_000
 """The largest number measured. It still helped, and takes some ten minutes on two cores: docs/scale.md."""
@@ -84,10 +85,7 @@ def fit(
     progress(0.0, "tuning the histogram")
     counts = histograms_before(dataset, validation)
     histogram = tuned_histogram.fit(dataset, parts, counts)
-    from_histogram = (
-        tuned_histogram.predict(histogram, dataset.visit_date[validation], counts),
-        tuned_histogram.visit_hours(histogram, counts),
-    )
+    from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[validation], counts)
 
     train = rows_of_sample(dataset, parts.train, max_training_users or DEFAULT_MAX_TRAINING_USERS, seed)
     learnt = learner.fit(TrainingData(dataset, train, validation, counts, pipeline.encoding_), checkpoints)
@@ -99,7 +97,8 @@ def fit(
     scored = calibration.probabilities(logits, temperatures)
     weights = mixture.fit(scored, from_histogram, hour, flags, history)
     first_hour = mixture.blend(weights.first_hour, history, scored[0], from_histogram[0])
-    visited = mixture.blend(weights.visited, history, scored[1], from_histogram[1])
+    later = mixture.blend(weights.later_visit, history, scored[1], from_histogram[1])
+    visited = any_visit(first_hour, later)
     scores = score_probabilities(first_hour, hour, dataset.hourly_visits[validation], best_hour=visited.argmax(axis=1))
     comes, fit_of_comes = visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS, seed)
     metadata = {

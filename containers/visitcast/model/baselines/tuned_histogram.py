@@ -20,9 +20,17 @@ from visitcast.data.schema import HOURS
 from visitcast.features.histograms import Channel, shares, visit_days_behind
 from visitcast.features.smoothing import smooth
 from visitcast.metrics import log_losses
+from visitcast.model.baselines import global_histogram
+from visitcast.model.logits import Float, later_visit
 
 RECENT_DAYS: Final = 900
 """Priors come from the last days of the training part: the habits of all users drift over the years."""
+UNIFORM_ROWS: Final = 480.0
+"""Weight, in visit days, of equal shares of all hours in the prior of all days."""
+DAY_TYPE_ROWS: Final = 500.0
+"""Weight, in visit days, of the prior of all days in that of a type of day; some data have no weekend to learn from."""
+PRIOR_ALONE: Final = 1e9
+"""A weight of the prior beside which no history counts."""
 SWEEPS: Final = 2
 SMALLEST_GAIN: Final = 1e-5
 
@@ -100,7 +108,8 @@ class Parameters:
 def fit(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> Parameters:
     """Count the priors on recent training rows, and find the rest by coordinate search on the validation rows.
 
-    The parameters of the first hour minimise the log loss, those of the visited hours maximise the best-hour hit rate.
+    The parameters of the first hour minimise the log loss, which is never above that of the global histogram on these
+    rows; those of the visited hours maximise the best-hour hit rate.
 
     Parameters
     ----------
@@ -122,7 +131,13 @@ def fit(dataset: Dataset, split: Split, histograms: NDArray[np.float32]) -> Para
         best = visit_hours(parameters, counts).argmax(axis=1)
         return 1.0 - float(flags[np.arange(len(best)), best].mean())
 
-    fitted = _coordinate_search(_priors(dataset, split), GRID, loss)
+    start = _priors(dataset, split)
+    everyone = global_histogram.fit(dataset, split).tolist()
+    fitted = min(
+        _coordinate_search(start, GRID, loss),
+        replace(start, prior=[everyone, everyone], prior_weight=PRIOR_ALONE),
+        key=loss,
+    )
     channels = (Channel.VISITED_ALL, Channel.VISITED_15)
     per_channel = [
         _coordinate_search(replace(fitted, visit_channel=channel.name), VISIT_GRID, misses) for channel in channels
@@ -134,10 +149,12 @@ def _priors(dataset: Dataset, split: Split) -> Parameters:
     dates = dataset.visit_date[split.train]
     recent = split.train[dates > dates.max() - RECENT_DAYS]
     weekend = is_weekend(dataset.visit_date[recent]).astype(np.int64)
-    counts = np.full((2, HOURS), 5.0)
+    counts = np.zeros((2, HOURS))
     np.add.at(counts, (weekend, dataset.first_visit_hour[recent]), 1)
+    all_days = (counts.sum(axis=0) + UNIFORM_ROWS / HOURS) / (len(recent) + UNIFORM_ROWS)
+    prior = (counts + DAY_TYPE_ROWS * all_days) / (counts.sum(axis=1, keepdims=True) + DAY_TYPE_ROWS)
     visited = hour_flags(dataset.hourly_visits[split.train]).mean(axis=0, dtype=np.float64)
-    return Parameters(prior=(counts / counts.sum(axis=1, keepdims=True)).tolist(), visit_prior=visited.tolist())
+    return Parameters(prior=prior.tolist(), visit_prior=visited.tolist())
 
 
 def _coordinate_search(
@@ -195,6 +212,17 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
     counts = smooth(histograms[:, channel], parameters.visit_kernel_width_hours)
     days = visit_days_behind(histograms)[:, channel, None]
     return shares(counts, parameters.visit_priors, parameters.visit_prior_weight, days).clip(0, 1)
+
+
+def probabilities(
+    parameters: Parameters, visit_date: NDArray[np.int32], histograms: NDArray[np.float32]
+) -> tuple[Float, Float]:
+    """Return the probabilities of the first-visit hour and of later visits, [rows, 24] each; parameters as above.
+
+    They are those of a scorer: see :class:`visitcast.model.logits.Logits`.
+    """
+    first_hour = predict(parameters, visit_date, histograms)
+    return first_hour, later_visit(first_hour, visit_hours(parameters, histograms))
 
 
 def to_json(parameters: Parameters) -> dict[str, Any]:

@@ -20,8 +20,8 @@ AVERAGE_MOMENTUM: Final = 0.99
 """Decay of the moving average of the weights, which forecasts better than the last weights and costs nothing."""
 WEIGHT_DECAY: Final = 1e-4
 CLIP_NORM: Final = 1.0
-VISITED_WEIGHT: Final = 4.0
-"""Weight of the visited hours' loss (mean of the 24 hours) beside that of the first hour."""
+LATER_VISIT_WEIGHT: Final = 4.0
+"""Weight of the later visits' loss (mean of the 24 hours) beside that of the first hour."""
 
 
 class GradientStep:
@@ -61,10 +61,12 @@ class GradientStep:
         inputs = [batch[name] for name in ("visit", "fresh", "wanted", "lane", "target", "log_prior")]
         flags = tf.cast(tf.bitwise.right_shift(batch["hourly_visits"][..., None], tf.range(HOURS)) & 1, tf.float32)
         with tf.GradientTape() as tape:
-            first, visited = self.model([*inputs, *masks])
+            first, later = self.model([*inputs, *masks])
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["first_hour"], first)
-            losses += VISITED_WEIGHT * tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(flags, visited), axis=-1)
-            loss = tf.reduce_mean(losses)
+            # The hour of the first visit says nothing about later visits.
+            counts = 1 - tf.one_hot(batch["first_hour"], HOURS)
+            by_hour = counts * tf.nn.sigmoid_cross_entropy_with_logits(flags, later)
+            loss = tf.reduce_mean(losses + LATER_VISIT_WEIGHT * tf.reduce_mean(by_hour, axis=-1))
         self._compiled_update(tape.gradient(loss, self.model.trainable_variables))
         return loss
 

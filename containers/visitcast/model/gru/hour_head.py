@@ -37,7 +37,7 @@ class HourHead(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         self.scores = self.add_weight(name="scores", shape=(FILTERS, 2), initializer="zeros")
 
     def call(self, hidden: Any, blocks: Any) -> Any:
-        """Score the hours: float32 [rows, 24, 2], for the first visit and for any visit."""
+        """Score the hours: float32 [rows, 24, 2], for the first visit and for later ones."""
         ops = keras.ops
         # [rows, 24, blocks]: the hours are the convolution's axis.
         hours = ops.transpose(ops.reshape(blocks, (-1, blocks.shape[-1] // HOURS, HOURS)), (0, 2, 1))

@@ -85,7 +85,7 @@ def logits(
     """
     pieces = cut(offsets, rows)
     step = rows - pieces.start[pieces.of_row]
-    first_hour, visited = np.empty_like(log_prior), np.empty_like(log_prior)
+    made = Logits(np.empty_like(log_prior), np.empty_like(log_prior))
     for members, here, sequence in _blocks(pieces):
         start, length = pieces.start[members], pieces.length[members]
         # The network reads the visit before each row. Padding reads the last visit again.
@@ -97,8 +97,8 @@ def logits(
             "target": target[here],
             "log_prior": log_prior[here],
         }
-        first_hour[here], visited[here] = network.session.run(["first_hour", "visited"], inputs)
-    return Logits(first_hour, visited)
+        made.first_hour[here], made.later_visit[here] = network.session.run(list(Logits._fields), inputs)
+    return made
 
 
 def _blocks(pieces: Pieces) -> Iterator[tuple[_Places, _Places, NDArray[np.int64]]]:

@@ -3,7 +3,7 @@
 ::
 
     visit of day r-1 --GRU-->  state  --+
-                                        +--> Dense(relu) --+--> Dense: first-visit hour, visited hours
+                                        +--> Dense(relu) --+--> Dense: first-visit hour, later visits
     calendar and histograms of day r  --+                  |                                   +
                                |                           +--> HourHead: the same per hour, from the
                                +--- blocks of 24 hours --------> histograms around the hour
@@ -59,7 +59,8 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
         three masks     [1, B, width]     dropout masks, see :func:`mask_widths`
         =============== ================= ===========================================================
 
-        The outputs: logits of the first-visit hour and of the visited hours, both [W, 24].
+        The outputs: logits of the first-visit hour and of later visits (:class:`visitcast.model.logits.Logits`), both
+        [W, 24].
     """
     layers = keras.layers
     visit = keras.Input((None, visit_width), name="visit")
@@ -77,8 +78,8 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     hidden = layers.Dense(HIDDEN_UNITS, activation="relu", name="hidden")(joined) * hidden_mask
     scores = HourHead(name="hour_head")(hidden, target[:, HOUR_COLUMNS])
     correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
-    visited = layers.Dense(HOURS, name="visited")(hidden)
-    logits = [correction + log_prior + scores[..., 0], visited + scores[..., 1]]
+    later = layers.Dense(HOURS, name="later_visit")(hidden)
+    logits = [correction + log_prior + scores[..., 0], later + scores[..., 1]]
     return keras.Model([visit, fresh, wanted, lane, target, log_prior, *masks], logits, name="visit_hours")
 
 

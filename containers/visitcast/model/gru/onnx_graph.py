@@ -15,6 +15,7 @@ from visitcast.data.schema import HOURS
 from visitcast.features.histogram_features import HOUR_BLOCKS, HOUR_COLUMNS
 from visitcast.model.gru.hour_head import REACH_FIRST, REACH_SECOND
 from visitcast.model.gru.network import Weights
+from visitcast.model.logits import Logits
 
 OPSET: Final = 21
 IR_VERSION: Final = 10
@@ -37,7 +38,7 @@ def to_onnx(weights: Weights) -> bytes:
     bytes
         ONNX model. Inputs, S sequences of up to T steps: visits float32 [T, S, F], lengths int32 [S], places int64
         [R, 2] (step and sequence of each row to forecast), target float32 [R, G] and log_prior float32 [R, 24].
-        Outputs: first_hour and visited, float32 [R, 24] logits.
+        Outputs: first_hour and later_visit, float32 [R, 24] logits.
     """
     graph = _Graph(weights)
     units = len(weights["gru/recurrent_kernel"])
@@ -45,10 +46,10 @@ def to_onnx(weights: Weights) -> bytes:
     joined = graph.add("Concat", state, "target", axis=1)
     hidden = graph.add("Relu", _dense(graph, joined, "hidden"))
     scores = _hour_scores(graph, hidden)
-    first_scores, visited_scores = (graph.add("Gather", scores, graph.constant(number), axis=1) for number in (0, 1))
+    first_scores, later_scores = (graph.add("Gather", scores, graph.constant(number), axis=1) for number in (0, 1))
     correction = graph.add("Add", _dense(graph, hidden, "first_hour"), "log_prior")
     graph.add("Add", correction, first_scores, output="first_hour")
-    graph.add("Add", _dense(graph, hidden, "visited"), visited_scores, output="visited")
+    graph.add("Add", _dense(graph, hidden, "later_visit"), later_scores, output="later_visit")
     visit_width, target_width = len(weights["gru/kernel"]), len(weights["hidden/kernel"]) - units
     inputs: list[_Tensor] = [
         ("visits", TensorProto.FLOAT, ["steps", "sequences", visit_width]),
@@ -57,7 +58,7 @@ def to_onnx(weights: Weights) -> bytes:
         ("target", TensorProto.FLOAT, ["rows", target_width]),
         ("log_prior", TensorProto.FLOAT, ["rows", HOURS]),
     ]
-    return graph.model(inputs, [(name, TensorProto.FLOAT, ["rows", HOURS]) for name in ("first_hour", "visited")])
+    return graph.model(inputs, [(name, TensorProto.FLOAT, ["rows", HOURS]) for name in Logits._fields])
 
 
 def _states(graph: _Graph, units: int) -> str:
