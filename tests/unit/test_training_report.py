@@ -17,22 +17,22 @@ from made_visits import AS_OF, made_dataset
 from visitcast.data.dataset import hour_flags, user_of_row
 from visitcast.data.manifest import Counts, CutOffs, Manifest
 from visitcast.data.protocol import split
-from visitcast.evaluation import gate, report, wording
+from visitcast.evaluation import as_sent, gate, report, wording
 from visitcast.evaluation import job as evaluate
-from visitcast.evaluation.assessment import Contest, assess
+from visitcast.evaluation.assessment import Contest, Precedent, Rival, assess
 from visitcast.evaluation.groups import group_rows
 from visitcast.evaluation.report import examples
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
-from visitcast.metrics import METRICS, probability_outcomes, summarise
+from visitcast.metrics import METRICS, select, summarise
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.training import folds
 
 HOSTILE = """<script src="https://evil.example/x.js"></script>'"&"""
 SECTIONS = [
     "verdict",
-    "metrics",
-    "differences",
+    "as-sent",
+    "whole-history",
     "groups",
     "calibration",
     "hours",
@@ -79,19 +79,19 @@ FORECAST = made_forecast()
 
 def made_evaluation(with_production: bool = True) -> dict[str, Any]:
     """Everything as the job does it, but for the network and the article's model."""
-    hour, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
-    model = probability_outcomes(FORECAST.first_visit_hour, hour, visited, best_hour=FORECAST.best_hour)
+    model = as_sent.forecast_outcomes(FORECAST, DATASET, PARTS.test)
     baselines = baseline_outcomes(DATASET, PARTS, decayed_histograms(DATASET))
     baselines[ARTICLE_GRU] = baselines[GLOBAL_HISTOGRAM]
-    users, chance = user_of_row(DATASET)[PARTS.test], FORECAST.visit_hour.max(axis=1)
-    contest = Contest(users, model, chance, baselines, model if with_production else None)
+    contest = Contest(user_of_row(DATASET)[PARTS.test], model, FORECAST.confidence, baselines)
     fold = folds.describe(
         1, 2, split(DATASET, 1, 2), summarise(model), {"last_hour": summarise(baselines["last_hour"])}
     )
-    cross_validation = folds.aggregate([fold, fold]) if with_production else None
-    assessment = assess(
-        contest, group_rows(DATASET, PARTS), cross_validation, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
-    )
+    precedent = Precedent()
+    if with_production:
+        rows = np.arange(len(PARTS.test)) % 3 > 0
+        precedent = Precedent(Rival(rows, select(model, rows)), cross_validation=folds.aggregate([fold, fold]))
+    groupings = group_rows(DATASET, PARTS)
+    assessment = assess(contest, contest, model, groupings, precedent, gate.Limits(must_beat=(TUNED_HISTOGRAM,)))
     if with_production:
         assessment["production"]["model_version"] = HOSTILE
     assessment["groups"]["platform"][0]["name"] = HOSTILE
@@ -180,6 +180,7 @@ def test_every_metric_is_explained_and_every_figure_printed() -> None:
     for name, metric in wording.METRICS.items():
         assert metric.meaning in PAGE.text
         assert wording.figure(EVALUATION["model"][name], metric.unit) in PAGE.text
+        assert wording.figure(EVALUATION["as_sent"][name], metric.unit) in PAGE.text
     for name in BASELINES:
         assert wording.FORECASTERS[name][0] in PAGE.text
     for reason in EVALUATION["gate"]["reasons"]:
@@ -232,6 +233,6 @@ def test_examples_are_different_users_with_their_own_history() -> None:
 def test_a_clear_difference_is_said_in_words(better: float, word: str) -> None:
     evaluation = copy.deepcopy(EVALUATION)
     clear = {"mean": better, "low": better - 0.05, "high": better + 0.05}
-    evaluation["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
+    evaluation["as_sent"]["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
     text = report.render(evaluation, FIGURES, METADATA, manifest())
     assert re.search(rf'class="{word}">{wording.signed(better, "nats").replace("+", "[+]")} {word}<', text)

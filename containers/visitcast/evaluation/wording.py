@@ -83,6 +83,10 @@ METRICS: Final = {
 
 FORECASTERS: Final = {
     "model": ("This model", "The candidate that the gate decides on."),
+    "as_sent": (
+        "This model as sent",
+        "This model as the schedule forecasts, minus itself from whole histories.",
+    ),
     "production": ("Production model", "The newest approved version of the model registry, on the same rows."),
     baselines.GLOBAL_HISTOGRAM: (
         "Global histogram",

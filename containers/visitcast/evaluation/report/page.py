@@ -109,18 +109,9 @@ def render(evaluation: Mapping[str, Any], drawn: Figures, metadata: Mapping[str,
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": wording.figure, "signed": wording.signed, "spread": wording.spread}
-    forecasters = {"model": evaluation["model"]}
-    if evaluation["production"]:
-        forecasters["production"] = evaluation["production"]["metrics"]
-    forecasters |= evaluation["baselines"]
-    differences = dict(evaluation["differences"])
-    if evaluation["production"]:
-        differences = {"production": evaluation["production"]["differences"], **differences}
     return environment.get_template(TEMPLATE).render(
         evaluation=evaluation,
         figures=drawn,
-        forecasters=forecasters,
-        differences=differences,
         compared=COMPARED,
         metrics=wording.METRICS,
         names=wording.FORECASTERS,
