@@ -48,7 +48,7 @@ def by_first_hours(known: Known) -> Forecast:
     """A forecast that says the hour of the last first visit."""
     last = known.dataset.offsets[1:] - 2
     certain = np.eye(24, dtype=np.float32)[known.dataset.first_visit_hour[last]]
-    return Forecast(certain, certain, np.ones(len(last), dtype=bool))
+    return Forecast(certain, certain, np.ones(len(last), dtype=bool), np.ones(len(last), dtype=np.float32))
 
 
 def test_the_training_data_have_a_profile_for_each_weekday_as_the_schedule_sees_it() -> None:
