@@ -18,6 +18,7 @@ from visitcast.data.protocol import split
 from visitcast.data.schema import HOURS
 from visitcast.features.histograms import VISITED_CHANNELS, histograms_before
 from visitcast.forecasting import forecaster
+from visitcast.model import visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
 from visitcast.model.calibration import Temperatures
@@ -64,6 +65,7 @@ bundles = st.builds(
     ),
     mixture=st.builds(Mixture, first_hour=weights, later_visit=weights),
     temperatures=st.builds(Temperatures, first_hour=st.floats(0.5, 3), later_visit=st.floats(0.5, 3)),
+    visit_probability=st.just(visit_probability.Parameters(0.1, (visit_probability.Weights(),) * 2)),
     metadata=st.just({}),
 )
 

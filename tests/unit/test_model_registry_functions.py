@@ -125,15 +125,25 @@ def test_a_forecast_run_without_a_model_is_told_what_to_do(app: Any) -> None:
         find(app, **REFERENCE)
 
 
-def test_a_forecast_run_finds_the_evaluation_of_the_model_and_the_last_profile(app: Any) -> None:
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        pytest.param(["10-27", "10-20", "11-17", "11-23", "11-24", "11-25"], "10-27", id="four weeks ago"),
+        pytest.param(["09-29", "10-20", "10-26", "10-28", "11-23"], "10-20", id="the date is missing"),
+        pytest.param(["09-22", "10-26", "10-28", "11-17"], None, id="too old or too new"),
+    ],
+)
+def test_a_forecast_run_finds_the_evaluation_and_the_profile_of_its_weekday(
+    app: Any, days: list[str], found: str | None
+) -> None:
     register(app, 1)
     put(app, "runs/1/evaluation/evaluation.json", {"model": {"log_loss": 2.4}})
-    for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"):
-        put(app, f"forecasts/profiles/dt={day}.json", {"day": day})
-    found = find(app, **REFERENCE)
-    assert (found["ModelName"], found["References"]) == ("model-1", ["evaluation.json", "profile.json"])
-    # A date that is run again is compared with the date before, not with itself.
-    assert reference(app) == {"evaluation.json": {"model": {"log_loss": 2.4}}, "profile.json": {"day": "2026-11-23"}}
+    for day in days:
+        put(app, f"forecasts/profiles/dt=2026-{day}.json", {"day": day})
+    expected = {"evaluation.json": {"model": {"log_loss": 2.4}}} | ({"profile.json": {"day": found}} if found else {})
+    answer = find(app, **REFERENCE)
+    assert (answer["ModelName"], answer["References"]) == ("model-1", list(expected))
+    assert reference(app) == expected
 
 
 def test_a_first_forecast_run_has_nothing_to_compare_with(app: Any) -> None:
@@ -142,14 +152,6 @@ def test_a_first_forecast_run_has_nothing_to_compare_with(app: Any) -> None:
     assert reference(app) == {}
     # The processing job that reads the prefix would fail on an empty one.
     assert app.s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/20261123-1/reference/")["KeyCount"] == 1
-
-
-def test_profiles_before_a_date_are_found_beyond_the_first_page_of_a_listing(app: Any) -> None:
-    register(app, 1)
-    for number in range(1005):
-        put(app, f"forecasts/profiles/dt={2000 + number // 12:04}-{number % 12 + 1:02}-01.json", {"number": number})
-    find(app, **REFERENCE | {"ForecastDate": "2083-09-15"})
-    assert reference(app)["profile.json"] == {"number": 1004}
 
 
 def test_an_error_that_is_not_a_missing_object_is_not_hidden(app: Any) -> None:
