@@ -20,6 +20,7 @@ from visitcast.evaluation.groups import FEWEST_USERS, group_rows
 from visitcast.evaluation.sends import forecast_user_dates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
+from visitcast.forecasting.profile import weekday_profiles
 from visitcast.metrics import METRICS, Outcomes
 from visitcast.model.baselines import TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.model.bundle import Bundle
@@ -42,7 +43,7 @@ class Evaluation:
     forecast : Forecast
         The model's of the test rows, as the schedule makes it.
     results : dict
-        The keys of ``evaluation.json`` that docs/evaluation.md describes, from ``model`` to ``gate``.
+        The keys of ``evaluation.json`` that docs/evaluation.md describes, all but ``data``.
     """
 
     parts: Split
@@ -162,6 +163,9 @@ def evaluate(
         group_rows(visits, parts),
         Precedent(rival, not_compared, anchor_lead, cross_validation),
         limits or Limits(),
+    )
+    results["profile"] = weekday_profiles(
+        visits, lambda known: forecaster.forecast_last(model, known.dataset, known.known_until)
     )
     return Evaluation(parts, sent.forecasts[0], results)
 

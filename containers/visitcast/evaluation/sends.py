@@ -6,7 +6,7 @@ be, and sends to every user on every date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -23,6 +23,7 @@ from visitcast.evaluation.groups import FEWEST_USERS
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import Known
 from visitcast.forecasting.shift import CLOSED_DATES, FEWEST_DATES, shifted, solve_shift
+from visitcast.metrics import SMALLEST_PROBABILITY
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
 
@@ -225,38 +226,62 @@ def score_visits(pairs: UserDates) -> dict[str, Any]:
     dict
         See ``visits`` in docs/evaluation.md.
     """
+    everybody = np.ones(len(pairs.user), dtype=bool)
     active = pairs.absent_days <= ACTIVE_DAYS
+    parts, recent = tenths(pairs.probability), _by_recency(pairs)
+    expected: dict[Hashable, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {
+        MODEL: (pairs.probability, everybody),
+        "active": (pairs.probability, active),
+        "shifted": (shift_by_closed_dates(pairs).probability, everybody),
+        **{name: (rate, everybody) for name, rate in pairs.rates.items()},
+        **{("tenth", number): (pairs.probability, rows) for number, rows in enumerate(parts)},
+        **{("recency", name): (pairs.probability, rows) for name, rows in recent.items()},
+    }
+    ratios = _ratios(pairs.user, pairs.came, expected)
+
+    def scores(key: Hashable) -> dict[str, Any]:
+        probability, rows = expected[key]
+        return {**_score_probability(probability[rows], pairs.came[rows]), **ratios[key]}
+
     return {
         **_sizes(pairs),
-        **_score_probability(pairs, pairs.probability),
-        "baselines": {name: _score_probability(pairs, rate) for name, rate in pairs.rates.items()},
+        **scores(MODEL),
+        "baselines": {name: scores(name) for name in pairs.rates},
         "differences": _differences(pairs),
-        "tenths": tenths(pairs.user, pairs.probability, pairs.came),
-        "by_recency": _by_recency(pairs),
-        "active": _score_probability(select(pairs, active), pairs.probability[active]),
-        "shifted": _ratio(pairs.user, shift_by_closed_dates(pairs).probability, pairs.came),
+        "tenths": [ratios["tenth", number] for number in range(len(parts))],
+        "by_recency": [{"name": name, **scores(("recency", name))} for name in recent],
+        "active": scores("active"),
+        "shifted": ratios["shifted"],
     }
 
 
 def _sizes(pairs: UserDates) -> dict[str, int]:
-    return {"pairs": len(pairs.user), "users": len(np.unique(pairs.user)), "dates": len(np.unique(pairs.date))}
+    return {"users": len(np.unique(pairs.user)), "dates": len(np.unique(pairs.date))}
 
 
-def _score_probability(pairs: UserDates, probability: NDArray[np.float64]) -> dict[str, Any]:
-    from sklearn.metrics import roc_auc_score
-
-    came = pairs.came
-    both = 0 < came.sum() < len(came)
+def _score_probability(probability: NDArray[np.float64], came: NDArray[np.bool_]) -> dict[str, float | None]:
     return {
         "log_loss": float(_log_losses(probability, came).mean()) if len(came) else None,
         "brier": float(((probability - came) ** 2).mean()) if len(came) else None,
-        "auc": float(roc_auc_score(came, probability)) if both else None,
-        **_ratio(pairs.user, probability, came),
+        "auc": area_under_curve(probability, came),
     }
 
 
+def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Return how often a positive has a higher score than a negative, a tie counting half; None without both.
+
+    From the sum of the ranks: Mann and Whitney, Annals of Mathematical Statistics 18, 1947.
+    """
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return None
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((rank[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
 def _log_losses(probability: NDArray[np.float64], came: NDArray[np.bool_]) -> NDArray[np.float64]:
-    p = probability.clip(1e-12, 1 - 1e-12)
+    p = probability.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return np.asarray(-np.where(came, np.log(p), np.log1p(-p)))
 
 
@@ -270,49 +295,74 @@ def _differences(pairs: UserDates) -> dict[str, Interval | None]:
     return {name: interval(float(rows.mean()), sums[name] / sums[""]) for name, rows in differences.items()}
 
 
-def _by_recency(pairs: UserDates) -> list[dict[str, Any]]:
-    groups = np.searchsorted(RECENCY_STARTS, pairs.absent_days, side="right") - 1
+def _by_recency(pairs: UserDates) -> dict[str, NDArray[np.bool_]]:
+    group = np.searchsorted(RECENCY_STARTS, pairs.absent_days, side="right") - 1
     lasts = ["" if end - start == 1 else f"–{end - 1}" for start, end in pairwise(RECENCY_STARTS)]
-    names = [f"{start}{last} days" for start, last in zip(RECENCY_STARTS, [*lasts, " or more"], strict=True)]
-    found = []
-    for number, name in enumerate(names):
-        rows = groups == number
-        if rows.any():
-            of_group = select(pairs, rows)
-            found.append({"name": name, "pairs": int(rows.sum()), **_score_probability(of_group, of_group.probability)})
-    return found
+    names = [f"{start}{last}" for start, last in zip(RECENCY_STARTS, [*lasts, " or more"], strict=True)]
+    return {name: group == number for number, name in enumerate(names) if (group == number).any()}
 
 
 # --- expected and realised -------------------------------------------------------------------------------------------
 
 
-def _ratio(users: NDArray[np.int64], expected: NDArray[np.float64], realised: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return expected, realised, and their ratio with its interval, by user; None if few were realised."""
-    total, came = float(expected.sum()), int(realised.sum())
-    found: dict[str, Any] = {"expected": total, "realised": came, "ratio": None}
-    if came >= FEWEST_VISITS and len(np.unique(users[realised])) >= FEWEST_USERS:
-        sums = resampled_sums({"expected": expected, "realised": realised}.items(), users)
-        found["ratio"] = interval(total / came, sums["expected"] / np.maximum(sums["realised"], 1))
+def _ratios(
+    users: NDArray[np.int64],
+    realised: NDArray[np.bool_],
+    expected: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.bool_]]],
+) -> dict[Hashable, dict[str, Any]]:
+    """Return expected and realised numbers of some rows and their ratio, with its interval by user.
+
+    Parameters
+    ----------
+    users : int64 array [pairs]
+        User of each pair.
+    realised : bool array [pairs]
+        What came.
+    expected : mapping
+        By key what was expected [pairs], and which pairs count [pairs].
+
+    Returns
+    -------
+    dict
+        By key ``pairs``, ``mean`` (expected per pair), ``expected``, ``realised`` and ``ratio``, which is None if too
+        little was realised.
+    """
+
+    def columns() -> Iterator[tuple[tuple[Hashable, str], NDArray[Any]]]:
+        for key, (value, rows) in expected.items():
+            yield (key, "expected"), np.where(rows, value, 0.0)
+            yield (key, "realised"), realised & rows
+
+    sums = resampled_sums(columns(), users) if len(users) else {}
+    found: dict[Hashable, dict[str, Any]] = {}
+    for key, (value, rows) in expected.items():
+        total, came, pairs = float(value[rows].sum()), int(realised[rows].sum()), int(rows.sum())
+        enough = came >= FEWEST_VISITS and len(np.unique(users[realised & rows])) >= FEWEST_USERS
+        found[key] = {
+            "pairs": pairs,
+            "mean": total / max(1, pairs),
+            "expected": total,
+            "realised": came,
+            "ratio": _quotient(total / came, sums[key, "expected"], sums[key, "realised"]) if enough else None,
+        }
     return found
 
 
-def tenths(
-    users: NDArray[np.int64], expected: NDArray[np.float64], realised: NDArray[np.bool_]
-) -> list[dict[str, Any]]:
-    """Divide the pairs in the order of what is expected, so that each part holds a tenth of the expected visits.
+def _quotient(figure: float, above: NDArray[np.float64], below: NDArray[np.float64]) -> Interval:
+    drawn = below > 0
+    return interval(figure, above[drawn] / below[drawn])
+
+
+def tenths(expected: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """Divide pairs in the order of what is expected, so that each part [pairs] holds a tenth of the expected visits.
 
     Tenths of the users would hold next to no visits where few users come.
     """
     order = np.argsort(expected, kind="stable")
-    share = np.cumsum(expected[order]) / max(expected.sum(), 1e-12)
-    tenth = np.minimum((share * TENTHS).astype(np.int64), TENTHS - 1)
-    found = []
-    for number in range(TENTHS):
-        rows = order[tenth == number]
-        if len(rows):
-            ratio = _ratio(users[rows], expected[rows], realised[rows])
-            found.append({"pairs": len(rows), "mean": float(expected[rows].mean()), **ratio})
-    return found
+    before = np.cumsum(expected[order]) - expected[order]
+    part = np.empty(len(order), dtype=np.int64)
+    part[order] = before * TENTHS / max(float(expected.sum()), SMALLEST_PROBABILITY)
+    return [part == number for number in range(TENTHS) if (part == number).any()]
 
 
 def score_sends(pairs: UserDates) -> dict[str, Any]:
@@ -323,16 +373,30 @@ def score_sends(pairs: UserDates) -> dict[str, Any]:
     dict
         See ``sends`` in docs/evaluation.md.
     """
-    moved = shift_by_closed_dates(pairs)
-    came = select(pairs, pairs.came)
+    everybody = np.ones(len(pairs.user), dtype=bool)
+    chance, moved = pairs.chance, shift_by_closed_dates(pairs).chance
+    parts, moved_parts = tenths(chance), tenths(moved)
+    ratios = _ratios(
+        pairs.user,
+        pairs.visited,
+        {
+            MODEL: (chance, everybody),
+            "shifted": (moved, everybody),
+            "of_visitors": (pairs.hour_chance, pairs.came),
+            **{("tenth", number): (chance, rows) for number, rows in enumerate(parts)},
+            **{("shifted", number): (moved, rows) for number, rows in enumerate(moved_parts)},
+        },
+    )
     active = select(pairs, pairs.absent_days <= ACTIVE_DAYS)
     return {
         **_sizes(pairs),
-        **_ratio(pairs.user, pairs.chance, pairs.visited),
-        "shifted": _ratio(pairs.user, moved.chance, pairs.visited),
-        "tenths": tenths(pairs.user, pairs.chance, pairs.visited),
-        "shifted_tenths": tenths(pairs.user, moved.chance, pairs.visited),
-        "of_visitors": _ratio(came.user, came.hour_chance, came.visited),
+        **ratios[MODEL],
+        "shifted": {
+            **ratios["shifted"],
+            "tenths": [ratios["shifted", number] for number in range(len(moved_parts))],
+        },
+        "tenths": [ratios["tenth", number] for number in range(len(parts))],
+        "of_visitors": ratios["of_visitors"],
         "capacity": [_with_capacity(active, share) for share in CAPACITIES],
     }
 
@@ -345,7 +409,7 @@ def _with_capacity(pairs: UserDates, share: float) -> dict[str, Any]:
     gain = None
     if len(np.unique(pairs.user)) >= FEWEST_USERS and min(realised.values()) >= FEWEST_VISITS:
         sums = resampled_sums(sent.items(), pairs.user)
-        gain = interval(realised[PRODUCT] / realised[CHANCE], sums[PRODUCT] / np.maximum(sums[CHANCE], 1))
+        gain = _quotient(realised[PRODUCT] / realised[CHANCE], sums[PRODUCT], sums[CHANCE])
     return {"share": share, "all": int(pairs.visited.sum()), "realised": realised, "gain": gain}
 
 

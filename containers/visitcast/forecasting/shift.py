@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 CLOSED_DATES: Final = 28
 """Last dates, all over, that the shift is found from."""
 FEWEST_DATES: Final = 7
-"""Closed dates below which there is no shift: each weekday once."""
+"""Closed dates below which there is neither a shift nor a scatter: each weekday once."""
 _PRIOR_VISITORS: Final = 20
 """Visitors by which a small number of them is drawn towards no shift."""
 _LARGEST_SHIFT: Final = 5.0

@@ -31,8 +31,8 @@ NOT_TABULATED: Final = ("learning_curve", "hyperparameters", "versions", "datase
 class Figures:
     """All figures of the report.
 
-    ``learning_curve`` is None for a model that does not carry one; ``visits`` and ``sends`` are None without a test date
-    that is over.
+    ``learning_curve`` is None for a model that does not carry one; ``visits`` and ``sends`` are None if no test date is
+    over.
     """
 
     visits: Figure | None
