@@ -28,7 +28,7 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundl
         scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
         mixture=(0.5,) * len(HISTORY_STARTS),
-        calibration=Calibration(temperature=1.1, slope=0.9, intercept=-0.1),
+        calibration=Calibration(temperature=1.1, later_visit_shift=-0.1),
         visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
         pipeline=pipeline,

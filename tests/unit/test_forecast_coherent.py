@@ -63,9 +63,7 @@ bundles = st.builds(
         visit_channel=st.sampled_from([channel.name for channel in VISITED_CHANNELS]),
     ),
     mixture=st.tuples(*[st.floats(0, 1) for _ in HISTORY_STARTS]),
-    calibration=st.builds(
-        Calibration, temperature=st.floats(0.4, 2.7), slope=st.floats(-1, 3), intercept=st.floats(-9, 9)
-    ),
+    calibration=st.builds(Calibration, temperature=st.floats(0.4, 2.7), later_visit_shift=st.floats(-9, 9)),
     visit_probability=st.just(visit_probability.Parameters(0.1, (visit_probability.Weights(),) * 2)),
     metadata=st.just({}),
 )
