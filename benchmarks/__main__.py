@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from benchmarks import forecast, learning_curve, preprocessing, quality, serving, simulated, training
+from benchmarks import forecast, learning_curve, preprocessing, quality, sends, serving, simulated, storage, training
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
 RESULTS = Path("build/bench/results.json")
@@ -56,9 +56,11 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "demo": demo,
     "preprocessing": lambda options: preprocessing.measure(options.quick),
     "forecast": lambda options: forecast.run_forecast((10_000,) if options.quick else forecast.USERS),
+    "storage": lambda options: storage.measure(options.events, options.quick),
     "serving": lambda options: serving.measure(options.quick),
     "training": lambda options: training.measure(options.quick),
     "simulated": lambda options: simulated.measure(options.quick),
+    "sends": lambda options: sends.measure(options.events, options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }

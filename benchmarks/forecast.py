@@ -40,7 +40,13 @@ _CAMPAIGN: dict[str, Any] = {
     "MinimumGapHours": 12,
     "LargestHourShare": 0.08,
     "Control": {"Salt": "bench", "GlobalBestHourShare": 0.05, "RandomHourShare": 0.05},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
+    "Drift": {
+        "Psi": 0.25,
+        "LogLossIncreaseNats": 0.15,
+        "HitRateDecrease": 0.05,
+        "VisitsRatio": 1.25,
+        "MinimumRows": 200,
+    },
 }
 
 

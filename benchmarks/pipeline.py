@@ -67,7 +67,13 @@ def run_demo(subject: str, arguments: list[str]) -> list[Figure]:
 
 def quality(subject: str, evaluation: dict[str, Any]) -> list[Figure]:
     """Return log loss and MAE of the model, of each baseline and of the best forecaster possible."""
-    rows = {"model": evaluation["model"], **evaluation["baselines"]}
+    sent = evaluation["as_sent"]
+    rows = {
+        "model, as sent": sent,
+        **{f"{name}, as sent": scores for name, scores in sent["baselines"].items()},
+        "model": evaluation["model"],
+        **evaluation["baselines"],
+    }
     figures = [
         Figure(subject, f"{metric} of {name}", metrics[metric], unit)
         for metric, unit in (("log_loss", "nats"), ("mae_hours", "h"))

@@ -95,7 +95,7 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
             send["user_id"],
             send["send_at_utc"],
             send["send_at_local"][11:16],
-            f"{send['chance']:.0%}",
+            "-" if send["chance"] is None else f"{send['chance']:.0%}",
             send["arm"],
             send["source"],
         )
@@ -106,11 +106,13 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     console.print(f"\n{report['users']:,} users forecast: {sources}")
     console.print(f"{sends['planned']:,} sends planned: {arms}")
     console.print(
-        f"Expected responses {sends['expected_responses']:,.0f}; busiest hour {busiest} with {most:,}; moved for "
-        f"capacity {sends['moved']:,}, at a loss of at most {sends['loss_bound']:.2%}"
+        f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}, at a loss of at most "
+        f"{sends['loss_bound']:.2%}"
     )
     barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
     console.print(f"Not sent: {barred}, {full}")
+    for line in report["expectation"]:
+        console.print(line)
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
     show_lift(console, output["lift"]["Lifts"])

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from visitcast.evaluation.wording import METRICS
+from visitcast.evaluation.wording import METRICS, ratio
 from visitcast.metrics import LOG_LOSS
+from visitcast.model.baselines import TUNED_HISTOGRAM
 
 _BAR_WIDTH = 30
 
@@ -46,19 +47,30 @@ def _states(console: Console, summary: Mapping[str, Any]) -> None:
 def _metrics(console: Console, summary: Mapping[str, Any]) -> None:
     data, evaluation = summary["data"], summary["evaluation"]
     rows = data["test_rows"]
-    table = Table(title=f"Forecast of the first-visit hour on {rows:,} test rows", title_justify="left", box=None)
+    table = Table(
+        title=f"Forecast of the first-visit hour on {rows:,} test rows, as sent", title_justify="left", box=None
+    )
     table.add_column("")
     for metric in METRICS.values():
         table.add_column(metric.heading, justify="right")
-    table.add_row("model", *_cells(evaluation["model"]), style="bold")
-    for name, scores in evaluation["baselines"].items():
+    table.add_row("model", *_cells(evaluation["as_sent"]), style="bold")
+    for name, scores in evaluation["as_sent"]["baselines"].items():
         table.add_row(name, *_cells(scores))
+    table.add_row("from whole histories:", style="italic")
+    table.add_row("model", *_cells(evaluation["model"]))
+    table.add_row(TUNED_HISTOGRAM, *_cells(evaluation["baselines"][TUNED_HISTOGRAM]))
     best = evaluation["best_possible_log_loss"]
     if best is not None:
         table.add_row("best possible", *_cells({LOG_LOSS: best}), style="green")
     console.print()
     console.print(table)
     console.print(f"[dim]{data['events']:,} events, {data['users']:,} users, {data['visit_days']:,} visit days[/]")
+    sends = evaluation["sends"]
+    console.print(
+        f"Visits in the hour of the send, {sends['pairs']:,} sends on {sends['dates']} test dates: "
+        f"{sends['expected']:,.0f} expected, {sends['realised']:,} came; ratio {ratio(sends['ratio'])}",
+        highlight=False,
+    )
 
 
 def _cells(scores: Mapping[str, float | None]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from demo.execution import Execution
 from demo.history import latest_output, seconds_by_state
+from visitcast.metrics import METRICS
 
 DATA_COUNTS = ("users", "visit_days", "train_rows", "validation_rows", "test_rows")
 _ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated", "Update serverless endpoint": "updated"}
@@ -77,6 +78,8 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "states": [run.name for run in states],
         "data": {"events": outcome.events, **{name: data.get(name) for name in DATA_COUNTS}},
         "evaluation": {
+            "as_sent": _as_sent(evaluation.get("as_sent")),
+            "sends": _sends(evaluation.get("sends")),
             "model": evaluation.get("model"),
             "baselines": evaluation.get("baselines", {}),
             "report": str(outcome.report) if outcome.report else None,
@@ -85,6 +88,16 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "gate": {"passed": gate.get("passed"), "reasons": gate.get("reasons", [])},
         "endpoint": outcome.endpoint or _NO_ENDPOINT,
     }
+
+
+def _as_sent(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the metrics of the forecasts as the schedule makes them, and those of the baselines."""
+    return found and {name: found[name] for name in (*METRICS, "baselines")}
+
+
+def _sends(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return expected and realised visits in the hour of the send over the test dates."""
+    return found and {name: found[name] for name in ("pairs", "dates", "expected", "realised", "ratio")}
 
 
 def evaluation_of(execution: Execution) -> dict[str, Any] | None:

@@ -15,8 +15,7 @@ from functions.shared.network import Network
 
 MACHINE = "visitcast-forecast-mocked"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
-WINDOW_DAYS = 90
-QUERIES = 4
+QUERIES = 5
 FILES = ["messages-0.jsonl", "messages-1.jsonl"]
 
 
@@ -29,7 +28,7 @@ def forecast(execution_input: Mapping[str, Any]) -> Response:
         bucket="bucket",
         network=Network(),
     )
-    queries = render_queries(run, WINDOW_DAYS, "database", SQL)
+    queries = render_queries(run, "database", SQL)
     # The text of the SQL is long, and no state reads it.
     return function({**run, "Queries": [{**query, "Sql": f"SELECT '{query['Name']}'"} for query in queries]})
 
@@ -43,6 +42,7 @@ def report(*, drifted: bool = False) -> Response:
         "users": 3,
         "sources": {"model": 2, "prior": 1},
         "sends": {"best_hour": 3},
+        "expectation": ["Visits expected in the hour of the push: 1"],
     }
     return returns({"Body": json.dumps(found), "ContentType": "application/json"})
 

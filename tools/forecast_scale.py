@@ -2,8 +2,8 @@
 
     python tools/forecast_scale.py [--write docs/forecasts.md]
 
-``forecast_costs.json`` holds the costs per user that ``python -m benchmarks --only forecast`` measured; the rest are
-service limits and constants of the code, named below.
+``forecast_costs.json`` holds the costs per user that ``python -m benchmarks --only forecast storage`` measured, and
+``prices.json`` Athena's price; the rest are service limits and constants of the code, named below.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final
 import marked_part
 
 COSTS: Final = Path(__file__).with_name("forecast_costs.json")
+PRICES: Final = Path(__file__).with_name("prices.json")
 MILLION: Final = 1_000_000
 SIZES: Final = (MILLION, 10 * MILLION, 100 * MILLION)
 
@@ -56,8 +57,9 @@ class Costs:
     plan_seconds_per_million: float
     plan_gb: tuple[float, float]
     forecast_bytes_per_user: float
-    bytes_per_event: float
-    events_per_user_and_window: float
+    visit_days_per_user: float
+    event_bytes_per_visit_day: float
+    bytes_per_visit_day: float
     seconds_per_sqs_batch: float
 
 
@@ -106,15 +108,26 @@ def executions_needed(users: int, costs: Costs) -> int:
 
 def lines(costs: Costs) -> list[tuple[str, str, Callable[[int], str]]]:
     """Return the rows of the table: name, assumptions, and the value for a number of users."""
-    scanned = costs.bytes_per_event * costs.events_per_user_and_window
+    days = costs.visit_days_per_user
+    dollars_per_tb: float = json.loads(PRICES.read_text(encoding="utf-8"))["athena_tb_scanned"]
     speed = costs.transform_users_per_second_and_core * TRANSFORM_CORES
     rate = PARALLEL_HAND_OVERS * THREADS * BATCH / costs.seconds_per_sqs_batch
     requests_gb, plan_gb = costs.requests_gb, costs.plan_gb
     return [
         (
-            "a query of events reads",
-            f"{costs.events_per_user_and_window:g} events x {costs.bytes_per_event:g} B a user in the window (assumed)",
-            lambda users: _bytes(users * scanned),
+            "the query of histories reads all events",
+            f"{days:g} visit days x {costs.event_bytes_per_visit_day:g} B a user",
+            lambda users: _bytes(users * days * costs.event_bytes_per_visit_day),
+        ),
+        (
+            "that is, every day",
+            f"{dollars_per_tb:g} dollars a TB",
+            lambda users: _dollars(users * days * costs.event_bytes_per_visit_day, dollars_per_tb),
+        ),
+        (
+            "from a table of visits it would be",
+            f"{days:g} visit days x {costs.bytes_per_visit_day:g} B a user",
+            lambda users: _dollars(users * days * costs.bytes_per_visit_day, dollars_per_tb),
         ),
         (
             "requests: time on one instance",
@@ -201,6 +214,10 @@ def _time(seconds: float) -> str:
 
 def _bytes(number: float) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def _dollars(number: float, per_tb: float) -> str:
+    return f"{number / 1024**4 * per_tb:.2f} $"
 
 
 def main() -> None:

@@ -59,10 +59,13 @@ def evaluation(*, passed: bool) -> Response:
     verdict = dict.fromkeys(("passed", "within_absolute_limits", "beats_baselines", "beats_production"), passed)
     report = {
         "data": {"test_rows": 1000, "manifest_sha256": "0" * 64},
-        "model": {"log_loss": 2.5, "best_hour_hit_rate": 0.3},
-        "baselines": {"tuned_histogram": {"log_loss": 2.6}, "global_histogram": {"log_loss": 2.9}},
+        "as_sent": {
+            "log_loss": 2.5,
+            "best_hour_hit_rate": 0.3,
+            "baselines": {"tuned_histogram": {"log_loss": 2.6}, "global_histogram": {"log_loss": 2.9}},
+        },
         "production": None,
-        "gate": {**verdict, "reasons": [] if passed else ["rmse_hours is above 0.01."]},
+        "gate": {**verdict, "anchor_lead": 0.05, "reasons": [] if passed else ["rmse_hours is above 0.01."]},
     }
     return returns({"Body": json.dumps(report), "ContentType": "application/json"})
 
@@ -135,8 +138,10 @@ RESPONSES: dict[str, Response] = {
     "EndpointUpdating": {"0-2": endpoint("config-before", "Updating")["0"]},
     "EndpointAsBefore": endpoint("config-before"),
     "EndpointAsCreated": endpoint("config-new"),
-    "ProductionFound": function({"ModelVersion": "1", "ModelName": "model-before", "ModelDataUrl": MODEL}),
-    "NoProduction": function({"ModelVersion": "", "ModelName": "", "ModelDataUrl": MODEL}),
+    "ProductionFound": function(
+        {"ModelVersion": "1", "ModelName": "model-before", "ModelDataUrl": MODEL, "AnchorLead": "0.06"}
+    ),
+    "NoProduction": function({"ModelVersion": "", "ModelName": "", "ModelDataUrl": MODEL, "AnchorLead": "0"}),
     "ProductionUnknown": throws("AccessDeniedException", "not authorized to perform: sagemaker:ListModelPackages"),
     "GoodEvaluation": evaluation(passed=True),
     "BadEvaluation": evaluation(passed=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date, timedelta
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from functions.shared.model_registry import MODEL_NAME, approved_versions
+from functions.shared.model_registry import ANCHOR_LEAD, MODEL_NAME, approved_versions
 from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="find_production_model")
@@ -18,6 +19,8 @@ s3 = boto3.client("s3")
 sagemaker: Any = boto3.client("sagemaker")
 
 PROFILES = "forecasts/profiles/"
+WEEKS_AGO = range(4, 9)
+"""Weeks before the forecast date whose profile is compared with, in this order: some runs publish nothing."""
 NOT_THERE = ("404", "NoSuchKey", "NotFound", "403")
 """S3 answers 403 instead of 404 to a caller that may not list the bucket."""
 
@@ -35,15 +38,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     event
         Of a training run ``DefaultModelDataUrl``: the model to return, without a version, where none is in production.
         Of a forecast run ``ReferenceUri`` (s3://bucket/prefix of the run) and ``ForecastDate``: the evaluation of the
-        model and the profile of the last forecasts are copied there.
+        model and the profile of the forecasts of four weeks ago are copied there.
     context
         Lambda's context object.
 
     Returns
     -------
     dict
-        ``ModelVersion`` (as text; empty for the default), ``ModelName``, ``ModelDataUrl``, and ``References``, the
-        names of the objects that were copied.
+        ``ModelVersion`` (as text; empty for the default), ``ModelName``, ``ModelDataUrl``, ``AnchorLead`` (as text;
+        0 where the version has none), and ``References``, the names of the objects that were copied.
 
     Raises
     ------
@@ -57,20 +60,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 f"The model package group {os.environ['MODEL_PACKAGE_GROUP']} has no approved version. Run the "
                 "training workflow first, or approve a version that waits for it."
             )
-        return {"ModelVersion": "", "ModelName": "", "ModelDataUrl": event["DefaultModelDataUrl"], "References": []}
+        default = {"ModelVersion": "", "ModelName": "", "ModelDataUrl": event["DefaultModelDataUrl"]}
+        return {**default, ANCHOR_LEAD: "0", "References": []}
+    properties = package["CustomerMetadataProperties"]
     found = {
         "ModelVersion": str(package["ModelPackageVersion"]),
-        "ModelName": package["CustomerMetadataProperties"][MODEL_NAME],
+        "ModelName": properties[MODEL_NAME],
+        ANCHOR_LEAD: properties.get(ANCHOR_LEAD, "0"),
         "ModelDataUrl": package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"],
     }
     copied: list[str] = []
     if "ReferenceUri" in event:
         bucket, prefix = bucket_and_key(event["ReferenceUri"])
         references = {
-            "evaluation.json": bucket_and_key(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]),
-            "profile.json": last_profile(bucket, event["ForecastDate"]),
+            "evaluation.json": [bucket_and_key(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])],
+            "profile.json": earlier_profiles(bucket, event["ForecastDate"]),
         }
-        copied = [name for name, source in references.items() if source and copy(source, bucket, f"{prefix}/{name}")]
+        copied = [
+            name
+            for name, sources in references.items()
+            if any(copy(source, bucket, f"{prefix}/{name}") for source in sources)
+        ]
         # An S3 prefix without objects fails a processing job, and the first run has nothing to compare with.
         s3.put_object(Bucket=bucket, Key=f"{prefix}/model.txt", Body=found["ModelDataUrl"].encode())
     logger.info("production model found", extra={**found, "references": copied})
@@ -86,12 +96,10 @@ def production_version(group: str) -> dict[str, Any] | None:
     return found
 
 
-def last_profile(bucket: str, forecast_date: str) -> tuple[str, str] | None:
-    """Return bucket and key of the last published profile before a date."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PROFILES)
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    earlier = [key for key in keys if key < f"{PROFILES}dt={forecast_date}"]
-    return (bucket, max(earlier)) if earlier else None
+def earlier_profiles(bucket: str, forecast_date: str) -> list[tuple[str, str]]:
+    """Return bucket and key of the profiles to compare with, the best first: of the same weekday, weeks ago."""
+    day = date.fromisoformat(forecast_date)
+    return [(bucket, f"{PROFILES}dt={day - timedelta(weeks=weeks)}.json") for weeks in WEEKS_AGO]
 
 
 def copy(source: tuple[str, str], bucket: str, key: str) -> bool:

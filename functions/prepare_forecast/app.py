@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         network=Network.from_environment(),
         kms_key_arn=os.environ["KMS_KEY_ARN"],
     )
-    queries = render_queries(run, execution_input["WindowDays"], os.environ["DATABASE_NAME"], SQL)
+    queries = render_queries(run, os.environ["DATABASE_NAME"], SQL)
     for name in (*UNLOADED.values(), "Answers"):
         # An UNLOAD without rows writes nothing, nor does a transform without users, and a processing job fails on a
         # prefix without objects.

@@ -13,10 +13,10 @@ from functions.shared.network import Network
 from functions.shared.run_id import run_id
 from functions.shared.sql_text import without_comment_lines
 
-HISTORIES = "recent_histories"
+HISTORIES = "histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
-QUERIES = (*UNLOADED, "outcomes", "responses")
+QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses")
 PLACES = (
     "Histories",
     "Known",
@@ -31,11 +31,17 @@ PLACES = (
     "Report",
 )
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
+HISTORY_VISIT_DAYS = 200
+"""Last visit days of a user that a forecast is made from; a test compares it with visitcast.forecasting.schedule."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
-OUTCOME_DAYS = 2
-"""Days from the last date that is over in every time zone to the day before the forecast date."""
+CLOSED_DAYS = 28
+"""Last dates that are over in every time zone from which expected and realised visits are compared."""
+OUTCOME_DAYS = 7
+"""The last of them, whose outcomes are compared with the evaluation."""
+WESTERNMOST_HOURS = 12
+"""A date is over everywhere so many hours after its end in UTC."""
 
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
@@ -128,15 +134,13 @@ def plan_forecast(
     }
 
 
-def render_queries(run: dict[str, Any], window_days: int, database: str, folder: Path) -> list[dict[str, str]]:
+def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dict[str, str]]:
     """Fill the run's dates and addresses into the SQL files.
 
     Parameters
     ----------
     run
         Result of `plan_forecast`.
-    window_days
-        Days of visits that the forecast uses.
     database
         Glue database.
     folder
@@ -149,33 +153,42 @@ def render_queries(run: dict[str, Any], window_days: int, database: str, folder:
         validated date or name, so nothing can be injected.
     """
     day = date.fromisoformat(run["ForecastDate"])
-    outcome = day - timedelta(days=1 + OUTCOME_DAYS)
+    closed = last_closed_date(day, _instant(run["AsOf"]))
     starts = {
-        "window_starts": day - timedelta(days=window_days),
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
         "pushes_since": day - timedelta(days=KNOWN_DAYS),
         "forecast_date": day,
-        "outcome_date": outcome,
+        "closed_starts": closed - timedelta(days=CLOSED_DAYS - 1),
+        "week_starts": closed - timedelta(days=OUTCOME_DAYS - 1),
+        "closed_ends": closed,
     }
     values = {
         "database": database,
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
+        "as_of_date": _instant(run["AsOf"]).date().isoformat(),
+        "history_visit_days": str(HISTORY_VISIT_DAYS),
         **{name: when.isoformat() for name, when in starts.items()},
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
-    # The same query as in training, on the visits of the window.
-    recent = Template(_text(folder / "forecast" / "recent_visits.sql")).substitute(values)
-    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=recent)}
+    # The same query as in training, on the last visit days.
+    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values)
+    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [
         {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
         for name in QUERIES
     ]
+
+
+def last_closed_date(day: date, as_of: datetime) -> date:
+    """Return the last date before a forecast date that is over in every time zone when the data end."""
+    over = (as_of - timedelta(hours=WESTERNMOST_HOURS)).date() - timedelta(days=1)
+    return min(over, day - timedelta(days=1))
 
 
 def _text(file: Path) -> str:

@@ -121,6 +121,8 @@ def evaluation_arguments(gate: dict[str, Any], evaluation: dict[str, Any]) -> li
         _as_text(gate["MustHoldInCrossValidation"]),
         "--non-inferiority-margin",
         _as_text(gate["NonInferiorityMarginNats"]),
+        "--kept-lead-share",
+        _as_text(gate["KeptLeadShare"]),
         "--article-model-epochs",
         _as_text(evaluation["ArticleModelEpochs"]),
     ]

@@ -11,6 +11,9 @@ APPROVED = "Approved"
 MODEL_NAME, ENDPOINT_CONFIG_NAME = "ModelName", "EndpointConfigName"
 """Metadata properties of a version: the SageMaker model and the endpoint config that the training workflow saved."""
 
+ANCHOR_LEAD = "AnchorLead"
+"""Metadata property of a version: the lead over the tuned histogram that the gate holds later models to, in nats."""
+
 
 def approved_versions(sagemaker: Any, group: str) -> Iterator[dict[str, Any]]:
     """Yield the summaries of all approved versions, the newest first.

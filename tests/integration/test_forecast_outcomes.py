@@ -65,11 +65,11 @@ def visits(rows: list[dict[str, str]], times: list[datetime]) -> dict[str, bytes
 
 
 def shifted_profile(stack: Stack, published: Execution, day: date) -> dict[str, bytes]:
-    """Make the profile of a day before, on which everyone had another platform."""
+    """Make the profile of four weeks before, when everyone had another platform."""
     profile = stack.read_json(f"{published.output['run']['Uris']['Report']}/profile.json")
     name = "input: platform"
     profile[name] = [0, 0, 0, sum(profile[name])]
-    return {f"forecasts/profiles/dt={day - timedelta(days=1)}.json": json.dumps(profile).encode()}
+    return {f"forecasts/profiles/dt={day - timedelta(weeks=4)}.json": json.dumps(profile).encode()}
 
 
 def metric(name: str) -> float:
@@ -90,7 +90,7 @@ def metric(name: str) -> float:
 def test_drifted_forecasts_are_not_published_where_the_input_says_so(stack: Stack, published: Execution) -> None:
     day = DATE + timedelta(days=8)
     with added(stack, shifted_profile(stack, published, day)):
-        execution = run(stack, day, OnDrift="stop")
+        execution = run(stack, day, OnDrift="stop", Campaign={"Drift": {"MinimumRows": 5}})
     assert (execution.status, execution.end_state) == ("FAILED", "Forecasts drifted")
     assert "platform has shifted" in execution.cause
     assert "Publish metrics" in execution.states  # so that the alarm rings all the same
@@ -121,7 +121,7 @@ def test_a_day_later_outcomes_are_judged_and_drift_starts_the_training(stack: St
     assert any("realised log loss" in reason for reason in drift["reasons"])
 
     assert metric("drift_limits_passed") >= len(drift["reasons"])
-    assert metric("drift_largest_psi") >= max(drift["psi"].values()) - 1e-6
+    assert metric("drift_largest_psi") >= max(drift["psi"]["four weeks ago"].values()) - 1e-6
     assert metric("realised_log_loss") == pytest.approx(drift["realised"]["log_loss"], rel=1e-6)
 
     training = execution.output["training"]["ExecutionArn"]

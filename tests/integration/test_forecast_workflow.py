@@ -106,12 +106,12 @@ def test_two_transform_instances_give_the_table_of_one(stack: Stack, published: 
 
 
 def test_without_enough_history_for_the_network_everyone_gets_the_prior(stack: Stack, published: Execution) -> None:
-    execution = stack.run_forecast({"ForecastDate": "2026-10-20", "AsOf": "2026-10-20T00:00:00Z", "WindowDays": 2})
+    execution = stack.run_forecast({"ForecastDate": "2026-09-04", "AsOf": "2026-09-04T00:00:00Z"})
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
     report = execution.output["planned"]["report"]
     assert report["sources"].keys() == {"prior"}
     assert report["users"] > 10
-    rows = stack.query("SELECT user_id, source FROM visit_forecasts WHERE dt = '2026-10-20'")
+    rows = stack.query("SELECT user_id, source FROM visit_forecasts WHERE dt = '2026-09-04'")
     assert len(rows) == report["users"]
 
 

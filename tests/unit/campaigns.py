@@ -11,5 +11,11 @@ CAMPAIGN: dict[str, Any] = {
     "MinimumGapHours": 20,
     "LargestHourShare": 1.0,
     "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
-    "Drift": {"Psi": 0.25, "LogLossIncreaseNats": 0.15, "HitRateDecrease": 0.05, "MinimumRows": 200},
+    "Drift": {
+        "Psi": 0.25,
+        "LogLossIncreaseNats": 0.15,
+        "HitRateDecrease": 0.05,
+        "VisitsRatio": 1.25,
+        "MinimumRows": 200,
+    },
 }

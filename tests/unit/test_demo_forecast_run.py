@@ -30,7 +30,6 @@ SMALL = {"control": "random_hour", "verdict": "sample too small", "relative": No
 def output(**changes: Any) -> dict[str, Any]:
     sends = {
         "planned": 1200,
-        "expected_responses": 300.4,
         "by_arm": {"best_hour": 1100, "random_hour": 100},
         "by_utc_hour": {"2026-11-24T16:00Z": 3, "2026-11-24T17:00Z": 77},
         "barred": 4,
@@ -42,7 +41,8 @@ def output(**changes: Any) -> dict[str, Any]:
         "users": 1209,
         "sources": {"model": 1200, "prior": 9},
         "sends": sends | changes.pop("sends", {}),
-        "examples": [SEND],
+        "examples": [SEND, SEND | {"user_id": "never-came", "chance": None}],
+        "expectation": ["Visits expected in the hour of the push: 300"],
         "drift": {"alarm": False, "reasons": []},
     }
     run = {"ForecastDate": "2026-11-24"}
@@ -59,10 +59,13 @@ def test_the_plan_shows_sends_and_totals() -> None:
     text = printed(show_plan, output())
     assert "Send plan of 2026-11-24" in text
     assert "user-1" in text
+    assert "25%" in text
+    assert "never-came" in text
+    assert "Visits expected in the hour of the push: 300" in text
     assert "22:45" in text  # the user's own clock
     assert "1,209 users forecast: 1,200 by model, 9 by prior" in text
     assert "1,200 sends planned: 1,100 best_hour, 100 random_hour" in text
-    assert "busiest hour 2026-11-24T17:00Z with 77" in text
+    assert "Busiest hour 2026-11-24T17:00Z with 77" in text
     assert "moved for capacity 6, at a loss of at most 1.23%" in text.replace("\n", " ")
     assert "4 barred by the rules, 5 because their hours are full" in text
     assert "none beyond the limits" in text

@@ -15,13 +15,25 @@ from demo.joblog import Progress, parse_progress
 from demo.report import chart, print_report
 from demo.screen import Screen
 from demo.summary import Outcome, endpoint_action, evaluation_of, summarise, write_summary
+from visitcast.metrics import METRICS
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
-SCORES = {"log_loss": 2.5, "best_hour_hit_rate": 0.3, "mae_hours": 3.25, "ece": None}
+SCORES = {**dict.fromkeys(METRICS), "log_loss": 2.5, "best_hour_hit_rate": 0.3, "mae_hours": 3.25}
+BASELINES = {"global_histogram": {**SCORES, "log_loss": 3.0}, "tuned_histogram": {**SCORES, "log_loss": 2.6123}}
+AS_SENT = {**SCORES, "log_loss": 2.5432, "baselines": {**BASELINES, "last_hour": {**SCORES, "log_loss": None}}}
+SENDS = {
+    "pairs": 1200,
+    "dates": 12,
+    "expected": 101.7,
+    "realised": 99,
+    "ratio": {"mean": 1.027, "low": 0.9, "high": 1.15},
+}
 EVALUATION = {
     "data": {"users": 5, "visit_days": 60, "train_rows": 30, "validation_rows": 5, "test_rows": 7},
     "model": SCORES,
-    "baselines": {"global_histogram": {**SCORES, "log_loss": 3.0}, "last_hour": {**SCORES, "log_loss": None}},
+    "baselines": BASELINES,
+    "as_sent": {**AS_SENT, "intervals": {}},
+    "sends": {**SENDS, "tenths": []},
     "gate": {"passed": True, "reasons": ["2.5 beats 3.0."]},
 }
 FORECAST = {
@@ -122,6 +134,8 @@ def test_summary_of_a_good_run(tmp_path: Path) -> None:
         "states": ["Wait", "Wait", "Read evaluation", "Create endpoint"],
         "data": {"events": 100, **EVALUATION["data"]},
         "evaluation": {
+            "as_sent": AS_SENT,
+            "sends": SENDS,
             "model": SCORES,
             "baselines": EVALUATION["baselines"],
             "report": "build/report.html",
@@ -131,7 +145,19 @@ def test_summary_of_a_good_run(tmp_path: Path) -> None:
         "endpoint": {**endpoint, "action": "created"},
     }
     text = printed(summary)
-    for part in ("model", "global_histogram", "best possible", "2.300", "Gate: passed", "2.5 beats 3.0.", "InService"):
+    for part in (
+        "model",
+        "global_histogram",
+        "last_hour",
+        "best possible",
+        "2.300",
+        "2.543",
+        "2.500",
+        "2.612",
+        "Gate: passed",
+        "2.5 beats 3.0.",
+        "InService",
+    ):
         assert part in text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["summary.json"]
 

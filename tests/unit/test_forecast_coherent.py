@@ -41,7 +41,13 @@ class RandomScorer:
     kind: ClassVar[str] = "random"
     files: ClassVar[tuple[str, ...]] = ()
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         drawn = np.random.default_rng(self.seed).normal(0, self.scale, (2, len(rows), HOURS)).astype(np.float32)
         return Logits(*drawn)
 

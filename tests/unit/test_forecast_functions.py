@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from functions.prepare_forecast.plan import (
     QUERIES,
     UNLOADED,
     contradictions,
+    last_closed_date,
     plan_forecast,
     render_queries,
 )
@@ -27,6 +28,7 @@ from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.network import Network
 from functions.shared.send_message import MessageRejected, read_message
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.sending.job import message_lines
 
 SCHEMA = load_schema("forecast")
@@ -111,7 +113,7 @@ def test_the_volumes_of_all_jobs_have_the_stacks_key_where_sagemaker_takes_one()
 
 def test_queries_are_whole_sql_with_the_runs_dates():
     run = planned(Lift={"ResponseHours": 3})
-    queries = {query["Name"]: query["Sql"] for query in render_queries(run, 30, "visitcast_dev", SQL)}
+    queries = {query["Name"]: query["Sql"] for query in render_queries(run, "visitcast_dev", SQL)}
     assert tuple(queries) == QUERIES
     for sql in queries.values():
         assert "${" not in sql
@@ -119,17 +121,36 @@ def test_queries_are_whole_sql_with_the_runs_dates():
         sqlglot.parse_one(body, dialect="athena")
     # States hand the plan on; the report and the list of files come to it.
     assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
-    histories = queries["recent_histories"]
-    assert "visit_date >= '2026-10-25' AND visit_date < '2026-11-24'" in histories
-    assert "BETWEEN '2026-10-24' AND '2026-11-25'" in histories
+    histories = queries["histories"]
+    assert f"days_back <= {HISTORY_VISIT_DAYS}" in histories
+    assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 04:00:00'" in histories
     assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
     assert "date_add('hour', 3, send_at_utc) <= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
-    # The date judged is over everywhere when a run starts on the eve of its forecast date.
-    assert f"'{date(2026, 11, 24) - timedelta(days=3)}'" in queries["outcomes"]
+    # The last date judged is over everywhere when a run starts on the eve of its forecast date.
+    assert "dt BETWEEN '2026-11-15' AND '2026-11-21'" in queries["outcomes"]
+    assert "dt BETWEEN '2026-10-25' AND '2026-11-21'" in queries["realised_visits"]
+
+
+@pytest.mark.parametrize(
+    ("day", "as_of", "closed"),
+    [
+        pytest.param("2026-11-24", "2026-11-23T04:00:00", "2026-11-21", id="schedule"),
+        pytest.param("2026-11-24", "2026-11-23T11:59:59", "2026-11-21", id="a second before noon"),
+        pytest.param("2026-11-24", "2026-11-23T12:00:00", "2026-11-22", id="noon"),
+        pytest.param("2026-11-24", "2027-01-01T00:00:00", "2026-11-23", id="a past date"),
+        pytest.param("2026-12-24", "2026-11-23T12:00:00", "2026-11-22", id="a distant date"),
+    ],
+)
+def test_a_date_is_closed_when_it_is_over_west_of_all(day, as_of, closed):
+    instant = datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+    found = last_closed_date(date.fromisoformat(day), instant)
+    assert found == date.fromisoformat(closed)
+    over = datetime.combine(found + timedelta(days=1), datetime.min.time(), timezone(timedelta(hours=-12)))
+    assert over <= instant
 
 
 def test_every_sql_file_is_run():
-    included = {"recent_visits": HISTORIES}
+    included = {"last_visit_days": HISTORIES}
     forecast = {included.get(file.stem, file.stem) for file in (SQL / "forecast").glob("*.sql")}
     assert forecast == set(QUERIES)
     assert {file.name for file in SQL.glob("*.sql")} == {name for name, _ in SOURCES.values()}
@@ -140,7 +161,7 @@ def test_states_read_the_results_of_their_queries():
     machine = json.loads((SQL.parent / "statemachine/forecast.asl.json").read_text(encoding="utf-8"))
     found = {name: re.findall(r"\$\.queries\[(\d+)\]", json.dumps(state)) for name, state in machine["States"].items()}
     read = {name: [QUERIES[int(number)] for number in numbers] for name, numbers in found.items() if numbers}
-    assert read == {"Plan sends": ["outcomes"], "Measure lift": ["responses"]}
+    assert read == {"Plan sends": ["outcomes", "realised_visits"], "Measure lift": ["responses"]}
     assert {name for names in read.values() for name in names} == set(QUERIES) - set(UNLOADED)
 
 

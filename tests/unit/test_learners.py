@@ -39,7 +39,13 @@ class LastHourScorer:
     kind: ClassVar[str] = "last-hour"
     files: ClassVar[tuple[str, ...]] = ("last_hour.json",)
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         distance = (np.arange(24) - dataset.first_visit_hour[rows - 1, None]) % 24
         first_hour = np.log(self.shares[distance]).astype(np.float32)
         return Logits(first_hour, first_hour - np.log1p(-np.exp(first_hour)))
@@ -123,7 +129,13 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             return Learnt(KnowsTheTruth(np.full(24, 1 / 24)))
 
     class KnowsTheTruth(LastHourScorer):
-        def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+        def logits(
+            self,
+            dataset: Dataset,
+            rows: NDArray[np.int64],
+            histograms: NDArray[np.float32],
+            eve_hidden: NDArray[np.bool_] | None = None,
+        ) -> Logits:
             hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)

@@ -38,7 +38,7 @@ def record(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET) -> str:
+def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET, **metadata: str) -> str:
     arn: str = app.sagemaker.create_model_package(
         ModelPackageGroupName=GROUP,
         ModelApprovalStatus=status,
@@ -54,7 +54,7 @@ def register(app: Any, run: int, status: str = "Approved", bucket: str = BUCKET)
                 }
             }
         },
-        CustomerMetadataProperties={"ModelName": f"model-{run}", "EndpointConfigName": f"config-{run}"},
+        CustomerMetadataProperties={"ModelName": f"model-{run}", "EndpointConfigName": f"config-{run}"} | metadata,
     )["ModelPackageArn"]
     return arn
 
@@ -92,17 +92,19 @@ def statuses(app: Any) -> dict[int, tuple[str, str | None]]:
 
 def test_the_newest_approved_version_is_in_production(app: Any) -> None:
     register(app, 1)
-    second = register(app, 2)
+    second = register(app, 2, AnchorLead="0.0575")
     register(app, 3, "PendingManualApproval")
     register(app, 4, "Rejected")
     assert find(app, DefaultModelDataUrl="s3://new/model.tar.gz") == {
         "ModelVersion": "2",
         "ModelName": "model-2",
         "ModelDataUrl": f"s3://{BUCKET}/runs/2/models/model.tar.gz",
+        "AnchorLead": "0.0575",
         "References": [],
     }
     app.sagemaker.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Rejected")
-    assert find(app, DefaultModelDataUrl="s3://new/model.tar.gz")["ModelVersion"] == "1"
+    found = find(app, DefaultModelDataUrl="s3://new/model.tar.gz")
+    assert (found["ModelVersion"], found["AnchorLead"]) == ("1", "0")  # of a release that kept no such figure
 
 
 def test_more_versions_than_a_page_of_the_registry_holds(app: Any) -> None:
@@ -114,7 +116,7 @@ def test_more_versions_than_a_page_of_the_registry_holds(app: Any) -> None:
 def test_a_training_run_without_a_rival_gets_its_own_model_back(app: Any) -> None:
     register(app, 1, "PendingManualApproval")
     found = find(app, DefaultModelDataUrl="s3://new/model.tar.gz")
-    assert (found["ModelVersion"], found["ModelDataUrl"]) == ("", "s3://new/model.tar.gz")
+    assert (found["ModelVersion"], found["ModelDataUrl"], found["AnchorLead"]) == ("", "s3://new/model.tar.gz", "0")
 
 
 def test_a_forecast_run_without_a_model_is_told_what_to_do(app: Any) -> None:
@@ -123,15 +125,25 @@ def test_a_forecast_run_without_a_model_is_told_what_to_do(app: Any) -> None:
         find(app, **REFERENCE)
 
 
-def test_a_forecast_run_finds_the_evaluation_of_the_model_and_the_last_profile(app: Any) -> None:
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        pytest.param(["10-27", "10-20", "11-17", "11-23", "11-24", "11-25"], "10-27", id="four weeks ago"),
+        pytest.param(["09-29", "10-20", "10-26", "10-28", "11-23"], "10-20", id="the date is missing"),
+        pytest.param(["09-22", "10-26", "10-28", "11-17"], None, id="too old or too new"),
+    ],
+)
+def test_a_forecast_run_finds_the_evaluation_and_the_profile_of_its_weekday(
+    app: Any, days: list[str], found: str | None
+) -> None:
     register(app, 1)
     put(app, "runs/1/evaluation/evaluation.json", {"model": {"log_loss": 2.4}})
-    for day in ("2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"):
-        put(app, f"forecasts/profiles/dt={day}.json", {"day": day})
-    found = find(app, **REFERENCE)
-    assert (found["ModelName"], found["References"]) == ("model-1", ["evaluation.json", "profile.json"])
-    # A date that is run again is compared with the date before, not with itself.
-    assert reference(app) == {"evaluation.json": {"model": {"log_loss": 2.4}}, "profile.json": {"day": "2026-11-23"}}
+    for day in days:
+        put(app, f"forecasts/profiles/dt=2026-{day}.json", {"day": day})
+    expected = {"evaluation.json": {"model": {"log_loss": 2.4}}} | ({"profile.json": {"day": found}} if found else {})
+    answer = find(app, **REFERENCE)
+    assert (answer["ModelName"], answer["References"]) == ("model-1", list(expected))
+    assert reference(app) == expected
 
 
 def test_a_first_forecast_run_has_nothing_to_compare_with(app: Any) -> None:
@@ -140,14 +152,6 @@ def test_a_first_forecast_run_has_nothing_to_compare_with(app: Any) -> None:
     assert reference(app) == {}
     # The processing job that reads the prefix would fail on an empty one.
     assert app.s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/20261123-1/reference/")["KeyCount"] == 1
-
-
-def test_profiles_before_a_date_are_found_beyond_the_first_page_of_a_listing(app: Any) -> None:
-    register(app, 1)
-    for number in range(1005):
-        put(app, f"forecasts/profiles/dt={2000 + number // 12:04}-{number % 12 + 1:02}-01.json", {"number": number})
-    find(app, **REFERENCE | {"ForecastDate": "2083-09-15"})
-    assert reference(app)["profile.json"] == {"number": 1004}
 
 
 def test_an_error_that_is_not_a_missing_object_is_not_hidden(app: Any) -> None:

@@ -121,6 +121,7 @@ def test_defaults_are_filled_without_touching_the_input() -> None:
         "MustBeat": ["global_histogram"],
         "MustHoldInCrossValidation": False,
         "NonInferiorityMarginNats": 0.005,
+        "KeptLeadShare": 0.5,
     }
     assert filled["SourceSql"]["WaitSeconds"] == 30
     assert given_input == {"Gate": {"MaxMaeHours": 5}}
@@ -195,6 +196,7 @@ def test_the_gate_becomes_arguments() -> None:
         *("--must-beat", "none"),
         *("--must-hold-in-cross-validation", "false"),
         *("--non-inferiority-margin", "0.005"),
+        *("--kept-lead-share", "0.5"),
         *("--article-model-epochs", "0"),
     ]
 

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from campaigns import CAMPAIGN
-from made_visits import made_frame
+from made_visits import from_frame, made_frame
 
 from visitcast.__main__ import main
 from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
 from visitcast.errors import InputError
 from visitcast.sending import job
+from visitcast.sending.requests import Asked, request_lines
 
 DATE = date(2026, 11, 24)
 
@@ -27,7 +28,7 @@ def opt_ml(tmp_path, monkeypatch):
     monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "5000")
     monkeypatch.setenv("VISITCAST_ENVIRONMENT", "test")
-    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes", "campaign"):
+    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes", "realised", "campaign"):
         (tmp_path / "processing" / "input" / name).mkdir(parents=True)
     write_campaign(tmp_path / "processing")
     return tmp_path / "processing"
@@ -53,18 +54,23 @@ def write_answers(opt_ml, lines):
     (opt_ml / "input" / "answers" / "requests-00000.jsonl.out").write_text(text)
 
 
+def visit_days(asked):
+    return len(asked["visits"] and asked["visits"]["visit_date"])
+
+
 def answer_to(line, seed=0):
     asked = json.loads(line)
-    rng = np.random.default_rng([seed, len(asked["visits"]), ord(asked["user_id"][-1])])
+    rng = np.random.default_rng([seed, visit_days(asked), ord(asked["user_id"][-1])])
     first = rng.dirichlet(np.ones(24))
     return {
         "user_id": asked["user_id"],
         "date": asked["date"],
         "first_visit_hour": first.tolist(),
         "visit_hour": rng.random(24).tolist(),
+        "visit_probability": rng.uniform(0.05, 0.6) if asked["visits"] else None,
         "best_hour": 3,
         "confidence": 0.2,
-        "source": "model" if len(asked["visits"]) >= 3 else "prior",
+        "source": "model" if visit_days(asked) >= 3 else "prior",
     }
 
 
@@ -89,7 +95,7 @@ def test_every_user_gets_a_line(opt_ml):
     days = frame.groupby("user_id").size()
     asked = [json.loads(line) for line in lines]
     assert [line["user_id"] for line in asked] == users.index.to_list()
-    assert {line["user_id"]: len(line["visits"]) for line in asked} == {**days, "new-1": 0, "new-2": 0}
+    assert {line["user_id"]: visit_days(line) for line in asked} == {**days, "new-1": 0, "new-2": 0}
     assert users.history_days.to_dict() == {**days, "new-1": 0, "new-2": 0}
     assert users.loc["user-0003", "time_zone"] == "Europe/Berlin"
     assert users.loc["new-2", ["platform", "utc_offset_minutes"]].tolist() == ["other", 0]
@@ -97,10 +103,37 @@ def test_every_user_gets_a_line(opt_ml):
 
 def test_a_line_is_the_endpoints_request(opt_ml):
     frame, lines, _ = run_requests(opt_ml)
-    line = json.loads(lines[0])
-    assert line["date"] == "2026-11-24"
-    expected = frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("records")
-    assert line["visits"] == expected
+    assert lines
+    for line in map(json.loads, lines):
+        assert (line["date"], line["known_until"]) == ("2026-11-24", "2026-11-22")
+        assert line["visits"] == frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("list")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "known_until"),
+    [
+        ("2026-11-23T04:00:00Z", "2026-11-22"),
+        ("2026-11-23T23:59:59Z", "2026-11-22"),
+        ("2026-11-24T00:00:00Z", "2026-11-23"),
+        ("2026-11-24T01:00:00+02:00", "2026-11-22"),
+        ("2026-12-24T00:00:00Z", "2026-11-23"),
+    ],
+)
+def test_visits_are_known_up_to_the_day_before_the_data_end(opt_ml, monkeypatch, as_of, known_until):
+    monkeypatch.setenv("VISITCAST_AS_OF", as_of)
+    _, lines, _ = run_requests(opt_ml, audience=[{"user_id": "new"}])
+    assert {json.loads(line)["known_until"] for line in lines} == {known_until}
+
+
+def test_any_identifier_of_a_user_stays_what_it_is(opt_ml):
+    names = ['"\\', "Zoë", "🙂", "a,b", "\u2028", "{}"]
+    _, lines, _ = run_requests(opt_ml, users=3, audience=[{"user_id": name} for name in names])
+    frame = made_frame(3).assign(
+        user_id=lambda visits: visits.user_id.map(dict(zip(visits.user_id.unique(), names, strict=False)))
+    )
+    assert {json.loads(line)["user_id"] for line in lines} >= set(names)
+    asked = [json.loads(line) for line in request_lines(from_frame(frame), Asked(20_781, 20_779))]
+    assert {line["user_id"] for line in asked} == set(frame.user_id)
 
 
 def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
@@ -148,6 +181,12 @@ def test_tables_messages_and_report_agree(opt_ml):
     }
     assert plans.source.to_dict() == forecasts.source.to_dict()
     assert report["sends"]["planned"] == len(plans) == len(messages) == len(users)
+    hours = np.stack(forecasts.loc[plans.index, "visit_hour"].to_list())[np.arange(len(plans)), plans.send_hour]
+    np.testing.assert_allclose(plans.chance, forecasts.visit_probability[plans.index] * hours, rtol=1e-6)
+    assert plans.index[plans.chance.isna()].to_list() == ["new"]
+    expected = report["sends"]["expected_visits"]
+    assert expected == {"value": pytest.approx(plans.chance.sum()), "low": None, "high": None, "unknown_users": 1}
+    assert "not yet known" in report["expectation"][0]
     assert sum(report["sends"]["by_arm"].values()) == len(users)
     treated = plans[plans.arm == "best_hour"]
     chances = np.stack(forecasts.loc[treated.index, "visit_hour"].to_list())[:, 7:22]
@@ -157,6 +196,7 @@ def test_tables_messages_and_report_agree(opt_ml):
     by_user = {message["user_id"]: message for message in messages}
     one = by_user["new"]
     assert one["send_at_utc"] == plans.loc["new", "send_at_utc"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert one["chance"] is None
     assert len({message["idempotency_key"] for message in messages}) == len(messages)
     assert not report["drift"]["alarm"]
 
@@ -222,6 +262,12 @@ def test_a_campaign_that_cannot_be_read_is_refused(opt_ml, text):
         pytest.param(
             lambda answers: [{**answers[0], "visit_hour": [None] + [0.1] * 23}, *answers[1:]], "contains NaN", id="NaN"
         ),
+        pytest.param(
+            lambda answers: [{**answers[0], "visit_probability": -0.1}, *answers[1:]], "probability of a", id="comes"
+        ),
+        pytest.param(
+            lambda answers: [{**answers[0], "visit_probability": None}, *answers[1:]], "no probability", id="no comes"
+        ),
         pytest.param(lambda answers: [{**answers[0], "source": "mixed"}, *answers[1:]], "a source other", id="source"),
     ],
 )
@@ -234,25 +280,80 @@ def test_unsound_forecasts_are_not_published(opt_ml, spoil, rule):
     assert not any((opt_ml / "output" / name).exists() for name in ("forecasts", "plans", "messages", "report"))
 
 
-def test_drift_is_reported(opt_ml):
-    _, lines, _ = run_requests(opt_ml)
-    run_plan(opt_ml, lines)
-    profile = json.loads((opt_ml / "output/report/profile.json").read_text())
-    profile["input: platform"] = [4000, 0, 0, 0]
-    (opt_ml / "input/reference/profile.json").write_text(json.dumps(profile))
-    (opt_ml / "input/reference/evaluation.json").write_text(
-        json.dumps({"model": {"log_loss": 2.4, "best_hour_hit_rate": 0.5}})
-    )
-    (opt_ml / "input/outcomes/q.csv").write_text('"rows","log_loss","best_hour_hit_rate"\n"900","2.9","0.51"\n')
+def again(opt_ml, lines):
+    """The plan of the next attempt."""
     for name in ("forecasts", "plans", "messages", "report"):
         (opt_ml / "output" / name).rename(opt_ml / f"old-{name}")
-    report = run_plan(opt_ml, lines)[0]
+    return run_plan(opt_ml, lines)
+
+
+def test_drift_is_reported(opt_ml):
+    _, lines, _ = run_requests(opt_ml, users=300)
+    run_plan(opt_ml, lines)
+    profile = json.loads((opt_ml / "output/report/profile.json").read_text())
+    active = sum(profile["input: platform"])
+    assert active >= 200
+    trained = {**profile, "input: platform": [4000, 0, 0, 0]}
+    (opt_ml / "input/reference/profile.json").write_text(json.dumps(profile))
+    evaluation = {"as_sent": {"log_loss": 2.4, "best_hour_hit_rate": 0.5}, "profile": {"1": trained, "0": profile}}
+    (opt_ml / "input/reference/evaluation.json").write_text(json.dumps(evaluation))
+    (opt_ml / "input/outcomes/q.csv").write_text(
+        '"rows","users","log_loss","log_loss_deviation","best_hour_hit_rate"\n"900","800","2.9","0.8","0.51"\n'
+    )
+    report = again(opt_ml, lines)[0]
     assert report["drift"]["alarm"]
-    assert [reason.split(" ")[0] for reason in report["drift"]["reasons"]] == ["input:", "realised"]
+    assert [reason.split(":")[0] for reason in report["drift"]["reasons"]] == [
+        "input",
+        "realised log loss 2.900 is 0.500 nats above the evaluation's, limit 0.150",
+    ]
+    assert "platform has shifted against training data" in report["drift"]["reasons"][0]
+    assert max(report["drift"]["psi"]["four weeks ago"].values()) == 0
     found = {metric["MetricName"]: metric["Value"] for metric in report["metrics"]}
     assert found["drift_limits_passed"] == 2
-    assert found["drift_largest_psi"] == max(report["drift"]["psi"].values())
+    assert found["drift_largest_psi"] == max(report["drift"]["psi"]["training data"].values())
     assert (found["realised_log_loss"], found["realised_best_hour_hit_rate"]) == (2.9, 0.51)
+
+
+def test_a_run_is_compared_with_its_own_weekday(opt_ml):
+    _, lines, _ = run_requests(opt_ml, users=300)
+    run_plan(opt_ml, lines)
+    profile = json.loads((opt_ml / "output/report/profile.json").read_text())
+    other = {**profile, "input: platform": [4000, 0, 0, 0]}
+    # The 24th of November 2026 is a Tuesday.
+    by_weekday = {str(day): profile if day == 1 else other for day in range(7)}
+    evaluation = {"as_sent": {"log_loss": 2.4, "best_hour_hit_rate": 0.5}, "profile": by_weekday}
+    (opt_ml / "input/reference/evaluation.json").write_text(json.dumps(evaluation))
+    assert again(opt_ml, lines)[0]["drift"]["reasons"] == []
+
+
+def test_closed_dates_shift_the_chances_and_give_the_interval(opt_ml):
+    _, lines, _ = run_requests(opt_ml)
+    before = run_plan(opt_ml, lines)[2]
+    rows = ['"outcome","dt","quarter_of_log_odds","rows","expected","variance","realised"']
+    for day in range(1, 29):
+        rows += [
+            f'"visitors","2026-10-{day:02}","-4","1000","250","180","400"',
+            f'"sends","2026-10-{day:02}","","900","90","80","90"',
+        ]
+    (opt_ml / "input/realised/q.csv").write_text("\n".join(rows) + "\n")
+    report, forecasts, plans, _ = again(opt_ml, lines)
+    closed = report["closed_dates"]
+    assert (closed["dates"], closed["expected"], closed["realised"], closed["scatter"]) == (28, 2520, 2520, 1)
+    assert closed["shift"] == pytest.approx(np.log(0.4 / 0.6) - np.log(0.25 / 0.75), abs=0.01)
+    odds = plans.visit_probability / (1 - plans.visit_probability)
+    np.testing.assert_allclose(
+        odds,
+        forecasts.visit_probability[plans.index]
+        / (1 - forecasts.visit_probability[plans.index])
+        * np.exp(closed["shift"]),
+        rtol=1e-4,
+    )
+    assert (plans.chance > before.chance[plans.index]).all()
+    expected = report["sends"]["expected_visits"]
+    assert expected["value"] == pytest.approx(plans.chance.sum())
+    assert expected["low"] < expected["value"] < expected["high"]
+    assert "ratio 1.00 (0.96 to 1.04)" in report["expectation"][1]
+    assert {m["MetricName"]: m["Value"] for m in report["metrics"]}["expected_over_realised_visits"] == 1
 
 
 def test_an_unknown_job_is_named():

@@ -127,7 +127,7 @@ def evaluated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     environment = {"VISITCAST_PRODUCTION_VERSION": "3"}
     if not request.param:
         pack(of_an_earlier_release(trained / "model", root / "earlier"), inputs / "production/model.tar.gz")
-        arguments += ["--max-rmse-hours", "none", "--must-beat", "none"]
+        arguments += ["--max-rmse-hours", "none", "--must-beat", "none", "--non-inferiority-margin", "1"]
     else:
         pack(trained / "model", inputs / "production/model.tar.gz")
         pack(fold / "output/data", inputs / "folds/visitcast-train-f1-0-a/output/output.tar.gz")
@@ -151,6 +151,13 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     assert 0 < evaluation["model"]["log_loss"] < np.log(24)
     assert set(evaluation["intervals"]) == set(evaluation["model"])
     assert set(evaluation["differences"]) == set(evaluation["baselines"])
+    as_sent = evaluation["as_sent"]
+    assert set(evaluation["model"]) < set(as_sent)
+    assert set(as_sent["baselines"]) == set(as_sent["differences"]) == set(evaluation["baselines"])
+    assert as_sent["log_loss"] != evaluation["model"]["log_loss"]  # the eve is not over
+    difference = as_sent["whole_history_difference"]["log_loss"]["mean"]
+    np.testing.assert_allclose(difference, as_sent["log_loss"] - evaluation["model"]["log_loss"])
+    assert as_sent["known_users"]["rows"] > evaluation["data"]["test_rows"]  # also second and third visit days
     for groups in evaluation["groups"].values():
         assert sum(group["rows"] for group in groups) == evaluation["data"]["test_rows"]
     for bins in evaluation["reliability"].values():
@@ -160,14 +167,16 @@ def test_evaluation_scores_model_and_baselines(evaluated: tuple[bool, Path]) -> 
     if with_production:
         assert verdict == (False, False, True)
         # The same model against itself: the paired difference is zero, and that is not worse.
+        assert evaluation["production"]["rows"] == evaluation["data"]["test_rows"]
         difference = evaluation["production"]["log_loss_difference"]
         assert difference["mean"] == difference["low"] == difference["high"] == 0
         (fold,) = evaluation["cross_validation"]["folds"]
         assert evaluation["cross_validation"]["mean"] == fold["model"]
     else:
-        # A model of an earlier release fails nothing: the gate says that it was not compared.
+        # A model of an earlier release fails nothing: the gate says that it was not compared, and what decides.
         assert verdict == (True, True, True)
-        assert any("Version 3 in production cannot be compared" in reason for reason in gate["reasons"])
+        assert "Version 3 in production cannot be compared" in gate["reasons"][0]
+        assert any("against tuned_histogram's" in reason for reason in gate["reasons"])  # it stands in, unasked
         assert evaluation["production"] is None
         assert evaluation["cross_validation"] is None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from visitcast.evaluation.bootstrap import Interval
@@ -13,13 +14,14 @@ def scores(**changes: float | None) -> Scores:
     return {**dict.fromkeys(METRICS, 0.5), "rmse_hours": 5.5, "mae_hours": 4.3, "log_loss": 2.8, **changes}
 
 
-def against(log_loss: Interval | None, mae_hours: Interval | None = None) -> Differences:
-    return {"log_loss": log_loss, "best_hour_hit_rate": None, "mae_hours": mae_hours}
+def against(log_loss: Interval | None, mae_hours: Interval | None = None, hits: Interval | None = None) -> Differences:
+    return {"log_loss": log_loss, "best_hour_hit_rate": hits, "mae_hours": mae_hours}
 
 
 BETTER = Interval(mean=-0.02, low=-0.03, high=-0.01)
 PROBABLY_BETTER = Interval(mean=-0.003, low=-0.01, high=0.004)
 PERHAPS_BETTER = Interval(mean=-0.001, low=-0.02, high=0.018)
+EQUAL = Interval(mean=0.0, low=-0.002, high=0.002)
 SLIGHTLY_WORSE = Interval(mean=0.001, low=-0.002, high=0.004)
 WORSE = Interval(mean=0.02, low=0.01, high=0.03)
 
@@ -33,21 +35,31 @@ BASELINES = {
 DIFFERENCES = {
     "global_histogram": against(Interval(-0.25, -0.3, -0.2)),
     "user_histogram": against(PROBABLY_BETTER),
-    "tuned_histogram": against(Interval(0.01, -0.01, 0.03)),
+    "tuned_histogram": against(Interval(0.01, -0.01, 0.03), hits=Interval(-0.01, -0.021, 0.001)),
     "article_gru": against(PERHAPS_BETTER),
     "last_hour": against(None, Interval(-1.5, -1.6, -1.4)),
 }
 
 
 def evidence(
-    production: Interval | None = None, cross_validation: CrossValidation | None = None, **changes: float | None
+    production: Interval | None = None,
+    cross_validation: CrossValidation | None = None,
+    tuned: Interval | None = None,
+    hits: Interval | None = None,
+    not_compared: str = "",
+    anchor_lead: float = 0.0,
+    **changes: float | None,
 ) -> Evidence:
+    to_tuned = DIFFERENCES["tuned_histogram"]
+    to_tuned = against(tuned or to_tuned["log_loss"], hits=hits or to_tuned["best_hour_hit_rate"])
     return Evidence(
         scores(**changes),
         BASELINES,
-        DIFFERENCES,
+        DIFFERENCES | {"tuned_histogram": to_tuned},
         against(production) if production else None,
-        cross_validation=cross_validation,
+        not_compared,
+        anchor_lead,
+        cross_validation,
     )
 
 
@@ -66,12 +78,13 @@ def evidence(
         ),
         pytest.param(Limits(must_beat=("tuned_histogram",)), None, False, "+0.0100", id="beaten"),
         pytest.param(Limits(must_beat=("last_hour",)), None, True, "mae_hours 4.3000 against", id="points: by mae"),
-        pytest.param(Limits(), BETTER, True, "not worse", id="better than production"),
-        pytest.param(Limits(), SLIGHTLY_WORSE, True, "not worse", id="worse within the margin"),
-        pytest.param(Limits(), WORSE, False, "may be worse", id="worse than production"),
+        pytest.param(Limits(), BETTER, True, "to -0.0100): better", id="better than production"),
+        pytest.param(Limits(), EQUAL, True, "+0.0020): equal", id="the same model again"),
+        pytest.param(Limits(), SLIGHTLY_WORSE, False, "+0.0040): worse", id="worse within the margin"),
+        pytest.param(Limits(), WORSE, False, "+0.0300): worse", id="worse than production"),
         pytest.param(Limits(), PERHAPS_BETTER, False, "may be worse", id="interval too wide"),
         pytest.param(
-            Limits(non_inferiority_margin=0.02), PERHAPS_BETTER, True, "not worse", id="wide interval, wide margin"
+            Limits(non_inferiority_margin=0.02), PERHAPS_BETTER, True, "better", id="wide interval, wide margin"
         ),
     ],
 )
@@ -81,6 +94,79 @@ def test_decisions(limits: Limits, production: Interval | None, passed: bool, sa
     assert any(said in reason for reason in verdict.reasons), verdict.reasons
     parts = (verdict.within_absolute_limits, verdict.beats_baselines, verdict.beats_production)
     assert all(parts) is passed
+    assert verdict.keeps_lead
+    assert verdict.hits_best_hour
+
+
+@pytest.mark.parametrize(
+    ("tuned", "passed", "said"),
+    [
+        pytest.param(BETTER, True, "to -0.0100): better", id="better"),
+        pytest.param(EQUAL, True, "+0.0020): equal", id="the histogram itself"),
+        pytest.param(SLIGHTLY_WORSE, False, "+0.0040): worse", id="slightly worse"),
+        pytest.param(PERHAPS_BETTER, False, "may be worse by more than the margin 0.0050", id="unsure"),
+    ],
+)
+def test_the_tuned_histogram_stands_in_for_a_production_model_that_cannot_be_compared(
+    tuned: Interval, passed: bool, said: str
+) -> None:
+    verdict = judge(evidence(tuned=tuned, not_compared="Version 3 cannot be read."), Limits(must_beat=()))
+    assert (verdict.passed, verdict.beats_production) == (passed, passed)
+    assert verdict.reasons[0] == "Version 3 cannot be read."
+    assert any("against tuned_histogram's" in reason and said in reason for reason in verdict.reasons[1:])
+    assert judge(evidence(tuned=tuned), Limits(must_beat=())).passed  # without a production model nothing is asked
+
+
+CLEAR = Interval(mean=-0.06, low=-0.07, high=-0.05)
+LESS = Interval(mean=-0.02, low=-0.03, high=-0.01)
+NONE = Interval(mean=-0.004, low=-0.011, high=0.003)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "anchor", "share", "kept", "said", "next_anchor"),
+    [
+        pytest.param(CLEAR, 0.0, 0.5, True, "No model had a certain lead", 0.06, id="sets the anchor"),
+        pytest.param(NONE, 0.0, 0.5, True, "No model had a certain lead", 0.0, id="a lead by chance sets none"),
+        pytest.param(CLEAR, 0.05, 0.5, True, "at least the share 0.5", 0.05, id="a larger lead moves nothing"),
+        pytest.param(LESS, 0.05, 0.5, False, "less than the share 0.5", 0.05, id="half of the lead is lost"),
+        pytest.param(LESS, 0.05, 0.3, True, "at least the share 0.3", 0.05, id="a smaller share"),
+        pytest.param(LESS, 0.05, 0.0, True, "no share", 0.02, id="no demand: a new anchor"),
+        pytest.param(NONE, 0.05, 0.0, True, "no share", 0.0, id="no demand, no certain lead"),
+    ],
+)
+def test_the_lead_is_kept_against_the_first_one(
+    tuned: Interval, anchor: float, share: float, kept: bool, said: str, next_anchor: float
+) -> None:
+    verdict = judge(evidence(BETTER, tuned=tuned, anchor_lead=anchor), Limits(kept_lead_share=share))
+    assert (verdict.passed, verdict.keeps_lead, verdict.anchor_lead) == (kept, kept, next_anchor)
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+
+
+def test_many_small_losses_do_not_pass_in_a_row() -> None:
+    """Each model beats the one before by luck, and yet the lead melts away."""
+    anchor, accepted = 0.0, []
+    for lead in np.arange(0.060, 0.0, -0.002):
+        lucky = Interval(-0.0001, -0.004, 0.004)
+        tuned = Interval(-lead, -lead - 0.005, -lead + 0.005)
+        verdict = judge(evidence(lucky, tuned=tuned, anchor_lead=anchor), Limits())
+        if verdict.passed:
+            accepted.append(lead)
+            anchor = verdict.anchor_lead
+    assert 0.03 <= min(accepted) < 0.032
+
+
+@pytest.mark.parametrize(
+    ("hits", "passed", "said"),
+    [
+        pytest.param(Interval(0.01, 0.002, 0.018), True, "+0.0180): not worse", id="better"),
+        pytest.param(Interval(-0.01, -0.021, 0.001), True, "+0.0010): not worse", id="perhaps worse"),
+        pytest.param(Interval(-0.024, -0.048, -0.002), False, "-0.0020): worse", id="certainly worse"),
+    ],
+)
+def test_the_hour_to_send_must_not_be_worse_than_the_tuned_histograms(hits: Interval, passed: bool, said: str) -> None:
+    verdict = judge(evidence(hits=hits), Limits())
+    assert (verdict.passed, verdict.hits_best_hour) == (passed, passed)
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
 
 
 def test_a_rejection_gives_only_what_went_wrong() -> None:

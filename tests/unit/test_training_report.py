@@ -17,22 +17,25 @@ from made_visits import AS_OF, made_dataset
 from visitcast.data.dataset import hour_flags, user_of_row
 from visitcast.data.manifest import Counts, CutOffs, Manifest
 from visitcast.data.protocol import split
-from visitcast.evaluation import gate, report, wording
+from visitcast.evaluation import as_sent, gate, report, wording
 from visitcast.evaluation import job as evaluate
-from visitcast.evaluation.assessment import Contest, assess
+from visitcast.evaluation.assessment import Contest, Precedent, Rival, assess
 from visitcast.evaluation.groups import group_rows
 from visitcast.evaluation.report import examples
+from visitcast.evaluation.sends import UserDates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
-from visitcast.metrics import METRICS, probability_outcomes, summarise
+from visitcast.metrics import METRICS, select, summarise
 from visitcast.model.baselines import ARTICLE_GRU, BASELINES, GLOBAL_HISTOGRAM, TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.training import folds
 
 HOSTILE = """<script src="https://evil.example/x.js"></script>'"&"""
 SECTIONS = [
     "verdict",
-    "metrics",
-    "differences",
+    "as-sent",
+    "sends",
+    "visits",
+    "whole-history",
     "groups",
     "calibration",
     "hours",
@@ -74,23 +77,44 @@ def made_forecast() -> Forecast:
     return Forecast(first, np.minimum(2 * first, 1), np.ones(rows, dtype=bool), np.full(rows, 0.5, dtype=np.float32))
 
 
+def made_user_dates() -> UserDates:
+    """Thirty users on forty dates, who come as often as forecast."""
+    rng = np.random.default_rng(1)
+    user, date = (side.ravel() for side in np.meshgrid(np.arange(30), 20_000 + np.arange(40)))
+    probability, hour_chance = rng.uniform(0.01, 0.9, len(user)), rng.uniform(0.1, 0.5, len(user))
+    came = rng.random(len(user)) < probability
+    return UserDates(
+        user=user,
+        date=date,
+        visit_days=rng.integers(1, 50, len(user)),
+        absent_days=rng.geometric(0.1, len(user)),
+        probability=probability,
+        hour_chance=hour_chance,
+        rates={name: np.full(len(user), 0.4) for name in wording.VISIT_RATES},
+        came=came,
+        visited=came & (rng.random(len(user)) < hour_chance),
+    )
+
+
 FORECAST = made_forecast()
 
 
 def made_evaluation(with_production: bool = True) -> dict[str, Any]:
     """Everything as the job does it, but for the network and the article's model."""
-    hour, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
-    model = probability_outcomes(FORECAST.first_visit_hour, hour, visited, best_hour=FORECAST.best_hour)
+    model = as_sent.forecast_outcomes(FORECAST, DATASET, PARTS.test)
     baselines = baseline_outcomes(DATASET, PARTS, decayed_histograms(DATASET))
     baselines[ARTICLE_GRU] = baselines[GLOBAL_HISTOGRAM]
-    users, chance = user_of_row(DATASET)[PARTS.test], FORECAST.visit_hour.max(axis=1)
-    contest = Contest(users, model, chance, baselines, model if with_production else None)
+    contest = Contest(user_of_row(DATASET)[PARTS.test], model, FORECAST.confidence, baselines)
     fold = folds.describe(
         1, 2, split(DATASET, 1, 2), summarise(model), {"last_hour": summarise(baselines["last_hour"])}
     )
-    cross_validation = folds.aggregate([fold, fold]) if with_production else None
+    precedent = Precedent()
+    if with_production:
+        rows = np.arange(len(PARTS.test)) % 3 > 0
+        precedent = Precedent(Rival(rows, select(model, rows)), cross_validation=folds.aggregate([fold, fold]))
+    groupings = group_rows(DATASET, PARTS)
     assessment = assess(
-        contest, group_rows(DATASET, PARTS), cross_validation, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
+        contest, contest, model, made_user_dates(), groupings, precedent, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
     )
     if with_production:
         assessment["production"]["model_version"] = HOSTILE
@@ -159,7 +183,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_every_picture_and_table_says_what_it_shows() -> None:
-    assert len(PAGE.all("img")) == 4 + examples.COUNT + 1
+    assert len(PAGE.all("img")) == 6 + examples.COUNT + 1
     for image in PAGE.all("img"):
         assert len(image["alt"] or "") > 40
     assert len(PAGE.all("caption")) == len(PAGE.all("table"))
@@ -180,6 +204,7 @@ def test_every_metric_is_explained_and_every_figure_printed() -> None:
     for name, metric in wording.METRICS.items():
         assert metric.meaning in PAGE.text
         assert wording.figure(EVALUATION["model"][name], metric.unit) in PAGE.text
+        assert wording.figure(EVALUATION["as_sent"][name], metric.unit) in PAGE.text
     for name in BASELINES:
         assert wording.FORECASTERS[name][0] in PAGE.text
     for reason in EVALUATION["gate"]["reasons"]:
@@ -205,10 +230,11 @@ def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
 
 
 def test_what_is_not_there_is_said() -> None:
-    without_curve = replace(FIGURES, learning_curve=None)
+    without_curve = replace(FIGURES, learning_curve=None, visits=None, sends=None)
     page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
     assert "There is no comparison with a model in production" in page.text
     assert "This run has no folds" in page.text
+    assert "There is no test date that is over" in page.text
     assert "The model has no learning curve" in page.text
 
 
@@ -232,6 +258,6 @@ def test_examples_are_different_users_with_their_own_history() -> None:
 def test_a_clear_difference_is_said_in_words(better: float, word: str) -> None:
     evaluation = copy.deepcopy(EVALUATION)
     clear = {"mean": better, "low": better - 0.05, "high": better + 0.05}
-    evaluation["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
+    evaluation["as_sent"]["differences"][TUNED_HISTOGRAM]["log_loss"] = clear
     text = report.render(evaluation, FIGURES, METADATA, manifest())
     assert re.search(rf'class="{word}">{wording.signed(better, "nats").replace("+", "[+]")} {word}<', text)

@@ -9,17 +9,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.evaluation import comparison, gate, groups
-from visitcast.metrics import LOG_LOSS, Outcomes, reliability, summarise
+from visitcast.evaluation import comparison, gate, groups, sends
+from visitcast.metrics import LOG_LOSS, Outcomes, reliability, select, summarise
 from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.training.folds import CrossValidation
 
 PRODUCTION: Final = "production"
+AS_SENT: Final = "as_sent"
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Forecasters on the same test rows.
+    """Forecasters on the same test rows, from the same knowledge of the users' histories.
 
     Attributes
     ----------
@@ -31,36 +32,77 @@ class Contest:
         The candidate's chance of a visit in the best hour.
     baselines : mapping
         Outcomes by name, including the tuned histogram's.
-    production : Outcomes or None
-        The production model's; None if there is none that can be compared.
-    not_compared : str
-        Why `production` is None.
     """
 
     users: NDArray[np.int64]
     model: Outcomes
     best_hour_chance: NDArray[np.float32]
     baselines: Mapping[str, Outcomes]
-    production: Outcomes | None = None
-    not_compared: str = gate.NO_PRODUCTION
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The production model on those test rows that neither it nor the candidate has learnt from.
+
+    Attributes
+    ----------
+    rows : bool array [rows]
+        Which of the test rows these are.
+    outcomes : Outcomes
+        The production model's on them.
+    """
+
+    rows: NDArray[np.bool_]
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True)
+class Precedent:
+    """What earlier models have shown.
+
+    Attributes
+    ----------
+    production : Rival or None
+        The model in production; None if there is none that can be compared.
+    not_compared : str
+        Why a model in production cannot be compared; empty if it was, or if none is in production.
+    anchor_lead : float
+        See :class:`visitcast.evaluation.gate.Evidence`.
+    cross_validation : CrossValidation or None
+        None if the run has no folds.
+    """
+
+    production: Rival | None = None
+    not_compared: str = ""
+    anchor_lead: float = 0.0
+    cross_validation: CrossValidation | None = None
 
 
 def assess(
-    contest: Contest,
+    sent: Contest,
+    whole: Contest,
+    known_users: Outcomes,
+    user_dates: sends.UserDates,
     groupings: dict[str, groups.Masks],
-    cross_validation: CrossValidation | None,
+    precedent: Precedent,
     limits: gate.Limits,
 ) -> dict[str, Any]:
     """Score, compare and judge the candidate.
 
     Parameters
     ----------
-    contest : Contest
-        The forecasters' outcomes.
+    sent : Contest
+        Forecasts of the test rows as the schedule makes them. They decide.
+    whole : Contest
+        Forecasts of the same rows from the users' whole histories, up to the eve.
+    known_users : Outcomes
+        The candidate's as the schedule makes them, of all visit days whose user it knows.
+    user_dates : UserDates
+        Forecasts of known users on test dates, whether they came or not.
     groupings : dict
         Result of :func:`visitcast.evaluation.groups.group_rows`.
-    cross_validation : CrossValidation or None
-        None if the run has no folds.
+    precedent : Precedent
+        Production model, anchor and folds.
     limits : Limits
         The gate's.
 
@@ -69,38 +111,60 @@ def assess(
     dict
         Parts of evaluation.json by key; see docs/evaluation.md.
     """
-    model = summarise(contest.model)
-    baselines = {name: summarise(outcomes) for name, outcomes in contest.baselines.items()}
-    rivals = dict(contest.baselines)
-    if contest.production is not None:
-        rivals[PRODUCTION] = contest.production
-    compared = comparison.compare(contest.model, rivals, contest.users)
-    to_production = compared.differences.pop(PRODUCTION, None)
+    in_whole, as_sent = _scores(whole), _scores(sent)
+    difference = comparison.compare(sent.model, {"": whole.model}, sent.users).differences[""]
+    production = None if precedent.production is None else _against(sent, precedent.production)
     evidence = gate.Evidence(
-        model, baselines, compared.differences, to_production, contest.not_compared, cross_validation
+        as_sent["model"],
+        as_sent["baselines"],
+        as_sent["differences"],
+        None if production is None else production["differences"],
+        precedent.not_compared,
+        precedent.anchor_lead,
+        precedent.cross_validation,
     )
-    verdict = gate.judge(evidence, limits)
-    tuned = contest.baselines[TUNED_HISTOGRAM]
     found: dict[str, Any] = _plain(
         {
-            "model": model,
-            "intervals": compared.intervals,
-            "baselines": baselines,
-            "differences": compared.differences,
-            "groups": groups.score_groups(groupings, contest.model, tuned, contest.users),
-            "reliability": _reliability(contest),
-            "production": None
-            if contest.production is None or to_production is None
-            else {
-                "metrics": summarise(contest.production),
-                "log_loss_difference": to_production[LOG_LOSS],
-                "differences": to_production,
+            **in_whole,
+            AS_SENT: {
+                **as_sent.pop("model"),
+                **as_sent,
+                "whole_history_difference": difference,
+                "known_users": {"rows": len(known_users.hit), **summarise(known_users)},
             },
-            "cross_validation": cross_validation,
-            "gate": verdict,
+            "visits": sends.score_visits(user_dates),
+            "sends": sends.score_sends(user_dates),
+            "groups": groups.score_groups(groupings, sent.model, sent.baselines[TUNED_HISTOGRAM], sent.users),
+            "reliability": _reliability(sent),
+            PRODUCTION: production,
+            "cross_validation": precedent.cross_validation,
+            "gate": gate.judge(evidence, limits),
         }
     )
     return found
+
+
+def _scores(contest: Contest) -> dict[str, Any]:
+    """Score the candidate and the baselines, and compare them."""
+    compared = comparison.compare(contest.model, contest.baselines, contest.users)
+    return {
+        "model": summarise(contest.model),
+        "intervals": compared.intervals,
+        "baselines": {name: summarise(outcomes) for name, outcomes in contest.baselines.items()},
+        "differences": compared.differences,
+    }
+
+
+def _against(contest: Contest, rival: Rival) -> dict[str, Any]:
+    """Compare the candidate with the production model."""
+    own, users = select(contest.model, rival.rows), contest.users[rival.rows]
+    compared = comparison.compare(own, {PRODUCTION: rival.outcomes}, users).differences[PRODUCTION]
+    return {
+        "rows": len(users),
+        "metrics": summarise(rival.outcomes),
+        "log_loss_difference": compared[LOG_LOSS],
+        "differences": compared,
+    }
 
 
 def _reliability(contest: Contest) -> dict[str, Any]:

@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.contract import progress
-from visitcast.data.dataset import Dataset, require_dataset, user_of_row
+from visitcast.data.dataset import Dataset, position_in_history, require_dataset, user_of_row
 from visitcast.data.protocol import Split, split
-from visitcast.evaluation.assessment import PRODUCTION, Contest, assess
-from visitcast.evaluation.gate import NO_PRODUCTION, Limits
-from visitcast.evaluation.groups import group_rows
+from visitcast.evaluation.as_sent import AsSent, as_sent, choose, forecast_outcomes
+from visitcast.evaluation.as_sent import baseline_outcomes as as_sent_baselines
+from visitcast.evaluation.assessment import AS_SENT, Contest, Precedent, Rival, assess
+from visitcast.evaluation.gate import Limits
+from visitcast.evaluation.groups import FEWEST_USERS, group_rows
+from visitcast.evaluation.sends import forecast_user_dates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
-from visitcast.metrics import METRICS, Outcomes, probability_outcomes
-from visitcast.model.baselines import baseline_outcomes
+from visitcast.forecasting.profile import weekday_profiles
+from visitcast.metrics import METRICS, Outcomes
+from visitcast.model.baselines import TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.model.bundle import Bundle
 from visitcast.training.folds import CrossValidation
 
@@ -37,9 +41,9 @@ class Evaluation:
     parts : Split
         The rows of each part, and the dates that split them.
     forecast : Forecast
-        The model's, of the test rows.
+        The model's of the test rows, as the schedule makes it.
     results : dict
-        The keys of ``evaluation.json`` that docs/evaluation.md describes, from ``model`` to ``gate``.
+        The keys of ``evaluation.json`` that docs/evaluation.md describes, all but ``data``.
     """
 
     parts: Split
@@ -48,25 +52,29 @@ class Evaluation:
 
     @property
     def scores(self) -> pd.DataFrame:
-        """Every metric (columns) of every forecaster (rows), the model first; NaN if it has no probabilities."""
+        """Every metric (columns) of every forecaster (rows); NaN if it has no probabilities.
+
+        Model and tuned histogram as the schedule forecasts come first, then all that read whole histories.
+        """
         import pandas as pd
 
-        production = self.results[PRODUCTION]
+        sent = self.results[AS_SENT]
         rows = {
+            f"{MODEL}, as sent": sent,
+            f"{TUNED_HISTOGRAM}, as sent": sent["baselines"][TUNED_HISTOGRAM],
             MODEL: self.results[MODEL],
-            **({PRODUCTION: production["metrics"]} if production else {}),
             **self.results["baselines"],
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=list(METRICS), dtype=np.float64)
 
     @property
     def differences(self) -> pd.DataFrame:
-        """Model minus each baseline, with the ends of the paired 95% interval (by user)."""
+        """Model minus each baseline, as the schedule forecasts, with the ends of the paired 95% interval (by user)."""
         import pandas as pd
 
         rows = {
             (baseline, metric): difference
-            for baseline, metrics in self.results["differences"].items()
+            for baseline, metrics in self.results[AS_SENT]["differences"].items()
             for metric, difference in metrics.items()
             if difference is not None
         }
@@ -83,12 +91,13 @@ def evaluate(
     visits: Dataset,
     *,
     production: Bundle | None = None,
-    not_compared: str = NO_PRODUCTION,
+    not_compared: str = "",
+    anchor_lead: float = 0.0,
     more_baselines: Mapping[str, Outcomes] | None = None,
     cross_validation: CrossValidation | None = None,
     limits: Limits | None = None,
 ) -> Evaluation:
-    """Score a model on the test rows, beside the baselines, and give the gate's verdict.
+    """Score a model on the test rows, beside the baselines, and return the gate's verdict.
 
     Parameters
     ----------
@@ -99,13 +108,15 @@ def evaluate(
     production : Bundle, optional
         The model now in production, to compare with.
     not_compared : str
-        Why `production` is None; the gate repeats it.
+        Why `production` is None although a model is in production; the gate repeats it.
+    anchor_lead : float
+        Lead over the tuned histogram that the first accepted model had, in nats; 0 if there was none.
     more_baselines : mapping, optional
-        Outcomes on the test rows of further forecasters, by name.
+        Outcomes on the test rows of further forecasters, by name. They count as forecasts as sent too.
     cross_validation : CrossValidation, optional
         Scores of the folds.
     limits : Limits, optional
-        What the model must reach. Default: not to be worse than `production`.
+        What the model must reach. Default: that of a run whose input says nothing.
 
     Raises
     ------
@@ -116,26 +127,62 @@ def evaluate(
     parts = split(visits)
     progress(0.1, "forecasting the test rows")
     counts = decayed_histograms(visits)
-    forecast, outcomes = _forecast_test_rows(model, visits, parts, counts)
-    rival = None if production is None else _forecast_test_rows(production, visits, parts, counts)[1]
-    progress(0.3, "scoring the baselines")
-    baselines = {**baseline_outcomes(visits, parts, counts), **(more_baselines or {})}
-    progress(0.7, "comparing")
-    contest = Contest(user_of_row(visits)[parts.test], outcomes, forecast.confidence, baselines, rival, not_compared)
-    results = assess(contest, group_rows(visits, parts), cross_validation, limits or Limits())
-    return Evaluation(parts, forecast, results)
-
-
-def _forecast_test_rows(
-    model: Bundle, visits: Dataset, parts: Split, counts: NDArray[np.float32]
-) -> tuple[forecaster.Forecast, Outcomes]:
-    """Forecast the test rows and compare with the actual visits."""
-    rows = parts.test
-    forecast = forecaster.forecast(model, visits, rows, counts)
-    outcomes = probability_outcomes(
-        forecast.first_visit_hour,
-        visits.first_visit_hour[rows],
-        visits.hourly_visits[rows],
-        best_hour=forecast.best_hour,
+    forecast = forecaster.forecast(model, visits, parts.test, counts)
+    progress(0.2, "forecasting as the schedule does")
+    models = [model] if production is None else [model, production]
+    known = as_sent(visits, known_rows(visits, parts), models)
+    test = np.isin(known.rows, parts.test)
+    sent = AsSent(
+        known.rows[test], known.histograms[test], known.last_hour[test], [choose(one, test) for one in known.forecasts]
     )
-    return forecast, outcomes
+    rival = None if production is None else _rival(production, visits, sent)
+    if rival is not None and len(np.unique(user_of_row(visits)[sent.rows][rival.rows])) < FEWEST_USERS:
+        not_compared, rival = _too_few(rival), None
+    progress(0.4, "forecasting known users on test dates")
+    user_dates = forecast_user_dates(model, visits, parts)
+    progress(0.5, "scoring the baselines")
+    users, more = user_of_row(visits)[parts.test], more_baselines or {}
+    whole = Contest(
+        users,
+        forecast_outcomes(forecast, visits, parts.test),
+        forecast.confidence,
+        {**baseline_outcomes(visits, parts, counts), **more},
+    )
+    in_use = Contest(
+        users,
+        forecast_outcomes(sent.forecasts[0], visits, sent.rows),
+        sent.forecasts[0].confidence,
+        {**as_sent_baselines(visits, parts, counts, sent), **more},
+    )
+    progress(0.7, "comparing")
+    results = assess(
+        in_use,
+        whole,
+        forecast_outcomes(known.forecasts[0], visits, known.rows),
+        user_dates,
+        group_rows(visits, parts),
+        Precedent(rival, not_compared, anchor_lead, cross_validation),
+        limits or Limits(),
+    )
+    results["profile"] = weekday_profiles(
+        visits, lambda known: forecaster.forecast_last(model, known.dataset, known.known_until)
+    )
+    return Evaluation(parts, sent.forecasts[0], results)
+
+
+def known_rows(visits: Dataset, parts: Split) -> NDArray[np.int64]:
+    """Return the visit days from the first test date on that are not their user's first, ascending."""
+    return np.flatnonzero((visits.visit_date >= parts.test_starts) & (position_in_history(visits) > 0))
+
+
+def _rival(production: Bundle, visits: Dataset, sent: AsSent) -> Rival:
+    """Forecast the test rows from the day on up to which the production model has learnt."""
+    rows = visits.visit_date[sent.rows] >= production.metadata["cut_offs"]["test_starts"]
+    return Rival(rows, forecast_outcomes(choose(sent.forecasts[1], rows), visits, sent.rows[rows]))
+
+
+def _too_few(rival: Rival) -> str:
+    return (
+        f"The model in production has learnt from all but {rival.rows.sum():,} of the {len(rival.rows):,} test rows, "
+        "too few to compare on."
+    )

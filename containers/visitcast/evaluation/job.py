@@ -28,6 +28,8 @@ from visitcast.training import folds
 
 PRODUCTION_VERSION_VARIABLE = "VISITCAST_PRODUCTION_VERSION"
 """Number of the version in the model registry that is in production; empty where none is."""
+ANCHOR_LEAD_VARIABLE = "VISITCAST_ANCHOR_LEAD"
+"""Lead over the tuned histogram, in nats, that the registry keeps with that version; empty or 0 if it has none."""
 FOLDS_VARIABLE = "VISITCAST_FOLDS"
 SEED = 7
 
@@ -51,13 +53,14 @@ def main(arguments: Sequence[str]) -> None:
         dataset,
         production=production,
         not_compared=not_compared,
+        anchor_lead=float(os.environ.get(ANCHOR_LEAD_VARIABLE) or 0),
         more_baselines=article,
         cross_validation=cross_validation,
         limits=limits,
     )
     evaluation = {"schema_version": SCHEMA_VERSION, "data": describe(manifest), **evaluated.results}
     evaluation["data"]["manifest_sha256"] = manifest_digest(folder)
-    if production is not None:
+    if evaluation["production"] is not None:
         evaluation["production"]["model_version"] = production_version
 
     progress(0.95, "drawing the report")
@@ -82,6 +85,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[gate.Limits, int]:
     parser.add_argument("--must-beat", default=(), type=_names)
     parser.add_argument("--must-hold-in-cross-validation", default=False, type=_flag)
     parser.add_argument("--non-inferiority-margin", default=gate.Limits().non_inferiority_margin, type=float)
+    parser.add_argument("--kept-lead-share", default=gate.Limits().kept_lead_share, type=float)
     parser.add_argument("--article-model-epochs", default=0, type=int)
     try:
         known, unknown = parser.parse_known_args(arguments)
@@ -137,15 +141,15 @@ def read_cross_validation() -> folds.CrossValidation | None:
 
 
 def read_production(version: str) -> tuple[bundle.Bundle | None, str]:
-    """Read the model in production; None and the reason if there is none that can be compared.
+    """Read the model in production; None and the reason if there is none, or if this image cannot read it.
 
     A model of an earlier release is not an error: it would keep every later one from production.
     """
     if not version:
-        return None, gate.NO_PRODUCTION
+        return None, ""
     try:
         return archive.load(paths.production_model()), ""
-    except bundle.VersionMismatch as error:
+    except InputError as error:
         return None, f"Version {version} in production cannot be compared: {error.cause}"
 
 

@@ -28,6 +28,7 @@ _LINE_SCHEMA: Final = pa.schema(
         (schema.DATE, pa.string()),
         (schema.FIRST_HOUR_PROBABILITIES, pa.list_(pa.float32())),
         (schema.HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (schema.VISIT_PROBABILITY, pa.float32()),
         (schema.SOURCE, pa.string()),
     ]
 )
@@ -44,12 +45,15 @@ class Forecasts:
         Sums to 1.
     visit_hour : float32 array [users, 24]
         Chance of a visit in the hour, given that the user comes that day.
+    visit_probability : float32 array [users]
+        Probability that the user comes on the date; NaN for a user who never came.
     source : object array [users]
         Which part of the model answered, one of ``schema.SOURCES``.
     """
 
     first_visit_hour: NDArray[np.float32]
     visit_hour: NDArray[np.float32]
+    visit_probability: NDArray[np.float32]
     source: NDArray[np.object_]
 
     @property
@@ -83,6 +87,7 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
     """
     first = np.zeros((users.num_rows, HOURS), dtype=np.float32)
     visited = np.zeros_like(first)
+    probability = np.full(users.num_rows, np.nan, dtype=np.float32)
     source = np.empty(users.num_rows, dtype=object)
     ids = pd.Index(users[schema.USER_ID].to_pandas())
     answered = np.zeros(users.num_rows, dtype=np.int64)
@@ -94,10 +99,13 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
         np.add.at(answered, rows, 1)
         first[rows] = _matrix(batch.column(schema.FIRST_HOUR_PROBABILITIES), file)
         visited[rows] = _matrix(batch.column(schema.HOUR_PROBABILITIES), file)
+        probability[rows] = batch.column(schema.VISIT_PROBABILITY).to_numpy(zero_copy_only=False)
         source[rows] = batch.column(schema.SOURCE).to_pylist()
     _refuse(answered > 1, ids, "was answered twice", "the answers")
     _refuse(answered == 0, ids, "was asked for and not answered", "the answers")
-    forecasts = Forecasts(first, visited, source)
+    came = users[schema.HISTORY_DAYS].to_numpy() > 0
+    _refuse(np.isnan(probability) & came, ids, "has visit days and no probability of a visit", "the answers")
+    forecasts = Forecasts(first, visited, probability, source)
     check(ids, forecasts)
     return forecasts
 
@@ -117,6 +125,8 @@ def check(ids: Any, forecasts: Forecasts) -> None:
     off = np.abs(first.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
     _refuse(off, ids, f"has first-visit probabilities that do not sum to 1 within {SUM_TOLERANCE}", "")
     _refuse(((visited < 0) | (visited > 1)).any(axis=1), ids, "has a chance of a visit outside 0 to 1", "")
+    probability = forecasts.visit_probability
+    _refuse((probability < 0) | (probability > 1), ids, "has a probability of a visit outside 0 to 1", "")
     unknown = ~pd.Series(forecasts.source).isin(schema.SOURCES).to_numpy()
     _refuse(unknown, ids, f"has a source other than {' and '.join(schema.SOURCES)}", "")
 

@@ -1,12 +1,12 @@
-"""Spread sends so that no hour takes more than its share, losing as little expected response as possible.
+"""Spread sends so that no hour takes more than its share, losing as few expected visits as possible.
 
-Every user goes to one hour at most; sending user u in hour h is worth the chance ``value[u, h]``; all sends that fall
-into one bucket (an hour of UTC: the sender does not know local time) together stay within its capacity. This is a
-transport problem. The vertices of its linear program are integers (the constraint matrix is totally unimodular), so for
-few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has only one price per
-bucket: prices come from the exact program of a sample of users, and each user takes the hour with the highest value
-minus price. Imbalance that the sampling left is repaired at the smallest loss. Any prices bound the optimum from above
-(weak duality), so the result comes with a bound on its distance from the optimum.
+Every user goes to one hour at most; sending user u in hour h is worth the chance of a visit then, ``value[u, h]``; all
+sends that fall into one bucket (an hour of UTC: the sender does not know local time) together stay within its capacity.
+This is a transport problem. The vertices of its linear program are integers (the constraint matrix is totally
+unimodular), so for few users HiGHS' simplex gives the exact answer. For many the program is too large, but its dual has
+only one price per bucket: prices come from the exact program of a sample of users, and each user takes the hour with
+the highest value minus price. Imbalance that the sampling left is repaired at the smallest loss. Any prices bound the
+optimum from above (weak duality), so the result comes with a bound on its distance from the optimum.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Assignment:
     hour : int64 array [users]
         Position among the hours; ``UNSENT`` where the capacity does not suffice.
     value : float
-        Expected responses.
+        Expected visits.
     bound : float
-        No assignment within the capacity has more expected responses than this.
+        No assignment within the capacity has more expected visits than this.
     """
 
     hour: NDArray[np.int64]
@@ -88,7 +88,7 @@ def spread(
     Parameters
     ----------
     value : float array [users, hours]
-        Chance of a response, >= 0.
+        Chance of a visit in the hour, >= 0.
     bucket : int64 array [clocks, hours]
         Bucket of each hour on each clock.
     clock : int64 array [users]

@@ -1,28 +1,40 @@
-"""Detect drift: changed users or forecasts since the last run, and worse outcomes than the evaluation measured.
+"""Detect drift: changed users or forecasts, and worse outcomes than the evaluation measured.
 
-Two comparisons. *Distributions*: the population stability index (PSI) of the model's inputs and outputs, this run
-against the last. Siddiqi, Credit Risk Scorecards, Wiley 2006: below 0.1 means no change, above 0.25 a large one.
-*Outcomes*: log loss and hit rate of a forecast date that is over, against the evaluation of the model.
+*Distributions*: the population stability index (PSI) of inputs and forecasts, of this run against the model's training
+data and against the run of four weeks ago, which had the same weekday. Users change so slowly that a comparison with
+yesterday would never show it. Siddiqi, Credit Risk Scorecards, Wiley 2006: an index below 0.1 means no change, above
+0.25 a large one. Few users give a large index by chance, so that Pearson's chi-square test of homogeneity must reject
+chance as well. *Outcomes*: log loss and hit rate of the week that is over, against the evaluation of forecasts that
+were made in the same way, and the visits that came against those expected.
+
+Without any drift a run raises a false alarm with a probability of at most ``FALSE_ALARMS``, which is divided among all
+comparisons (Bonferroni).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, sqrt
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import chi2_contingency
 
-from visitcast.data import schema
+from visitcast.forecasting.profile import Profile
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+from visitcast.sending.realised import ClosedDates
 
-Profile = dict[str, list[int]]
-"""Counts per bin, by the name of what is counted."""
-
-HISTORY_DAYS: Final = (0, 1, 3, 6, 11, 21, 41, 81)
-ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15, 31, 61)
-CONFIDENCE_BINS: Final = 20
+TRAINING: Final = "training data"
+FOUR_WEEKS_AGO: Final = "four weeks ago"
+FALSE_ALARMS: Final = 0.001
+"""Largest probability of an alarm in a run without drift."""
+COMPARISONS: Final = 16
+"""Two references for each of seven distributions, log loss and hit rate."""
+ROWS: Final = "rows"
+USERS: Final = "users"
+DEVIATION: Final = "log_loss_deviation"
 LIMITS_PASSED: Final = "drift_limits_passed"
 """Metric behind the alarm."""
 _SMOOTHING: Final = 0.5
@@ -40,13 +52,16 @@ class Limits:
         Nats by which a realised log loss may exceed the evaluation's.
     hit_rate_decrease : float
         Amount by which a realised hit rate may fall below the evaluation's.
+    visits_ratio : float
+        Factor between expected and realised visits, in either direction.
     minimum_rows : int
-        With fewer outcomes no limit applies to them.
+        With fewer active users or outcomes no limit applies to them.
     """
 
     psi: float = 0.25
     log_loss_increase: float = 0.15
     hit_rate_decrease: float = 0.05
+    visits_ratio: float = 1.25
     minimum_rows: int = 200
 
 
@@ -61,59 +76,15 @@ class Verdict:
     reasons : list of str
         One sentence for each limit passed.
     psi : dict
-        Index of each distribution; empty on the first run.
+        Index of each distribution, by what it is compared with.
     realised : dict or None
-        ``rows``, ``log_loss`` and ``best_hour_hit_rate`` of the date that is over.
+        ``rows``, ``log_loss`` and ``best_hour_hit_rate`` of the week that is over.
     """
 
     alarm: bool
     reasons: list[str]
-    psi: dict[str, float] = field(default_factory=dict)
+    psi: dict[str, dict[str, float]] = field(default_factory=dict)
     realised: dict[str, float] | None = None
-
-
-def profile(
-    platform: NDArray[np.int8],
-    utc_offset_minutes: NDArray[np.int16],
-    history_days: NDArray[Any],
-    absent_days: NDArray[Any],
-    first_visit_hour: NDArray[np.float32],
-    best_hour: NDArray[Any],
-    confidence: NDArray[Any],
-) -> Profile:
-    """Count the inputs and the forecasts of a run; every array has one row per user.
-
-    Parameters
-    ----------
-    platform, utc_offset_minutes : arrays [rows]
-        Of the users.
-    history_days : int array [rows]
-        Visit days in the window.
-    absent_days : int array [rows]
-        Days since the last visit.
-    first_visit_hour : float32 array [rows, 24]
-        Forecasts; their sum over the users is counted.
-    best_hour, confidence : arrays [rows]
-        Of the forecasts.
-    """
-    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-    hours = (utc_offset_minutes.astype(np.int64) - schema.WESTERNMOST_MINUTES) // 60
-    zones = (schema.EASTERNMOST_MINUTES - schema.WESTERNMOST_MINUTES) // 60 + 1
-    return {
-        "input: platform": np.bincount(platform, minlength=len(schema.PLATFORMS)).tolist(),
-        "input: utc offset": np.bincount(hours, minlength=zones).tolist(),
-        "input: visit days": _binned(history_days, HISTORY_DAYS),
-        "input: days since last visit": _binned(absent_days, ABSENT_DAYS),
-        "forecast: best hour": np.bincount(best_hour.astype(np.int64), minlength=schema.HOURS).tolist(),
-        "forecast: confidence": np.bincount(bins, minlength=CONFIDENCE_BINS).tolist(),
-        "forecast: first visit hour": np.rint(first_visit_hour.sum(axis=0, dtype=np.float64)).astype(int).tolist(),
-    }
-
-
-def _binned(values: NDArray[Any], starts: Sequence[int]) -> list[int]:
-    place = np.searchsorted(np.asarray(starts), values, side="right") - 1
-    counts: list[int] = np.bincount(np.maximum(place, 0), minlength=len(starts)).tolist()
-    return counts
 
 
 def psi(before: Sequence[float], now: Sequence[float]) -> float:
@@ -126,62 +97,101 @@ def psi(before: Sequence[float], now: Sequence[float]) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def metrics(verdict: Verdict, environment: str) -> list[dict[str, Any]]:
+def metrics(verdict: Verdict, closed: ClosedDates, environment: str) -> list[dict[str, Any]]:
     """Return a verdict as CloudWatch's ``MetricData``; unknown values are left out.
 
     Parameters
     ----------
     verdict : Verdict
         What :func:`judge` returned.
+    closed : ClosedDates
+        What came of the dates that are over.
     environment : str
         Value of the dimension ``Environment``.
     """
     values: dict[str, float] = {LIMITS_PASSED: len(verdict.reasons)}
-    if verdict.psi:
-        values["drift_largest_psi"] = max(verdict.psi.values())
+    if indexes := [index for of_reference in verdict.psi.values() for index in of_reference.values()]:
+        values["drift_largest_psi"] = max(indexes)
     if verdict.realised is not None:
         values |= {f"realised_{name}": verdict.realised[name] for name in (LOG_LOSS, BEST_HOUR_HIT_RATE)}
+    if closed.ratio is not None:
+        values["expected_over_realised_visits"] = closed.ratio.value
     dimensions = [{"Name": "Environment", "Value": environment}]
     return [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in values.items()]
 
 
 def judge(
     now: Profile,
-    before: Profile | None,
-    realised: Mapping[str, float] | None,
-    evaluated: Mapping[str, float] | None,
+    references: Mapping[str, Profile | None],
+    outcomes: Mapping[str, float] | None,
+    evaluated: Mapping[str, float],
+    closed: ClosedDates,
     limits: Limits,
 ) -> Verdict:
-    """Compare a run with the last one, and a date that is over with the evaluation.
+    """Compare a run with its references, and the dates that are over with what was measured and expected.
 
     Parameters
     ----------
-    now, before : Profile
-        Of this run and of the last; None on the first.
-    realised : mapping or None
-        ``rows``, ``log_loss`` and ``best_hour_hit_rate`` of the last date that is over.
-    evaluated : mapping or None
-        ``log_loss`` and ``best_hour_hit_rate`` of the model on its test rows.
+    now : Profile
+        Of this run.
+    references : mapping
+        Profiles by name; empty or None where there is none.
+    outcomes : mapping or None
+        ``rows``, ``users``, ``log_loss``, ``log_loss_deviation`` (standard deviation of a row's) and
+        ``best_hour_hit_rate`` of the week that is over.
+    evaluated : mapping
+        ``log_loss`` and ``best_hour_hit_rate`` of the model's test rows, forecast as the schedule does; may be empty.
+    closed : ClosedDates
+        Visits that were expected and that came.
     limits : Limits
         Limits of the alarm.
     """
-    shifts = {name: psi(before[name], now[name]) for name in now if name in (before or {})} if before else {}
-    reasons = [
-        f"{name} has shifted: PSI {value:.2f}, limit {limits.psi:.2f}"
-        for name, value in shifts.items()
-        if value > limits.psi
-    ]
-    if realised is not None and evaluated is not None and realised["rows"] >= limits.minimum_rows:
-        worse = realised[LOG_LOSS] - evaluated[LOG_LOSS]
-        if worse > limits.log_loss_increase:
-            reasons.append(
-                f"realised log loss {realised[LOG_LOSS]:.3f} is {worse:.3f} nats above the evaluation's, "
-                f"limit {limits.log_loss_increase:.3f}"
-            )
-        missed = evaluated[BEST_HOUR_HIT_RATE] - realised[BEST_HOUR_HIT_RATE]
-        if missed > limits.hit_rate_decrease:
-            reasons.append(
-                f"realised hit rate {realised[BEST_HOUR_HIT_RATE]:.3f} is {missed:.3f} below the evaluation's, "
-                f"limit {limits.hit_rate_decrease:.3f}"
-            )
-    return Verdict(bool(reasons), reasons, shifts, dict(realised) if realised is not None else None)
+    indexes: dict[str, dict[str, float]] = {}
+    reasons = []
+    for name, reference in references.items():
+        if not reference:
+            continue
+        indexes[name] = {what: psi(reference[what], now[what]) for what in now if what in reference}
+        reasons += [
+            f"{what} has shifted against {name}: PSI {index:.2f}, limit {limits.psi:.2f}"
+            for what, index in indexes[name].items()
+            if index > limits.psi and _is_beyond_chance(reference[what], now[what], limits.minimum_rows)
+        ]
+    if outcomes is not None and evaluated and outcomes[ROWS] >= limits.minimum_rows:
+        reasons += _worse_outcomes(outcomes, evaluated, limits)
+    if (ratio := closed.ratio) is not None and max(closed.expected, closed.realised) >= limits.minimum_rows:
+        beyond = ratio.low > limits.visits_ratio or ratio.high < 1 / limits.visits_ratio
+        said = f"expected visits are {ratio.value:.2f} times those that came ({ratio.low:.2f} to {ratio.high:.2f})"
+        reasons += [f"{said}, limit {limits.visits_ratio:.2f}"] if beyond else []
+    realised = None if outcomes is None else {name: outcomes[name] for name in (ROWS, LOG_LOSS, BEST_HOUR_HIT_RATE)}
+    return Verdict(bool(reasons), reasons, indexes, realised)
+
+
+def _is_beyond_chance(before: Sequence[float], now: Sequence[float], minimum: int) -> bool:
+    """Return whether two samples are large enough and differ by more than chance would make them."""
+    table = np.array([before, now], dtype=np.float64)
+    if table.sum(axis=1).min() < minimum:
+        return False
+    tested: Any = chi2_contingency(table[:, table.any(axis=0)], correction=False)
+    return bool(tested.pvalue < FALSE_ALARMS / COMPARISONS)
+
+
+def _worse_outcomes(outcomes: Mapping[str, float], evaluated: Mapping[str, float], limits: Limits) -> list[str]:
+    """Compare outcomes beyond their limits and beyond chance; days of one user count as one observation."""
+    deviations = NormalDist().inv_cdf(1 - FALSE_ALARMS / COMPARISONS)
+    reasons = []
+    worse = outcomes[LOG_LOSS] - evaluated[LOG_LOSS]
+    deviation = 0.0 if isnan(outcomes[DEVIATION]) else outcomes[DEVIATION]
+    if worse > max(limits.log_loss_increase, deviations * deviation / sqrt(outcomes[USERS])):
+        reasons.append(
+            f"realised log loss {outcomes[LOG_LOSS]:.3f} is {worse:.3f} nats above the evaluation's, "
+            f"limit {limits.log_loss_increase:.3f}"
+        )
+    rate = evaluated[BEST_HOUR_HIT_RATE]
+    missed = rate - outcomes[BEST_HOUR_HIT_RATE]
+    if missed > max(limits.hit_rate_decrease, deviations * sqrt(rate * (1 - rate) / outcomes[USERS])):
+        reasons.append(
+            f"realised hit rate {outcomes[BEST_HOUR_HIT_RATE]:.3f} is {missed:.3f} below the evaluation's, "
+            f"limit {limits.hit_rate_decrease:.3f}"
+        )
+    return reasons

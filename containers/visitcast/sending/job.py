@@ -22,12 +22,13 @@ from visitcast.data import schema
 from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
 from visitcast.data.schema import HOURS
-from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+from visitcast.forecasting.profile import Profile, profile, weekday_of
 from visitcast.sending import drift
 from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
-from visitcast.sending.requests import write_requests, write_users
+from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
+from visitcast.sending.requests import Asked, known_until, write_requests, write_users
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 
@@ -36,7 +37,6 @@ MESSAGES_PER_FILE: Final = 20_000
 ROWS_PER_FILE: Final = 1_000_000
 MESSAGE_VERSION: Final = 1
 _SHOWN_SENDS: Final = 5
-_ROWS: Final = "rows"
 
 
 def requests() -> None:
@@ -51,9 +51,11 @@ def requests() -> None:
     progress(0.0, "reading the audience")
     audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
     progress(0.05, "writing requests")
-    blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
+    data_end = as_of(os.environ)
+    blocks = read_blocks(_parquet_files("histories"), data_end)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        users = write_requests(blocks, audience, date, folder, users_per_file(os.environ))
+        asked = Asked(date, known_until(data_end, date))
+        users = write_requests(blocks, audience, asked, folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
         write_users(folder, users)
@@ -73,11 +75,16 @@ def plan() -> None:
     progress(0.0, "reading the answers")
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
     forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
-    progress(0.4, "comparing with the last run")
-    profile = profile_of(users, forecasts, date)
-    verdict = drift.judge(profile, _json("reference", "profile.json"), _realised(), _evaluated(), planned.limits)
+    progress(0.4, "comparing with the training data, four weeks ago and the dates that are over")
+    counted, closed = profile_of(users, forecasts, date), read_closed_dates(_rows("realised"))
+    evaluation = _json("reference", "evaluation.json")
+    references = {
+        drift.TRAINING: evaluation.get("profile", {}).get(weekday_of(date)),
+        drift.FOUR_WEEKS_AGO: _json("reference", "profile.json"),
+    }
+    verdict = drift.judge(counted, references, _outcomes(), evaluation.get("as_sent", {}), closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
-    sends = plan_sends(users, forecasts, date, planned)
+    sends = plan_sends(users, forecasts, date, planned, closed.shift)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -88,18 +95,18 @@ def plan() -> None:
         _write_parts(tables, forecast_table(users, forecasts))
         _write_parts(plans, sends.table)
         files = write_messages(messages, sends.table, day)
-        found = summary(users, forecasts, sends, verdict, files, day)
-        found["metrics"] = drift.metrics(verdict, environment_name(os.environ))
-        for name, content in {"profile.json": profile, "report.json": found}.items():
+        found = summary(users, forecasts, sends, closed, verdict, files, day)
+        found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
+        for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
 
 
-def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> drift.Profile:
+def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> Profile:
     """Count inputs and forecasts for the drift check."""
     last = users[schema.LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
     absent = np.where(np.isnat(last), 100_000, date - last.astype(np.int64))
-    return drift.profile(
+    return profile(
         platform=platform_codes(users[schema.PLATFORM].to_numpy()),
         utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),
         history_days=users[schema.HISTORY_DAYS].to_numpy(),
@@ -123,6 +130,7 @@ def forecast_table(users: pa.Table, forecasts: Forecasts) -> pa.Table:
         schema.UTC_OFFSET_MINUTES: users[schema.UTC_OFFSET_MINUTES],
         schema.TIME_ZONE: users[schema.TIME_ZONE],
         schema.LAST_VISIT_DATE: users[schema.LAST_VISIT_DATE],
+        schema.VISIT_PROBABILITY: pa.array(forecasts.visit_probability, from_pandas=True),
     }
     return pa.table(columns)
 
@@ -144,6 +152,7 @@ def message_lines(sends: pa.Table, date: str) -> list[str]:
         np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]"))
         for name in (schema.SEND_AT_UTC, schema.SEND_AT_LOCAL)
     )
+    chances = sends[schema.CHANCE].to_numpy().astype(np.float64).round(6)
     # A dictionary for each of millions of sends would take most of the job's time.
     columns = [
         map(json.dumps, sends[schema.USER_ID].to_pylist()),
@@ -151,7 +160,7 @@ def message_lines(sends: pa.Table, date: str) -> list[str]:
         sends[schema.SEND_HOUR].to_pylist(),
         utc.tolist(),
         local.tolist(),
-        sends[schema.CHANCE].to_numpy().astype(np.float64).round(6).tolist(),
+        ["null" if np.isnan(chance) else chance for chance in chances.tolist()],
         sends[schema.SOURCE].to_pylist(),
         sends[schema.IDEMPOTENCY_KEY].to_pylist(),
     ]
@@ -164,9 +173,16 @@ def message_lines(sends: pa.Table, date: str) -> list[str]:
 
 
 def summary(
-    users: pa.Table, forecasts: Forecasts, sends: Plan, verdict: drift.Verdict, files: list[str], date: str
+    users: pa.Table,
+    forecasts: Forecasts,
+    sends: Plan,
+    closed: ClosedDates,
+    verdict: drift.Verdict,
+    files: list[str],
+    date: str,
 ) -> dict[str, Any]:
     """Sum up the run for the state machine and for people; small, whatever the number of users."""
+    expected = expected_visits(sends.table[schema.CHANCE].to_numpy(), closed)
     per_hour = pd.Series(sends.table[schema.SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
     return {
         "schema_version": 1,
@@ -176,7 +192,7 @@ def summary(
         "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {
             "planned": sends.table.num_rows,
-            "expected_responses": round(float(pc.sum(sends.table[schema.CHANCE]).as_py() or 0.0), 3),
+            "expected_visits": asdict(expected),
             "by_arm": _counts(sends.table[schema.ARM]),
             "by_utc_hour": {f"{hour:%Y-%m-%dT%H}:00Z": int(count) for hour, count in per_hour.items()},
             "barred": sends.barred,
@@ -184,6 +200,8 @@ def summary(
             "moved": sends.moved,
             "loss_bound": sends.loss_bound,
         },
+        "closed_dates": asdict(closed),
+        "expectation": in_words(expected, closed),
         "drift": asdict(verdict),
         "message_files": files,
         "examples": [json.loads(line) for line in message_lines(_spread_out(sends.table), date)],
@@ -204,24 +222,25 @@ def _parquet_files(name: str) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file() and is_parquet(file)]
 
 
-def _realised() -> dict[str, float] | None:
-    """Outcomes of the last date that is over: one line of numbers, empty where nothing could be compared."""
-    for file in sorted(paths.forecast_input("outcomes").rglob("*.csv")):
+def _rows(name: str) -> list[dict[str, str]]:
+    """Rows of a query's result, as text."""
+    found: list[dict[str, str]] = []
+    for file in sorted(paths.forecast_input(name).rglob("*.csv")):
         with file.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                if row[_ROWS] not in ("", "0"):
-                    return {name: float(row[name]) for name in (_ROWS, LOG_LOSS, BEST_HOUR_HIT_RATE)}
-    return None
+            found += csv.DictReader(stream)
+    return found
 
 
-def _evaluated() -> dict[str, float] | None:
-    found = _json("reference", "evaluation.json")
-    return {name: found["model"][name] for name in (LOG_LOSS, BEST_HOUR_HIT_RATE)} if found else None
+def _outcomes() -> dict[str, float] | None:
+    """Outcomes of the last dates that are over: one line of numbers, empty where nothing could be compared."""
+    rows = [{name: float(value or "nan") for name, value in row.items()} for row in _rows("outcomes")]
+    return next((row for row in rows if row[drift.ROWS]), None)
 
 
-def _json(name: str, file: str) -> dict[str, Any] | None:
+def _json(name: str, file: str) -> dict[str, Any]:
+    """Content of a file; empty if it is not there."""
     place = paths.forecast_input(name) / file
-    content: dict[str, Any] | None = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
+    content: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     return content
 
 

@@ -135,6 +135,7 @@ def campaign(file: Path) -> Campaign:
                 psi=content["Drift"]["Psi"],
                 log_loss_increase=content["Drift"]["LogLossIncreaseNats"],
                 hit_rate_decrease=content["Drift"]["HitRateDecrease"],
+                visits_ratio=content["Drift"]["VisitsRatio"],
                 minimum_rows=content["Drift"]["MinimumRows"],
             ),
         )

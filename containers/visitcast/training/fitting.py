@@ -120,7 +120,8 @@ def _calibrate(
 
     hour, mask = dataset.first_visit_hour[rows], dataset.hourly_visits[rows]
     from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[rows], counts)
-    scored = probabilities(scorer.logits(known.dataset, last, counts))
+    eve_hidden = known.known_until[scorable] < known.dataset.visit_date[last] - 1
+    scored = probabilities(scorer.logits(known.dataset, last, counts, eve_hidden))
     weights = mixture.fit(scored.first_hour, from_histogram.first_hour, hour, history)
     mixed = mixture.blend(weights, history, scored, from_histogram)
     fitted = calibration.fit(mixed, hour, hour_flags(mask))

@@ -1,0 +1,173 @@
+"""What came of the forecasts of the last dates that are over everywhere, and what that says of today's.
+
+The probability that a user comes is fitted once and then used for weeks, in which an app may grow or fade. One number
+corrects it: a shift of the log odds of all users, with which the visitors expected of the closed dates are as many as
+came. The forecaster and its tables do without; only the plan of the sends uses it.
+
+Visits in the hour of a send depend on one another, since a holiday keeps many users away at once. The dates show by how
+much: their scatter about what was expected, in binomial standard deviations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from visitcast.forecasting.shift import FEWEST_DATES, solve_shift
+
+EXPECTED_LEVEL: Final = 0.90
+"""Share of dates whose visits shall lie in the interval around what is expected."""
+RATIO_LEVEL: Final = 0.95
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Visits expected in the hour of the sends of a plan.
+
+    Attributes
+    ----------
+    value : float
+        Sum of the chances.
+    low, high : float or None
+        Between these lie the visits of 90% of such dates; None as long as the scatter is not known.
+    unknown_users : int
+        Sends to users who never came, not part of the sum.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    unknown_users: int
+
+
+@dataclass(frozen=True)
+class ClosedDates:
+    """Expected and realised numbers of the closed dates.
+
+    Attributes
+    ----------
+    dates : int
+        Dates with sends whose visits were expected.
+    expected : float
+        Visits expected in the hour of each send.
+    realised : int
+        Sends in whose hour the user visited.
+    ratio : Interval or None
+        Expected over realised; None as long as it is not known.
+    scatter : float or None
+        Standard deviation of a date's visits in binomial standard deviations, at least 1; None as long as it is not
+        known.
+    shift : float
+        What is added to the log odds of coming; 0 as long as it is not known.
+    """
+
+    dates: int = 0
+    expected: float = 0.0
+    realised: int = 0
+    ratio: Interval | None = None
+    scatter: float | None = None
+    shift: float = 0.0
+
+
+def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
+    """Sum up the result of realised_visits.sql.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        ``outcome``, ``dt``, ``rows``, ``expected``, ``variance`` and ``realised`` as text: users by their probability
+        of coming (``visitors``), and sends (``sends``), by date.
+    """
+    found = [row for row in rows if row["rows"] not in ("", "0")]
+    visitors = [row for row in found if row["outcome"] == "visitors"]
+    days = _sums(row for row in found if row["outcome"] == "sends")
+    shift = 0.0
+    if len({row["dt"] for row in visitors}) >= FEWEST_DATES:
+        users, expected, realised = (_column(visitors, name) for name in ("rows", "expected", "realised"))
+        shift = solve_shift(expected / users, users, float(realised.sum()))
+    expected, variance, realised = (np.array([day[name] for day in days.values()]) for name in _SUMMED)
+    total = float(expected.sum()), int(realised.sum())
+    if len(days) < FEWEST_DATES or not variance.all():
+        return ClosedDates(len(days), *total, shift=shift)
+    scatter = max(1.0, float(np.sqrt(np.mean((realised - expected) ** 2 / variance))))
+    return ClosedDates(len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, shift)
+
+
+_SUMMED: Final = ("expected", "variance", "realised")
+
+
+def _column(rows: list[Mapping[str, str]], name: str) -> Floats:
+    return np.array([float(row[name]) for row in rows])
+
+
+def _sums(rows: Iterable[Mapping[str, str]]) -> dict[str, dict[str, float]]:
+    days: dict[str, dict[str, float]] = {}
+    for row in rows:
+        day = days.setdefault(row["dt"], dict.fromkeys(_SUMMED, 0.0))
+        for name in _SUMMED:
+            day[name] += float(row[name])
+    return days
+
+
+def _ratio(expected: float, realised: int, deviation: float, dates: int) -> Interval | None:
+    """Return expected over realised with its interval, symmetric on a logarithmic scale."""
+    if not realised or not expected:
+        return None
+    wide = float(np.exp(student.ppf(0.5 + RATIO_LEVEL / 2, dates) * deviation / realised))
+    return Interval(expected / realised, expected / realised / wide, expected / realised * wide)
+
+
+def expected_visits(chances: NDArray[Any], closed: ClosedDates) -> Expected:
+    """Sum the chances of some sends.
+
+    Parameters
+    ----------
+    chances : float array [sends]
+        Of a visit in the hour of the send; NaN for users who never came, who are counted apart.
+    closed : ClosedDates
+        By which the interval is made.
+    """
+    x = chances[~np.isnan(chances)].astype(np.float64)
+    value, unknown = float(x.sum()), len(chances) - len(x)
+    if closed.scatter is None:
+        return Expected(value, None, None, unknown)
+    deviation = closed.scatter * float((x * (1 - x)).sum()) ** 0.5
+    half = float(student.ppf(0.5 + EXPECTED_LEVEL / 2, closed.dates)) * deviation
+    return Expected(value, max(0.0, value - half), value + half, unknown)
+
+
+def in_words(expected: Expected, closed: ClosedDates) -> list[str]:
+    """Describe the expectation of a plan, and how well earlier ones held."""
+    interval = (
+        "its interval is not yet known"
+        if expected.low is None
+        else f"on {EXPECTED_LEVEL:.0%} of such dates between {expected.low:,.0f} and {expected.high:,.0f}"
+    )
+    ratio = (
+        f"ratio not yet known ({FEWEST_DATES} dates are needed)"
+        if closed.ratio is None
+        else f"ratio {closed.ratio.value:.2f} ({closed.ratio.low:.2f} to {closed.ratio.high:.2f})"
+    )
+    return [
+        f"Visits expected in the hour of the push: {expected.value:,.0f}, {interval} "
+        "(with or without a push: no effect is claimed)",
+        f"The last {closed.dates} dates that are over: {closed.expected:,.0f} expected, {closed.realised:,} came, "
+        f"{ratio}",
+        f"Users who never came before, not counted: {expected.unknown_users:,}",
+    ]

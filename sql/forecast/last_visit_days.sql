@@ -1,0 +1,21 @@
+-- What a forecast is made from: every user's last visit days, from all events up to the instant at which the data end.
+-- prepare_forecast fills in the placeholders and uses the result instead of visits.sql in histories.sql.
+
+WITH events AS (
+    SELECT *
+    FROM "${database}".events
+    WHERE dt <= '${as_of_date}' AND event_time < TIMESTAMP '${as_of}'
+)
+
+SELECT *
+FROM (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY user_id ORDER BY visit_date DESC) AS days_back
+    FROM (
+        ${visits}
+    )
+    -- Visits on the forecast date itself are not history.
+    WHERE visit_date < '${forecast_date}'
+)
+WHERE days_back <= ${history_visit_days}
