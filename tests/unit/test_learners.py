@@ -13,7 +13,7 @@ from made_visits import made_dataset
 from numpy.typing import NDArray
 
 from benchmarks.lightgbm_peer import LightGbmLearner, LightGbmScorer
-from visitcast.data.dataset import Dataset, with_target_days
+from visitcast.data.dataset import Dataset, user_of_row, with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.errors import InputError
 from visitcast.forecasting import forecaster
@@ -39,7 +39,13 @@ class LastHourScorer:
     kind: ClassVar[str] = "last-hour"
     files: ClassVar[tuple[str, ...]] = ("last_hour.json",)
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         distance = (np.arange(24) - dataset.first_visit_hour[rows - 1, None]) % 24
         first_hour = np.log(self.shares[distance]).astype(np.float32)
         return Logits(first_hour, first_hour - np.log1p(-np.exp(first_hour)))
@@ -106,6 +112,14 @@ def test_every_learner_goes_from_fit_to_forecast(tmp_path: Path, learner: Learne
 
 
 def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> None:
+    def user_and_date(dataset: Dataset, rows: NDArray[np.int64]) -> list[tuple[str, int]]:
+        users = dataset.user_ids[user_of_row(dataset)[rows]]
+        return list(zip(users.tolist(), dataset.visit_date[rows].tolist(), strict=True))
+
+    # A scorer never sees the visits of the day to forecast.
+    every_row = np.arange(DATASET.visit_days)
+    truth = dict(zip(user_and_date(DATASET, every_row), DATASET.first_visit_hour, strict=True))
+
     class Uninformed(LastHourLearner):
         def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:
             return Learnt(LastHourScorer(np.full(24, 1 / 24)))
@@ -115,12 +129,19 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             return Learnt(KnowsTheTruth(np.full(24, 1 / 24)))
 
     class KnowsTheTruth(LastHourScorer):
-        def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
-            first_hour = np.where(np.arange(24) == dataset.first_visit_hour[rows, None], 4, 0).astype(np.float32)
+        def logits(
+            self,
+            dataset: Dataset,
+            rows: NDArray[np.int64],
+            histograms: NDArray[np.float32],
+            eve_hidden: NDArray[np.bool_] | None = None,
+        ) -> Logits:
+            hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
+            first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 
-    assert max(fit(DATASET, learner=Uninformed()).mixture.first_hour) == 0
-    assert min(fit(DATASET, learner=Informed()).mixture.first_hour) > 0.9
+    assert max(fit(DATASET, learner=Uninformed()).mixture) == 0
+    assert min(fit(DATASET, learner=Informed()).mixture) > 0.9
 
 
 def test_a_sample_bounds_what_is_learnt_from_and_leaves_what_judges_whole() -> None:

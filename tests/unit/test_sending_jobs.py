@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from campaigns import CAMPAIGN
-from made_visits import made_frame
+from made_visits import from_frame, made_frame
 
 from visitcast.__main__ import main
 from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
 from visitcast.errors import InputError
 from visitcast.sending import job
+from visitcast.sending.requests import Asked, request_lines
 
 DATE = date(2026, 11, 24)
 
@@ -53,9 +54,13 @@ def write_answers(opt_ml, lines):
     (opt_ml / "input" / "answers" / "requests-00000.jsonl.out").write_text(text)
 
 
+def visit_days(asked):
+    return len(asked["visits"] and asked["visits"]["visit_date"])
+
+
 def answer_to(line, seed=0):
     asked = json.loads(line)
-    rng = np.random.default_rng([seed, len(asked["visits"]), ord(asked["user_id"][-1])])
+    rng = np.random.default_rng([seed, visit_days(asked), ord(asked["user_id"][-1])])
     first = rng.dirichlet(np.ones(24))
     return {
         "user_id": asked["user_id"],
@@ -65,7 +70,7 @@ def answer_to(line, seed=0):
         "visit_probability": rng.uniform(0.05, 0.6) if asked["visits"] else None,
         "best_hour": 3,
         "confidence": 0.2,
-        "source": "model" if len(asked["visits"]) >= 3 else "prior",
+        "source": "model" if visit_days(asked) >= 3 else "prior",
     }
 
 
@@ -90,7 +95,7 @@ def test_every_user_gets_a_line(opt_ml):
     days = frame.groupby("user_id").size()
     asked = [json.loads(line) for line in lines]
     assert [line["user_id"] for line in asked] == users.index.to_list()
-    assert {line["user_id"]: len(line["visits"]) for line in asked} == {**days, "new-1": 0, "new-2": 0}
+    assert {line["user_id"]: visit_days(line) for line in asked} == {**days, "new-1": 0, "new-2": 0}
     assert users.history_days.to_dict() == {**days, "new-1": 0, "new-2": 0}
     assert users.loc["user-0003", "time_zone"] == "Europe/Berlin"
     assert users.loc["new-2", ["platform", "utc_offset_minutes"]].tolist() == ["other", 0]
@@ -98,10 +103,37 @@ def test_every_user_gets_a_line(opt_ml):
 
 def test_a_line_is_the_endpoints_request(opt_ml):
     frame, lines, _ = run_requests(opt_ml)
-    line = json.loads(lines[0])
-    assert line["date"] == "2026-11-24"
-    expected = frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("records")
-    assert line["visits"] == expected
+    assert lines
+    for line in map(json.loads, lines):
+        assert (line["date"], line["known_until"]) == ("2026-11-24", "2026-11-22")
+        assert line["visits"] == frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("list")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "known_until"),
+    [
+        ("2026-11-23T04:00:00Z", "2026-11-22"),
+        ("2026-11-23T23:59:59Z", "2026-11-22"),
+        ("2026-11-24T00:00:00Z", "2026-11-23"),
+        ("2026-11-24T01:00:00+02:00", "2026-11-22"),
+        ("2026-12-24T00:00:00Z", "2026-11-23"),
+    ],
+)
+def test_visits_are_known_up_to_the_day_before_the_data_end(opt_ml, monkeypatch, as_of, known_until):
+    monkeypatch.setenv("VISITCAST_AS_OF", as_of)
+    _, lines, _ = run_requests(opt_ml, audience=[{"user_id": "new"}])
+    assert {json.loads(line)["known_until"] for line in lines} == {known_until}
+
+
+def test_any_identifier_of_a_user_stays_what_it_is(opt_ml):
+    names = ['"\\', "Zoë", "🙂", "a,b", "\u2028", "{}"]
+    _, lines, _ = run_requests(opt_ml, users=3, audience=[{"user_id": name} for name in names])
+    frame = made_frame(3).assign(
+        user_id=lambda visits: visits.user_id.map(dict(zip(visits.user_id.unique(), names, strict=False)))
+    )
+    assert {json.loads(line)["user_id"] for line in lines} >= set(names)
+    asked = [json.loads(line) for line in request_lines(from_frame(frame), Asked(20_781, 20_779))]
+    assert {line["user_id"] for line in asked} == set(frame.user_id)
 
 
 def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
@@ -232,6 +264,9 @@ def test_a_campaign_that_cannot_be_read_is_refused(opt_ml, text):
         ),
         pytest.param(
             lambda answers: [{**answers[0], "visit_probability": -0.1}, *answers[1:]], "probability of a", id="comes"
+        ),
+        pytest.param(
+            lambda answers: [{**answers[0], "visit_probability": None}, *answers[1:]], "no probability", id="no comes"
         ),
         pytest.param(lambda answers: [{**answers[0], "source": "mixed"}, *answers[1:]], "a source other", id="source"),
     ],

@@ -22,9 +22,9 @@ from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
 from visitcast.model import learners, visit_probability
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.calibration import Temperatures
+from visitcast.model.calibration import Calibration
 from visitcast.model.learner import Scorer
-from visitcast.model.mixture import Mixture
+from visitcast.model.mixture import Weights
 
 if TYPE_CHECKING:
     from visitcast.features.pipeline import FeaturePipeline
@@ -50,10 +50,10 @@ class Bundle:
         What was learnt.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
-    mixture : Mixture
+    mixture : tuple of float
         Weight of the scorer by history length.
-    temperatures : Temperatures
-        Of the scorer's logits.
+    calibration : Calibration
+        Of the mixed forecast.
     visit_probability : visit_probability.Parameters
         Whether a user comes at all.
     metadata : dict
@@ -64,8 +64,8 @@ class Bundle:
 
     scorer: Scorer
     histogram: tuned_histogram.Parameters
-    mixture: Mixture
-    temperatures: Temperatures
+    mixture: Weights
+    calibration: Calibration
     visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
@@ -86,9 +86,8 @@ def save(folder: Path, bundle: Bundle) -> None:
         "schema_version": SCHEMA_VERSION,
         "model_version": MODEL_VERSION,
         "scorer": bundle.scorer.kind,
-        "first_hour_temperature": bundle.temperatures.first_hour,
-        "later_visit_temperature": bundle.temperatures.later_visit,
-        "mixture": asdict(bundle.mixture),
+        "mixture": bundle.mixture,
+        "calibration": asdict(bundle.calibration),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "visit_probability": visit_probability.to_json(bundle.visit_probability),
         "metadata": bundle.metadata,
@@ -135,8 +134,8 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
     return Bundle(
         scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
-        mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
-        temperatures=Temperatures(content["first_hour_temperature"], content["later_visit_temperature"]),
+        mixture=tuple(content["mixture"]),
+        calibration=Calibration(**content["calibration"]),
         visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )

@@ -56,7 +56,13 @@ class Scorer(Protocol):
     kind: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         """Score some rows of any dataset.
 
         Parameters
@@ -67,6 +73,8 @@ class Scorer(Protocol):
             Rows to forecast, ascending, none of them a user's first.
         histograms : float32 array [rows, len(Channel), 24]
             Decayed histograms before each of them.
+        eve_hidden : bool array [rows], optional
+            Whether the day before the row's is not over, so that a visit on it is not among the rows. Default: never.
         """
         ...
 

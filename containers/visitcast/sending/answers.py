@@ -103,6 +103,8 @@ def gather(users: pa.Table, files: Sequence[Path], date: str) -> Forecasts:
         source[rows] = batch.column(schema.SOURCE).to_pylist()
     _refuse(answered > 1, ids, "was answered twice", "the answers")
     _refuse(answered == 0, ids, "was asked for and not answered", "the answers")
+    came = users[schema.HISTORY_DAYS].to_numpy() > 0
+    _refuse(np.isnan(probability) & came, ids, "has visit days and no probability of a visit", "the answers")
     forecasts = Forecasts(first, visited, probability, source)
     check(ids, forecasts)
     return forecasts

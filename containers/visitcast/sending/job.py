@@ -28,7 +28,7 @@ from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
-from visitcast.sending.requests import write_requests, write_users
+from visitcast.sending.requests import Asked, known_until, write_requests, write_users
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 
@@ -51,9 +51,11 @@ def requests() -> None:
     progress(0.0, "reading the audience")
     audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
     progress(0.05, "writing requests")
-    blocks = read_blocks(_parquet_files("histories"), as_of(os.environ))
+    data_end = as_of(os.environ)
+    blocks = read_blocks(_parquet_files("histories"), data_end)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        users = write_requests(blocks, audience, date, folder, users_per_file(os.environ))
+        asked = Asked(date, known_until(data_end, date))
+        users = write_requests(blocks, audience, asked, folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
         write_users(folder, users)

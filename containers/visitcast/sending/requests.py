@@ -7,29 +7,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.data.calendar import days_since_epoch
 from visitcast.data.dataset import Dataset
 from visitcast.errors import InputError
 
-_VISIT_LINE: Final = (
-    "{"
-    + ",".join(f'"{column.name}":' + ("%d" if column.kind == "integer" else '"%s"') for column in schema.DAY_COLUMNS)
-    + "}"
-)
 _PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
 
 
+class Asked(NamedTuple):
+    """What is asked of every user, in days since 1970-01-01.
+
+    Attributes
+    ----------
+    date : int
+        Date to forecast.
+    known_until : int
+        Last date whose visits are complete.
+    """
+
+    date: int
+    known_until: int
+
+
+def known_until(as_of: datetime, date: int) -> int:
+    """Return the last date whose visits are complete, the day before `as_of` and before the date to forecast.
+
+    West of UTC that day may have some hours left. To leave it out too would cost more than these hours.
+    """
+    return min(days_since_epoch(as_of.date()), date) - 1
+
+
 def write_requests(
-    blocks: Iterator[Dataset], audience: pd.DataFrame, date: int, folder: Path, users_per_file: int
+    blocks: Iterator[Dataset], audience: pd.DataFrame, asked: Asked, folder: Path, users_per_file: int
 ) -> pa.Table:
     """Write a request line for every user, and list the users.
 
@@ -39,8 +61,8 @@ def write_requests(
         Recent visit days; whole users, each once.
     audience : DataFrame
         What :func:`visitcast.sending.audience.read_audience` returned.
-    date : int
-        Date to forecast, days since 1970-01-01.
+    asked : Asked
+        Date to forecast, and up to when visits are complete.
     folder : Path
         Gets ``requests-00000.jsonl`` and so on.
     users_per_file : int
@@ -61,12 +83,12 @@ def write_requests(
 
     def lines() -> Iterator[str]:
         for block in blocks:
-            _require_days_before(block, date)
+            _require_days_before(block, asked.date)
             users.append(_last_known(block))
-            yield from request_lines(block, date)
+            yield from request_lines(block, asked)
         absent = audience.index.difference(pd.concat(users).index)
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
-        yield from (_line(user, np.datetime64(date, "D"), "") for user in absent)
+        yield from (f"{_head(user, asked)}[]}}\n" for user in absent)
 
     remaining = lines()
     for number in count():
@@ -87,22 +109,31 @@ def _require_days_before(block: Dataset, date: int) -> None:
         )
 
 
-def request_lines(dataset: Dataset, date: int) -> list[str]:
-    """Write one JSON line for each user: the endpoint's request for that user alone."""
-    values = dict(dataset.columns)
-    values[schema.VISIT_DATE] = np.datetime_as_string(dataset.visit_date.astype("datetime64[D]"))
-    values[schema.PLATFORM] = _PLATFORM_NAMES[dataset.platform]
-    columns = [values[column.name].tolist() for column in schema.DAY_COLUMNS]
-    visits = [_VISIT_LINE % row for row in zip(*columns, strict=True)]
-    day, bounds = np.datetime64(date, "D"), dataset.offsets.tolist()
-    return [
-        _line(user, day, ",".join(visits[start:end]))
-        for user, start, end in zip(dataset.user_ids.tolist(), bounds, bounds[1:], strict=False)
-    ]
+def request_lines(dataset: Dataset, asked: Asked) -> list[str]:
+    """Write one JSON line for each user, the endpoint's request for that user alone, with visits as arrays."""
+    offsets: Any = pa.array(dataset.offsets.astype(np.int32))
+    pieces: list[Any] = [pa.array([_head(user, asked) for user in dataset.user_ids.tolist()], pa.string()), "{"]
+    for column in schema.DAY_COLUMNS:
+        # Arrow writes and joins a block's numbers at once; Python would take most of the job's time.
+        texts: Any = _texts(column, dataset.columns[column.name])
+        quote = "" if column.kind == "integer" else '"'
+        joined: Any = pc.binary_join(pa.ListArray.from_arrays(offsets, texts), f"{quote},{quote}")
+        pieces += [f'"{column.name}":[{quote}', joined, f"{quote}],"]
+    pieces[-1] = pieces[-1].removesuffix(",") + "}}\n"
+    lines: list[str] = pc.binary_join_element_wise(*pieces, "").to_pylist()
+    return lines
 
 
-def _line(user: str, day: np.datetime64, visits: str) -> str:
-    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","visits":[{visits}]}}\n'
+def _texts(column: schema.Column, values: NDArray[Any]) -> Any:
+    if column.name == schema.PLATFORM:
+        return pa.array(schema.PLATFORMS).take(pa.array(values))
+    return pa.array(values, pa.date32() if column.kind == "date" else None).cast(pa.string())
+
+
+def _head(user: str, asked: Asked) -> str:
+    """Write a line up to the user's visits."""
+    day, until = np.datetime64(asked.date, "D"), np.datetime64(asked.known_until, "D")
+    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","{schema.KNOWN_UNTIL}":"{until}","visits":'
 
 
 def _last_known(block: Dataset) -> pd.DataFrame:

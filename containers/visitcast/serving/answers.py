@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -52,6 +53,7 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
     visited = _rounded(forecast.visit_hour)
     best_hours = forecast.best_hour.tolist()
     sources = forecast.source.tolist()
+    comes = np.round(forecast.visit_probability.astype(np.float64), DECIMALS).tolist()
     for number, user in enumerate(users):
         yield {
             schema.USER_ID: user,
@@ -60,6 +62,7 @@ def _rows(forecast: Forecast, users: Sequence[str], dates: Sequence[date]) -> It
             schema.HOUR_PROBABILITIES: visited[number],
             schema.BEST_HOUR: best_hours[number],
             schema.CONFIDENCE: visited[number][best_hours[number]],
+            schema.VISIT_PROBABILITY: None if math.isnan(comes[number]) else comes[number],
             schema.SOURCE: sources[number],
         }
 

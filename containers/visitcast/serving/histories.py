@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import chain
 from operator import itemgetter
@@ -15,23 +15,23 @@ from visitcast.data import schema
 from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.serving.errors import RequestError
-from visitcast.serving.json_requests import Locate, User, Visit, locate_in_json
+from visitcast.serving.json_requests import Locate, User
 
 _INTEGERS: Final = tuple(column.name for column in schema.DAY_COLUMNS if column.kind == "integer")
-_integers_of = itemgetter(*_INTEGERS)
-_date_of = itemgetter(schema.VISIT_DATE)
-_platform_of = itemgetter(schema.PLATFORM)
-_UNKNOWN: Final[dict[str, Any]] = {**dict.fromkeys(_INTEGERS, 0), schema.PLATFORM: schema.PLATFORMS[0]}
-"""Values stored for a day to forecast, except its date."""
+_COLUMNS: Final = tuple(column.name for column in schema.DAY_COLUMNS)
+_columns_of = itemgetter(*_COLUMNS)
+_NO_VISITS: Final = dict.fromkeys(_COLUMNS, ())
+
+Visits = Mapping[str, Sequence[Any]]
 
 
-def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Dataset:
+def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
     """Check rules that span several values, sort, and append the day to forecast to every user.
 
     Parameters
     ----------
     users : sequence of User
-        Each valid by itself; visits in any order. A user may appear twice, for two days.
+        Each valid by itself; visits in any order, in either form. A user may appear twice, for two days.
     locate : callable
         Names the place of an error.
 
@@ -43,15 +43,17 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     Raises
     ------
     RequestError
-        A visit contradicts itself, a day appears twice, or the day to forecast is not after all visits.
+        A visit contradicts itself, a day appears twice, the day to forecast is not after all visits, or arrays of
+        visits are not equally long.
     """
-    days = [day for user in users for day in (*user["visits"], {**_UNKNOWN, schema.VISIT_DATE: user["date"]})]
-    lengths = np.array([len(user["visits"]) + 1 for user in users], dtype=np.int64)
+    visits = [_by_column(user, number, locate) for number, user in enumerate(users)]
+    lengths = np.array([len(of_user[schema.VISIT_DATE]) + 1 for of_user in visits], dtype=np.int64)
     offsets = np.zeros(len(users) + 1, dtype=np.int64)
     lengths.cumsum(out=offsets[1:])
     last = offsets[1:] - 1
-    columns = _integer_columns(days)
-    dates = _dates(days)
+    days = int(offsets[-1])
+    columns: dict[str, NDArray[Any]] = {name: _integers(visits, name, days) for name in _INTEGERS}
+    dates = _dates(visits, users, days)
 
     def refuse(broken: NDArray[np.bool_], column: str, reason: str) -> None:
         if broken.any():
@@ -67,7 +69,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
         missing[last] = False
         refuse(missing, schema.HOURLY_VISITS, f"The bit of {hour} must be set.")
 
-    columns |= {schema.VISIT_DATE: dates, schema.PLATFORM: _platforms(days)}
+    columns |= {schema.VISIT_DATE: dates, schema.PLATFORM: _platforms(visits, days)}
     steps = dates[1:] - dates[:-1]
     steps[last[:-1]] = 1  # from one user to the next
     if (steps <= 0).any():
@@ -80,7 +82,7 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
         # The day to forecast is the latest, so it stays last.
         order = np.lexsort((dates, user))
         columns = {name: values[order] for name, values in columns.items()}
-        repeated = np.zeros(len(days), dtype=bool)
+        repeated = np.zeros(days, dtype=bool)
         repeated[order[1:]] = (np.diff(user) == 0) & (np.diff(columns[schema.VISIT_DATE]) == 0)
         refuse(repeated, schema.VISIT_DATE, "A user's day must appear once.")
 
@@ -88,16 +90,51 @@ def to_dataset(users: Sequence[User], locate: Locate = locate_in_json) -> Datase
     return of_columns(ids, offsets, columns)
 
 
-def _integer_columns(days: Sequence[Visit]) -> dict[str, NDArray[Any]]:
-    values = np.fromiter(chain.from_iterable(map(_integers_of, days)), np.int64, len(days) * len(_INTEGERS))
-    return dict(zip(_INTEGERS, values.reshape(-1, len(_INTEGERS)).T, strict=True))
+def known_until(users: Sequence[User], locate: Locate) -> NDArray[np.int32]:
+    """Return the last date of each user whose visits are complete, int32 [users]; by default the eve of the date.
+
+    Raises
+    ------
+    RequestError
+        It is not before the day to forecast.
+    """
+    days = np.array([user["date"].toordinal() - 1 for user in users], dtype=np.int32)
+    for number, user in enumerate(users):
+        if (until := user.get("known_until")) is not None:
+            if until >= user["date"]:
+                raise RequestError(locate(number, None, "known_until"), "It must be before the day to forecast.")
+            days[number] = until.toordinal()
+    return days - EPOCH.toordinal()
 
 
-def _dates(days: Sequence[Visit]) -> NDArray[np.int64]:
-    return np.fromiter(map(date.toordinal, map(_date_of, days)), np.int64, len(days)) - EPOCH.toordinal()
+def _by_column(user: User, number: int, locate: Locate) -> Visits:
+    """Return a user's visits as equally long sequences by column."""
+    visits: Any = user["visits"]
+    if not visits:
+        return _NO_VISITS
+    if not isinstance(visits, dict):
+        return dict(zip(_COLUMNS, zip(*map(_columns_of, visits), strict=True), strict=True))
+    wanted = len(visits[schema.VISIT_DATE])
+    for name, values in visits.items():
+        if len(values) != wanted:
+            reason = f"It has {len(values)} values, and {schema.VISIT_DATE} has {wanted}."
+            raise RequestError(locate(number, None, f"visits.{name}"), reason)
+    return visits
 
 
-def _platforms(days: Sequence[Visit]) -> NDArray[np.int8]:
-    names = list(map(_platform_of, days))
+def _integers(visits: Sequence[Visits], name: str, days: int) -> NDArray[np.int64]:
+    """Join the values of a column, and 0 for each day to forecast."""
+    values = chain.from_iterable((*of_user[name], 0) for of_user in visits)
+    return np.fromiter(values, np.int64, days)
+
+
+def _dates(visits: Sequence[Visits], users: Sequence[User], days: int) -> NDArray[np.int64]:
+    pairs = zip(visits, users, strict=True)
+    dates = chain.from_iterable((*of_user[schema.VISIT_DATE], user["date"]) for of_user, user in pairs)
+    return np.fromiter(map(date.toordinal, dates), np.int64, days) - EPOCH.toordinal()
+
+
+def _platforms(visits: Sequence[Visits], days: int) -> NDArray[np.int8]:
+    names = [name for of_user in visits for name in (*of_user[schema.PLATFORM], schema.PLATFORMS[0])]
     codes = {name: platform_code(name) for name in set(names)}
-    return np.fromiter(map(codes.__getitem__, names), np.int8, len(names))
+    return np.fromiter(map(codes.__getitem__, names), np.int8, days)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NotRequired
 
 from pydantic import ConfigDict, FailFast, Field, Strict, StringConstraints, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from visitcast.data import schema
 from visitcast.serving.errors import RequestError
@@ -32,21 +32,27 @@ _typed_dict: Any = TypedDict
 Visit: Any = with_config(_STRICT_KEYS)(
     _typed_dict("Visit", {column.name: _type_of(column) for column in schema.DAY_COLUMNS})
 )
+_Length = Field(max_length=MAX_VISITS)
+VisitColumns: Any = with_config(_STRICT_KEYS)(
+    _typed_dict(
+        "VisitColumns",
+        {column.name: Annotated[list[_type_of(column)], FailFast(), _Length] for column in schema.DAY_COLUMNS},  # type: ignore[misc]
+    )
+)
+"""The visits of a user, as an array for each column."""
+# Stops at the first invalid visit: a body full of errors would fill the memory with their descriptions. An alias,
+# since `FailFast` has no hash, which a union asks for.
+_VisitList = TypeAliasType("_VisitList", Annotated[list[Visit], FailFast(), _Length])
 
 
 @with_config(_STRICT_KEYS)
-class Head(TypedDict):
-    """A user, and the day to forecast."""
+class User(TypedDict):
+    """A user, the day to forecast, and the visit days so far in any order."""
 
     user_id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     date: Day
-
-
-class User(Head):
-    """One user, and the visit days so far, in any order."""
-
-    # Stops at the first invalid visit: a body full of errors would fill the memory with their descriptions.
-    visits: Annotated[list[Visit], FailFast(), Field(max_length=MAX_VISITS)]
+    known_until: NotRequired[Day]
+    visits: Annotated[_VisitList | VisitColumns, Field(union_mode="left_to_right")]
 
 
 @with_config(_STRICT_KEYS)
@@ -79,9 +85,10 @@ def read_json(body: bytes) -> tuple[Sequence[User], Locate]:
         The body is not JSON, or not of this form.
     """
     try:
-        return _BODY.validate_json(body)["users"], locate_in_json
+        users = _BODY.validate_json(body)["users"]
     except ValidationError as error:
         raise _request_error(error, "") from None
+    return users, locate_in_json(users)
 
 
 def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
@@ -110,19 +117,37 @@ def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
         raise RequestError("body", "It contains no user.")
 
     def locate(user: int, visit: int | None, column: str) -> str:
-        return f"line {lines[user][0]}: {column if visit is None else f'visits[{visit}].{column}'}"
+        return f"line {lines[user][0]}: {_locate_in_user(users[user], visit, column)}"
 
     return users, locate
 
 
+_FORMS: Final = {"list_type": "list[Visit]", "dict_type": "VisitColumns"}
+"""The two forms of visits as pydantic names them in a location, by its error where visits have not that form."""
+
+
 def _request_error(error: ValidationError, where: str) -> RequestError:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return RequestError(where + (path(first["loc"]) or "body"), first["msg"])
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    # Pydantic lists what is wrong with either form of the visits; what is not a list was to be columns.
+    of_columns = errors[0]["loc"][-1:] == (_FORMS["list_type"],) and errors[1]["type"] != "dict_type"
+    first = errors[1 if of_columns else 0]
+    location = tuple(part for part in first["loc"] if part not in _FORMS.values())
+    return RequestError(where + (path(location) or "body"), first["msg"])
 
 
-def locate_in_json(user: int, visit: int | None, column: str) -> str:
-    """Return the place of a column such as ``users[0].visits[3].visit_date``."""
-    return f"users[{user}].{column}" if visit is None else f"users[{user}].visits[{visit}].{column}"
+def locate_in_json(users: Sequence[User]) -> Locate:
+    """Return what names a place such as ``users[0].visits[3].visit_date``, or ``users[0].visits.visit_date[3]``."""
+
+    def locate(user: int, visit: int | None, column: str) -> str:
+        return f"users[{user}].{_locate_in_user(users[user], visit, column)}"
+
+    return locate
+
+
+def _locate_in_user(user: User, visit: int | None, column: str) -> str:
+    if visit is None:
+        return column
+    return f"visits.{column}[{visit}]" if isinstance(user["visits"], dict) else f"visits[{visit}].{column}"
 
 
 def path(location: tuple[int | str, ...]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset
 from visitcast.data.schema import SCHEMA_VERSION
@@ -13,8 +16,8 @@ from visitcast.model.bundle import Bundle
 from visitcast.serving import answers, json_requests
 from visitcast.serving.errors import RequestError
 from visitcast.serving.formats import Format
-from visitcast.serving.histories import to_dataset
-from visitcast.serving.json_requests import Locate, User
+from visitcast.serving.histories import known_until, to_dataset
+from visitcast.serving.json_requests import Locate, User, locate_in_json
 from visitcast.serving.limits import Limits
 
 MODEL_NAME = "visitcast"
@@ -60,12 +63,12 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
     """
     read = [_read(question, limits) for question in questions]
     try:
-        dataset = _dataset(read)
+        asked = _together(read)
     except RequestError:
         # One request is invalid: check them one by one to name the field in that request.
         read = [_checked(one) for one in read]
-        dataset = _dataset(read)
-    forecast = forecast_last(fitted, dataset)
+        asked = _together(read)
+    forecast = forecast_last(fitted, asked.dataset, asked.known_until)
     first = 0
     answers_: list[Answer | RequestError] = []
     for question, one in zip(questions, read, strict=True):
@@ -106,14 +109,26 @@ def _read(question: Question, limits: Limits) -> _Read | RequestError:
 def _checked(read: _Read | RequestError) -> _Read | RequestError:
     if isinstance(read, _Read):
         try:
-            to_dataset(read.users, read.locate)
+            _asked(read.users, read.locate)
         except RequestError as error:
             return error
     return read
 
 
-def _dataset(read: Sequence[_Read | RequestError]) -> Dataset:
-    return to_dataset([user for one in read if isinstance(one, _Read) for user in one.users])
+class _Asked(NamedTuple):
+    """What a forecast is made from."""
+
+    dataset: Dataset
+    known_until: NDArray[np.int32]
+
+
+def _together(read: Sequence[_Read | RequestError]) -> _Asked:
+    users = [user for one in read if isinstance(one, _Read) for user in one.users]
+    return _asked(users, locate_in_json(users))
+
+
+def _asked(users: Sequence[User], locate: Locate) -> _Asked:
+    return _Asked(to_dataset(users, locate), known_until(users, locate))
 
 
 def _written(

@@ -13,20 +13,23 @@ from numpy.typing import NDArray
 
 from visitcast.contract import progress
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, require_dataset, user_of_row
-from visitcast.data.protocol import Split, require_enough_rows, split
+from visitcast.data.protocol import MINIMUM_HISTORY, Split, require_enough_rows, split
 from visitcast.data.user_sample import sample_users
-from visitcast.features.histograms import histograms_before
+from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
-from visitcast.metrics import score_probabilities
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS, as_known
+from visitcast.metrics import Scores, score_probabilities
 from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.learner import Learner, TrainingData
-from visitcast.model.logits import any_visit
+from visitcast.model.calibration import Calibration
+from visitcast.model.learner import Learner, Scorer, TrainingData
+from visitcast.model.logits import any_visit, probabilities
 
 DEFAULT_MAX_TRAINING_USERS: Final = 100_000
 """The largest number measured. It still helped, and takes some ten minutes on two cores: docs/scale.md."""
+MOST_CALIBRATION_ROWS: Final = 30_000
+"""Validation rows that mixture and calibration are fitted on; these few numbers need no more."""
 LIBRARIES: Final = ("numpy", "scikit-learn")
 """Libraries that features and forecasts depend on, whatever the learner."""
 
@@ -41,7 +44,7 @@ def fit(
     seed: int = 7,
     checkpoints: Path | None = None,
 ) -> Bundle:
-    """Fit tuned histogram, learner, temperatures and mixture. Nothing here reads test rows.
+    """Fit tuned histogram, learner, mixture and calibration. Nothing here reads test rows.
 
     Parameters
     ----------
@@ -85,21 +88,12 @@ def fit(
     progress(0.0, "tuning the histogram")
     counts = histograms_before(dataset, validation)
     histogram = tuned_histogram.fit(dataset, parts, counts)
-    from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[validation], counts)
 
     train = rows_of_sample(dataset, parts.train, max_training_users or DEFAULT_MAX_TRAINING_USERS, seed)
     learnt = learner.fit(TrainingData(dataset, train, validation, counts, pipeline.encoding_), checkpoints)
 
-    hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
-    history = position_in_history(dataset, validation)
-    logits = learnt.scorer.logits(dataset, validation, counts)
-    temperatures = calibration.fit(logits, hour, flags)
-    scored = calibration.probabilities(logits, temperatures)
-    weights = mixture.fit(scored, from_histogram, hour, flags, history)
-    first_hour = mixture.blend(weights.first_hour, history, scored[0], from_histogram[0])
-    later = mixture.blend(weights.later_visit, history, scored[1], from_histogram[1])
-    visited = any_visit(first_hour, later)
-    scores = score_probabilities(first_hour, hour, dataset.hourly_visits[validation], best_hour=visited.argmax(axis=1))
+    rows = some_rows(validation, MOST_CALIBRATION_ROWS, seed)
+    weights, calibrated, scores = _calibrate(learnt.scorer, histogram, dataset, rows)
     comes, fit_of_comes = visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS, seed)
     metadata = {
         **learnt.metadata,
@@ -110,7 +104,37 @@ def fit(
         "validation_metrics": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return Bundle(learnt.scorer, histogram, weights, temperatures, comes, metadata, pipeline)
+    return Bundle(learnt.scorer, histogram, weights, calibrated, comes, metadata, pipeline)
+
+
+def _calibrate(
+    scorer: Scorer, histogram: tuned_histogram.Parameters, dataset: Dataset, rows: NDArray[np.int64]
+) -> tuple[mixture.Weights, Calibration, Scores]:
+    """Fit mixture and calibration on rows as the schedule sees them, and score the forecasts of these rows."""
+    known = as_known(dataset, user_of_row(dataset)[rows], dataset.visit_date[rows])
+    last = known.dataset.offsets[1:] - 1
+    history = position_in_history(known.dataset, last)
+    scorable = np.flatnonzero(history >= MINIMUM_HISTORY)
+    rows, last, history = rows[known.pairs[scorable]], last[scorable], history[scorable]
+    counts = last_histograms(known.dataset)[scorable]
+
+    hour, mask = dataset.first_visit_hour[rows], dataset.hourly_visits[rows]
+    from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[rows], counts)
+    eve_hidden = known.known_until[scorable] < known.dataset.visit_date[last] - 1
+    scored = probabilities(scorer.logits(known.dataset, last, counts, eve_hidden))
+    weights = mixture.fit(scored.first_hour, from_histogram.first_hour, hour, history)
+    mixed = mixture.blend(weights, history, scored, from_histogram)
+    fitted = calibration.fit(mixed, hour, hour_flags(mask))
+    forecast = calibration.apply(fitted, mixed)
+    scores = score_probabilities(forecast.first_hour, hour, mask, best_hour=any_visit(forecast).argmax(axis=1))
+    return weights, fitted, scores
+
+
+def some_rows(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """Return at most `most` of the rows, chosen at random, in the same order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def rows_of_sample(dataset: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:

@@ -37,6 +37,10 @@ def expected(root: Path) -> dict[str, dict[str, Any]]:
     extended = with_target_days(dataset, dataset.visit_date[dataset.offsets[1:] - 1] + 1)
     made = forecaster.forecast(bundle.load(root / "model"), extended, extended.offsets[1:] - 1)
     return {
-        user: {"first_visit_hour": made.first_visit_hour[number], "visit_hour": made.visit_hour[number]}
+        user: {
+            "first_visit_hour": made.first_visit_hour[number],
+            "visit_hour": made.visit_hour[number],
+            "visit_probability": made.visit_probability[number],
+        }
         for number, user in enumerate(dataset.user_ids.tolist())
     }

@@ -39,7 +39,7 @@ def as_lines(users: list[dict[str, Any]]) -> bytes:
 
 
 def assert_forecast(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    for name in ("first_visit_hour", "visit_hour"):
+    for name in ("first_visit_hour", "visit_hour", "visit_probability"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
     assert found["best_hour"] == int(np.argmax(found["visit_hour"]))
     assert found["confidence"] == max(found["visit_hour"])

@@ -12,16 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 from forecast_requests import (
+    LONGEST,
+    VISIT_COLUMNS,
     VISITS,
     all_users,
     as_lines,
     assert_forecast,
     longest,
 )
+from made_visits import from_frame
 from served_model import JSON, JSON_LINES, Server, running, user_request
 
 from visitcast.data import schema
-from visitcast.forecasting.forecaster import Forecast
+from visitcast.data.dataset import with_target_days
+from visitcast.forecasting.forecaster import Forecast, forecast_last
+from visitcast.model import bundle
 from visitcast.serving import answers
 from visitcast.serving.formats import Format
 
@@ -63,10 +68,37 @@ def test_lines_give_the_forecasts_that_json_gives(server: Server, content_type: 
         assert json.loads(line) == {**forecast, "model": of_json["model"]}
 
 
+def test_visits_by_column_give_the_same_forecasts(server: Server) -> None:
+    users = all_users()
+    columns = [
+        {**user, "visits": {name: [visit[name] for visit in user["visits"]] for name in VISIT_COLUMNS}}
+        for user in users
+    ]
+    assert server.post({"users": columns}).body == server.post({"users": users}).body
+    lines = server.post(as_lines([users[0], columns[1], columns[2]]), JSON_LINES).body
+    assert lines == server.post(as_lines(users[:3]), JSON_LINES).body
+
+
+def test_a_day_that_is_not_over_does_not_count_as_a_day_without_a_visit(server: Server, root: Path) -> None:
+    user = longest()
+    user["date"] = str(np.datetime64(user["date"], "D") + 3)
+    until = np.datetime64(user["date"], "D") - 3
+    asked = [user, {**user, "known_until": str(until + 2)}, {**user, "known_until": str(until)}]
+    default, eve, earlier = server.post({"users": asked}).json["forecasts"]
+    assert default == eve
+    assert {**earlier, "visit_probability": None} == {**eve, "visit_probability": None}
+    history = from_frame(VISITS[VISITS[schema.USER_ID] == LONGEST])
+    extended = with_target_days(history, np.datetime64(user["date"], "D").astype(np.int64).reshape(1))
+    made = forecast_last(bundle.load(root / "model"), extended, until.astype(np.int64).astype(np.int32).reshape(1))
+    assert earlier["visit_probability"] == pytest.approx(float(made.visit_probability[0]), abs=1e-6)
+    assert earlier["visit_probability"] != eve["visit_probability"]
+
+
 def test_a_new_user_gets_the_prior(server: Server) -> None:
     reply = server.post({"users": [user_request(VISITS.head(0), "new")]})
     (forecast,) = reply.json["forecasts"]
     assert forecast["source"] == "prior"
+    assert forecast["visit_probability"] is None
     assert sum(forecast["first_visit_hour"]) == pytest.approx(1, abs=2e-5)
 
 

@@ -29,6 +29,16 @@ from visitcast.serving.formats import Format
 from visitcast.serving.limits import Limits
 from visitcast.serving.scoring import Answer, Question
 
+
+def by_column(**changes: Any) -> bytes:
+    """A request for `longest` with visits as arrays; a shorter array replaces the first values of its column."""
+    user = longest()
+    columns = {name: [visit[name] for visit in user["visits"]] for name in VISIT_COLUMNS}
+    for name, values in changes.items():
+        columns[name] = [*values, *columns.get(name, [])[len(values) :]] if isinstance(values, list) else values
+    return json.dumps({"users": [{**user, "visits": columns}]}).encode()
+
+
 REFUSED = [
     pytest.param(b"", "body", id="empty"),
     pytest.param(b"{", "body", id="no JSON"),
@@ -47,6 +57,20 @@ REFUSED = [
     pytest.param(changed(user_id="u" * 257), "users[0].user_id", id="long user"),
     pytest.param(changed(visits="none"), "users[0].visits", id="no list of visits"),
     pytest.param(changed(shoe_size=1), "users[0].shoe_size", id="unknown key of a user"),
+    pytest.param(changed(known_until="today"), "users[0].known_until", id="known until no date"),
+    pytest.param(changed(known_until=longest()["date"]), "users[0].known_until", id="known until the day itself"),
+    pytest.param(by_column(first_visit_hour=[24]), "users[0].visits.first_visit_hour[0]", id="column: out of range"),
+    pytest.param(by_column(platform=[None]), "users[0].visits.platform[0]", id="column: null"),
+    pytest.param(by_column(visit_date=["soon"]), "users[0].visits.visit_date[0]", id="column: no date"),
+    pytest.param(by_column(platform=["ios"] * 5000), "users[0].visits.platform", id="column: another length"),
+    pytest.param(by_column(platform=["ios"] * 10_001), "users[0].visits.platform", id="column: too long"),
+    pytest.param(by_column(platform="ios"), "users[0].visits.platform", id="column: no array"),
+    pytest.param(by_column(shoe_size=[1]), "users[0].visits.shoe_size", id="column: unknown key"),
+    pytest.param(
+        by_column(total_page_views=[0]), "users[0].visits.total_page_views[0]", id="column: a visit of no page"
+    ),
+    pytest.param(changed(visits={}), "users[0].visits.visit_date", id="column: missing"),
+    pytest.param(changed(visits=[1]), "users[0].visits[0]", id="a visit that is no object"),
     pytest.param(changed(visits=[{"shoe_size": 1}]), "users[0].visits[0]", id="unknown key of a visit"),
     pytest.param(changed(first_visit_hour=24), "users[0].visits[0].first_visit_hour", id="hour out of range"),
     pytest.param(changed(total_page_views="many"), "users[0].visits[0].total_page_views", id="wrong type"),
@@ -125,7 +149,9 @@ ALMOST_RIGHT = st.fixed_dictionaries(
                 {
                     "user_id": st.text(max_size=3) | st.just("a"),
                     "date": st.dates().map(str) | st.just("2026-11-24"),
-                    "visits": st.lists(
+                    "known_until": st.dates().map(str) | st.just("2026-11-20"),
+                    "visits": st.dictionaries(st.sampled_from(VISIT_COLUMNS), st.lists(VISIT_VALUES, max_size=2))
+                    | st.lists(
                         st.dictionaries(st.sampled_from(VISIT_COLUMNS), VISIT_VALUES).map(
                             lambda change: {**longest()["visits"][0], **change}
                         ),
