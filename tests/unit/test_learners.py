@@ -163,8 +163,10 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 
-    assert max(fit(DATASET, learner=Uninformed()).mixture) == 0
-    assert min(fit(DATASET, learner=Informed()).mixture) > 0.9
+    uninformed, informed = fit(DATASET, learner=Uninformed()), fit(DATASET, learner=Informed())
+    for name in ("eve_known", "eve_hidden"):
+        assert max(getattr(uninformed, name).mixture) == 0
+        assert min(getattr(informed, name).mixture) > 0.9
 
 
 def test_a_sample_bounds_what_is_learnt_from_and_leaves_what_judges_whole() -> None:
