@@ -10,15 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from visitcast.sending.realised import (
-    FEWEST_DATES,
-    ClosedDates,
-    expected_visits,
-    in_words,
-    read_closed_dates,
-    shifted,
-    solve_shift,
-)
+from visitcast.forecasting.shift import FEWEST_DATES, shifted, solve_shift
+from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 
 Row = dict[str, str]
 

@@ -27,7 +27,7 @@ from visitcast.metrics import SMALLEST_PROBABILITY
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
 
-MAXIMUM_PAIRS: Final = 60_000
+MAXIMUM_PAIRS: Final = 200_000
 """Pairs of a user and a date that the evaluation job forecasts."""
 FEWEST_DATES_OF_A_SAMPLE: Final = 28
 """Of so many dates at least, if there are as many; of many users only a sample is then forecast on each."""
