@@ -24,11 +24,12 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundl
     """Write a bundle into a new folder as a training job does; return it."""
     parts = split(dataset)
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
+    half = (0.5,) * len(HISTORY_STARTS)
     fitted = bundle.Bundle(
         scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
         histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
-        mixture=(0.5,) * len(HISTORY_STARTS),
-        calibration=Calibration(temperature=1.1, slope=0.9, intercept=-0.1),
+        eve_known=bundle.Blend(half, Calibration(temperature=1.1, later_visit_shift=-0.1)),
+        eve_hidden=bundle.Blend(half, Calibration(temperature=1.2, later_visit_shift=-0.2)),
         visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
         metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
         pipeline=pipeline,

@@ -20,7 +20,7 @@ from visitcast.features.histograms import VISITED_CHANNELS, histograms_before
 from visitcast.forecasting import forecaster
 from visitcast.model import visit_probability
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.bundle import Bundle
+from visitcast.model.bundle import Blend, Bundle
 from visitcast.model.calibration import Calibration
 from visitcast.model.logits import Logits, Probabilities, any_visit, later_visit
 from visitcast.model.mixture import HISTORY_STARTS
@@ -58,6 +58,11 @@ class RandomScorer:
         raise NotImplementedError
 
 
+blends = st.builds(
+    Blend,
+    mixture=st.tuples(*[st.floats(0, 1) for _ in HISTORY_STARTS]),
+    calibration=st.builds(Calibration, temperature=st.floats(0.4, 2.7), later_visit_shift=st.floats(-9, 9)),
+)
 bundles = st.builds(
     Bundle,
     scorer=st.builds(RandomScorer, seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 3.0, 30.0])),
@@ -68,10 +73,8 @@ bundles = st.builds(
         kernel_width_hours=st.sampled_from([0.1, 1.0, 5.0]),
         visit_channel=st.sampled_from([channel.name for channel in VISITED_CHANNELS]),
     ),
-    mixture=st.tuples(*[st.floats(0, 1) for _ in HISTORY_STARTS]),
-    calibration=st.builds(
-        Calibration, temperature=st.floats(0.4, 2.7), slope=st.floats(-1, 3), intercept=st.floats(-9, 9)
-    ),
+    eve_known=blends,
+    eve_hidden=blends,
     visit_probability=st.just(visit_probability.Parameters(0.1, (visit_probability.Weights(),) * 2)),
     metadata=st.just({}),
 )
@@ -82,7 +85,9 @@ bundles = st.builds(
 def test_the_chance_of_a_visit_is_never_below_that_of_the_first_visit(bundle: Bundle, dataset: Dataset) -> None:
     tomorrow = with_target_days(dataset, dataset.visit_date[dataset.offsets[1:] - 1] + 1)
     every_row = forecaster.forecast(bundle, tomorrow, np.arange(tomorrow.visit_days))
-    for made in (every_row, forecaster.forecast_last(bundle, tomorrow)):
+    eve = tomorrow.visit_date[tomorrow.offsets[1:] - 1] - 1
+    from_last = [forecaster.forecast_last(bundle, tomorrow, until) for until in (None, eve, eve - 1)]
+    for made in (every_row, *from_last):
         assert np.all(made.visit_hour >= made.first_visit_hour)
         assert np.all((made.first_visit_hour >= 0) & (made.visit_hour <= 1))
         np.testing.assert_allclose(made.first_visit_hour.sum(axis=1), 1, rtol=1e-5)

@@ -49,9 +49,9 @@ def test_users_are_answered_in_the_order_asked_also_new_ones(model: Bundle) -> N
     new = made.loc["nobody"]
     assert new.source == "prior"
     assert np.isnan(new.visit_probability)
-    np.testing.assert_allclose(new.first_visit_hour, model.histogram.prior[0], atol=1e-6)  # a Tuesday
-    chances = np.maximum(model.histogram.visit_prior, model.histogram.prior[0])
-    np.testing.assert_allclose(new.visit_hour, chances, atol=1e-6)
+    prior, visit_prior = model.histogram.prior[0], model.histogram.visit_prior  # a Tuesday
+    np.testing.assert_allclose(new.first_visit_hour, prior, atol=1e-6)
+    np.testing.assert_allclose(new.visit_hour, np.maximum(prior, visit_prior), atol=1e-6)
 
 
 def test_a_day_may_be_a_timestamp(model: Bundle) -> None:

@@ -149,7 +149,7 @@ def run() -> Iterator[Run]:
 # --- what a forecast is made from ------------------------------------------------------------------------------------
 
 
-@given(events=histories((CLOCK_CHANGES[1], CLOCK_CHANGES[1], AS_OF)))
+@given(events=histories((CLOCK_CHANGES[1], AS_OF, AS_OF - timedelta(days=5))))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.parametrize(
     ("kind", "day", "as_of"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 from made_visits import made_dataset
+from metric_loops import of_points
 from numpy.typing import NDArray
 
 from benchmarks.lightgbm_peer import LightGbmLearner, LightGbmScorer
@@ -17,8 +20,8 @@ from visitcast.data.dataset import Dataset, user_of_row, with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.errors import InputError
 from visitcast.forecasting import forecaster
-from visitcast.metrics import log_losses
-from visitcast.model import bundle, learners
+from visitcast.metrics import log_losses, summarise
+from visitcast.model import article_gru, bundle, learners
 from visitcast.model.article_gru import ArticleLearner, ArticleScorer
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
@@ -111,6 +114,26 @@ def test_every_learner_goes_from_fit_to_forecast(tmp_path: Path, learner: Learne
     assert np.abs(at_once - one_by_one).mean() < 1e-4
 
 
+def test_the_articles_model_has_the_scores_of_its_hours_and_the_log_loss_of_its_gaussian() -> None:
+    learner = LastHourLearner()
+    fit(DATASET, learner=learner)
+    assert learner.data is not None
+    found = summarise(article_gru.outcomes(learner.data, PARTS.test, epochs=2, seed=7))
+    again = ArticleLearner(epochs=2, seed=7).train(learner.data)
+    hours = again.hours(DATASET, PARTS.test).tolist()
+    first, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
+    points = of_points(hours, first, visited)
+    assert {name: found[name] for name in points if points[name] is not None} == pytest.approx(
+        {name: value for name, value in points.items() if value is not None}, abs=1e-5
+    )
+    losses = []
+    for mean, truth in zip(hours, first.tolist(), strict=True):
+        below = [math.erf((hour - 0.5 - mean) / again.sigma / 2**0.5) / 2 for hour in range(25)]
+        shares = [high - low + article_gru.FLOOR for low, high in pairwise(below)]
+        losses.append(-math.log(shares[truth] / sum(shares)))
+    assert found["log_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
 def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> None:
     def user_and_date(dataset: Dataset, rows: NDArray[np.int64]) -> list[tuple[str, int]]:
         users = dataset.user_ids[user_of_row(dataset)[rows]]
@@ -140,8 +163,10 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 
-    assert max(fit(DATASET, learner=Uninformed()).mixture) == 0
-    assert min(fit(DATASET, learner=Informed()).mixture) > 0.9
+    uninformed, informed = fit(DATASET, learner=Uninformed()), fit(DATASET, learner=Informed())
+    for name in ("eve_known", "eve_hidden"):
+        assert max(getattr(uninformed, name).mixture) == 0
+        assert min(getattr(informed, name).mixture) > 0.9
 
 
 def test_a_sample_bounds_what_is_learnt_from_and_leaves_what_judges_whole() -> None:

@@ -63,7 +63,7 @@ def test_capacity_is_for_those_who_come() -> None:
 
 
 @given(seed=st.integers(0, 1000), control=st.sampled_from([0.0, 0.2]), shift=st.sampled_from([-1.0, 0.0, 2.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_chance_is_that_of_coming_and_visiting_then(seed: int, control: float, shift: float) -> None:
     visit_hour, probability = made(seed, 60, 0.2)
     table = planned(visit_hour, probability, 0.05, control, shift).table.to_pandas()
@@ -76,7 +76,7 @@ def test_a_chance_is_that_of_coming_and_visiting_then(seed: int, control: float,
 
 
 @given(seed=st.integers(0, 1000), unknown=st.sampled_from([0.3, 0.5, 0.8]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_who_never_came_gets_a_push_only_where_room_is_left(seed: int, unknown: float) -> None:
     """24 hours of one send each, for 60 users."""
     visit_hour, probability = made(seed, 60, unknown)

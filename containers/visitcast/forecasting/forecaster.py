@@ -110,13 +110,13 @@ def _forecast(
     eve_hidden = until < eve
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
-    if from_model.any():
-        here = Probabilities(*(kind[from_model] for kind in made))
-        scored = probabilities(
-            bundle.scorer.logits(dataset, rows[from_model], counts[from_model], eve_hidden[from_model])
-        )
-        mixed = mixture.blend(bundle.mixture, history[from_model], scored, here)
-        for kind, calibrated in zip(made, calibration.apply(bundle.calibration, mixed), strict=True):
-            kind[from_model] = calibrated
+    for blend, wanted in ((bundle.eve_known, ~eve_hidden), (bundle.eve_hidden, eve_hidden)):
+        here = np.flatnonzero(from_model & wanted)
+        if len(here) == 0:
+            continue
+        scored = probabilities(bundle.scorer.logits(dataset, rows[here], counts[here], eve_hidden[here]))
+        mixed = mixture.blend(blend.mixture, history[here], scored, Probabilities(*(kind[here] for kind in made)))
+        for kind, calibrated in zip(made, calibration.apply(blend.calibration, mixed), strict=True):
+            kind[here] = calibrated
     comes = visit_probability.predict(bundle.visit_probability, dataset, rows, until)
     return Forecast(made.first_hour, any_visit(made), from_model, comes)

@@ -40,6 +40,22 @@ class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says 
     """A bundle of another release, which this one cannot read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How the forecasts of scorer and histogram become one.
+
+    Attributes
+    ----------
+    mixture : tuple of float
+        Weight of the scorer by history length.
+    calibration : Calibration
+        Of the mixed forecast.
+    """
+
+    mixture: Weights
+    calibration: Calibration
+
+
 @dataclass(frozen=True, repr=False)
 class Bundle:
     """A fitted forecaster.
@@ -50,10 +66,9 @@ class Bundle:
         What was learnt.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
-    mixture : tuple of float
-        Weight of the scorer by history length.
-    calibration : Calibration
-        Of the mixed forecast.
+    eve_known, eve_hidden : Blend
+        For forecasts made after the day before is over, and for those made earlier, as by the schedule. A scorer may
+        lead by far in the first, and not in the second.
     visit_probability : visit_probability.Parameters
         Whether a user comes at all.
     metadata : dict
@@ -64,8 +79,8 @@ class Bundle:
 
     scorer: Scorer
     histogram: tuned_histogram.Parameters
-    mixture: Weights
-    calibration: Calibration
+    eve_known: Blend
+    eve_hidden: Blend
     visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
@@ -86,8 +101,8 @@ def save(folder: Path, bundle: Bundle) -> None:
         "schema_version": SCHEMA_VERSION,
         "model_version": MODEL_VERSION,
         "scorer": bundle.scorer.kind,
-        "mixture": bundle.mixture,
-        "calibration": asdict(bundle.calibration),
+        "eve_known": asdict(bundle.eve_known),
+        "eve_hidden": asdict(bundle.eve_hidden),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "visit_probability": visit_probability.to_json(bundle.visit_probability),
         "metadata": bundle.metadata,
@@ -134,11 +149,15 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
     return Bundle(
         scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
-        mixture=tuple(content["mixture"]),
-        calibration=Calibration(**content["calibration"]),
+        eve_known=_blend(content["eve_known"]),
+        eve_hidden=_blend(content["eve_hidden"]),
         visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )
+
+
+def _blend(content: Mapping[str, Any]) -> Blend:
+    return Blend(tuple(content["mixture"]), Calibration(**content["calibration"]))
 
 
 def _require_files(folder: Path, names: tuple[str, ...]) -> None:

@@ -1,15 +1,15 @@
-"""Calibration of the mixed forecast: three numbers, fitted on validation, that make stated chances come true.
+"""Calibration of the mixed forecast: two numbers, fitted on validation, that make stated chances come true.
 
 The first visit's distribution has a temperature (Guo et al., On Calibration of Modern Neural Networks, ICML 2017,
-section 4.2). The logits of later visits have a slope and an intercept (Platt, Probabilistic Outputs for Support Vector
-Machines, 1999), fitted at the hour to send at: choosing the highest of 24 chances chooses those that are too high, so
-numbers that suit all hours do not suit that one.
+section 4.2). The logits of later visits are shifted so that the chance of the hour to send at is right: the highest of
+24 chances is more often too high than too low, so a number that suits all hours does not suit that one.
 
 With few rows the numbers stay near those that change nothing: each has a Gaussian prior around them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,9 +21,10 @@ from visitcast.model.logits import Float, Probabilities, any_visit, logit, sigmo
 
 LOG_TEMPERATURE_PRIOR: Final = 0.05
 """Standard deviation of the prior of the temperature's logarithm."""
-SLOPE_PRIOR: Final = 0.2
-INTERCEPT_PRIOR: Final = 0.5
-_LARGEST_LOG_TEMPERATURE: Final = 1.0
+SHIFT_PRIOR: Final = 0.5
+"""Standard deviation of the prior of the shift."""
+LARGEST: Final = 2.0
+"""Bound of the temperature's logarithm and of the shift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,19 @@ class Calibration:
     ----------
     temperature : float
         What the log probabilities of the first-visit hour are divided by.
-    slope, intercept : float
-        What the logits of later visits are multiplied by, and what is then added.
+    later_visit_shift : float
+        What is added to the logits of later visits.
     """
 
     temperature: float = 1.0
-    slope: float = 1.0
-    intercept: float = 0.0
+    later_visit_shift: float = 0.0
 
 
 def apply(calibration: Calibration, forecast: Probabilities) -> Probabilities:
     """Calibrate a forecast."""
     return Probabilities(
         _with_temperature(forecast.first_hour, calibration.temperature),
-        _with_line(logit(forecast.later_visit), calibration.slope, calibration.intercept),
+        _shifted(forecast.later_visit, calibration.later_visit_shift),
     )
 
 
@@ -63,32 +63,21 @@ def fit(forecast: Probabilities, first_hour: NDArray[Any], flags: Float) -> Cali
     flags : float32 array [rows, 24]
         1.0 where the user visited in that hour.
     """
-    from scipy.optimize import minimize, minimize_scalar  # The serving image does not have it.
-
     hour = first_hour.astype(np.int64)
 
     def first_visit_loss(log_temperature: float) -> float:
-        calibrated = _with_temperature(forecast.first_hour, float(np.exp(log_temperature)))
-        return float(log_losses(calibrated, hour).sum() + _penalty(log_temperature, LOG_TEMPERATURE_PRIOR))
+        return float(log_losses(_with_temperature(forecast.first_hour, float(np.exp(log_temperature))), hour).sum())
 
-    bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
-    temperature = float(np.exp(minimize_scalar(first_visit_loss, bounds=bounds, method="bounded").x))
-
+    temperature = float(np.exp(_lowest(first_visit_loss, LOG_TEMPERATURE_PRIOR)))
     first = _with_temperature(forecast.first_hour, temperature)
     row, best = np.arange(len(first)), any_visit(Probabilities(first, forecast.later_visit)).argmax(axis=1)
-    first, later, came = first[row, best], logit(forecast.later_visit[row, best]), flags[row, best] > 0
+    first, later, came = first[row, best], forecast.later_visit[row, best], flags[row, best] > 0
 
-    def loss_at_best_hour(line: NDArray[np.float64]) -> float:
-        slope, intercept = line
-        chance = any_visit(Probabilities(first, _with_line(later, slope, intercept))).astype(np.float64)
-        losses = -np.log(np.clip(np.where(came, chance, 1 - chance), 1e-7, 1))
-        return float(losses.sum() + _penalty(slope - 1, SLOPE_PRIOR) + _penalty(intercept, INTERCEPT_PRIOR))
+    def loss_at_best_hour(shift: float) -> float:
+        chance = any_visit(Probabilities(first, _shifted(later, shift))).astype(np.float64)
+        return float(-np.log(np.clip(np.where(came, chance, 1 - chance), 1e-7, 1)).sum())
 
-    simplex = [[1.0, 0.0], [1.1, 0.0], [1.0, 0.1]]
-    slope, intercept = minimize(
-        loss_at_best_hour, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex}
-    ).x
-    return Calibration(temperature, float(slope), float(intercept))
+    return Calibration(temperature, _lowest(loss_at_best_hour, SHIFT_PRIOR))
 
 
 def _with_temperature(first_hour: Float, temperature: float) -> Float:
@@ -96,10 +85,15 @@ def _with_temperature(first_hour: Float, temperature: float) -> Float:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _with_line(logits: Float, slope: float, intercept: float) -> Float:
-    return sigmoid(np.float32(slope) * logits + np.float32(intercept))
+def _shifted(later_visit: Float, shift: float) -> Float:
+    return sigmoid(logit(later_visit) + np.float32(shift))
 
 
-def _penalty(value: float, deviation: float) -> float:
-    """Negative log density of a Gaussian, up to a constant."""
-    return 0.5 * (value / deviation) ** 2
+def _lowest(loss: Callable[[float], float], deviation: float) -> float:
+    """Find the number with the lowest loss, which is a negative log likelihood, under a Gaussian prior around 0."""
+    from scipy.optimize import minimize_scalar  # The serving image does not have it.
+
+    def with_prior(value: float) -> float:
+        return loss(value) + 0.5 * (value / deviation) ** 2
+
+    return float(minimize_scalar(with_prior, bounds=(-LARGEST, LARGEST), method="bounded").x)
