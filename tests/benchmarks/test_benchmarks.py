@@ -25,6 +25,15 @@ ROOT = Path(__file__).parents[2]
         pytest.param("storage", {"an event", "a visit day"}, id="storage"),
         pytest.param("simulated", {"model - this learner"}, id="simulated"),
         pytest.param(
+            "history",
+            {
+                "whole history: log loss",
+                "last 25 visit days: visit days read a row",
+                "last 90 calendar days: log loss - whole history's",
+            },
+            id="history",
+        ),
+        pytest.param(
             "sends",
             {"visits in the hour: expected / realised", "sends to 20% by chance alone: share of all visits"},
             id="sends",
