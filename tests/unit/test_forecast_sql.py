@@ -179,6 +179,13 @@ def test_histories_are_the_last_complete_visit_days_that_the_events_before_as_of
     assert found == [{name: visit[name] for name in schema.VISITS_COLUMNS} for visit in last]
 
 
+def test_an_event_at_the_instant_is_not_known_yet(run: Run) -> None:
+    """At that instant it is still the day before in New York."""
+    at = [AS_OF - timedelta(milliseconds=1), AS_OF, AS_OF + timedelta(milliseconds=1)]
+    (found,) = run("histories", [Event("ann", instant, -300, 1, "ios") for instant in at])
+    assert found["total_page_views"] == [1]
+
+
 # --- users of the last table -----------------------------------------------------------------------------------------
 
 USERS = st.sampled_from(["ann", "Bob", "Zoë"])
