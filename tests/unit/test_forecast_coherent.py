@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from datetime import date
+from operator import ge
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -13,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from made_visits import datasets, made_dataset
 from numpy.typing import NDArray
 
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset, with_target_days
 from visitcast.data.protocol import split
 from visitcast.data.schema import HOURS
@@ -24,6 +28,8 @@ from visitcast.model.bundle import Blend, Bundle
 from visitcast.model.calibration import Calibration
 from visitcast.model.logits import Logits, Probabilities, any_visit, later_visit
 from visitcast.model.mixture import HISTORY_STARTS
+from visitcast.serving import answers
+from visitcast.serving.formats import Format
 
 DATASET = made_dataset(users=40, mean_days=20, seed=2)
 PARTS = split(DATASET)
@@ -91,6 +97,9 @@ def test_the_chance_of_a_visit_is_never_below_that_of_the_first_visit(bundle: Bu
         assert np.all(made.visit_hour >= made.first_visit_hour)
         assert np.all((made.first_visit_hour >= 0) & (made.visit_hour <= 1))
         np.testing.assert_allclose(made.first_visit_hour.sum(axis=1), 1, rtol=1e-5)
+        days = [date(2026, 11, 27)] * len(made.from_model)
+        for answer in json.loads(answers.write(made, [""] * len(days), days, {}, Format.JSON))["forecasts"]:
+            assert all(map(ge, answer[schema.HOUR_PROBABILITIES], answer[schema.FIRST_HOUR_PROBABILITIES]))
 
 
 @given(CHANCES, CHANCES)

@@ -152,14 +152,17 @@ def run() -> Iterator[Run]:
 @given(events=histories((CLOCK_CHANGES[1], AS_OF, AS_OF - timedelta(days=5))))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.parametrize(
-    ("kind", "day", "as_of"),
-    [("schedule", DAY, AS_OF), ("a past date", date(2026, 11, 2), datetime(2026, 11, 5, tzinfo=UTC))],
+    ("kind", "until", "as_of"),
+    [
+        ("schedule", DAY - timedelta(days=2), AS_OF),
+        ("a past date", date(2026, 11, 1), datetime(2026, 11, 5, tzinfo=UTC)),
+    ],
 )
-def test_histories_are_the_last_visit_days_that_the_events_before_as_of_give(
-    run: Run, events: list[Event], kind: str, day: date, as_of: datetime
+def test_histories_are_the_last_complete_visit_days_that_the_events_before_as_of_give(
+    run: Run, events: list[Event], kind: str, until: date, as_of: datetime
 ) -> None:
     known = [event for event in events if event.event_time < as_of]
-    expected = [visit for visit in visits_of(known) if visit["visit_date"] < f"{day}"]
+    expected = [visit for visit in visits_of(known) if visit["visit_date"] <= f"{until}"]
     users = sorted({visit["user_id"] for visit in expected})
     last = [v for user in users for v in [visit for visit in expected if visit["user_id"] == user][-VISIT_DAYS:]]
     found = []

@@ -23,6 +23,7 @@ from visitcast.features.pipeline import FeaturePipeline
 from visitcast.forecasting.schedule import as_known
 from visitcast.model.gru import blocks, feed, inference, network, trainer
 from visitcast.model.gru.blocks import TrainingBlocks
+from visitcast.model.gru.gradient_step import GradientStep
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.model.gru.onnx_graph import to_onnx
@@ -232,6 +233,21 @@ def test_an_interrupted_training_continues_where_it_stopped(
     assert validation_losses(resumed) == validation_losses(fitted)
     for name, value in weights(fitted).items():
         np.testing.assert_array_equal(weights(resumed)[name], value)
+
+
+def test_the_average_of_few_steps_is_near_the_weights() -> None:
+    training = blocks.TrainingBlocks(DATASET, PARTS.train, ENCODING)
+    step = GradientStep(training.visit_width, training.target_width, SETTINGS)
+    first = step.averaged_weights()
+    for number in range(1, 4):
+        for batch in feed.feed(training, SETTINGS, number):
+            step.take(batch, SETTINGS.learning_rate)
+    last = dict(zip(first, (variable.numpy() for variable in step.model.trainable_variables), strict=True))
+
+    def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+        return sum(float(np.abs(one[name] - other[name]).sum()) for name in one)
+
+    assert distance(step.averaged_weights(), last) < 0.5 * distance(first, last)
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """The protocols between a learner and everything after it.
 
-A learner is fitted on training and validation rows and returns a scorer. Temperatures, the mixture with the tuned
-histogram, the bundle and the forecaster depend only on these protocols. The GRU is one learner
+A learner is fitted on training and validation rows and returns a scorer. The mixture with the tuned histogram, the
+calibration, the bundle and the forecaster depend only on these protocols. The GRU is one learner
 (:mod:`visitcast.model.gru.learner`); :mod:`visitcast.model.learners` says which one training uses.
 """
 
