@@ -27,11 +27,14 @@ from visitcast.evaluation.sends import (
     score_visits,
     select,
 )
+from visitcast.model.bundle import Bundle
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.training.fitting import fit
 
 MOST_PAIRS = 500_000
+LEARNT, JUDGED = World(users=2_000), World(users=10_000, seed=8)
+"""A tenth of the visits of the users that the model learns from is too little to judge by."""
 FEWEST_VISIT_DAYS = 5
 """Files of events are often made of users with at least so many days, as those that the documentation names. A user's
 first days then give away that more days follow, which no forecast can know."""
@@ -40,20 +43,21 @@ ORDERS = {PRODUCT: "probability x chance", CHANCE: "chance alone", PROBABILITY: 
 
 
 def measure(events: Path | None, quick: bool = False) -> list[Figure]:
-    """Fit and forecast on simulated users and, if given, on a file of events."""
+    """Fit on simulated users and judge by others of the same world; with a file of events, do the same by it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    world = simulated.QUICK if quick else World(users=2000)
-    figures = of_dataset("simulated world", simulated.visit_days(world), 0, quick)
+    learner = GruLearner(Hyperparameters(epochs=1 if quick else 0))
+    learnt, judged = (simulated.QUICK, simulated.QUICK) if quick else (LEARNT, JUDGED)
+    model = fit(simulated.visit_days(learnt), learner=learner)
+    figures = of_dataset("simulated world", model, simulated.visit_days(judged), 0)
     if events is not None:
-        figures += of_dataset(events.name, quality.visit_days(events), FEWEST_VISIT_DAYS, quick)
+        dataset = quality.visit_days(events)
+        figures += of_dataset(events.name, fit(dataset, learner=learner), dataset, FEWEST_VISIT_DAYS)
     return figures
 
 
-def of_dataset(subject: str, dataset: Dataset, fewest_days: int, quick: bool) -> list[Figure]:
+def of_dataset(subject: str, model: Bundle, dataset: Dataset, fewest_days: int) -> list[Figure]:
     """Return the figures of the known users with at least so many visit days."""
-    parts = split(dataset)
-    fitted = fit(dataset, parts, learner=GruLearner(Hyperparameters(epochs=1 if quick else 0)))
-    pairs = forecast_user_dates(fitted, dataset, parts, MOST_PAIRS)
+    pairs = forecast_user_dates(model, dataset, split(dataset), MOST_PAIRS)
     pairs = select(pairs, pairs.visit_days >= fewest_days)
     active = select(pairs, pairs.absent_days <= ACTIVE_DAYS)
     return [
