@@ -193,10 +193,16 @@ KNOWN_DATES = [f"{DAY - timedelta(days=back)}" for back in (0, 1, 2, 29, 30, 31)
 
 
 @st.composite
-def forecasts_of(draw: st.DrawFn, dates: list[str]) -> list[Known]:
-    """At most one forecast of each user and date."""
+def pairs_of(draw: st.DrawFn, dates: list[str], smallest: int = 2) -> list[tuple[str, str]]:
+    """Different pairs of a date and a user."""
+    return draw(st.lists(st.tuples(st.sampled_from(dates), USERS), min_size=smallest, max_size=8, unique=True))
+
+
+@st.composite
+def forecasts_of(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> list[Known]:
+    """A forecast for each pair."""
     rows = []
-    for dt, user in draw(st.lists(st.tuples(st.sampled_from(dates), USERS), max_size=8, unique=True)):
+    for dt, user in pairs:
         # Another probability for each hour, and none for one of them.
         turn = draw(st.integers(0, 23))
         rows.append(
@@ -217,20 +223,25 @@ def forecasts_of(draw: st.DrawFn, dates: list[str]) -> list[Known]:
 
 
 @st.composite
-def sends_of(draw: st.DrawFn, dates: list[str], instants: list[datetime]) -> list[Send]:
-    """At most one send to each user and date, at or near some instants."""
+def sends_of(
+    draw: st.DrawFn, pairs: list[tuple[str, str]], instants: list[datetime], hours: Sequence[int] = range(24)
+) -> list[Send]:
+    """A send for each pair, at or near some instants."""
     rows = []
     near = [timedelta(0), timedelta(seconds=1), timedelta(hours=HOURS), timedelta(hours=HOURS, seconds=1)]
-    for dt, user in draw(st.lists(st.tuples(st.sampled_from(dates), USERS), max_size=8, unique=True)):
+    for dt, user in pairs:
         at = draw(st.sampled_from(instants)) - draw(st.sampled_from([*near, -timedelta(seconds=1)]))
         p = draw(st.sampled_from([None, 0.25, 0.5, 1.0]))
         chance = None if p is None else p * draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))
         arm = draw(st.sampled_from(["best_hour", "global_best_hour", "random_hour"]))
-        rows.append(Send(dt, user, arm, draw(st.integers(0, 23)), at.replace(microsecond=0), chance, p))
+        rows.append(Send(dt, user, arm, draw(st.sampled_from(hours)), at.replace(microsecond=0), chance, p))
     return rows
 
 
-@given(forecasts=forecasts_of(KNOWN_DATES), sends=sends_of(KNOWN_DATES, [AS_OF]))
+@given(
+    forecasts=pairs_of(KNOWN_DATES).flatmap(forecasts_of),
+    sends=pairs_of(KNOWN_DATES).flatmap(lambda pairs: sends_of(pairs, [AS_OF])),
+)
 @settings(max_examples=50, deadline=None)
 def test_known_users_are_those_of_the_last_table_before_the_date(
     run: Run, forecasts: list[Known], sends: list[Send]
@@ -263,7 +274,7 @@ def test_known_users_are_those_of_the_last_table_before_the_date(
 OVER = [f"{CLOSED - timedelta(days=back)}" for back in (-1, 0, 1, 6, 7, 27, 28)]
 NEAR_OVER = [
     CLOCK_CHANGES[1] - timedelta(days=1),
-    *(datetime.combine(CLOSED - timedelta(days=back), time(12), UTC) for back in (1, 6, 27)),
+    *(datetime.combine(CLOSED - timedelta(days=back), time(12), UTC) for back in (1, 6, 7, 27)),
 ]
 
 
@@ -277,11 +288,13 @@ def closed(dt: str, days: int) -> bool:
 
 @st.composite
 def over(draw: st.DrawFn) -> tuple[list[Event], list[Known], list[Send]]:
-    """Events, and forecasts and sends, most of them for days with visits, the others around a window."""
+    """Events, and forecasts and sends for every day with a visit and for some without."""
     events = draw(histories(NEAR_OVER))
-    days = sorted({visit["visit_date"] for visit in visits_of(events)})
-    dates = [*days, *days, *OVER]
-    return events, draw(forecasts_of(dates)), draw(sends_of(dates, [AS_OF]))
+    visits = visits_of(events)
+    visited = [(visit["visit_date"], visit["user_id"]) for visit in visits]
+    pairs = sorted({*visited, *draw(pairs_of(OVER, smallest=0))})
+    hours = sorted({visit["first_visit_hour"] for visit in visits})
+    return events, draw(forecasts_of(pairs)), draw(sends_of(pairs, [AS_OF], [*hours, 0]))
 
 
 @given(given=over())
@@ -342,7 +355,7 @@ SENT = [f"{DAY - timedelta(days=back)}" for back in (-1, 0, 1, 3, 5, 6)]
 @st.composite
 def events_and_sends(draw: st.DrawFn) -> tuple[list[Event], list[Send]]:
     events = draw(histories((CLOCK_CHANGES[1], AS_OF - timedelta(hours=3))))
-    return events, draw(sends_of(SENT, [AS_OF, *(event.event_time for event in events)]))
+    return events, draw(sends_of(draw(pairs_of(SENT)), [AS_OF, *(event.event_time for event in events)]))
 
 
 @given(given=events_and_sends())
