@@ -17,7 +17,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
-from benchmarks import forecast, learning_curve, preprocessing, quality, serving, simulated, storage, training
+from benchmarks import (
+    forecast,
+    history,
+    learning_curve,
+    preprocessing,
+    quality,
+    sends,
+    serving,
+    simulated,
+    storage,
+    training,
+)
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
 RESULTS = Path("build/bench/results.json")
@@ -60,6 +71,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "serving": lambda options: serving.measure(options.quick),
     "training": lambda options: training.measure(options.quick),
     "simulated": lambda options: simulated.measure(options.quick),
+    "history": lambda options: history.measure(options.events, options.quick),
+    "sends": lambda options: sends.measure(options.events, options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }

@@ -44,7 +44,7 @@ def build(network: Network, target_width: int) -> Any:
     scores = HourHead(name="hour_head")(hidden, target[:, HOUR_COLUMNS])
     first_hour = layers.Dense(HOURS, name="first_hour")(hidden) + scores[..., 0]
     later_visit = layers.Dense(HOURS, name="later_visit")(hidden) + scores[..., 1]
-    model = keras.Model([visit, length, target, log_prior], [first_hour + log_prior, later_visit])
+    model = keras.Model([visit, length, target, log_prior], [first_hour + log_prior, later_visit + log_prior])
     for layer in model.layers:
         for variable in layer.trainable_variables:
             variable.assign(weights[f"{layer.name}/{variable.name}"])

@@ -62,7 +62,13 @@ class LightGbmScorer:
     kind: ClassVar[str] = "lightgbm"
     files: ClassVar[tuple[str, ...]] = (MODEL_FILE, ENCODING_FILE)
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,  # noqa: ARG002 - it learns from complete days alone
+    ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         table, log_prior = hand_made(self.encoding, dataset, rows, histograms)
         correction = np.asarray(self.booster.predict(table, raw_score=True), dtype=np.float32)

@@ -1,7 +1,7 @@
 """Forecast quality on your own events: the model beside its baselines and LightGBM, on the same test rows.
 
-The rows are those of :mod:`visitcast.data.protocol`; every difference is within one run, with an interval by bootstrap
-over users.
+The rows are those of :mod:`visitcast.data.protocol`, forecast from whole histories and as the schedule does; every
+difference is within one run, with an interval by bootstrap over users.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from demo.events import read_events
 from visitcast.data.dataset import Dataset, hour_flags, select_users, user_of_row
 from visitcast.data.protocol import Split, eligible_rows, split
 from visitcast.data.visits import read_visits
+from visitcast.evaluation.as_sent import as_sent
 from visitcast.evaluation.bootstrap import bootstrap_by_user
 from visitcast.features.histograms import decayed_histograms
 from visitcast.features.pipeline import FeaturePipeline
@@ -89,12 +90,24 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
         best_hour=answer.best_hour,
     )
     users = user_of_row(dataset)[parts.test]
+    sent = as_sent(dataset, parts.test, [fitted])
+    own = per_row(dataset, parts, sent.forecasts[0].first_visit_hour, sent.forecasts[0].best_hour)
+    in_use = tuned_histogram.fit(dataset, parts, as_sent(dataset, parts.validation).histograms)
+    rival = per_row(
+        dataset,
+        parts,
+        tuned_histogram.predict(in_use, dataset.visit_date[parts.test], sent.histograms),
+        tuned_histogram.visit_hours(in_use, sent.histograms).argmax(axis=1),
+    )
     figures = [
         Figure(subject, "test rows", len(parts.test), ""),
         Figure(subject, "fit", seconds, "s"),
         Figure(subject, "log loss", _number(scores["log_loss"]), "nats"),
         Figure(subject, "calibration error (ECE)", _number(scores["ece"]), "", "<= 0.010"),
         *differences(subject, "tuned histogram", model, tuned, users, TUNED_TARGETS),
+        *(Figure(f"{subject}, as sent", name, float(values.mean()), UNITS[name]) for name, values in own.items()),
+        *differences(f"{subject}, as sent", "tuned histogram", own, rival, users, {"log loss": "<= -0.045"}),
+        *differences(f"{subject}, as sent", "whole history", own, model, users, {"log loss": "<= 0.003"}),
         *differences(
             subject,
             "global histogram",
@@ -121,6 +134,7 @@ def compare(dataset: Dataset, subject: str, with_lightgbm: bool) -> list[Figure]
     return figures
 
 
+UNITS = {"log loss": "nats", "best-hour hits": "", "MAE": "h"}
 TUNED_TARGETS = {"log loss": "<= -0.042, stretch -0.055", "best-hour hits": ">= 0.009", "MAE": "<= -0.11"}
 
 
@@ -143,7 +157,7 @@ def differences(
     figures = []
     for name, values in model.items():
         interval = bootstrap_by_user(values - other[name], users)
-        unit = {"log loss": "nats", "best-hour hits": "", "MAE": "h"}[name]
+        unit = UNITS[name]
         text = f"{name} - {peer}'s"
         figures += [
             Figure(subject, text, interval.mean, unit, targets.get(name, "")),

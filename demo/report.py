@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from visitcast.evaluation.wording import METRICS
+from visitcast.evaluation.wording import METRICS, ratio
 from visitcast.metrics import LOG_LOSS
 from visitcast.model.baselines import TUNED_HISTOGRAM
 
@@ -65,6 +65,12 @@ def _metrics(console: Console, summary: Mapping[str, Any]) -> None:
     console.print()
     console.print(table)
     console.print(f"[dim]{data['events']:,} events, {data['users']:,} users, {data['visit_days']:,} visit days[/]")
+    sends = evaluation["sends"]
+    console.print(
+        f"Visits in the hour of the send, {sends['pairs']:,} sends on {sends['dates']} test dates: "
+        f"{sends['expected']:,.0f} expected, {sends['realised']:,} came; ratio {ratio(sends['ratio'])}",
+        highlight=False,
+    )
 
 
 def _cells(scores: Mapping[str, float | None]) -> list[str]:

@@ -79,6 +79,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "data": {"events": outcome.events, **{name: data.get(name) for name in DATA_COUNTS}},
         "evaluation": {
             "as_sent": _as_sent(evaluation.get("as_sent")),
+            "sends": _sends(evaluation.get("sends")),
             "model": evaluation.get("model"),
             "baselines": evaluation.get("baselines", {}),
             "report": str(outcome.report) if outcome.report else None,
@@ -92,6 +93,11 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
 def _as_sent(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the metrics of the forecasts as the schedule makes them, and those of the baselines."""
     return found and {name: found[name] for name in (*METRICS, "baselines")}
+
+
+def _sends(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return expected and realised visits in the hour of the send over the test dates."""
+    return found and {name: found[name] for name in ("pairs", "dates", "expected", "realised", "ratio")}
 
 
 def evaluation_of(execution: Execution) -> dict[str, Any] | None:

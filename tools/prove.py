@@ -258,7 +258,7 @@ def _deployed_by(proof: Proof, execution: Execution, wanted: str) -> dict[str, A
         "execution": execution.arn,
         "states": len(execution.states),
         "version": latest_output(execution.states, "run")["Version"]["Arn"].rpartition("/")[2],
-        "test log loss": round(evaluation["model"]["log_loss"], 3),
+        "test log loss": round(evaluation["as_sent"]["log_loss"], 3),
         "endpoint config": config,
         **proof.answer(execution),
     }

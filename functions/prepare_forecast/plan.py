@@ -154,6 +154,8 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     """
     day = date.fromisoformat(run["ForecastDate"])
     closed = last_closed_date(day, _instant(run["AsOf"]))
+    # The same date as in visitcast.sending.requests, which tells it to the model.
+    known_until = min(_instant(run["AsOf"]).date(), day) - timedelta(days=1)
     starts = {
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
@@ -169,6 +171,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
         "as_of_date": _instant(run["AsOf"]).date().isoformat(),
+        "known_until": known_until.isoformat(),
         "history_visit_days": str(HISTORY_VISIT_DAYS),
         **{name: when.isoformat() for name, when in starts.items()},
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},

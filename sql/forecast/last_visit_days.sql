@@ -15,7 +15,7 @@ FROM (
     FROM (
         ${visits}
     )
-    -- Visits on the forecast date itself are not history.
-    WHERE visit_date < '${forecast_date}'
+    -- A day that is not over looks like one without the visits to come.
+    WHERE visit_date <= '${known_until}'
 )
 WHERE days_back <= ${history_visit_days}

@@ -24,6 +24,20 @@ ROOT = Path(__file__).parents[2]
         ),
         pytest.param("storage", {"an event", "a visit day"}, id="storage"),
         pytest.param("simulated", {"model - this learner"}, id="simulated"),
+        pytest.param(
+            "history",
+            {
+                "whole history: log loss",
+                "last 25 visit days: visit days read a row",
+                "last 90 calendar days: log loss - whole history's",
+            },
+            id="history",
+        ),
+        pytest.param(
+            "sends",
+            {"visits in the hour: expected / realised", "sends to 20% by chance alone: share of all visits"},
+            id="sends",
+        ),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
         pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),

@@ -81,7 +81,8 @@ def test_the_accepted_model_is_in_the_registry_and_can_be_found_from_the_endpoin
     lineage = version["CustomerMetadataProperties"]
     manifest = stack.read(lineage["DatasetUri"] + "/manifest.json")
     assert lineage["DatasetManifestSha256"] == hashlib.sha256(manifest).hexdigest()
-    assert float(lineage["TestLogLoss"]) == evaluation["model"]["log_loss"]
+    assert float(lineage["TestLogLoss"]) == evaluation["as_sent"]["log_loss"]
+    assert float(lineage["AnchorLead"]) == evaluation["gate"]["anchor_lead"]
     assert (lineage["RunId"], version["MetadataProperties"]["GeneratedBy"]) == (run["RunId"], execution.arn)
     assert lineage["EndpointConfigName"] == config
     (variant,) = stack.sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
@@ -124,6 +125,9 @@ def test_second_run_survives_quota_and_taken_names_and_updates_the_endpoint(
     evaluation = stack.read_json(run["Uris"]["Evaluation"] + "/evaluation.json")
     rival = stack.version(int(evaluation["production"]["model_version"]))
     assert rival["CustomerMetadataProperties"]["EndpointConfigName"] == old_config
+    # The same model has the same lead, whether it is the anchor or is held to it.
+    assert rival["CustomerMetadataProperties"]["AnchorLead"] == f"{evaluation['gate']['anchor_lead']}"
+    assert evaluation["production"]["rows"] == evaluation["data"]["test_rows"]
     # What a run approves itself starts no second deployment: the rule hears of updates only.
     assert stack.executions()[0] == execution.arn
     assert production.forecast()["user_id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -69,11 +70,13 @@ def local(event: Event) -> datetime:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Event]:
-    """Sessions around an instant, with ties, gaps near 30 minutes, and a clock that follows a zone or the traveller."""
+def histories(
+    draw: st.DrawFn, instants: Sequence[datetime] = (*CLOCK_CHANGES, datetime(2026, 7, 1, tzinfo=UTC))
+) -> list[Event]:
+    """Sessions near some instants, with ties, gaps near 30 minutes, and the clock of a zone or of a traveller."""
     events = []
     for user in draw(st.lists(st.sampled_from(["ann", "Bob", "Zoë"]), min_size=1, max_size=3, unique=True)):
-        near = draw(st.sampled_from([*CLOCK_CHANGES, datetime(2026, 7, 1, tzinfo=UTC)]))
+        near = draw(st.sampled_from(instants))
         time = near + timedelta(minutes=draw(st.integers(-24 * 60, 24 * 60)))
         travels = draw(st.booleans())
         for _ in range(draw(st.integers(1, 12))):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_visits import changed, history_of, made_dataset
+from metric_loops import of_points
 
 from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import position_in_history, with_target_days
@@ -49,6 +50,12 @@ def test_the_global_histogram_counts_training_rows():
 def test_the_last_hour_is_that_of_the_row_before():
     rows = np.flatnonzero(position_in_history(DATASET) > 0)
     assert last_hour.predict(DATASET, rows).tolist() == [DATASET.first_visit_hour[row - 1] for row in rows]
+
+
+def test_the_last_hour_has_the_scores_of_its_hours():
+    hours = [DATASET.first_visit_hour[row - 1] for row in SPLIT.test]
+    truth = DATASET.first_visit_hour[SPLIT.test], DATASET.hourly_visits[SPLIT.test]
+    assert SCORES["last_hour"] == pytest.approx(of_points(hours, *truth))
 
 
 def test_the_user_histogram_takes_the_weight_that_fits_validation_best():

@@ -21,11 +21,19 @@ START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SCORES = {**dict.fromkeys(METRICS), "log_loss": 2.5, "best_hour_hit_rate": 0.3, "mae_hours": 3.25}
 BASELINES = {"global_histogram": {**SCORES, "log_loss": 3.0}, "tuned_histogram": {**SCORES, "log_loss": 2.6123}}
 AS_SENT = {**SCORES, "log_loss": 2.5432, "baselines": {**BASELINES, "last_hour": {**SCORES, "log_loss": None}}}
+SENDS = {
+    "pairs": 1200,
+    "dates": 12,
+    "expected": 101.7,
+    "realised": 99,
+    "ratio": {"mean": 1.027, "low": 0.9, "high": 1.15},
+}
 EVALUATION = {
     "data": {"users": 5, "visit_days": 60, "train_rows": 30, "validation_rows": 5, "test_rows": 7},
     "model": SCORES,
     "baselines": BASELINES,
     "as_sent": {**AS_SENT, "intervals": {}},
+    "sends": {**SENDS, "tenths": []},
     "gate": {"passed": True, "reasons": ["2.5 beats 3.0."]},
 }
 FORECAST = {
@@ -127,6 +135,7 @@ def test_summary_of_a_good_run(tmp_path: Path) -> None:
         "data": {"events": 100, **EVALUATION["data"]},
         "evaluation": {
             "as_sent": AS_SENT,
+            "sends": SENDS,
             "model": SCORES,
             "baselines": EVALUATION["baselines"],
             "report": "build/report.html",

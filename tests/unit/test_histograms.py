@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from made_visits import datasets, history_of, made_dataset
 
 from visitcast.data.calendar import is_weekend
-from visitcast.data.dataset import hour_flags, select_users, with_target_days
+from visitcast.data.dataset import hour_flags, of_columns, select_users, user_of_row, with_target_days
 from visitcast.features import histograms
 from visitcast.features.histograms import (
     Channel,
@@ -153,3 +153,22 @@ def test_histograms_of_some_rows_are_those_of_all(dataset, data, rows_of_a_block
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(histograms, "_ROWS_OF_A_BLOCK", rows_of_a_block)
         np.testing.assert_array_equal(histograms_before(dataset, rows), decayed_histograms(dataset)[rows])
+
+
+@given(datasets())
+@settings(deadline=None)
+def test_a_hidden_eve_is_as_if_nobody_had_come(dataset):
+    found = decayed_histograms(dataset, hide_eve=True)
+    user = user_of_row(dataset)
+    for row in range(dataset.visit_days):
+        start = dataset.offsets[user[row]]
+        eve = row > start and dataset.visit_date[row] - dataset.visit_date[row - 1] == 1
+        alone = take_rows(dataset, [*range(start, row - eve), row])
+        np.testing.assert_allclose(found[row], decayed_histograms(alone)[-1], rtol=1e-5, atol=1e-6)
+
+
+def take_rows(dataset, rows):
+    """One user's dataset of some rows."""
+    return of_columns(
+        np.array(["user"]), np.array([0, len(rows)]), {name: values[rows] for name, values in dataset.columns.items()}
+    )

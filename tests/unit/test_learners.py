@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 from made_visits import made_dataset
+from metric_loops import of_points
 from numpy.typing import NDArray
 
 from benchmarks.lightgbm_peer import LightGbmLearner, LightGbmScorer
-from visitcast.data.dataset import Dataset, with_target_days
+from visitcast.data.dataset import Dataset, user_of_row, with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.errors import InputError
 from visitcast.forecasting import forecaster
-from visitcast.metrics import log_losses
-from visitcast.model import bundle, learners
+from visitcast.metrics import log_losses, summarise
+from visitcast.model import article_gru, bundle, learners
 from visitcast.model.article_gru import ArticleLearner, ArticleScorer
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
@@ -39,7 +42,13 @@ class LastHourScorer:
     kind: ClassVar[str] = "last-hour"
     files: ClassVar[tuple[str, ...]] = ("last_hour.json",)
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         distance = (np.arange(24) - dataset.first_visit_hour[rows - 1, None]) % 24
         first_hour = np.log(self.shares[distance]).astype(np.float32)
         return Logits(first_hour, first_hour - np.log1p(-np.exp(first_hour)))
@@ -105,7 +114,35 @@ def test_every_learner_goes_from_fit_to_forecast(tmp_path: Path, learner: Learne
     assert np.abs(at_once - one_by_one).mean() < 1e-4
 
 
+def test_the_articles_model_has_the_scores_of_its_hours_and_the_log_loss_of_its_gaussian() -> None:
+    learner = LastHourLearner()
+    fit(DATASET, learner=learner)
+    assert learner.data is not None
+    found = summarise(article_gru.outcomes(learner.data, PARTS.test, epochs=2, seed=7))
+    again = ArticleLearner(epochs=2, seed=7).train(learner.data)
+    hours = again.hours(DATASET, PARTS.test).tolist()
+    first, visited = DATASET.first_visit_hour[PARTS.test], DATASET.hourly_visits[PARTS.test]
+    points = of_points(hours, first, visited)
+    assert {name: found[name] for name in points if points[name] is not None} == pytest.approx(
+        {name: value for name, value in points.items() if value is not None}, abs=1e-5
+    )
+    losses = []
+    for mean, truth in zip(hours, first.tolist(), strict=True):
+        below = [math.erf((hour - 0.5 - mean) / again.sigma / 2**0.5) / 2 for hour in range(25)]
+        shares = [high - low + article_gru.FLOOR for low, high in pairwise(below)]
+        losses.append(-math.log(shares[truth] / sum(shares)))
+    assert found["log_loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
 def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> None:
+    def user_and_date(dataset: Dataset, rows: NDArray[np.int64]) -> list[tuple[str, int]]:
+        users = dataset.user_ids[user_of_row(dataset)[rows]]
+        return list(zip(users.tolist(), dataset.visit_date[rows].tolist(), strict=True))
+
+    # A scorer never sees the visits of the day to forecast.
+    every_row = np.arange(DATASET.visit_days)
+    truth = dict(zip(user_and_date(DATASET, every_row), DATASET.first_visit_hour, strict=True))
+
     class Uninformed(LastHourLearner):
         def fit(self, data: TrainingData, checkpoints: Path | None = None) -> Learnt:
             return Learnt(LastHourScorer(np.full(24, 1 / 24)))
@@ -115,12 +152,21 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             return Learnt(KnowsTheTruth(np.full(24, 1 / 24)))
 
     class KnowsTheTruth(LastHourScorer):
-        def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
-            first_hour = np.where(np.arange(24) == dataset.first_visit_hour[rows, None], 4, 0).astype(np.float32)
+        def logits(
+            self,
+            dataset: Dataset,
+            rows: NDArray[np.int64],
+            histograms: NDArray[np.float32],
+            eve_hidden: NDArray[np.bool_] | None = None,
+        ) -> Logits:
+            hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
+            first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 
-    assert max(fit(DATASET, learner=Uninformed()).mixture.first_hour) == 0
-    assert min(fit(DATASET, learner=Informed()).mixture.first_hour) > 0.9
+    uninformed, informed = fit(DATASET, learner=Uninformed()), fit(DATASET, learner=Informed())
+    for name in ("eve_known", "eve_hidden"):
+        assert max(getattr(uninformed, name).mixture) == 0
+        assert min(getattr(informed, name).mixture) > 0.9
 
 
 def test_a_sample_bounds_what_is_learnt_from_and_leaves_what_judges_whole() -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metric_loops import of_points, of_probabilities
 
 from visitcast import metrics as m
 
@@ -18,40 +19,10 @@ def made_forecasts(rows=200, seed=0):
     return P, first, visited
 
 
-def circular(a, b):
-    return min((a - b) % 24, (b - a) % 24)
-
-
-def by_hand(P, first, visited):
-    """Every metric from its definition, one row at a time."""
-    total = dict.fromkeys(m.METRICS, 0.0)
-    for p, hour, mask in zip(P, first.tolist(), visited.tolist(), strict=True):
-        mode = max(range(24), key=lambda h: p[h])
-        widest = max(range(24), key=lambda h: p[h] + p[h - 1] + p[(h + 1) % 24])
-        median = next(h for h in range(24) if sum(p[: h + 1]) >= 0.5)
-        central = min(range(24), key=lambda h: sum(p[k] * circular(h, k) for k in range(24)))
-        total[m.LOG_LOSS] -= np.log(p[hour])
-        total[m.BEST_HOUR_HIT_RATE] += mask >> mode & 1
-        total[m.TOP1] += mode == hour
-        total[m.WITHIN_ONE_HOUR] += circular(widest, hour) <= 1
-        total[m.CIRCULAR_MAE_HOURS] += circular(central, hour)
-        total[m.MAE_HOURS] += abs(median - hour)
-        total[m.RMSE_HOURS] += (sum(h * p[h] for h in range(24)) - hour) ** 2
-    scores = {name: value / len(P) for name, value in total.items()}
-    scores[m.RMSE_HOURS] **= 0.5
-    confidence, correct = P.max(axis=1), P.argmax(axis=1) == first
-    scores[m.ECE] = 0
-    for k in range(15):
-        inside = (confidence * 15 >= k) & (confidence * 15 < k + 1)
-        if inside.any():
-            scores[m.ECE] += abs(correct[inside].mean() - confidence[inside].mean()) * inside.mean()
-    return scores
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_are_their_definitions(seed):
     P, first, visited = made_forecasts(seed=seed)
-    assert m.score_probabilities(P, first, visited) == pytest.approx(by_hand(P, first, visited))
+    assert m.score_probabilities(P, first, visited) == pytest.approx(of_probabilities(P, first, visited))
 
 
 def test_a_perfect_forecast():
@@ -82,16 +53,21 @@ def test_a_separate_best_hour_moves_the_hit_rate_alone():
     assert plain == other
 
 
-@given(st.lists(st.floats(-3, 30), min_size=1, max_size=20), st.data())
-def test_points_score_like_their_certain_distribution(hours, data):
-    first = np.array(data.draw(st.lists(st.integers(0, 23), min_size=len(hours), max_size=len(hours))))
-    whole = np.clip(np.rint(np.clip(hours, 0, 23)), 0, 23)
-    point = m.summarise(m.point_outcomes(whole, first, masks(first)))
-    certain = m.score_probabilities(np.eye(24)[whole.astype(int)], first, masks(first))
-    assert point[m.LOG_LOSS] is None
-    assert point[m.ECE] is None
-    for name in set(m.METRICS) - {m.WITHIN_ONE_HOUR}:
-        assert point[name] is None or point[name] == pytest.approx(certain[name]), name
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.floats(-3, 30), st.integers(-2, 50).map(lambda halves: halves / 2)),
+            st.integers(0, 23),
+            st.integers(1, 2**24 - 1),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_scores_of_points_are_their_definitions(rows):
+    points, first, visited = (np.array(values) for values in zip(*rows, strict=True))
+    found = m.summarise(m.point_outcomes(points, first, visited.astype(np.int32)))
+    assert found == pytest.approx(of_points(points, first, visited))
 
 
 def test_a_fractional_point():

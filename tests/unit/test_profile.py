@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -35,6 +36,21 @@ def test_values_at_the_ends_have_a_bin() -> None:
     for counts in found.values():
         assert counts[0] == counts[-1] == 1
         assert sum(counts) == 2
+
+
+def test_daylight_saving_time_is_no_drift() -> None:
+    zones = ["America/Sao_Paulo", "America/Los_Angeles", "Africa/Cairo", "Asia/Jerusalem", "Europe/Moscow"]
+    zones += ["Asia/Kolkata", "Asia/Tokyo", "Australia/Adelaide", "Pacific/Auckland", "Atlantic/Azores"]
+    winter, summer = (
+        [
+            int((ZoneInfo(zone).utcoffset(datetime(2026, month, 15)) or timedelta()).total_seconds() / 60)
+            for zone in zones
+        ]
+        for month in (1, 7)
+    )
+    assert winter != summer
+    counts = [counted([1] * len(zones), offset=offsets)["input: utc offset"] for offsets in (winter, summer)]
+    assert counts[0] == counts[1] == [2, 4, 2, 2]
 
 
 def test_users_who_stay_away_do_not_count() -> None:

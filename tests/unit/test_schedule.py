@@ -47,7 +47,7 @@ def test_histories_are_those_of_a_plain_loop(seed: int, offset: int, visit_days:
         rows = [
             (row, hours)
             for row in range(dataset.offsets[user], dataset.offsets[user + 1])
-            if dataset.visit_date[row] < days_since_epoch(day) and (hours := hours_known(dataset, row, day))
+            if dataset.visit_date[row] <= days_since_epoch(day) - 2 and (hours := hours_known(dataset, row, day))
         ][-visit_days:]
         if not rows:
             assert position not in known.pairs
@@ -69,8 +69,8 @@ def test_histories_are_those_of_a_plain_loop(seed: int, offset: int, visit_days:
             assert views == sum(known.dataset.columns[name][row] for name in schema.PAGE_VIEWS_BY_TYPE)
 
 
-@pytest.mark.parametrize(("offset", "last_hour"), [(540, 12), (0, 3), (-480, 19)])
-def test_the_eve_is_cut_at_the_instant_of_the_run(offset: int, last_hour: int) -> None:
+@pytest.mark.parametrize(("offset", "last_hour"), [(540, 23), (0, 23), (-480, 19)])
+def test_the_eve_is_left_out_and_the_day_before_cut_at_the_instant_of_the_run(offset: int, last_hour: int) -> None:
     """At 04:00 UTC it is 13:00 in Tokyo on the eve, and 20:00 in California on the day before the eve."""
     day = days_since_epoch(date(2026, 11, 20))
     every_hour = 2**schema.HOURS - 1
@@ -85,5 +85,5 @@ def test_the_eve_is_cut_at_the_instant_of_the_run(offset: int, last_hour: int) -
     dataset = Dataset(np.array(["user"]), np.array([0, 3]), typed)
     known = as_known(dataset, np.array([0]), np.array([day])).dataset
     days = known.visit_date[:-1].tolist()
-    assert days == ([day - 3, day - 2] if offset < -SCHEDULE_HOUR_UTC * 60 else [day - 3, day - 2, day - 1])
-    assert known.last_visit_hour[:-1].tolist() == [23] * (len(days) - 1) + [last_hour]
+    assert days == [day - 3, day - 2]
+    assert known.last_visit_hour[:-1].tolist() == [23, last_hour]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visitcast.forecasting.profile import profile
-from visitcast.sending.drift import FOUR_WEEKS_AGO, TRAINING, Limits, judge, metrics, psi
+from visitcast.sending.drift import FALSE_ALARMS, FOUR_WEEKS_AGO, TRAINING, Limits, judge, metrics, psi
 from visitcast.sending.realised import ClosedDates, Interval
 
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5)
@@ -128,3 +128,88 @@ def test_visits_are_held_against_those_expected(ratio, expected, alarm):
     assert verdict.alarm == alarm
     assert all("times those that came" in reason for reason in verdict.reasons)
     assert metrics(verdict, closed, "dev")[-1]["Value"] == ratio.value
+
+
+# --- simulated runs --------------------------------------------------------------------------------------------------
+
+
+class App:
+    """An app whose users come and go, each with an hour, a platform and a rate of coming."""
+
+    def __init__(self, seed, users):
+        self.rng = np.random.default_rng(seed)
+        self.hour, self.rate, self.confidence = np.zeros(users, dtype=int), np.zeros(users), np.zeros(users)
+        self.platform, self.offset = np.zeros(users, dtype=np.int8), np.zeros(users, dtype=np.int16)
+        self.history, self.absent = np.ones(users, dtype=int), np.ones(users, dtype=int)
+        self.arrive(np.arange(users))
+        self.history[:] = self.rng.integers(1, 300, users)
+        self.absent[:] = self.rng.geometric(self.rate)
+
+    def arrive(self, users):
+        count = len(users)
+        self.hour[users] = np.rint(self.rng.normal(18, 3, count)).astype(int) % 24
+        self.rate[users] = self.rng.beta(1.5, 3, count).clip(0.03)
+        self.confidence[users] = self.rng.beta(2, 4, count)
+        self.platform[users] = self.rng.choice(4, count, p=[0.4, 0.4, 0.15, 0.05])
+        self.offset[users] = self.rng.choice([-480, -300, 0, 60, 330], count)
+        self.history[users] = self.absent[users] = 1
+
+    def next_day(self, moved=0.0):
+        """The profile of the next date; a share of the users moves from the evening to the morning for good."""
+        users = len(self.hour)
+        self.arrive(np.flatnonzero(self.rng.random(users) < 0.01))
+        came = self.rng.random(users) < self.rate
+        self.absent = np.where(came, 1, self.absent + 1)
+        self.history += came
+        movers = np.flatnonzero(self.rng.random(users) < moved)
+        self.hour[movers] = np.rint(self.rng.normal(9, 3, len(movers))).astype(int) % 24
+        best = (self.hour + self.rng.choice([-1, 0, 0, 0, 1], users)) % 24
+        certain = np.eye(24, dtype=np.float32)
+        return profile(
+            platform=self.platform,
+            utc_offset_minutes=self.offset,
+            history_days=self.history,
+            absent_days=self.absent,
+            first_visit_hour=certain[best] * 0.5 + certain[(best + 1) % 24] * 0.25 + 0.25 / 24,
+            best_hour=best,
+            confidence=np.clip(self.confidence + self.rng.normal(0, 0.02, users), 0, 0.99),
+        )
+
+
+def alarms_of(seed, users, days, moved=0.0, trained_every=0):
+    """Whether each day's run raises an alarm. Training happens before the first run and every so many days."""
+    app = App(seed, users)
+    profiles = [app.next_day() for _ in range(28)]
+    trained, alarms = profiles[-1], []
+    for day in range(days):
+        if trained_every and day % trained_every == 0:
+            trained = profiles[-1]
+        now = app.next_day(moved)
+        references = {TRAINING: trained, FOUR_WEEKS_AGO: profiles[-28]}
+        alarms.append(judge(now, references, None, {}, UNKNOWN, Limits()).alarm)
+        profiles.append(now)
+    return alarms
+
+
+@pytest.mark.parametrize("users", [250, 500, 2000])
+def test_without_drift_200_days_raise_no_more_alarms_than_stated(users):
+    days, worlds = 200, 8
+    alarms = sum(sum(alarms_of(seed, users, days)) for seed in range(worlds))
+    assert alarms <= FALSE_ALARMS * days * worlds
+
+
+@pytest.mark.parametrize("trained_every", [0, 7], ids=["never trained again", "trained every week"])
+@pytest.mark.parametrize(("users", "within"), [(500, 28), (5000, 21)])
+def test_a_drift_of_one_percent_a_day_rings_in_time(users, within, trained_every):
+    for seed in range(5):
+        assert any(alarms_of(seed, users, within, moved=0.01, trained_every=trained_every))
+
+
+def test_chance_alone_does_not_ring_where_psi_does():
+    """Two samples of 200 users from one distribution exceed a PSI of 0.25 in a quarter of all cases."""
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.full(24, 3.0))
+    pairs = [[{"forecast: best hour": rng.multinomial(200, shares).tolist()} for _ in range(2)] for _ in range(2000)]
+    beyond = [psi(*(counts["forecast: best hour"] for counts in pair)) > Limits().psi for pair in pairs]
+    assert np.mean(beyond) > 0.2
+    assert sum(compare(*pair).alarm for pair in pairs) <= 2

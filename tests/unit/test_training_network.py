@@ -15,11 +15,15 @@ from made_visits import changed as changed_columns
 from made_visits import made_dataset
 
 from benchmarks.network_weights import weights_of
-from visitcast.data.protocol import split
+from visitcast.data.dataset import position_in_history, select_users, user_of_row
+from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.features.histogram_features import HOUR_COLUMNS
-from visitcast.features.histograms import histograms_before
+from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.model.gru import blocks, inference, network, trainer
+from visitcast.forecasting.schedule import as_known
+from visitcast.model.gru import blocks, feed, inference, network, trainer
+from visitcast.model.gru.blocks import TrainingBlocks
+from visitcast.model.gru.gradient_step import GradientStep
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.model.gru.onnx_graph import to_onnx
@@ -88,6 +92,37 @@ def test_onnx_and_keras_give_the_same_logits() -> None:
 
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other.numpy()[order], rtol=1e-5, atol=1e-5)
+
+
+def test_a_day_whose_eve_is_hidden_is_learnt_as_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "EVE_HIDDEN_SHARE", 1.0)
+    monkeypatch.setattr(blocks, "BLOCK_VISIT_DAYS", 10_000)
+    everybody = made_dataset(users=20, mean_days=25, seed=3)
+    dataset = select_users(everybody, np.flatnonzero(np.diff(everybody.offsets) > MINIMUM_HISTORY))
+    rows = np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
+    encoding = FeaturePipeline(int(dataset.visit_date.max())).fit(dataset).encoding_
+    made = TrainingBlocks(dataset, rows, encoding)
+    model = network.build(made.visit_width, made.target_width, units=6)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(0, 0.2, weight.shape) for weight in model.get_weights()])
+    weights = dict(
+        zip(network.weight_names(model), (variable.numpy() for variable in model.trainable_variables), strict=True)
+    )
+    (lanes,) = made.lanes
+    batch = feed._gather(made.open(0), lanes, rng)
+    masks = [np.ones((1, len(lanes.rows), size), np.float32) for size in network.mask_widths(made.visit_width, 6)]
+    names = ("visit", "fresh", "wanted", "lane", "target", "log_prior")
+    learnt = [logits.numpy() for logits in model([*(batch[name] for name in names), *masks])]
+
+    row = lanes.rows.T[lanes.wanted.T]
+    known = as_known(dataset, user_of_row(dataset)[row], dataset.visit_date[row])
+    assert len(known.pairs) == len(rows)
+    assert (np.diff(known.dataset.offsets) - 1 < position_in_history(dataset, row)).any()
+    served = GruScorer(inference.load(to_onnx(weights)), encoding).logits(
+        known.dataset, known.dataset.offsets[1:] - 1, last_histograms(known.dataset), np.ones(len(row), dtype=bool)
+    )
+    for one, other in zip(learnt, served, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_a_lane_has_one_mask_behind_the_gru() -> None:
@@ -198,6 +233,21 @@ def test_an_interrupted_training_continues_where_it_stopped(
     assert validation_losses(resumed) == validation_losses(fitted)
     for name, value in weights(fitted).items():
         np.testing.assert_array_equal(weights(resumed)[name], value)
+
+
+def test_the_average_of_few_steps_is_near_the_weights() -> None:
+    training = blocks.TrainingBlocks(DATASET, PARTS.train, ENCODING)
+    step = GradientStep(training.visit_width, training.target_width, SETTINGS)
+    first = step.averaged_weights()
+    for number in range(1, 4):
+        for batch in feed.feed(training, SETTINGS, number):
+            step.take(batch, SETTINGS.learning_rate)
+    last = dict(zip(first, (variable.numpy() for variable in step.model.trainable_variables), strict=True))
+
+    def distance(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+        return sum(float(np.abs(one[name] - other[name]).sum()) for name in one)
+
+    assert distance(step.averaged_weights(), last) < 0.5 * distance(first, last)
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from visitcast.evaluation import job as evaluate
 from visitcast.evaluation.assessment import Contest, Precedent, Rival, assess
 from visitcast.evaluation.groups import group_rows
 from visitcast.evaluation.report import examples
+from visitcast.evaluation.sends import UserDates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.metrics import METRICS, select, summarise
@@ -32,6 +33,8 @@ HOSTILE = """<script src="https://evil.example/x.js"></script>'"&"""
 SECTIONS = [
     "verdict",
     "as-sent",
+    "sends",
+    "visits",
     "whole-history",
     "groups",
     "calibration",
@@ -74,6 +77,25 @@ def made_forecast() -> Forecast:
     return Forecast(first, np.minimum(2 * first, 1), np.ones(rows, dtype=bool), np.full(rows, 0.5, dtype=np.float32))
 
 
+def made_user_dates() -> UserDates:
+    """Thirty users on forty dates, who come as often as forecast."""
+    rng = np.random.default_rng(1)
+    user, date = (side.ravel() for side in np.meshgrid(np.arange(30), 20_000 + np.arange(40)))
+    probability, hour_chance = rng.uniform(0.01, 0.9, len(user)), rng.uniform(0.1, 0.5, len(user))
+    came = rng.random(len(user)) < probability
+    return UserDates(
+        user=user,
+        date=date,
+        visit_days=rng.integers(1, 50, len(user)),
+        absent_days=rng.geometric(0.1, len(user)),
+        probability=probability,
+        hour_chance=hour_chance,
+        rates={name: np.full(len(user), 0.4) for name in wording.VISIT_RATES},
+        came=came,
+        visited=came & (rng.random(len(user)) < hour_chance),
+    )
+
+
 FORECAST = made_forecast()
 
 
@@ -91,7 +113,9 @@ def made_evaluation(with_production: bool = True) -> dict[str, Any]:
         rows = np.arange(len(PARTS.test)) % 3 > 0
         precedent = Precedent(Rival(rows, select(model, rows)), cross_validation=folds.aggregate([fold, fold]))
     groupings = group_rows(DATASET, PARTS)
-    assessment = assess(contest, contest, model, groupings, precedent, gate.Limits(must_beat=(TUNED_HISTOGRAM,)))
+    assessment = assess(
+        contest, contest, model, made_user_dates(), groupings, precedent, gate.Limits(must_beat=(TUNED_HISTOGRAM,))
+    )
     if with_production:
         assessment["production"]["model_version"] = HOSTILE
     assessment["groups"]["platform"][0]["name"] = HOSTILE
@@ -159,7 +183,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_every_picture_and_table_says_what_it_shows() -> None:
-    assert len(PAGE.all("img")) == 4 + examples.COUNT + 1
+    assert len(PAGE.all("img")) == 6 + examples.COUNT + 1
     for image in PAGE.all("img"):
         assert len(image["alt"] or "") > 40
     assert len(PAGE.all("caption")) == len(PAGE.all("table"))
@@ -206,10 +230,11 @@ def test_a_model_without_a_learning_curve_gets_no_figure_of_it() -> None:
 
 
 def test_what_is_not_there_is_said() -> None:
-    without_curve = replace(FIGURES, learning_curve=None)
+    without_curve = replace(FIGURES, learning_curve=None, visits=None, sends=None)
     page = Page(report.render(made_evaluation(with_production=False), without_curve, {}, manifest()))
     assert "There is no comparison with a model in production" in page.text
     assert "This run has no folds" in page.text
+    assert "There is no test date that is over" in page.text
     assert "The model has no learning curve" in page.text
 
 

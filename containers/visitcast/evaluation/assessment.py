@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.evaluation import comparison, gate, groups
+from visitcast.evaluation import comparison, gate, groups, sends
 from visitcast.metrics import LOG_LOSS, Outcomes, reliability, select, summarise
 from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.training.folds import CrossValidation
@@ -82,6 +82,7 @@ def assess(
     sent: Contest,
     whole: Contest,
     known_users: Outcomes,
+    user_dates: sends.UserDates,
     groupings: dict[str, groups.Masks],
     precedent: Precedent,
     limits: gate.Limits,
@@ -96,6 +97,8 @@ def assess(
         Forecasts of the same rows from the users' whole histories, up to the eve.
     known_users : Outcomes
         The candidate's as the schedule makes them, of all visit days whose user it knows.
+    user_dates : UserDates
+        Forecasts of known users on test dates, whether they came or not.
     groupings : dict
         Result of :func:`visitcast.evaluation.groups.group_rows`.
     precedent : Precedent
@@ -129,6 +132,8 @@ def assess(
                 "whole_history_difference": difference,
                 "known_users": {"rows": len(known_users.hit), **summarise(known_users)},
             },
+            "visits": sends.score_visits(user_dates),
+            "sends": sends.score_sends(user_dates),
             "groups": groups.score_groups(groupings, sent.model, sent.baselines[TUNED_HISTOGRAM], sent.users),
             "reliability": _reliability(sent),
             PRODUCTION: production,

@@ -17,8 +17,10 @@ from visitcast.evaluation.as_sent import baseline_outcomes as as_sent_baselines
 from visitcast.evaluation.assessment import AS_SENT, Contest, Precedent, Rival, assess
 from visitcast.evaluation.gate import Limits
 from visitcast.evaluation.groups import FEWEST_USERS, group_rows
+from visitcast.evaluation.sends import forecast_user_dates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
+from visitcast.forecasting.profile import weekday_profiles
 from visitcast.metrics import METRICS, Outcomes
 from visitcast.model.baselines import TUNED_HISTOGRAM, baseline_outcomes
 from visitcast.model.bundle import Bundle
@@ -41,7 +43,7 @@ class Evaluation:
     forecast : Forecast
         The model's of the test rows, as the schedule makes it.
     results : dict
-        The keys of ``evaluation.json`` that docs/evaluation.md describes, from ``model`` to ``gate``.
+        The keys of ``evaluation.json`` that docs/evaluation.md describes, all but ``data``.
     """
 
     parts: Split
@@ -136,7 +138,9 @@ def evaluate(
     rival = None if production is None else _rival(production, visits, sent)
     if rival is not None and len(np.unique(user_of_row(visits)[sent.rows][rival.rows])) < FEWEST_USERS:
         not_compared, rival = _too_few(rival), None
-    progress(0.4, "scoring the baselines")
+    progress(0.4, "forecasting known users on test dates")
+    user_dates = forecast_user_dates(model, visits, parts)
+    progress(0.5, "scoring the baselines")
     users, more = user_of_row(visits)[parts.test], more_baselines or {}
     whole = Contest(
         users,
@@ -155,9 +159,13 @@ def evaluate(
         in_use,
         whole,
         forecast_outcomes(known.forecasts[0], visits, known.rows),
+        user_dates,
         group_rows(visits, parts),
         Precedent(rival, not_compared, anchor_lead, cross_validation),
         limits or Limits(),
+    )
+    results["profile"] = weekday_profiles(
+        visits, lambda known: forecaster.forecast_last(model, known.dataset, known.known_until)
     )
     return Evaluation(parts, sent.forecasts[0], results)
 

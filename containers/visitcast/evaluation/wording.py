@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from visitcast import metrics
-from visitcast.evaluation import groups
+from visitcast.evaluation import groups, sends
 from visitcast.model import baselines
+from visitcast.model.baselines import visit_rates
 
 Unit = Literal["nats", "share", "hours", "gap"]
 
@@ -104,6 +106,18 @@ FORECASTERS: Final = {
     ),
 }
 
+VISIT_RATES: Final = {
+    visit_rates.GLOBAL_RATE: "Rate of all users",
+    visit_rates.WEEKDAY_RATE: "Rate of all users on the weekday",
+    visit_rates.USER_RATE: "User's own rate, recent days counted more",
+}
+
+ORDERS: Final = {
+    sends.PRODUCT: "Chance of a visit in the hour, as planned",
+    sends.CHANCE: "The same, given that the user comes",
+    sends.PROBABILITY: "Probability that the user comes",
+}
+
 GROUPINGS: Final = {
     groups.HISTORY_LENGTH: ("Length of history", "Number of earlier visit days of the same user."),
     groups.PLATFORM: ("Platform", "Platform of the day that is forecast."),
@@ -134,6 +148,15 @@ def signed(value: float | None, unit: Unit) -> str:
     text = f"{100 * value:+.2f}" if unit == "share" else f"{value:+.3f}" if unit == "hours" else f"{value:+.4f}"
     text = text[1:] if float(text) == 0 else text.replace("-", "−")
     return f"{text} points" if unit == "share" else text
+
+
+def ratio(value: Mapping[str, float] | None) -> str:
+    """Write expected over realised with its interval.
+
+    >>> ratio({"mean": 1.0241, "low": 0.97, "high": 1.08}), ratio(None)
+    ('1.02 (0.97 to 1.08)', 'too few')
+    """
+    return "too few" if value is None else "{mean:.2f} ({low:.2f} to {high:.2f})".format_map(value)
 
 
 def spread(value: float | None, unit: Unit) -> str:

@@ -36,10 +36,14 @@ class Days:
         Visit days.
     rows : int64 array [rows] or None
         Row numbers; None for all.
+    eve_hidden : bool array [rows] or None
+        Whether the day before is not over when the row is forecast, so that a visit on it is not known; None for never.
+        Not with `rows` None.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64] | None = None
+    eve_hidden: NDArray[np.bool_] | None = None
 
     def stored(self, name: str) -> Values:
         """Return the values of a column of the dataset, [rows]."""
@@ -47,9 +51,28 @@ class Days:
         return values if self.rows is None else values[self.rows]
 
     @cached_property
+    def hidden_visit(self) -> NDArray[np.bool_] | None:
+        """Whether there was a visit on the day before that is not known, [rows]; None if that is never so."""
+        if self.rows is None or self.eve_hidden is None:
+            return None
+        hidden: NDArray[np.bool_] = self.eve_hidden & (days_since_last_visit(self.dataset, self.rows) == 1)
+        return hidden
+
+    @cached_property
+    def earlier_visit_days(self) -> NDArray[np.int64]:
+        """Known visit days before, [rows]."""
+        days = position_in_history(self.dataset, self.rows)
+        return days if self.hidden_visit is None else days - self.hidden_visit
+
+    @cached_property
     def gap(self) -> NDArray[np.int32]:
-        """Days since the user's previous visit day, [rows]; 0 on the first one."""
-        return days_since_last_visit(self.dataset, self.rows)
+        """Days since the user's last known visit day, [rows]; 0 on the first one."""
+        gap = days_since_last_visit(self.dataset, self.rows)
+        if self.rows is None or self.hidden_visit is None:
+            return gap
+        gap += np.where(self.hidden_visit, days_since_last_visit(self.dataset, self.rows - 1), 0).astype(gap.dtype)
+        gap[self.earlier_visit_days == 0] = 0
+        return gap
 
     @cached_property
     def weekday(self) -> NDArray[np.int64]:
@@ -63,7 +86,7 @@ class Days:
 
     @property
     def last_hour_yesterday(self) -> Values:
-        """Hour of the last visit on the day before, -1 without a visit on that day, [rows].
+        """Hour of the last visit on the day before, -1 without a known visit on that day, [rows].
 
         Users who were active past midnight come later on the next day.
         """
@@ -88,6 +111,8 @@ MONTH: Final = "month"
 WEEKEND: Final = "is_weekend"
 EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
 LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
+EVE_HIDDEN: Final = "eve_hidden"
+"""Tells a day before without a visit from one that is not over yet."""
 
 COLUMNS: Final[Mapping[str, Callable[[Days], Values]]] = {
     **{column.name: _stored(column.name) for column in schema.DAY_COLUMNS},
@@ -97,8 +122,9 @@ COLUMNS: Final[Mapping[str, Callable[[Days], Values]]] = {
     DAY_OF_MONTH: lambda days: days.month_and_day[1],
     MONTH: lambda days: days.month_and_day[0],
     WEEKEND: lambda days: days.weekday >= SATURDAY,
-    EARLIER_VISIT_DAYS: lambda days: position_in_history(days.dataset, days.rows),
+    EARLIER_VISIT_DAYS: lambda days: days.earlier_visit_days,
     LAST_HOUR_YESTERDAY: lambda days: days.last_hour_yesterday,
+    EVE_HIDDEN: lambda days: np.zeros(len(days.gap)) if days.eve_hidden is None else days.eve_hidden,
 }
 """How the values [rows] of each column are computed."""
 
@@ -200,7 +226,7 @@ TARGET: Final = (
     Block(_circle(12), (MONTH,)),
     Block(_one_hot(7), (DAY_OF_WEEK,)),
     Block(_one_hot(schema.HOURS), (LAST_HOUR_YESTERDAY,)),
-    Block(_COPIED, (WEEKEND, *GAP_FLAGS)),
+    Block(_COPIED, (WEEKEND, EVE_HIDDEN, *GAP_FLAGS)),
 )
 """Features that are known before a day begins; those of the histograms follow them."""
 

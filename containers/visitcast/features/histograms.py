@@ -100,7 +100,7 @@ def _calendar_decay(days: NDArray[np.int32]) -> NDArray[np.float64]:
     return decay
 
 
-def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
+def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.float32]:
     """Compute the histograms of every user before every visit day.
 
     Additions and multiplications have the same order for one user as for many: results are bit-equal.
@@ -109,6 +109,8 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     ----------
     dataset : Dataset
         Visit days; the last rows may be days to forecast.
+    hide_eve : bool
+        Leave out the day before each row's, as a forecast must that is made before that day is over.
 
     Returns
     -------
@@ -124,7 +126,9 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
 
     first = np.eye(HOURS, dtype=np.float32)[dataset.first_visit_hour]
     visited = hour_flags(dataset.hourly_visits)
-    calendar_decay = _calendar_decay(days_since_last_visit(dataset)).astype(np.float32)
+    gap = days_since_last_visit(dataset)
+    calendar_decay = _calendar_decay(gap).astype(np.float32)
+    one_day = _calendar_decay(np.ones(1, dtype=np.int32)).astype(np.float32)
     decay = _DECAY.astype(np.float32)[:, None]
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
@@ -135,6 +139,7 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
         channels = [channel for channel in Channel if channel.counted is counted]
         states = np.zeros((len(lengths), kinds, len(channels), HOURS), dtype=np.float32)
         by_kind.append((channels, kind_of(dataset.visit_date).astype(np.int64), states))
+    before_eve = state[:0]
     for position, users in enumerate(active):
         rows = starts[:users] + position
         now = state[:users]
@@ -142,6 +147,16 @@ def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
         for channels, kind, states in by_kind:
             now[:, channels] = states[np.arange(users), kind[rows]]
         out[rows] = now
+        if hide_eve:
+            if position:
+                after_eve = gap[rows] == 1
+                out[rows[after_eve]] = before_eve[after_eve]
+            # What the next row sees without this one, if it is of the next day.
+            before_eve = now[: active[position + 1] if position + 1 < len(active) else 0].copy()
+            before_eve[:, _CALENDAR] *= one_day
+            for channels, kind, states in by_kind:
+                next_kind = kind[rows[: len(before_eve)] + 1]
+                before_eve[:, channels] = states[np.arange(len(before_eve)), next_kind]
         now *= decay
         now[:, _FIRST] += first[rows, None]
         now[:, _VISITED] += visited[rows, None]

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, position_in_history
+from visitcast.data.dataset import Dataset, known_days, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.features.histograms import decayed_histograms, last_histograms
 from visitcast.model import calibration, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
-from visitcast.model.logits import any_visit
+from visitcast.model.logits import Probabilities, any_visit, probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,11 @@ def forecast_last(bundle: Bundle, dataset: Dataset, known_until: NDArray[np.int3
         Visit days, with target days appended by :func:`visitcast.data.dataset.with_target_days`.
     known_until : int32 array [U], optional
         Last date of each user whose visits are complete, days since 1970-01-01, before the target day. Later visit days
-        count for the hours, and not for the probability that the user comes. Default: the day before the target day.
+        are not used: a day that is not over looks like one without the visits to come. Default: the day before the
+        target day.
     """
-    return _forecast(bundle, dataset, dataset.offsets[1:] - 1, last_histograms(dataset), known_until)
+    known = dataset if known_until is None else known_days(dataset, known_until)
+    return _forecast(bundle, known, known.offsets[1:] - 1, last_histograms(known), known_until)
 
 
 def _forecast(
@@ -101,19 +103,20 @@ def _forecast(
     known_until: NDArray[np.int32] | None,
 ) -> Forecast:
     """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
-    first_hour, later = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
+    made = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
 
+    eve = dataset.visit_date[rows] - 1
+    until = eve if known_until is None else known_until
+    eve_hidden = until < eve
     history = position_in_history(dataset, rows)
     from_model = history >= MINIMUM_HISTORY
-    if from_model.any():
-        logits = bundle.scorer.logits(dataset, rows[from_model], counts[from_model])
-        scored = calibration.probabilities(logits, bundle.temperatures)
-        days = history[from_model]
-        first_hour[from_model] = mixture.blend(bundle.mixture.first_hour, days, scored[0], first_hour[from_model])
-        later[from_model] = mixture.blend(bundle.mixture.later_visit, days, scored[1], later[from_model])
-    first_hour /= first_hour.sum(axis=1, keepdims=True)
-    eve = dataset.visit_date[rows] - 1
-    comes = visit_probability.predict(
-        bundle.visit_probability, dataset, rows, eve if known_until is None else known_until
-    )
-    return Forecast(first_hour, any_visit(first_hour, later), from_model, comes)
+    for blend, wanted in ((bundle.eve_known, ~eve_hidden), (bundle.eve_hidden, eve_hidden)):
+        here = np.flatnonzero(from_model & wanted)
+        if len(here) == 0:
+            continue
+        scored = probabilities(bundle.scorer.logits(dataset, rows[here], counts[here], eve_hidden[here]))
+        mixed = mixture.blend(blend.mixture, history[here], scored, Probabilities(*(kind[here] for kind in made)))
+        for kind, calibrated in zip(made, calibration.apply(blend.calibration, mixed), strict=True):
+            kind[here] = calibrated
+    comes = visit_probability.predict(bundle.visit_probability, dataset, rows, until)
+    return Forecast(made.first_hour, any_visit(made), from_model, comes)

@@ -31,6 +31,11 @@ HISTORY_DAYS: Final = (0, 3)
 Longer histories are not told apart: they grow in an app that does not change.
 """
 ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15)
+REGION_MINUTES: Final = (schema.WESTERNMOST_MINUTES, -90, 195, 555)
+"""First UTC offset of each bin: the Americas, Europe and Africa, Asia, Oceania.
+
+Daylight saving time moves the offsets of half the world by an hour, but moves hardly anybody across these bounds.
+"""
 CONFIDENCE_BINS: Final = 20
 USERS_PER_WEEKDAY: Final = 5_000
 """Users whose forecasts make up the training data's profile of a weekday; more would not change the shares."""
@@ -63,13 +68,11 @@ def profile(
         Of the forecasts.
     """
     active = np.asarray(absent_days) <= ACTIVE_DAYS
-    offset = np.asarray(utc_offset_minutes)[active].astype(np.int64) - schema.WESTERNMOST_MINUTES
-    zones = (schema.EASTERNMOST_MINUTES - schema.WESTERNMOST_MINUTES) // 60 + 1
     confident = np.minimum((confidence[active] * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
     first = first_visit_hour[active].sum(axis=0, dtype=np.float64)
     return {
         "input: platform": _counts(platform[active], len(schema.PLATFORMS)),
-        "input: utc offset": _counts(offset // 60, zones),
+        "input: utc offset": _binned(utc_offset_minutes[active], REGION_MINUTES),
         "input: visit days": _binned(history_days[active], HISTORY_DAYS),
         "input: days since last visit": _binned(absent_days[active], ABSENT_DAYS),
         "forecast: best hour": _counts(best_hour[active], schema.HOURS),

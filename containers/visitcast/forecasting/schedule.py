@@ -1,8 +1,8 @@
 """What the daily schedule knows of users when it forecasts a date.
 
-The shipped schedule forecasts a date at 04:00 UTC of the day before. The day before has then hardly begun, and west of
-Greenwich the day before that is not over either. Fitting and evaluation cut histories here in the same way, so that
-they judge forecasts as they are sent.
+The shipped schedule forecasts a date at 04:00 UTC of the day before. That day has then hardly begun, so its visits are
+not used. In the west the day before it is not over either: its visits so far are used. Fitting and evaluation cut
+histories here in the same way, so that they judge forecasts as they are sent.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SCHEDULE_HOUR_UTC: Final = 4
 """Hour of UTC at which the shipped schedule runs, on the day before the date that it forecasts."""
 HISTORY_VISIT_DAYS: Final = 200
 """The workflow reads this many of a user's last visit days; docs/evaluation.md has the measurement."""
-UNFINISHED_DAYS: Final = 2
-"""Local dates before the forecast date that may not be over at the schedule's hour, east to west."""
+GAP_DAYS: Final = 2
+"""Days from the last date whose visits are used to the date to forecast."""
 
 _MINUTES_A_DAY: Final = 24 * 60
 _COUNTS: Final = (*schema.PAGE_VIEWS_BY_TYPE, schema.TOTAL_TIME_SPENT_S)
@@ -37,7 +37,7 @@ class Known:
         A user for each pair in `pairs`; the last row of each is the day to forecast, all zero but its date. A user
         of the original dataset appears as often as it has pairs.
     known_until : int32 array [pairs known]
-        Last local date whose visits are complete, days since 1970-01-01.
+        Last local date whose visits are used, days since 1970-01-01.
     pairs : int64 array [pairs known]
         Positions of the pairs among those asked for; the others had no visit yet that the schedule knows of.
     """
@@ -69,15 +69,12 @@ def as_known(
     dates = np.asarray(dates, dtype=np.int64)
     starts = dataset.offsets[users]
     span = np.int64(1) << 32
-    ends = (user_of_row(dataset) * span + dataset.visit_date).searchsorted(users * span + dates)
-    for _ in range(UNFINISHED_DAYS):
-        last = np.maximum(ends - 1, starts)
-        has_last = ends > starts
-        unseen = np.zeros(len(ends), dtype=bool)
-        unseen[has_last] = ~_hours_known(dataset, last[has_last], dates[has_last]).any(axis=1)
-        ends = ends - unseen
+    known_until = dates - GAP_DAYS
+    ends = (user_of_row(dataset) * span + dataset.visit_date).searchsorted(users * span + known_until, side="right")
+    has_last = np.flatnonzero(ends > starts)
+    ends[has_last] -= ~_hours_known(dataset, ends[has_last] - 1, dates[has_last]).any(axis=1)
     pairs = np.flatnonzero(ends > starts)
-    users, dates, ends = users[pairs], dates[pairs], ends[pairs]
+    users, dates, known_until, ends = users[pairs], dates[pairs], known_until[pairs], ends[pairs]
     starts = np.maximum(starts[pairs], ends - visit_days)
 
     lengths = ends - starts + 1
@@ -89,12 +86,10 @@ def as_known(
     for values in columns.values():
         values[target] = 0
     columns[schema.VISIT_DATE][target] = dates
-    date_of_pair = np.repeat(dates, lengths)
-    late = columns[schema.VISIT_DATE] >= date_of_pair - UNFINISHED_DAYS
-    late[target] = False
-    _cut(columns, np.flatnonzero(late), date_of_pair[late])
-    known = Dataset(dataset.user_ids[users], offsets, columns)
-    return Known(known, (dates - UNFINISHED_DAYS).astype(np.int32), pairs)
+    last = target - 1
+    unfinished = columns[schema.VISIT_DATE][last] == known_until
+    _cut(columns, last[unfinished], dates[unfinished])
+    return Known(Dataset(dataset.user_ids[users], offsets, columns), known_until.astype(np.int32), pairs)
 
 
 def _hours_known(dataset: Dataset, rows: NDArray[np.int64], dates: NDArray[np.int64]) -> NDArray[np.bool_]:

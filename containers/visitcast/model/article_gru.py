@@ -64,7 +64,13 @@ class ArticleScorer:
         inputs = _inputs(self.encoding, dataset, rows)
         return np.asarray(self.network.predict(inputs, batch_size=PREDICT_ROWS, verbose=0))[:, 0]
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:  # noqa: ARG002 - it reads the last visit only
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],  # noqa: ARG002 - it reads the last visit only
+        eve_hidden: NDArray[np.bool_] | None = None,  # noqa: ARG002
+    ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         density = discretised_gaussian(self.hours(dataset, rows), self.sigma)
         return first_hour_only(np.log(density).astype(np.float32))

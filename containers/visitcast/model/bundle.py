@@ -22,9 +22,9 @@ from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.errors import InputError
 from visitcast.model import learners, visit_probability
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.calibration import Temperatures
+from visitcast.model.calibration import Calibration
 from visitcast.model.learner import Scorer
-from visitcast.model.mixture import Mixture
+from visitcast.model.mixture import Weights
 
 if TYPE_CHECKING:
     from visitcast.features.pipeline import FeaturePipeline
@@ -40,6 +40,22 @@ class VersionMismatch(InputError):  # noqa: N818 (it is an InputError, and says 
     """A bundle of another release, which this one cannot read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How the forecasts of scorer and histogram become one.
+
+    Attributes
+    ----------
+    mixture : tuple of float
+        Weight of the scorer by history length.
+    calibration : Calibration
+        Of the mixed forecast.
+    """
+
+    mixture: Weights
+    calibration: Calibration
+
+
 @dataclass(frozen=True, repr=False)
 class Bundle:
     """A fitted forecaster.
@@ -50,10 +66,9 @@ class Bundle:
         What was learnt.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
-    mixture : Mixture
-        Weight of the scorer by history length.
-    temperatures : Temperatures
-        Of the scorer's logits.
+    eve_known, eve_hidden : Blend
+        For forecasts made after the day before is over, and for those made earlier, as by the schedule. A scorer may
+        lead by far in the first, and not in the second.
     visit_probability : visit_probability.Parameters
         Whether a user comes at all.
     metadata : dict
@@ -64,8 +79,8 @@ class Bundle:
 
     scorer: Scorer
     histogram: tuned_histogram.Parameters
-    mixture: Mixture
-    temperatures: Temperatures
+    eve_known: Blend
+    eve_hidden: Blend
     visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
@@ -86,9 +101,8 @@ def save(folder: Path, bundle: Bundle) -> None:
         "schema_version": SCHEMA_VERSION,
         "model_version": MODEL_VERSION,
         "scorer": bundle.scorer.kind,
-        "first_hour_temperature": bundle.temperatures.first_hour,
-        "later_visit_temperature": bundle.temperatures.later_visit,
-        "mixture": asdict(bundle.mixture),
+        "eve_known": asdict(bundle.eve_known),
+        "eve_hidden": asdict(bundle.eve_hidden),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "visit_probability": visit_probability.to_json(bundle.visit_probability),
         "metadata": bundle.metadata,
@@ -135,11 +149,15 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
     return Bundle(
         scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
-        mixture=Mixture(**{head: tuple(values) for head, values in content["mixture"].items()}),
-        temperatures=Temperatures(content["first_hour_temperature"], content["later_visit_temperature"]),
+        eve_known=_blend(content["eve_known"]),
+        eve_hidden=_blend(content["eve_hidden"]),
         visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )
+
+
+def _blend(content: Mapping[str, Any]) -> Blend:
+    return Blend(tuple(content["mixture"]), Calibration(**content["calibration"]))
 
 
 def _require_files(folder: Path, names: tuple[str, ...]) -> None:

@@ -1,97 +1,99 @@
-"""Temperature scaling: one number, fitted on validation, that makes stated chances match observed frequencies.
+"""Calibration of the mixed forecast: two numbers, fitted on validation, that make stated chances come true.
 
-Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+The first visit's distribution has a temperature (Guo et al., On Calibration of Modern Neural Networks, ICML 2017,
+section 4.2). The logits of later visits are shifted so that the chance of the hour to send at is right: the highest of
+24 chances is more often too high than too low, so a number that suits all hours does not suit that one.
+
+With few rows the numbers stay near those that change nothing: each has a Gaussian prior around them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.data.schema import HOURS
 from visitcast.metrics import log_losses
-from visitcast.model.logits import Float, Logits, sigmoid, softmax
+from visitcast.model.logits import Float, Probabilities, any_visit, logit, sigmoid
 
-LOWEST, HIGHEST = 0.5, 3.0
+LOG_TEMPERATURE_PRIOR: Final = 0.05
+"""Standard deviation of the prior of the temperature's logarithm."""
+SHIFT_PRIOR: Final = 0.5
+"""Standard deviation of the prior of the shift."""
+LARGEST: Final = 2.0
+"""Bound of the temperature's logarithm and of the shift."""
 
 
 @dataclass(frozen=True, slots=True)
-class Temperatures:
-    """The numbers that a scorer's logits are divided by.
+class Calibration:
+    """The fitted numbers; the defaults change nothing.
 
     Attributes
     ----------
-    first_hour, later_visit : float
-        One for each kind of logits.
+    temperature : float
+        What the log probabilities of the first-visit hour are divided by.
+    later_visit_shift : float
+        What is added to the logits of later visits.
     """
 
-    first_hour: float
-    later_visit: float
+    temperature: float = 1.0
+    later_visit_shift: float = 0.0
 
 
-def fit(logits: Logits, first_hour: NDArray[Any], flags: NDArray[np.float32]) -> Temperatures:
-    """Find the temperatures that suit validation rows best.
+def apply(calibration: Calibration, forecast: Probabilities) -> Probabilities:
+    """Calibrate a forecast."""
+    return Probabilities(
+        _with_temperature(forecast.first_hour, calibration.temperature),
+        _shifted(forecast.later_visit, calibration.later_visit_shift),
+    )
+
+
+def fit(forecast: Probabilities, first_hour: NDArray[Any], flags: Float) -> Calibration:
+    """Find the numbers that suit validation rows best.
 
     Parameters
     ----------
-    logits : Logits
-        A scorer's.
+    forecast : Probabilities
+        The mixed forecast of the rows.
     first_hour : int array [rows]
         Hour of the first visit.
     flags : float32 array [rows, 24]
         1.0 where the user visited in that hour.
     """
-    return Temperatures(
-        first_hour_temperature(logits.first_hour, first_hour),
-        later_visit_temperature(logits.later_visit, first_hour, flags),
-    )
-
-
-def probabilities(logits: Logits, temperatures: Temperatures) -> tuple[Float, Float]:
-    """Return the calibrated probabilities of the first-visit hour and of later visits, [rows, 24] each."""
-    return (
-        softmax(logits.first_hour / np.float32(temperatures.first_hour)),
-        sigmoid(logits.later_visit / np.float32(temperatures.later_visit)),
-    )
-
-
-def first_hour_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any]) -> float:
-    """Find the temperature with the lowest log loss of ``softmax(logits / temperature)``.
-
-    Parameters
-    ----------
-    logits : float32 array [rows, 24]
-        Logits of the first-visit hour.
-    first_hour : int array [rows]
-        Actual hour.
-    """
     hour = first_hour.astype(np.int64)
-    return _lowest(lambda temperature: float(log_losses(softmax(logits / temperature), hour).mean()))
+
+    def first_visit_loss(log_temperature: float) -> float:
+        return float(log_losses(_with_temperature(forecast.first_hour, float(np.exp(log_temperature))), hour).sum())
+
+    temperature = float(np.exp(_lowest(first_visit_loss, LOG_TEMPERATURE_PRIOR)))
+    first = _with_temperature(forecast.first_hour, temperature)
+    row, best = np.arange(len(first)), any_visit(Probabilities(first, forecast.later_visit)).argmax(axis=1)
+    first, later, came = first[row, best], forecast.later_visit[row, best], flags[row, best] > 0
+
+    def loss_at_best_hour(shift: float) -> float:
+        chance = any_visit(Probabilities(first, _shifted(later, shift))).astype(np.float64)
+        return float(-np.log(np.clip(np.where(came, chance, 1 - chance), 1e-7, 1)).sum())
+
+    return Calibration(temperature, _lowest(loss_at_best_hour, SHIFT_PRIOR))
 
 
-def later_visit_temperature(logits: NDArray[np.float32], first_hour: NDArray[Any], flags: NDArray[np.float32]) -> float:
-    """Find the temperature with the lowest binary cross-entropy of ``sigmoid(logits / temperature)``.
-
-    Parameters
-    ----------
-    logits : float32 array [rows, 24]
-        Logits of later visits.
-    first_hour : int array [rows]
-        Hour of the first visit, which does not count.
-    flags : float32 array [rows, 24]
-        1.0 where the user visited in that hour.
-    """
-    counts = np.arange(HOURS) != first_hour.astype(np.int64)[:, None]
-    signed = np.where(flags > 0, logits, -logits)[counts]
-    return _lowest(lambda temperature: float(np.logaddexp(0, -signed / temperature).mean()))
+def _with_temperature(first_hour: Float, temperature: float) -> Float:
+    powers = first_hour ** np.float32(1 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _lowest(loss: Callable[[np.float32], float]) -> float:
+def _shifted(later_visit: Float, shift: float) -> Float:
+    return sigmoid(logit(later_visit) + np.float32(shift))
+
+
+def _lowest(loss: Callable[[float], float], deviation: float) -> float:
+    """Find the number with the lowest loss, which is a negative log likelihood, under a Gaussian prior around 0."""
     from scipy.optimize import minimize_scalar  # The serving image does not have it.
 
-    found = minimize_scalar(lambda value: loss(np.float32(value)), bounds=(LOWEST, HIGHEST), method="bounded")
-    return float(found.x)
+    def with_prior(value: float) -> float:
+        return loss(value) + 0.5 * (value / deviation) ** 2
+
+    return float(minimize_scalar(with_prior, bounds=(-LARGEST, LARGEST), method="bounded").x)

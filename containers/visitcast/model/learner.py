@@ -1,7 +1,7 @@
 """The protocols between a learner and everything after it.
 
-A learner is fitted on training and validation rows and returns a scorer. Temperatures, the mixture with the tuned
-histogram, the bundle and the forecaster depend only on these protocols. The GRU is one learner
+A learner is fitted on training and validation rows and returns a scorer. The mixture with the tuned histogram, the
+calibration, the bundle and the forecaster depend only on these protocols. The GRU is one learner
 (:mod:`visitcast.model.gru.learner`); :mod:`visitcast.model.learners` says which one training uses.
 """
 
@@ -56,7 +56,13 @@ class Scorer(Protocol):
     kind: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         """Score some rows of any dataset.
 
         Parameters
@@ -67,6 +73,8 @@ class Scorer(Protocol):
             Rows to forecast, ascending, none of them a user's first.
         histograms : float32 array [rows, len(Channel), 24]
             Decayed histograms before each of them.
+        eve_hidden : bool array [rows], optional
+            Whether the day before the row's is not over, so that a visit on it is not among the rows. Default: never.
         """
         ...
 

@@ -31,6 +31,13 @@ class Logits(NamedTuple):
     later_visit: Float
 
 
+class Probabilities(NamedTuple):
+    """The same on the scale of probabilities; those of the first visit sum to 1."""
+
+    first_hour: Float
+    later_visit: Float
+
+
 def sigmoid(x: Float) -> Float:
     """Logistic function; ``tanh`` does not overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), dtype=np.float32)
@@ -48,17 +55,14 @@ def logit(probabilities: Float) -> Float:
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float32)
 
 
-def any_visit(first_hour: Float, later_visit: Float) -> Float:
-    """Return the chance of a visit in each hour, ``first + (1 - first) * later``, never below the first visit's.
+def probabilities(logits: Logits) -> Probabilities:
+    """Turn logits into probabilities."""
+    return Probabilities(softmax(logits.first_hour), sigmoid(logits.later_visit))
 
-    Parameters
-    ----------
-    first_hour : float32 array [rows, 24]
-        Probabilities of the hour of the first visit.
-    later_visit : float32 array [rows, 24]
-        Chance of a visit in each hour, given that the first visit falls in another hour.
-    """
-    visited: Float = first_hour + (1 - first_hour) * later_visit
+
+def any_visit(forecast: Probabilities) -> Float:
+    """Return the chance of a visit in each hour, ``first + (1 - first) * later``, never below the first visit's."""
+    visited: Float = forecast.first_hour + (1 - forecast.first_hour) * forecast.later_visit
     return visited
 
 

@@ -82,7 +82,8 @@ def plan() -> None:
         drift.TRAINING: evaluation.get("profile", {}).get(weekday_of(date)),
         drift.FOUR_WEEKS_AGO: _json("reference", "profile.json"),
     }
-    verdict = drift.judge(counted, references, _outcomes(), evaluation.get("as_sent", {}), closed, planned.limits)
+    evaluated = evaluation["as_sent"] if evaluation else {}
+    verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     sends = plan_sends(users, forecasts, date, planned, closed.shift)
     progress(0.8, "writing tables and messages")

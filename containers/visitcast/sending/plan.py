@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.forecasting.shift import shifted
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
 from visitcast.sending.audience import minutes_of
 from visitcast.sending.capacity import UNSENT, spread
-from visitcast.sending.realised import shifted
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
 from visitcast.sending.send_window import allowed_hours, sendable
 from visitcast.sending.settings import Campaign

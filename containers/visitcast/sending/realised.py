@@ -16,17 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import t as student
 
-FEWEST_DATES: Final = 7
-"""Closed dates below which there is neither a shift nor a scatter: each weekday once."""
+from visitcast.forecasting.shift import FEWEST_DATES, solve_shift
+
 EXPECTED_LEVEL: Final = 0.90
 """Share of dates whose visits shall lie in the interval around what is expected."""
 RATIO_LEVEL: Final = 0.95
-_PRIOR_VISITORS: Final = 20
-"""Visitors by which a small number of them is drawn towards no shift."""
-_LARGEST_SHIFT: Final = 5.0
 
 Floats = NDArray[np.float64]
 
@@ -135,37 +131,6 @@ def _ratio(expected: float, realised: int, deviation: float, dates: int) -> Inte
         return None
     wide = float(np.exp(student.ppf(0.5 + RATIO_LEVEL / 2, dates) * deviation / realised))
     return Interval(expected / realised, expected / realised / wide, expected / realised * wide)
-
-
-def solve_shift(probability: Floats, users: Floats, visitors: float) -> float:
-    """Find the shift of the log odds with which so many visitors are expected as came.
-
-    Parameters
-    ----------
-    probability : float array [groups]
-        Probability that a user of the group comes.
-    users : float array [groups]
-        Users of each group.
-    visitors : float
-        How many came of all.
-    """
-
-    def excess(shift: float) -> float:
-        return float((users * shifted(probability, shift)).sum()) - wanted
-
-    expected = float((users * probability).sum())
-    wanted = expected * (visitors + _PRIOR_VISITORS) / (expected + _PRIOR_VISITORS)
-    if excess(-_LARGEST_SHIFT) >= 0:
-        return -_LARGEST_SHIFT
-    if excess(_LARGEST_SHIFT) <= 0:
-        return _LARGEST_SHIFT
-    return float(brentq(excess, -_LARGEST_SHIFT, _LARGEST_SHIFT))
-
-
-def shifted(probability: NDArray[Any], shift: float) -> Floats:
-    """Return probabilities with the shift added to their log odds; NaN stays NaN."""
-    p = probability.astype(np.float64)
-    return np.asarray(p * np.exp(shift) / (1 + p * np.expm1(shift)))
 
 
 def expected_visits(chances: NDArray[Any], closed: ClosedDates) -> Expected:

@@ -6,27 +6,29 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.contract import progress
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, require_dataset, user_of_row
-from visitcast.data.protocol import Split, require_enough_rows, split
+from visitcast.data.protocol import MINIMUM_HISTORY, Split, require_enough_rows, split
 from visitcast.data.user_sample import sample_users
-from visitcast.features.histograms import histograms_before
+from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
-from visitcast.metrics import score_probabilities
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS, as_known
+from visitcast.metrics import Scores, score_probabilities
 from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
-from visitcast.model.bundle import Bundle
-from visitcast.model.learner import Learner, TrainingData
-from visitcast.model.logits import any_visit
+from visitcast.model.bundle import Blend, Bundle
+from visitcast.model.learner import Learner, Scorer, TrainingData
+from visitcast.model.logits import any_visit, probabilities
 
 DEFAULT_MAX_TRAINING_USERS: Final = 100_000
 """The largest number measured. It still helped, and takes some ten minutes on two cores: docs/scale.md."""
+MOST_BLENDED_ROWS: Final = 30_000
+"""Validation rows that mixture and calibration are fitted on; these few numbers need no more."""
 LIBRARIES: Final = ("numpy", "scikit-learn")
 """Libraries that features and forecasts depend on, whatever the learner."""
 
@@ -41,7 +43,7 @@ def fit(
     seed: int = 7,
     checkpoints: Path | None = None,
 ) -> Bundle:
-    """Fit tuned histogram, learner, temperatures and mixture. Nothing here reads test rows.
+    """Fit tuned histogram, learner, mixture and calibration. Nothing here reads test rows.
 
     Parameters
     ----------
@@ -85,21 +87,15 @@ def fit(
     progress(0.0, "tuning the histogram")
     counts = histograms_before(dataset, validation)
     histogram = tuned_histogram.fit(dataset, parts, counts)
-    from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[validation], counts)
 
     train = rows_of_sample(dataset, parts.train, max_training_users or DEFAULT_MAX_TRAINING_USERS, seed)
     learnt = learner.fit(TrainingData(dataset, train, validation, counts, pipeline.encoding_), checkpoints)
 
-    hour, flags = dataset.first_visit_hour[validation], hour_flags(dataset.hourly_visits[validation])
-    history = position_in_history(dataset, validation)
-    logits = learnt.scorer.logits(dataset, validation, counts)
-    temperatures = calibration.fit(logits, hour, flags)
-    scored = calibration.probabilities(logits, temperatures)
-    weights = mixture.fit(scored, from_histogram, hour, flags, history)
-    first_hour = mixture.blend(weights.first_hour, history, scored[0], from_histogram[0])
-    later = mixture.blend(weights.later_visit, history, scored[1], from_histogram[1])
-    visited = any_visit(first_hour, later)
-    scores = score_probabilities(first_hour, hour, dataset.hourly_visits[validation], best_hour=visited.argmax(axis=1))
+    chosen = some_rows(len(validation), MOST_BLENDED_ROWS, seed)
+    actual = validation[chosen]
+    complete = _Rows(dataset, actual, counts[chosen], np.zeros(len(actual), dtype=np.bool_))
+    eve_known, _ = _blend(learnt.scorer, histogram, complete, dataset, actual)
+    eve_hidden, scores = _blend(learnt.scorer, histogram, *_as_scheduled(dataset, actual))
     comes, fit_of_comes = visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS, seed)
     metadata = {
         **learnt.metadata,
@@ -110,7 +106,53 @@ def fit(
         "validation_metrics": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return Bundle(learnt.scorer, histogram, weights, temperatures, comes, metadata, pipeline)
+    return Bundle(learnt.scorer, histogram, eve_known, eve_hidden, comes, metadata, pipeline)
+
+
+class _Rows(NamedTuple):
+    """Rows to forecast: a dataset, row numbers, and the histograms and whether the eve is hidden for each."""
+
+    dataset: Dataset
+    rows: NDArray[np.int64]
+    histograms: NDArray[np.float32]
+    eve_hidden: NDArray[np.bool_]
+
+
+def _as_scheduled(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[_Rows, Dataset, NDArray[np.int64]]:
+    """Return rows as the schedule sees them, where the scorer forecasts them then, and where their outcomes are."""
+    known = as_known(dataset, user_of_row(dataset)[rows], dataset.visit_date[rows])
+    last = known.dataset.offsets[1:] - 1
+    scorable = np.flatnonzero(position_in_history(known.dataset, last) >= MINIMUM_HISTORY)
+    last, histograms = last[scorable], last_histograms(known.dataset)[scorable]
+    eve_hidden = known.known_until[scorable] < known.dataset.visit_date[last] - 1
+    return _Rows(known.dataset, last, histograms, eve_hidden), dataset, rows[known.pairs[scorable]]
+
+
+def _blend(
+    scorer: Scorer,
+    histogram: tuned_histogram.Parameters,
+    seen: _Rows,
+    dataset: Dataset,
+    actual: NDArray[np.int64],
+) -> tuple[Blend, Scores]:
+    """Fit mixture and calibration on rows as they are seen, whose outcomes are `actual`, and score their forecasts."""
+    hour, mask = dataset.first_visit_hour[actual], dataset.hourly_visits[actual]
+    history = position_in_history(seen.dataset, seen.rows)
+    from_histogram = tuned_histogram.probabilities(histogram, dataset.visit_date[actual], seen.histograms)
+    scored = probabilities(scorer.logits(*seen))
+    weights = mixture.fit(scored.first_hour, from_histogram.first_hour, hour, history)
+    mixed = mixture.blend(weights, history, scored, from_histogram)
+    fitted = calibration.fit(mixed, hour, hour_flags(mask))
+    forecast = calibration.apply(fitted, mixed)
+    scores = score_probabilities(forecast.first_hour, hour, mask, best_hour=any_visit(forecast).argmax(axis=1))
+    return Blend(weights, fitted), scores
+
+
+def some_rows(rows: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Return the positions of at most `most` of the rows, chosen at random, ascending."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def rows_of_sample(dataset: Dataset, rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:

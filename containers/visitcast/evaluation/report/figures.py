@@ -69,6 +69,30 @@ def reliability(bins: Sequence[Mapping[str, Any]], caption: str) -> Figure:
     return Figure(_uri(page), f"Reliability diagram, forecast chance and what came: {points}.", caption)
 
 
+def expected_and_realised(tenths: Sequence[Mapping[str, Any]], of_what: str) -> Figure:
+    """Draw what came beside what was expected, for parts that each hold a tenth of what was expected."""
+    expected = np.array([one["mean"] for one in tenths])
+    realised = np.array([one["realised"] / one["pairs"] for one in tenths])
+    with mpl.rc_context(STYLE):
+        page = figure.Figure(figsize=(4.2, 3.8), layout="constrained")
+        axes = page.subplots()
+        ends = (
+            0.8 * min(expected.min(), realised[realised > 0].min(initial=1.0)),
+            1.1 * max(expected.max(), realised.max()),
+        )
+        axes.plot(ends, ends, color=GREY, linewidth=1, linestyle="--", label="as expected")
+        axes.fill_between(ends, np.multiply(ends, 0.9), np.multiply(ends, 1.1), color="#e3e6eb", label="within 10%")
+        axes.plot(expected, realised, color=BLUE, linewidth=1, marker="o", markersize=4, label="this model")
+        axes.set(xlabel="expected share", ylabel="share that came", xscale="log", yscale="log", xlim=ends, ylim=ends)
+        axes.legend(loc="upper left")
+    points = "; ".join(f"{one['expected']:,.0f} expected, {one['realised']:,} came" for one in tenths)
+    return Figure(
+        _uri(page),
+        f"{of_what}, expected and realised: {points}.",
+        f"{of_what}: users and dates in the order of the chance, in parts that each hold a tenth of what was expected.",
+    )
+
+
 def heat_map(mean_forecast: NDArray[np.float64], shares: NDArray[np.float64]) -> Figure:
     """Draw the mean forecast by the actual hour.
 

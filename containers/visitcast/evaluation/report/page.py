@@ -29,8 +29,14 @@ NOT_TABULATED: Final = ("learning_curve", "hyperparameters", "versions", "datase
 
 @dataclass(frozen=True)
 class Figures:
-    """All figures of the report; ``learning_curve`` is None for a model that does not carry one."""
+    """All figures of the report.
 
+    ``learning_curve`` is None for a model that does not carry one; ``visits`` and ``sends`` are None if no test date is
+    over.
+    """
+
+    visits: Figure | None
+    sends: Figure | None
     first_hour_reliability: Figure
     best_hour_reliability: Figure
     heat_map: Figure
@@ -72,6 +78,8 @@ def draw(
         mean_by_hour = by_hour / rows[:, None]
     curve = metadata.get("learning_curve")
     return Figures(
+        visits=_expected_and_realised(evaluation["visits"], "Users who come on a date"),
+        sends=_expected_and_realised(evaluation["sends"], "Visits in the hour of the send"),
         first_hour_reliability=figures.reliability(
             evaluation["reliability"]["first_visit_hour"],
             "The likeliest hour of the first visit: on the dashed line its chance is what happens.",
@@ -85,6 +93,10 @@ def draw(
         examples=[figures.example(one) for one in examples.choose(dataset, parts.test, forecast, seed)],
         learning_curve=figures.learning_curve(curve) if curve else None,
     )
+
+
+def _expected_and_realised(found: Mapping[str, Any], of_what: str) -> Figure | None:
+    return figures.expected_and_realised(found["tenths"], of_what) if found["tenths"] else None
 
 
 def render(evaluation: Mapping[str, Any], drawn: Figures, metadata: Mapping[str, Any], manifest: Manifest) -> str:
@@ -108,13 +120,20 @@ def render(evaluation: Mapping[str, Any], drawn: Figures, metadata: Mapping[str,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": wording.figure, "signed": wording.signed, "spread": wording.spread}
+    environment.filters |= {
+        "figure": wording.figure,
+        "signed": wording.signed,
+        "spread": wording.spread,
+        "ratio": wording.ratio,
+    }
     return environment.get_template(TEMPLATE).render(
         evaluation=evaluation,
         figures=drawn,
         compared=COMPARED,
         metrics=wording.METRICS,
         names=wording.FORECASTERS,
+        rates=wording.VISIT_RATES,
+        orders=wording.ORDERS,
         groupings=wording.GROUPINGS,
         metadata=metadata,
         about_model={name: value for name, value in metadata.items() if name not in NOT_TABULATED},

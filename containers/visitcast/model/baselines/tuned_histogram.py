@@ -21,7 +21,7 @@ from visitcast.features.histograms import Channel, shares, visit_days_behind
 from visitcast.features.smoothing import smooth
 from visitcast.metrics import log_losses
 from visitcast.model.baselines import global_histogram
-from visitcast.model.logits import Float, later_visit
+from visitcast.model.logits import Probabilities, later_visit
 
 RECENT_DAYS: Final = 900
 """Priors come from the last days of the training part: the habits of all users drift over the years."""
@@ -216,13 +216,10 @@ def visit_hours(parameters: Parameters, histograms: NDArray[np.float32]) -> NDAr
 
 def probabilities(
     parameters: Parameters, visit_date: NDArray[np.int32], histograms: NDArray[np.float32]
-) -> tuple[Float, Float]:
-    """Return the probabilities of the first-visit hour and of later visits, [rows, 24] each; parameters as above.
-
-    They are those of a scorer: see :class:`visitcast.model.logits.Logits`.
-    """
+) -> Probabilities:
+    """Forecast the first-visit hour and later visits, as a scorer does; parameters as above."""
     first_hour = predict(parameters, visit_date, histograms)
-    return first_hour, later_visit(first_hour, visit_hours(parameters, histograms))
+    return Probabilities(first_hour, later_visit(first_hour, visit_hours(parameters, histograms)))
 
 
 def to_json(parameters: Parameters) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.data.dataset import Dataset, position_in_history, select_users
+from visitcast.data.dataset import Dataset, days_since_last_visit, position_in_history, select_users
 from visitcast.features import encoding as features
 from visitcast.features.encoding import Encoding
+from visitcast.features.histograms import decayed_histograms
 from visitcast.model.gru.packing import Lanes, pack
 from visitcast.model.gru.sequences import cut
 
@@ -42,6 +43,12 @@ class OpenBlock:
         Hour of the first visit.
     hourly_visits : int32 array [N]
         Mask of the visited hours.
+    after_eve : int32 array [N]
+        Position in the two arrays below of a row to learn from whose user came on the day before too; -1 for others.
+    target_without_eve : float32 array [A, G]
+        What is known of such a row before the day before it is over.
+    log_prior_without_eve : float32 array [A, 24]
+        The same for `log_prior`.
     """
 
     visit: NDArray[np.float32]
@@ -49,6 +56,9 @@ class OpenBlock:
     log_prior: NDArray[np.float32]
     first_hour: NDArray[np.int32]
     hourly_visits: NDArray[np.int32]
+    after_eve: NDArray[np.int32]
+    target_without_eve: NDArray[np.float32]
+    log_prior_without_eve: NDArray[np.float32]
 
 
 class TrainingBlocks:
@@ -80,6 +90,7 @@ class TrainingBlocks:
         self._open: dict[int, OpenBlock] = {}
         self._open_visit_days = 0
         self._blocks: list[Dataset] = []
+        self._train: list[NDArray[np.int64]] = []
         self.visit_width, self.target_width = len(features.history_names()), len(features.target_names())
         self.lanes: list[Lanes] = []
         self.labelled = len(train)
@@ -92,6 +103,7 @@ class TrainingBlocks:
             wanted = np.zeros(block.visit_days, dtype=np.bool_)
             wanted[rows] = True
             self._blocks.append(block)
+            self._train.append(rows)
             self.lanes.append(pack(cut(block.offsets, rows), wanted))
             for array in (block.offsets, block.visit_date, block.first_visit_hour, block.hourly_visits, rows):
                 digest.update(np.ascontiguousarray(array).tobytes())
@@ -103,12 +115,26 @@ class TrainingBlocks:
             return self._open[number]
         dataset = self._blocks[number]
         made = features.transform(self._encoding, dataset)
+        train = self._train[number]
+        rows = train[days_since_last_visit(dataset, train) == 1]
+        after_eve = np.full(dataset.visit_days, -1, dtype=np.int32)
+        after_eve[rows] = np.arange(len(rows))
+        target_without_eve, log_prior_without_eve = features.target_features(
+            self._encoding,
+            dataset,
+            rows,
+            decayed_histograms(dataset, hide_eve=True)[rows],
+            np.ones(len(rows), dtype=np.bool_),
+        )
         block = OpenBlock(
             visit=made.history,
             target=made.target,
             log_prior=made.log_prior,
             first_hour=dataset.first_visit_hour.astype(np.int32),
             hourly_visits=dataset.hourly_visits,
+            after_eve=after_eve,
+            target_without_eve=target_without_eve,
+            log_prior_without_eve=log_prior_without_eve,
         )
         if self._open_visit_days + dataset.visit_days <= KEPT_VISIT_DAYS:
             self._open[number] = block

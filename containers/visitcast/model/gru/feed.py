@@ -10,11 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from visitcast.data.schema import HOURS
+from visitcast.features.definition import EVE_HIDDEN
+from visitcast.features.encoding import target_names
 from visitcast.model.gru.blocks import OpenBlock, TrainingBlocks
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.packing import LANE, Lanes, batches, lanes_per_batch
 
 PREFETCHED_BATCHES: Final = 2
+EVE_HIDDEN_SHARE: Final = 0.5
+"""Share of the rows that are learnt as at the schedule's hour, when the day before is not over; the others as at an
+endpoint that is asked later."""
+
+_EVE_HIDDEN: Final = target_names().index(f"copied__{EVE_HIDDEN}")
 
 
 def feed(blocks: TrainingBlocks, hyperparameters: Hyperparameters, epoch: int) -> Any:
@@ -35,7 +42,7 @@ def feed(blocks: TrainingBlocks, hyperparameters: Hyperparameters, epoch: int) -
             rng = np.random.default_rng((seed, epoch, number))
             block_seed = tf.random.fold_in((seed, epoch), number)
             for position, lanes in enumerate(batches(blocks.lanes[number], hyperparameters.batch_size, rng)):
-                yield {**_gather(block, lanes), "mask_seed": tf.random.fold_in(block_seed, position)}
+                yield {**_gather(block, lanes, rng), "mask_seed": tf.random.fold_in(block_seed, position)}
 
     signature = batch_signature(blocks.visit_width, blocks.target_width, hyperparameters)
     return tf.data.Dataset.from_generator(gathered, output_signature=signature).prefetch(PREFETCHED_BATCHES)
@@ -54,17 +61,29 @@ def _opened(blocks: TrainingBlocks, order: Sequence[int]) -> Iterator[tuple[int,
             yield ahead[0], ahead[1].result()
 
 
-def _gather(block: OpenBlock, lanes: Lanes) -> dict[str, Any]:
-    """Copy the rows of one batch out of a block. Time comes first: the lanes of a step lie side by side."""
+def _gather(block: OpenBlock, lanes: Lanes, rng: np.random.Generator) -> dict[str, Any]:
+    """Copy the rows of one batch out of a block. Time comes first: the lanes of a step lie side by side.
+
+    For some rows, drawn anew in each epoch, the day before is not over yet: the state is then that before the visit on
+    that day.
+    """
     steps, wanted = lanes.rows.T, np.flatnonzero(lanes.wanted.T)
     row = steps.ravel()[wanted]
+    target, log_prior = block.target[row], block.log_prior[row]
+    eve_hidden = rng.random(len(row)) < EVE_HIDDEN_SHARE
+    target[eve_hidden, _EVE_HIDDEN] = 1
+    moved = np.flatnonzero(eve_hidden & (block.after_eve[row] >= 0))
+    alone = block.after_eve[row[moved]]
+    target[moved], log_prior[moved] = block.target_without_eve[alone], block.log_prior_without_eve[alone]
+    # A row to learn from is never the first or second step of its piece.
+    wanted[moved] -= len(lanes.rows)
     return {
         "visit": block.visit[steps - 1],
         "fresh": lanes.fresh.T[..., None].astype(np.float32),
         "wanted": wanted.astype(np.int32),
         "lane": (wanted % len(lanes.rows)).astype(np.int32),
-        "target": block.target[row],
-        "log_prior": block.log_prior[row],
+        "target": target,
+        "log_prior": log_prior,
         "first_hour": block.first_hour[row],
         "hourly_visits": block.hourly_visits[row],
     }

@@ -18,6 +18,8 @@ from visitcast.model.gru.packing import lanes_per_batch
 
 AVERAGE_MOMENTUM: Final = 0.99
 """Decay of the moving average of the weights, which forecasts better than the last weights and costs nothing."""
+AVERAGE_WARM_UP_STEPS: Final = 9.0
+"""The decay begins with that of an average over few steps, so that the first weights do not count for long."""
 WEIGHT_DECAY: Final = 1e-4
 CLIP_NORM: Final = 1.0
 LATER_VISIT_WEIGHT: Final = 4.0
@@ -73,8 +75,10 @@ class GradientStep:
     def _update(self, gradient: list[Any]) -> None:
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(gradient, variables, strict=True))
+        steps = tf.cast(self.optimizer.iterations, tf.float32)
+        momentum = tf.minimum(AVERAGE_MOMENTUM, steps / (steps + AVERAGE_WARM_UP_STEPS))
         for average, variable in zip(self.average, variables, strict=True):
-            average.assign(AVERAGE_MOMENTUM * average + (1 - AVERAGE_MOMENTUM) * variable)
+            average.assign(momentum * average + (1 - momentum) * variable)
 
     def averaged_weights(self) -> Weights:
         """Return the moving average of the weights, by name."""

@@ -8,7 +8,8 @@
                                |                           +--> HourHead: the same per hour, from the
                                +--- blocks of 24 hours --------> histograms around the hour
 
-The first-visit logits start at the log of the prior: an untrained network forecasts the prior.
+Both kinds of logits are corrections of the log of the prior, the user's smoothed histogram: an untrained network
+forecasts the prior as the hour of the first visit, and few steps of training are enough for later visits.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def build(visit_width: int, target_width: int, units: int) -> Any:
     scores = HourHead(name="hour_head")(hidden, target[:, HOUR_COLUMNS])
     correction = layers.Dense(HOURS, kernel_initializer="zeros", name="first_hour")(hidden)
     later = layers.Dense(HOURS, name="later_visit")(hidden)
-    logits = [correction + log_prior + scores[..., 0], later + scores[..., 1]]
+    logits = [correction + log_prior + scores[..., 0], later + log_prior + scores[..., 1]]
     return keras.Model([visit, fresh, wanted, lane, target, log_prior, *masks], logits, name="visit_hours")
 
 

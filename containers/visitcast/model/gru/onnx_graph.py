@@ -46,10 +46,10 @@ def to_onnx(weights: Weights) -> bytes:
     joined = graph.add("Concat", state, "target", axis=1)
     hidden = graph.add("Relu", _dense(graph, joined, "hidden"))
     scores = _hour_scores(graph, hidden)
-    first_scores, later_scores = (graph.add("Gather", scores, graph.constant(number), axis=1) for number in (0, 1))
-    correction = graph.add("Add", _dense(graph, hidden, "first_hour"), "log_prior")
-    graph.add("Add", correction, first_scores, output="first_hour")
-    graph.add("Add", _dense(graph, hidden, "later_visit"), later_scores, output="later_visit")
+    for number, name in enumerate(Logits._fields):
+        correction = graph.add("Add", _dense(graph, hidden, name), "log_prior")
+        score = graph.add("Gather", scores, graph.constant(number), axis=1)
+        graph.add("Add", correction, score, output=name)
     visit_width, target_width = len(weights["gru/kernel"]), len(weights["hidden/kernel"]) - units
     inputs: list[_Tensor] = [
         ("visits", TensorProto.FLOAT, ["steps", "sequences", visit_width]),

@@ -39,10 +39,16 @@ class GruScorer:
     kind: ClassVar[str] = "gru"
     files: ClassVar[tuple[str, ...]] = (NETWORK_FILE, ENCODING_FILE)
 
-    def logits(self, dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32]) -> Logits:
+    def logits(
+        self,
+        dataset: Dataset,
+        rows: NDArray[np.int64],
+        histograms: NDArray[np.float32],
+        eve_hidden: NDArray[np.bool_] | None = None,
+    ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         read_visits = encoding.history_reader(self.encoding, dataset)
-        target, log_prior = encoding.target_features(self.encoding, dataset, rows, histograms)
+        target, log_prior = encoding.target_features(self.encoding, dataset, rows, histograms, eve_hidden)
         return inference.logits(self.network, read_visits, dataset.offsets, rows, target, log_prior)
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,185 @@
+"""Who comes and who visits in the hour of the send: the sample, the outcomes, and expected against realised."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_visits import made_dataset
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.lightgbm_peer import LightGbmLearner
+from visitcast.data.protocol import split
+from visitcast.evaluation import sends
+from visitcast.evaluation.sends import UserDates, forecast_user_dates, score_sends, score_visits
+from visitcast.forecasting.forecaster import forecast_last
+from visitcast.forecasting.schedule import as_known
+from visitcast.forecasting.shift import shifted, solve_shift
+from visitcast.model.bundle import Bundle
+from visitcast.sending.send_window import SendRules, allowed_hours
+from visitcast.training.fitting import fit
+
+DATASET = made_dataset(users=80, mean_days=25, seed=11)
+PARTS = split(DATASET)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def model() -> Bundle:
+    return fit(DATASET, learner=LightGbmLearner(threads=1))
+
+
+@pytest.fixture(scope="module")
+def pairs(model: Bundle) -> UserDates:
+    return forecast_user_dates(model, DATASET, PARTS)
+
+
+def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed: int = 0) -> UserDates:
+    """Users who come as often as forecast, but for a shift of their log odds."""
+    rng = np.random.default_rng(seed)
+    user, date = (side.ravel() for side in np.meshgrid(np.arange(users), 20_000 + np.arange(dates)))
+    probability = np.clip(rng.beta(0.6, 4, users)[user] * rng.uniform(0.8, 1.2, len(user)), 0.001, 0.95)
+    hour_chance = rng.uniform(0.05, 0.6, len(user))
+    came = rng.random(len(user)) < shifted(probability, true_shift)
+    return UserDates(
+        user=user,
+        date=date,
+        visit_days=np.full(len(user), 9),
+        absent_days=rng.geometric(0.05, len(user)),
+        probability=probability,
+        hour_chance=hour_chance,
+        rates={"global_rate": np.full(len(user), came.mean())},
+        came=came,
+        visited=came & (rng.random(len(user)) < hour_chance),
+    )
+
+
+def test_quiet_hours_are_those_of_the_shipped_campaign() -> None:
+    schema = json.loads((ROOT / "statemachine/forecast.input.schema.json").read_text())
+    quiet = schema["properties"]["Campaign"]["properties"]["QuietHours"]["properties"]
+    assert sends.QUIET_HOURS == tuple(quiet[end]["default"] for end in ("From", "Until")) == SendRules().quiet
+    np.testing.assert_array_equal(sends.allowed_hours(), allowed_hours(SendRules()))
+
+
+def test_every_known_user_is_forecast_on_every_test_date_but_the_last(pairs: UserDates) -> None:
+    dates = range(PARTS.test_starts, int(DATASET.visit_date.max()))
+    expected = set()
+    for user in range(DATASET.users):
+        days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
+        for date in dates:
+            known = as_known(DATASET, np.array([user]), np.array([date]))
+            assert len(known.pairs) or not (days < date - 2).any()
+            if len(known.pairs):
+                expected.add((user, date))
+    assert set(zip(pairs.user.tolist(), pairs.date.tolist(), strict=True)) == expected
+    assert len(pairs.user) == len(expected)
+
+
+def test_forecasts_and_outcomes_are_those_of_the_user_on_the_date(model: Bundle, pairs: UserDates) -> None:
+    for place in range(0, len(pairs.user), max(1, len(pairs.user) // 40)):
+        user, date = int(pairs.user[place]), int(pairs.date[place])
+        known = as_known(DATASET, np.array([user]), np.array([date]))
+        forecast = forecast_last(model, known.dataset, known.known_until)
+        np.testing.assert_allclose(pairs.probability[place], forecast.visit_probability[0], atol=1e-6)
+        possible = forecast.visit_hour[0, 7:22]
+        np.testing.assert_allclose(pairs.hour_chance[place], possible.max(), atol=1e-6)
+        rows = np.arange(DATASET.offsets[user], DATASET.offsets[user + 1])
+        today = rows[DATASET.visit_date[rows] == date]
+        assert pairs.came[place] == bool(len(today))
+        hit = len(today) and DATASET.hourly_visits[today[0]] >> (7 + int(possible.argmax())) & 1
+        assert pairs.visited[place] == bool(hit)
+    assert 0 < pairs.visited.sum() < pairs.came.sum() < len(pairs.came)
+
+
+def test_a_sample_keeps_within_its_bound_and_spreads_over_the_dates() -> None:
+    users, dates = sends.sample(DATASET, PARTS, most_pairs=300)
+    assert len(users) <= 300
+    days = int(DATASET.visit_date.max()) - PARTS.test_starts
+    chosen, sizes = np.unique(dates, return_counts=True)
+    assert len(chosen) == min(days, sends.FEWEST_DATES_OF_A_SAMPLE)
+    assert (chosen[0], chosen[-1]) == (PARTS.test_starts, int(DATASET.visit_date.max()) - 1)
+    assert sizes.max() <= 300 // len(chosen)
+    assert (DATASET.visit_date[DATASET.offsets[users]] < dates).all()
+
+
+def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) -> None:
+    found = forecast_user_dates(model, DATASET, replace(PARTS, test_starts=int(DATASET.visit_date.max())))
+    visits, sent = score_visits(found), score_sends(found)
+    assert (visits["pairs"], visits["log_loss"], visits["ratio"], visits["tenths"]) == (0, None, None, [])
+    assert (sent["realised"], sent["ratio"], sent["tenths"]) == (0, None, [])
+
+
+def test_what_is_well_forecast_is_as_expected() -> None:
+    pairs = made_pairs()
+    visits, sent = score_visits(pairs), score_sends(pairs)
+    for scores in (visits, sent, visits["shifted"], sent["shifted"], sent["of_visitors"]):
+        assert scores["ratio"].low < 1 < scores["ratio"].high
+        assert scores["ratio"].mean == pytest.approx(scores["expected"] / scores["realised"])
+    assert visits["realised"] == pairs.came.sum()
+    assert sent["realised"] == pairs.visited.sum()
+    assert sent["of_visitors"]["pairs"] == pairs.came.sum()
+    assert visits["differences"]["global_rate"].high < 0
+
+
+def test_tenths_hold_as_much_as_is_expected_each() -> None:
+    pairs = made_pairs()
+    parts = score_sends(pairs)["tenths"]
+    assert len(parts) == 10
+    assert sum(part["pairs"] for part in parts) == len(pairs.user)
+    assert sum(part["realised"] for part in parts) == pairs.visited.sum()
+    expected = np.array([part["expected"] for part in parts])
+    np.testing.assert_allclose(expected, expected.mean(), rtol=0.01)
+    assert np.all(np.diff([part["mean"] for part in parts]) > 0)
+
+
+def test_the_shift_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
+    pairs = made_pairs(true_shift=-0.5)
+    moved = sends.shift_by_closed_dates(pairs)
+    first = pairs.date < 20_000 + 8
+    np.testing.assert_array_equal(moved.probability[first], pairs.probability[first])  # fewer than seven are closed
+    ratio = score_visits(pairs)["ratio"].mean
+    assert ratio > 1.4
+    assert abs(score_visits(sends.select(moved, ~first))["ratio"].mean - 1) < 0.05
+    # What comes on the date itself and on its eve changes nothing.
+    date = 20_030
+    late = pairs.date >= date - 1
+    other = sends.shift_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
+    same = pairs.date == date
+    np.testing.assert_array_equal(other.probability[same], moved.probability[same])
+    closed = (pairs.date <= date - 2) & (pairs.date > date - 30)
+    shift = solve_shift(pairs.probability[closed], np.ones(closed.sum()), float(pairs.came[closed].sum()))
+    np.testing.assert_allclose(moved.probability[same], shifted(pairs.probability[same], shift))
+
+
+def test_scarce_pushes_go_to_the_first_of_each_date() -> None:
+    pairs = made_pairs(users=200, dates=9)
+    capacity = score_sends(pairs)["capacity"]
+    active = pairs.absent_days <= sends.ACTIVE_DAYS
+    for found, share in zip(capacity, sends.CAPACITIES, strict=True):
+        for order, value in (
+            (sends.PRODUCT, pairs.chance),
+            (sends.CHANCE, pairs.hour_chance),
+            (sends.PROBABILITY, pairs.probability),
+        ):
+            realised = 0
+            for date in np.unique(pairs.date):
+                rows = np.flatnonzero((pairs.date == date) & active)
+                best = sorted(rows, key=lambda row: -value[row])[: int(share * len(rows))]
+                realised += int(pairs.visited[best].sum())
+            assert found["realised"][order] == realised
+        assert found["gain"].mean == pytest.approx(found["realised"][sends.PRODUCT] / found["realised"][sends.CHANCE])
+    assert capacity[0]["gain"].mean > 1
+
+
+@pytest.mark.parametrize("ties", [1, 2, 50])
+def test_the_area_under_the_curve_is_scikit_learns(ties: int) -> None:
+    rng = np.random.default_rng(ties)
+    score = rng.integers(0, 100 // ties, 500) / 100
+    positive = rng.random(500) < score + 0.1
+    expected: Any = roc_auc_score(positive, score)
+    assert sends.area_under_curve(score, positive) == pytest.approx(expected)
+    assert sends.area_under_curve(score, np.zeros(500, dtype=bool)) is None

@@ -1,0 +1,171 @@
+"""What the closed dates say: the shift of the log odds, the scatter, and intervals that hold as often as they claim."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from visitcast.forecasting.shift import FEWEST_DATES, shifted, solve_shift
+from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
+
+Row = dict[str, str]
+
+
+def visitors_row(day: int, users: int, expected: float, realised: float, quarter: int = 0) -> Row:
+    return row("visitors", day, users, expected, 1.0, realised) | {"quarter_of_log_odds": f"{quarter}"}
+
+
+def sends_row(day: int, expected: float, variance: float, realised: float) -> Row:
+    return row("sends", day, 1000, expected, variance, realised)
+
+
+def row(outcome: str, day: int, rows: int, expected: float, variance: float, realised: float) -> Row:
+    values = {"rows": rows, "expected": expected, "variance": variance, "realised": realised}
+    return {"outcome": outcome, "dt": f"2026-10-{day:02}", **{name: f"{value}" for name, value in values.items()}}
+
+
+# --- the shift -------------------------------------------------------------------------------------------------------
+
+
+@given(
+    groups=st.lists(st.tuples(st.floats(0.001, 0.999), st.integers(1, 10_000)), min_size=1, max_size=20),
+    share=st.floats(0.01, 0.9),
+)
+def test_shifted_probabilities_expect_the_visitors_that_came(groups: list[tuple[float, int]], share: float) -> None:
+    probability, users = (np.array(values, dtype=float) for values in zip(*groups, strict=True))
+    came, expected = share * users.sum(), float((users * probability).sum())
+    shift = solve_shift(probability, users, came)
+    assume(abs(shift) < 5)
+    drawn = expected * (came + 20) / (expected + 20)
+    again = sum(n / (1 + math.exp(-(math.log(p / (1 - p)) + shift))) for p, n in groups)
+    assert again == pytest.approx(drawn, rel=1e-6)
+
+
+@pytest.mark.parametrize("came", [0, 1_000_000])
+def test_even_extreme_dates_give_a_finite_shift(came: int) -> None:
+    assert abs(solve_shift(np.array([0.3]), np.array([1e6]), came)) <= 5
+
+
+def test_few_visitors_shift_little() -> None:
+    assert solve_shift(np.array([0.01]), np.array([300.0]), 0) == pytest.approx(math.log(20 / 23), abs=0.01)
+
+
+@given(st.floats(0, 1), st.floats(-5, 5))
+def test_a_shift_adds_to_the_log_odds(p: float, shift: float) -> None:
+    (found,) = shifted(np.array([p]), shift)
+    assert 0 <= found <= 1
+    if 1e-9 < p < 1 - 1e-9:
+        assert found == pytest.approx(1 / (1 + (1 - p) / p * math.exp(-shift)))
+    assert shifted(np.array([p]), 0)[0] == p
+
+
+def test_who_never_came_has_no_probability_to_shift() -> None:
+    assert np.isnan(shifted(np.array([np.nan], dtype=np.float32), 1.0)).all()
+
+
+def test_quarters_of_log_odds_are_fine_enough() -> None:
+    """The shift from groups is that of each user's own probability."""
+    rng = np.random.default_rng(1)
+    p = rng.beta(0.4, 2, 50_000).clip(1e-5, 1 - 1e-5)
+    quarter = np.floor(4 * np.log(p / (1 - p))).astype(int)
+    came = rng.random(len(p)) < shifted(p, 0.7)
+    rows = [
+        visitors_row(day, int(of.sum()), float(p[of].sum()), float(came[of].sum()), q)
+        for day in range(1, FEWEST_DATES + 1)
+        for q in np.unique(quarter)
+        for of in [quarter == q]
+    ]
+    exact = solve_shift(np.tile(p, FEWEST_DATES), np.ones(len(p) * FEWEST_DATES), float(came.sum()) * FEWEST_DATES)
+    assert read_closed_dates(rows).shift == pytest.approx(exact, abs=0.002)
+    assert exact == pytest.approx(0.7, abs=0.05)
+
+
+def test_below_a_week_nothing_is_known() -> None:
+    def found(days: int) -> ClosedDates:
+        every = range(1, days + 1)
+        return read_closed_dates(
+            [visitors_row(day, 1000, 200, 300) for day in every] + [sends_row(day, 90, 80, 100) for day in every]
+        )
+
+    before, after = found(FEWEST_DATES - 1), found(FEWEST_DATES)
+    assert (before.shift, before.scatter, before.ratio) == (0, None, None)
+    assert (before.dates, before.expected, before.realised) == (6, 540, 600)
+    assert after.shift > 0.3
+    assert after.ratio is not None
+    assert after.ratio.value == pytest.approx(0.9)
+    assert "not yet known" in " ".join(in_words(expected_visits(np.array([0.5]), before), before))
+    assert "not yet known" not in " ".join(in_words(expected_visits(np.array([0.5]), after), after))
+
+
+@pytest.mark.parametrize("text", ["", "0"])
+def test_a_result_without_rows_says_nothing(text: str) -> None:
+    empty = dict.fromkeys(("outcome", "dt", "expected", "variance", "realised"), "") | {"rows": text}
+    assert read_closed_dates([empty]) == read_closed_dates([]) == ClosedDates()
+
+
+def test_nobody_who_comes_gives_no_ratio() -> None:
+    assert read_closed_dates([sends_row(day, 0.5, 0.4, 0) for day in range(1, 29)]).ratio is None
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def simulated(
+    rng: np.random.Generator, wobble: float, days: int, users: int = 2000
+) -> tuple[list[Row], NDArray[np.float64], int]:
+    """Closed dates whose log odds all move by a number that changes daily, then the next date's chances and visits."""
+    rows = []
+    for day in range(1, days + 2):
+        p = rng.beta(1, 9, users)
+        came = int((rng.random(users) < shifted(p, rng.normal(0, wobble))).sum())
+        rows.append(sends_row(day, p.sum(), (p * (1 - p)).sum(), came))
+    return rows[:-1], p, came
+
+
+@pytest.mark.parametrize("wobble", [0.0, 0.15])
+@pytest.mark.parametrize("days", [7, 28])
+def test_nine_of_ten_dates_lie_in_the_interval(wobble: float, days: int) -> None:
+    rng = np.random.default_rng(3)
+    inside = []
+    for _ in range(300):
+        rows, chances, came = simulated(rng, wobble, days)
+        expected = expected_visits(chances, read_closed_dates(rows))
+        assert expected.low is not None
+        assert expected.high is not None
+        inside.append(expected.low <= came <= expected.high)
+    assert 0.85 <= np.mean(inside) <= 0.98
+
+
+def test_the_ratio_is_one_as_often_as_its_interval_claims() -> None:
+    rng = np.random.default_rng(4)
+    ratios = [read_closed_dates(simulated(rng, 0.15, 28)[0]).ratio for _ in range(300)]
+    assert np.mean([ratio is not None and ratio.low <= 1 <= ratio.high for ratio in ratios]) >= 0.92
+    assert np.median([ratio.high - ratio.low for ratio in ratios if ratio is not None]) < 0.15
+
+
+def test_scatter_is_at_least_that_of_independent_users() -> None:
+    exact = [sends_row(day, 90, 80, 90) for day in range(1, 29)]
+    assert read_closed_dates(exact).scatter == 1
+    wide = [sends_row(day, 90, 81, 90 + 27 * (-1) ** day) for day in range(1, 29)]
+    assert read_closed_dates(wide).scatter == pytest.approx(3)
+
+
+def test_who_never_came_is_counted_apart() -> None:
+    found = expected_visits(np.array([0.25, np.nan, 0.5, np.nan], dtype=np.float32), ClosedDates())
+    assert (found.value, found.unknown_users) == (0.75, 2)
+
+
+def test_the_expectation_in_words() -> None:
+    closed = read_closed_dates([sends_row(day, 124.3, 100, 125) for day in range(1, 29)])
+    first, second, third = in_words(expected_visits(np.append(np.full(252, 0.5), np.nan), closed), closed)
+    assert first == (
+        "Visits expected in the hour of the push: 126, on 90% of such dates between 112 and 140 "
+        "(with or without a push: no effect is claimed)"
+    )
+    assert second == "The last 28 dates that are over: 3,480 expected, 3,500 came, ratio 0.99 (0.96 to 1.03)"
+    assert third == "Users who never came before, not counted: 1"
