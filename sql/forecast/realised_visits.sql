@@ -49,3 +49,5 @@ SELECT
 FROM sends
 LEFT JOIN visits ON visits.user_id = sends.user_id AND visits.visit_date = sends.dt
 GROUP BY 2
+
+ORDER BY outcome, dt, quarter_of_log_odds

@@ -127,6 +127,7 @@ def publish(day: date, users: list[str]) -> None:
         "utc_offset_minutes": pa.array(random.choice([-60, 0, 330], len(users)), pa.int16()),
         "time_zone": pa.array([None, *["Europe/Berlin"] * (len(users) - 1)], pa.string()),
         "last_visit_date": pa.array([day - timedelta(days=2)] * len(users), pa.date32()),
+        "visit_probability": pa.array([None, *random.random(len(users) - 1)], pa.float32()),
     }
     sends = [datetime(day.year, day.month, day.day, int(hour)) for hour in hours]
     plans = {
@@ -138,6 +139,7 @@ def publish(day: date, users: list[str]) -> None:
         "chance": pa.array(chances.max(axis=1), pa.float32()),
         "source": ["model"] * len(users),
         "idempotency_key": [f"{user}/{day}" for user in users],
+        "visit_probability": forecasts["visit_probability"],
     }
     glue = boto3.client("glue")
     for name, columns in (("visit_forecasts", forecasts), ("send_plans", plans)):
@@ -299,7 +301,7 @@ def forecast_sql() -> dict[str, str]:
         network=Network((), ()),
     )
     # A forecast date on which there are forecasts for the outcomes too.
-    return {query["Name"]: query["Sql"] for query in render_queries(run, 21, DATABASE, SQL)}
+    return {query["Name"]: query["Sql"] for query in render_queries(run, DATABASE, SQL)}
 
 
 QUERIES = {**training_sql(), **forecast_sql()}
