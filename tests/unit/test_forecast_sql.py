@@ -179,6 +179,13 @@ def test_histories_are_the_last_complete_visit_days_that_the_events_before_as_of
     assert found == [{name: visit[name] for name in schema.VISITS_COLUMNS} for visit in last]
 
 
+def test_an_event_at_the_instant_is_not_known_yet(run: Run) -> None:
+    """At that instant it is still the day before in New York."""
+    at = [AS_OF - timedelta(milliseconds=1), AS_OF, AS_OF + timedelta(milliseconds=1)]
+    (found,) = run("histories", [Event("ann", instant, -300, 1, "ios") for instant in at])
+    assert found["total_page_views"] == [1]
+
+
 # --- users of the last table -----------------------------------------------------------------------------------------
 
 USERS = st.sampled_from(["ann", "Bob", "Zoë"])
@@ -268,11 +275,21 @@ def closed(dt: str, days: int) -> bool:
     return f"{CLOSED - timedelta(days=days - 1)}" <= dt <= f"{CLOSED}"
 
 
-@given(events=histories(NEAR_OVER), forecasts=forecasts_of(OVER))
+@st.composite
+def over(draw: st.DrawFn) -> tuple[list[Event], list[Known], list[Send]]:
+    """Events, and forecasts and sends, most of them for days with visits, the others around a window."""
+    events = draw(histories(NEAR_OVER))
+    days = sorted({visit["visit_date"] for visit in visits_of(events)})
+    dates = [*days, *days, *OVER]
+    return events, draw(forecasts_of(dates)), draw(sends_of(dates, [AS_OF]))
+
+
+@given(given=over())
 @settings(max_examples=50, deadline=None)
 def test_outcomes_are_those_of_the_models_forecasts_of_a_week(
-    run: Run, events: list[Event], forecasts: list[Known]
+    run: Run, given: tuple[list[Event], list[Known], list[Send]]
 ) -> None:
+    events, forecasts, _ = given
     visits = visits_by_day(events)
     losses, hits, users = [], [], set()
     for row in forecasts:
@@ -288,11 +305,12 @@ def test_outcomes_are_those_of_the_models_forecasts_of_a_week(
     assert found["log_loss_deviation"] == (pytest.approx(stdev(losses), abs=1e-5) if len(losses) > 1 else None)
 
 
-@given(events=histories(NEAR_OVER), forecasts=forecasts_of(OVER), sends=sends_of(OVER, [AS_OF]))
+@given(given=over())
 @settings(max_examples=50, deadline=None)
 def test_realised_visits_are_counted_by_date_beside_those_expected(
-    run: Run, events: list[Event], forecasts: list[Known], sends: list[Send]
+    run: Run, given: tuple[list[Event], list[Known], list[Send]]
 ) -> None:
+    events, forecasts, sends = given
     visits = visits_by_day(events)
     sums: dict[tuple[str, str, int | None], list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0])
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset
-from visitcast.forecasting.schedule import Known, as_known
+from visitcast.forecasting.schedule import GAP_DAYS, Known, as_known
 
 if TYPE_CHECKING:
     from visitcast.forecasting.forecaster import Forecast  # The sending image does not have all that it imports.
@@ -24,13 +24,13 @@ Profile = dict[str, list[int]]
 """Counts per bin, by the name of what is counted."""
 
 ACTIVE_DAYS: Final = 28
-"""Users count if their last visit day is at most so many days before the date."""
+"""Users count if their last visit day is at most so many days before the last one that is known."""
 HISTORY_DAYS: Final = (0, 3)
 """First number of visit days of each bin: new users, as ``protocol.MINIMUM_HISTORY`` has it, and the others.
 
 Longer histories are not told apart: they grow in an app that does not change.
 """
-ABSENT_DAYS: Final = (0, 2, 3, 5, 8, 15)
+ABSENT_DAYS: Final = (0, 1, 2, 4, 7, 14)
 REGION_MINUTES: Final = (schema.WESTERNMOST_MINUTES, -90, 195, 555)
 """First UTC offset of each bin: the Americas, Europe and Africa, Asia, Oceania.
 
@@ -61,7 +61,7 @@ def profile(
     history_days : int array [rows]
         Visit days that a forecast reads.
     absent_days : int array [rows]
-        Days from the last visit day to the date.
+        Days from the last visit day to the last one that is known, which is the same for all users of a run.
     first_visit_hour : float32 array [rows, 24]
         Forecasts; their sum over the users is counted.
     best_hour, confidence : arrays [rows]
@@ -96,7 +96,7 @@ def profile_of_known(known: Known, forecast: Forecast) -> Profile:
         platform=columns.platform[target - 1],
         utc_offset_minutes=columns.utc_offset_minutes[target - 1],
         history_days=np.diff(known.dataset.offsets) - 1,
-        absent_days=columns.visit_date[target] - columns.visit_date[target - 1],
+        absent_days=known.known_until - columns.visit_date[target - 1],
         first_visit_hour=forecast.first_visit_hour,
         best_hour=forecast.best_hour,
         confidence=forecast.confidence,
@@ -140,8 +140,9 @@ def weekday_of(date: int) -> str:
 
 
 def _visitors(dataset: Dataset, date: int) -> NDArray[np.int64]:
-    """Return the users with a visit day in the four weeks before a date."""
-    rows = np.flatnonzero((dataset.visit_date < date) & (dataset.visit_date >= date - ACTIVE_DAYS))
+    """Return the users who may be active on a date."""
+    earliest = date - GAP_DAYS - ACTIVE_DAYS
+    rows = np.flatnonzero((dataset.visit_date < date) & (dataset.visit_date >= earliest))
     return np.unique(dataset.offsets.searchsorted(rows, side="right") - 1)
 
 

@@ -76,7 +76,8 @@ def plan() -> None:
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
     forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
     progress(0.4, "comparing with the training data, four weeks ago and the dates that are over")
-    counted, closed = profile_of(users, forecasts, date), read_closed_dates(_rows("realised"))
+    counted = profile_of(users, forecasts, known_until(as_of(os.environ), date))
+    closed = read_closed_dates(_rows("realised"))
     evaluation = _json("reference", "evaluation.json")
     references = {
         drift.TRAINING: evaluation.get("profile", {}).get(weekday_of(date)),
@@ -103,10 +104,10 @@ def plan() -> None:
     progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
 
 
-def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> Profile:
-    """Count inputs and forecasts for the drift check."""
+def profile_of(users: pa.Table, forecasts: Forecasts, until: int) -> Profile:
+    """Count inputs and forecasts for the drift check; `until` is the last date whose visits are known."""
     last = users[schema.LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
-    absent = np.where(np.isnat(last), 100_000, date - last.astype(np.int64))
+    absent = np.where(np.isnat(last), 100_000, until - last.astype(np.int64))
     return profile(
         platform=platform_codes(users[schema.PLATFORM].to_numpy()),
         utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),
