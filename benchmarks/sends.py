@@ -82,7 +82,7 @@ def _of_pairs(subject: str, pairs: UserDates) -> Iterator[Figure]:
         yield from _ratio(subject, name, scores)
         for number, tenth in enumerate(scores["tenths"], start=1):
             if tenth["ratio"] is not None:
-                about = f"tenth {number} (chance {tenth['mean']:.4f}, {tenth['realised']} visits)"
+                about = f"tenth {number} (chance {tenth['mean']:.4f}, {tenth['realised']:.0f} visits)"
                 yield Figure(subject, f"{name}, {about}: expected / realised", tenth["ratio"].mean, "", WANTED)
     for capacity in sends["capacity"]:
         for order, title in ORDERS.items():

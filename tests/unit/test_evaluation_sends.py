@@ -48,6 +48,7 @@ def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed:
     return UserDates(
         user=user,
         date=date,
+        weight=np.ones(len(user)),
         visit_days=np.full(len(user), 9),
         absent_days=rng.geometric(0.05, len(user)),
         probability=probability,
@@ -95,15 +96,42 @@ def test_forecasts_and_outcomes_are_those_of_the_user_on_the_date(model: Bundle,
     assert 0 < pairs.visited.sum() < pairs.came.sum() < len(pairs.came)
 
 
-def test_a_sample_keeps_within_its_bound_and_spreads_over_the_dates() -> None:
-    users, dates = sends.sample(DATASET, PARTS, most_pairs=300)
-    assert len(users) <= 300
-    days = int(DATASET.visit_date.max()) - PARTS.test_starts
-    chosen, sizes = np.unique(dates, return_counts=True)
-    assert len(chosen) == min(days, sends.FEWEST_DATES_OF_A_SAMPLE)
-    assert (chosen[0], chosen[-1]) == (PARTS.test_starts, int(DATASET.visit_date.max()) - 1)
-    assert sizes.max() <= 300 // len(chosen)
-    assert (DATASET.visit_date[DATASET.offsets[users]] < dates).all()
+def test_a_sample_keeps_within_its_bound_and_stands_for_all() -> None:
+    dates = range(PARTS.test_starts, int(DATASET.visit_date.max()))
+    users, chosen_dates, weights = sends.sample(DATASET, PARTS, most_pairs=10 * len(dates))
+    assert sorted(set(chosen_dates)) == list(dates)
+    for date in dates:
+        known = {"active": 0, "away": 0}
+        sampled = {"active": 0, "away": 0}
+        stands_for = {"active": 0.0, "away": 0.0}
+        of_date = dict(zip(users[chosen_dates == date], weights[chosen_dates == date], strict=True))
+        assert len(of_date) <= 10
+        for user in range(DATASET.users):
+            days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
+            days = days[days <= date - 2]
+            if len(days):
+                group = "active" if days[-1] >= date - sends.ACTIVE_DAYS else "away"
+                known[group] += 1
+                sampled[group] += user in of_date
+                stands_for[group] += of_date.get(user, 0.0)
+        assert sum(sampled.values()) == len(of_date) == min(10, sum(known.values()))
+        assert sampled["away"] >= min(known["away"], 2)
+        assert sampled["active"] >= min(known["active"], 8)
+        assert stands_for == pytest.approx(known)
+
+
+def test_a_pair_counts_for_as_many_as_it_stands_for() -> None:
+    pairs = made_pairs(users=60, dates=20)
+    pairs = replace(pairs, weight=np.where(pairs.user % 3 == 0, 3.0, 1.0))
+    copies = np.concatenate([np.arange(len(pairs.user)), *2 * [np.flatnonzero(pairs.weight == 3)]])
+    repeated = replace(sends.select(pairs, copies), weight=np.ones(len(copies)))  # type: ignore[arg-type]
+    for score in (score_visits, score_sends):
+        weighted, plain = score(pairs), score(repeated)
+        for name in ("pairs", "expected", "realised", "log_loss", "brier", "auc"):
+            if name in weighted:
+                assert weighted[name] == pytest.approx(plain[name])
+        assert weighted["ratio"].high == pytest.approx(plain["ratio"].high)
+        assert weighted["shifted"]["expected"] == pytest.approx(plain["shifted"]["expected"])
 
 
 def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) -> None:
@@ -181,5 +209,8 @@ def test_the_area_under_the_curve_is_scikit_learns(ties: int) -> None:
     score = rng.integers(0, 100 // ties, 500) / 100
     positive = rng.random(500) < score + 0.1
     expected: Any = roc_auc_score(positive, score)
-    assert sends.area_under_curve(score, positive) == pytest.approx(expected)
-    assert sends.area_under_curve(score, np.zeros(500, dtype=bool)) is None
+    assert sends.area_under_curve(score, positive, np.ones(500)) == pytest.approx(expected)
+    weight = rng.uniform(0.5, 3, 500)
+    expected = roc_auc_score(positive, score, sample_weight=weight)
+    assert sends.area_under_curve(score, positive, weight) == pytest.approx(expected)
+    assert sends.area_under_curve(score, np.zeros(500, dtype=bool), weight) is None
