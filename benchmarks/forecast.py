@@ -60,7 +60,7 @@ def run_forecast(sizes: tuple[int, ...] = USERS) -> list[Figure]:
             opt_ml = Path(folder)
             given, output = opt_ml / "processing" / "input", opt_ml / "processing" / "output"
             make_histories(given / "histories", users)
-            for name in ("known", "audience", "reference", "outcomes", "answers", "campaign"):
+            for name in ("known", "audience", "reference", "outcomes", "realised", "answers", "campaign"):
                 (given / name).mkdir()
             (given / "campaign" / "campaign.json").write_text(json.dumps(_CAMPAIGN), encoding="utf-8")
             some = Path(sorted((given / "histories").iterdir())[0])
