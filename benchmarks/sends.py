@@ -76,9 +76,9 @@ def _of_pairs(subject: str, pairs: UserDates) -> Iterator[Figure]:
         yield from _scores(subject, name, scores)
     for name, difference in visits["differences"].items():
         yield from _interval(subject, f"log loss - {name}'s", difference, "nats", "< 0")
-    yield from _ratio(subject, "users who come, shifted", visits["shifted"])
+    yield from _ratio(subject, "users who come, corrected", visits["corrected"])
     yield from _ratio(subject, "visits in the hour of users who came", sends["of_visitors"])
-    for name, scores in {"visits in the hour": sends, "visits in the hour, shifted": sends["shifted"]}.items():
+    for name, scores in {"visits in the hour": sends, "visits in the hour, corrected": sends["corrected"]}.items():
         yield from _ratio(subject, name, scores)
         for number, tenth in enumerate(scores["tenths"], start=1):
             if tenth["ratio"] is not None:

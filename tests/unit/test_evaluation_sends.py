@@ -16,9 +16,9 @@ from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast.data.protocol import split
 from visitcast.evaluation import sends
 from visitcast.evaluation.sends import UserDates, forecast_user_dates, score_sends, score_visits
+from visitcast.forecasting.correction import Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import as_known
-from visitcast.forecasting.shift import shifted, solve_shift
 from visitcast.model.bundle import Bundle
 from visitcast.sending.send_window import SendRules, allowed_hours
 from visitcast.training.fitting import fit
@@ -44,7 +44,7 @@ def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed:
     user, date = (side.ravel() for side in np.meshgrid(np.arange(users), 20_000 + np.arange(dates)))
     probability = np.clip(rng.beta(0.6, 4, users)[user] * rng.uniform(0.8, 1.2, len(user)), 0.001, 0.95)
     hour_chance = rng.uniform(0.05, 0.6, len(user))
-    came = rng.random(len(user)) < shifted(probability, true_shift)
+    came = rng.random(len(user)) < corrected(probability, Correction(shift=true_shift))
     return UserDates(
         user=user,
         date=date,
@@ -131,7 +131,7 @@ def test_a_pair_counts_for_as_many_as_it_stands_for() -> None:
             if name in weighted:
                 assert weighted[name] == pytest.approx(plain[name])
         assert weighted["ratio"].high == pytest.approx(plain["ratio"].high)
-        assert weighted["shifted"]["expected"] == pytest.approx(plain["shifted"]["expected"])
+        assert weighted["corrected"]["expected"] == pytest.approx(plain["corrected"]["expected"])
 
 
 def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) -> None:
@@ -144,7 +144,7 @@ def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) ->
 def test_what_is_well_forecast_is_as_expected() -> None:
     pairs = made_pairs()
     visits, sent = score_visits(pairs), score_sends(pairs)
-    for scores in (visits, sent, visits["shifted"], sent["shifted"], sent["of_visitors"]):
+    for scores in (visits, sent, visits["corrected"], sent["corrected"], sent["of_visitors"]):
         assert scores["ratio"].low < 1 < scores["ratio"].high
         assert scores["ratio"].mean == pytest.approx(scores["expected"] / scores["realised"])
     assert visits["realised"] == pairs.came.sum()
@@ -164,9 +164,9 @@ def test_tenths_hold_as_much_as_is_expected_each() -> None:
     assert np.all(np.diff([part["mean"] for part in parts]) > 0)
 
 
-def test_the_shift_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
+def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
     pairs = made_pairs(true_shift=-0.5)
-    moved = sends.shift_by_closed_dates(pairs)
+    moved = sends.correct_by_closed_dates(pairs)
     first = pairs.date < 20_000 + 8
     np.testing.assert_array_equal(moved.probability[first], pairs.probability[first])  # fewer than seven are closed
     ratio = score_visits(pairs)["ratio"].mean
@@ -175,12 +175,12 @@ def test_the_shift_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
     # What comes on the date itself and on its eve changes nothing.
     date = 20_030
     late = pairs.date >= date - 1
-    other = sends.shift_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
+    other = sends.correct_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
     same = pairs.date == date
     np.testing.assert_array_equal(other.probability[same], moved.probability[same])
     closed = (pairs.date <= date - 2) & (pairs.date > date - 30)
-    shift = solve_shift(pairs.probability[closed], np.ones(closed.sum()), float(pairs.came[closed].sum()))
-    np.testing.assert_allclose(moved.probability[same], shifted(pairs.probability[same], shift))
+    correction = solve_correction(pairs.probability[closed], np.ones(closed.sum()), pairs.came[closed].astype(float))
+    np.testing.assert_allclose(moved.probability[same], corrected(pairs.probability[same], correction))
 
 
 def test_scarce_pushes_go_to_the_first_of_each_date() -> None:

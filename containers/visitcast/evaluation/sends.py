@@ -20,9 +20,9 @@ from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
 from visitcast.evaluation.bootstrap import Interval, interval, resampled_sums
 from visitcast.evaluation.groups import FEWEST_USERS
+from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import GAP_DAYS, Known
-from visitcast.forecasting.shift import CLOSED_DATES, FEWEST_DATES, shifted, solve_shift
 from visitcast.metrics import SMALLEST_PROBABILITY
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
@@ -215,19 +215,19 @@ def _nobody() -> UserDates:
     return UserDates(numbers, numbers, chances, numbers, numbers, chances, chances, rates, nothing, nothing)
 
 
-def shift_by_closed_dates(pairs: UserDates) -> UserDates:
-    """Shift the probabilities of each date by what came on the dates before it, as the plan of the sends does.
+def correct_by_closed_dates(pairs: UserDates) -> UserDates:
+    """Correct the probabilities of each date by what came on the dates before it, as the plan of the sends does.
 
-    Closed at the schedule are the dates up to two days before. There is no shift as long as they are too few.
+    Closed at the schedule are the dates up to two days before. There is no correction as long as they are too few.
     """
     probability = pairs.probability.copy()
     for date in np.unique(pairs.date):
         closed = (pairs.date <= date - 2) & (pairs.date > date - 2 - CLOSED_DATES)
         if len(np.unique(pairs.date[closed])) >= FEWEST_DATES:
-            visitors = float(pairs.weight[closed] @ pairs.came[closed])
-            shift = solve_shift(pairs.probability[closed], pairs.weight[closed], visitors)
+            weight = pairs.weight[closed]
+            correction = solve_correction(pairs.probability[closed], weight, weight * pairs.came[closed])
             of_date = pairs.date == date
-            probability[of_date] = shifted(pairs.probability[of_date], shift)
+            probability[of_date] = corrected(pairs.probability[of_date], correction)
     return replace(pairs, probability=probability)
 
 
@@ -248,7 +248,7 @@ def score_visits(pairs: UserDates) -> dict[str, Any]:
     expected: dict[Hashable, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {
         MODEL: (pairs.probability, everybody),
         "active": (pairs.probability, active),
-        "shifted": (shift_by_closed_dates(pairs).probability, everybody),
+        "corrected": (correct_by_closed_dates(pairs).probability, everybody),
         **{name: (rate, everybody) for name, rate in pairs.rates.items()},
         **{("tenth", number): (pairs.probability, rows) for number, rows in enumerate(parts)},
         **{("recency", name): (pairs.probability, rows) for name, rows in recent.items()},
@@ -267,7 +267,7 @@ def score_visits(pairs: UserDates) -> dict[str, Any]:
         "tenths": [ratios["tenth", number] for number in range(len(parts))],
         "by_recency": [{"name": name, **scores(("recency", name))} for name in recent],
         "active": scores("active"),
-        "shifted": ratios["shifted"],
+        "corrected": ratios["corrected"],
     }
 
 
@@ -399,26 +399,26 @@ def score_sends(pairs: UserDates) -> dict[str, Any]:
         See ``sends`` in docs/evaluation.md.
     """
     everybody = np.ones(len(pairs.user), dtype=bool)
-    chance, moved = pairs.chance, shift_by_closed_dates(pairs).chance
-    parts, moved_parts = tenths(chance, pairs.weight), tenths(moved, pairs.weight)
+    chance, mended = pairs.chance, correct_by_closed_dates(pairs).chance
+    parts, mended_parts = tenths(chance, pairs.weight), tenths(mended, pairs.weight)
     ratios = _ratios(
         pairs,
         pairs.visited,
         {
             MODEL: (chance, everybody),
-            "shifted": (moved, everybody),
+            "corrected": (mended, everybody),
             "of_visitors": (pairs.hour_chance, pairs.came),
             **{("tenth", number): (chance, rows) for number, rows in enumerate(parts)},
-            **{("shifted", number): (moved, rows) for number, rows in enumerate(moved_parts)},
+            **{("corrected", number): (mended, rows) for number, rows in enumerate(mended_parts)},
         },
     )
     active = select(pairs, pairs.absent_days <= ACTIVE_DAYS)
     return {
         **_sizes(pairs),
         **ratios[MODEL],
-        "shifted": {
-            **ratios["shifted"],
-            "tenths": [ratios["shifted", number] for number in range(len(moved_parts))],
+        "corrected": {
+            **ratios["corrected"],
+            "tenths": [ratios["corrected", number] for number in range(len(mended_parts))],
         },
         "tenths": [ratios["tenth", number] for number in range(len(parts))],
         "of_visitors": ratios["of_visitors"],
