@@ -25,10 +25,12 @@ from benchmarks.random_model import write_model
 from benchmarks.transform import serving, transform
 from visitcast.data.dataset import select_users
 from visitcast.data.histories import read_blocks
+from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = (100_000, 1_000_000)
-MEAN_DAYS = 20
+MEAN_DAYS = 36
+"""Visit days of a user in the simulator's whole history, on average; the query reads the last of them."""
 USERS_PER_FILE = 20_000
 UNITS = 96
 _DATE = np.datetime64("2026-11-24")
@@ -58,7 +60,7 @@ def run_forecast(sizes: tuple[int, ...] = USERS) -> list[Figure]:
             opt_ml = Path(folder)
             given, output = opt_ml / "processing" / "input", opt_ml / "processing" / "output"
             make_histories(given / "histories", users)
-            for name in ("known", "audience", "reference", "outcomes", "answers", "campaign"):
+            for name in ("known", "audience", "reference", "outcomes", "realised", "answers", "campaign"):
                 (given / name).mkdir()
             (given / "campaign" / "campaign.json").write_text(json.dumps(_CAMPAIGN), encoding="utf-8")
             some = Path(sorted((given / "histories").iterdir())[0])
@@ -137,7 +139,7 @@ def make_histories(folder: Path, users: int) -> None:
     for first in range(0, users, USERS_PER_FILE):
         rng = np.random.default_rng([7, first])
         count = min(USERS_PER_FILE, users - first)
-        days = np.minimum(rng.geometric(1 / MEAN_DAYS, count), 90)
+        days = np.minimum(rng.geometric(1 / MEAN_DAYS, count), HISTORY_VISIT_DAYS)
         pq.write_table(histories(rng, first, days), folder / f"part-{first:08d}")
 
 

@@ -35,7 +35,9 @@ WHOLE = 2**31 - 1
 def measure(events: Path | None, quick: bool = False) -> list[Figure]:
     """Fit on simulated users and, if given, on a file of events, and forecast the test rows from shorter histories."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    figures = list(of_dataset("simulated world", simulated.visit_days(simulated.QUICK if quick else World()), quick))
+    figures = list(
+        of_dataset("simulated world", simulated.visit_days(simulated.QUICK if quick else World(users=2_000)), quick)
+    )
     if events is not None:
         figures += of_dataset(events.name, quality.visit_days(events), quick)
     return figures

@@ -76,24 +76,16 @@ def _of_pairs(subject: str, pairs: UserDates) -> Iterator[Figure]:
         yield from _scores(subject, name, scores)
     for name, difference in visits["differences"].items():
         yield from _interval(subject, f"log loss - {name}'s", difference, "nats", "< 0")
-    yield from _interval(
-        subject, "users who come, shifted: expected / realised", visits["shifted"]["ratio"], "", WANTED
-    )
-    yield from _interval(subject, "visits in the hour: expected / realised", sends["ratio"], "", WANTED)
-    yield from _interval(
-        subject, "visits in the hour, shifted: expected / realised", sends["shifted"]["ratio"], "", WANTED
-    )
-    yield from _interval(subject, "the same of users who came", sends["of_visitors"]["ratio"], "")
-    for kind in ("tenths", "shifted_tenths"):
-        for number, tenth in enumerate(sends[kind], start=1):
-            name = f"{kind.replace('_', ' ')} of the chance, {number} (mean {tenth['mean']:.3f}): expected / realised"
-            yield from _interval(subject, name, tenth["ratio"], "", WANTED)
+    yield from _ratio(subject, "users who come, corrected", visits["corrected"])
+    yield from _ratio(subject, "visits in the hour of users who came", sends["of_visitors"])
+    for name, scores in {"visits in the hour": sends, "visits in the hour, corrected": sends["corrected"]}.items():
+        yield from _ratio(subject, name, scores)
+        for number, tenth in enumerate(scores["tenths"], start=1):
+            if tenth["ratio"] is not None:
+                about = f"tenth {number} (chance {tenth['mean']:.4f}, {tenth['realised']:.0f} visits)"
+                yield Figure(subject, f"{name}, {about}: expected / realised", tenth["ratio"].mean, "", WANTED)
     for capacity in sends["capacity"]:
-        for order, title in {
-            PRODUCT: "probability x chance",
-            CHANCE: "chance alone",
-            PROBABILITY: "probability",
-        }.items():
+        for order, title in ORDERS.items():
             share = capacity["realised"][order] / max(1, capacity["all"])
             yield Figure(subject, f"sends to {capacity['share']:.0%} by {title}: share of all visits", share, "")
         title = f"sends to {capacity['share']:.0%}: visits by probability x chance / by chance alone"

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +59,8 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
     try:
         yield _port(process, log), process
     finally:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):  # it has ended, as the error says
+            process.terminate()
         process.wait(timeout=60)
 
 

@@ -44,7 +44,7 @@ OURS: Final = "ONNX Runtime"
 PEER: Final = "TensorFlow"
 ALONE: Final = "TensorFlow, a request at a time"
 SERVERS: Final = {
-    OURS: ["serving", "serve"],
+    OURS: ["visitcast", "serve"],
     PEER: ["benchmarks.tensorflow_server"],
     ALONE: ["benchmarks.tensorflow_server", "one-at-a-time"],
 }

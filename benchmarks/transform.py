@@ -21,7 +21,7 @@ CONCURRENT = 4
 def serving(opt_ml: Path) -> AbstractContextManager[tuple[int, psutil.Process]]:
     """Serve the model below a folder as in a batch transform; yields port and process."""
     mebibytes = str(PAYLOAD_BYTES // 2**20)
-    return running(opt_ml, "serving", "serve", SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB=mebibytes)
+    return running(opt_ml, "visitcast", "serve", SAGEMAKER_BATCH="true", SAGEMAKER_MAX_PAYLOAD_IN_MB=mebibytes)
 
 
 def transform(port: int, requests: Path, answers: Path) -> None:

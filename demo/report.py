@@ -67,8 +67,8 @@ def _metrics(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(f"[dim]{data['events']:,} events, {data['users']:,} users, {data['visit_days']:,} visit days[/]")
     sends = evaluation["sends"]
     console.print(
-        f"Visits in the hour of the send, {sends['pairs']:,} sends on {sends['dates']} test dates: "
-        f"{sends['expected']:,.0f} expected, {sends['realised']:,} came; ratio {ratio(sends['ratio'])}",
+        f"Visits in the hour of the send, {sends['pairs']:,.0f} sends on {sends['dates']} test dates: "
+        f"{sends['expected']:,.0f} expected, {sends['realised']:,.0f} came; ratio {ratio(sends['ratio'])}",
         highlight=False,
     )
 

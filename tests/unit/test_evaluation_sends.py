@@ -16,9 +16,9 @@ from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast.data.protocol import split
 from visitcast.evaluation import sends
 from visitcast.evaluation.sends import UserDates, forecast_user_dates, score_sends, score_visits
+from visitcast.forecasting.correction import Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import as_known
-from visitcast.forecasting.shift import shifted, solve_shift
 from visitcast.model.bundle import Bundle
 from visitcast.sending.send_window import SendRules, allowed_hours
 from visitcast.training.fitting import fit
@@ -44,10 +44,11 @@ def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed:
     user, date = (side.ravel() for side in np.meshgrid(np.arange(users), 20_000 + np.arange(dates)))
     probability = np.clip(rng.beta(0.6, 4, users)[user] * rng.uniform(0.8, 1.2, len(user)), 0.001, 0.95)
     hour_chance = rng.uniform(0.05, 0.6, len(user))
-    came = rng.random(len(user)) < shifted(probability, true_shift)
+    came = rng.random(len(user)) < corrected(probability, Correction(shift=true_shift))
     return UserDates(
         user=user,
         date=date,
+        weight=np.ones(len(user)),
         visit_days=np.full(len(user), 9),
         absent_days=rng.geometric(0.05, len(user)),
         probability=probability,
@@ -95,15 +96,42 @@ def test_forecasts_and_outcomes_are_those_of_the_user_on_the_date(model: Bundle,
     assert 0 < pairs.visited.sum() < pairs.came.sum() < len(pairs.came)
 
 
-def test_a_sample_keeps_within_its_bound_and_spreads_over_the_dates() -> None:
-    users, dates = sends.sample(DATASET, PARTS, most_pairs=300)
-    assert len(users) <= 300
-    days = int(DATASET.visit_date.max()) - PARTS.test_starts
-    chosen, sizes = np.unique(dates, return_counts=True)
-    assert len(chosen) == min(days, sends.FEWEST_DATES_OF_A_SAMPLE)
-    assert (chosen[0], chosen[-1]) == (PARTS.test_starts, int(DATASET.visit_date.max()) - 1)
-    assert sizes.max() <= 300 // len(chosen)
-    assert (DATASET.visit_date[DATASET.offsets[users]] < dates).all()
+def test_a_sample_keeps_within_its_bound_and_stands_for_all() -> None:
+    dates = range(PARTS.test_starts, int(DATASET.visit_date.max()))
+    users, chosen_dates, weights = sends.sample(DATASET, PARTS, most_pairs=10 * len(dates))
+    assert sorted(set(chosen_dates)) == list(dates)
+    for date in dates:
+        known = {"active": 0, "away": 0}
+        sampled = {"active": 0, "away": 0}
+        stands_for = {"active": 0.0, "away": 0.0}
+        of_date = dict(zip(users[chosen_dates == date], weights[chosen_dates == date], strict=True))
+        assert len(of_date) <= 10
+        for user in range(DATASET.users):
+            days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
+            days = days[days <= date - 2]
+            if len(days):
+                group = "active" if days[-1] >= date - sends.ACTIVE_DAYS else "away"
+                known[group] += 1
+                sampled[group] += user in of_date
+                stands_for[group] += of_date.get(user, 0.0)
+        assert sum(sampled.values()) == len(of_date) == min(10, sum(known.values()))
+        assert sampled["away"] >= min(known["away"], 2)
+        assert sampled["active"] >= min(known["active"], 8)
+        assert stands_for == pytest.approx(known)
+
+
+def test_a_pair_counts_for_as_many_as_it_stands_for() -> None:
+    pairs = made_pairs(users=60, dates=20)
+    pairs = replace(pairs, weight=np.where(pairs.user % 3 == 0, 3.0, 1.0))
+    copies = np.concatenate([np.arange(len(pairs.user)), *2 * [np.flatnonzero(pairs.weight == 3)]])
+    repeated = replace(sends.select(pairs, copies), weight=np.ones(len(copies)))  # type: ignore[arg-type]
+    for score in (score_visits, score_sends):
+        weighted, plain = score(pairs), score(repeated)
+        for name in ("pairs", "expected", "realised", "log_loss", "brier", "auc"):
+            if name in weighted:
+                assert weighted[name] == pytest.approx(plain[name])
+        assert weighted["ratio"].high == pytest.approx(plain["ratio"].high)
+        assert weighted["corrected"]["expected"] == pytest.approx(plain["corrected"]["expected"])
 
 
 def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) -> None:
@@ -116,7 +144,7 @@ def test_without_a_test_date_that_is_over_there_are_no_figures(model: Bundle) ->
 def test_what_is_well_forecast_is_as_expected() -> None:
     pairs = made_pairs()
     visits, sent = score_visits(pairs), score_sends(pairs)
-    for scores in (visits, sent, visits["shifted"], sent["shifted"], sent["of_visitors"]):
+    for scores in (visits, sent, visits["corrected"], sent["corrected"], sent["of_visitors"]):
         assert scores["ratio"].low < 1 < scores["ratio"].high
         assert scores["ratio"].mean == pytest.approx(scores["expected"] / scores["realised"])
     assert visits["realised"] == pairs.came.sum()
@@ -136,9 +164,9 @@ def test_tenths_hold_as_much_as_is_expected_each() -> None:
     assert np.all(np.diff([part["mean"] for part in parts]) > 0)
 
 
-def test_the_shift_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
+def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
     pairs = made_pairs(true_shift=-0.5)
-    moved = sends.shift_by_closed_dates(pairs)
+    moved = sends.correct_by_closed_dates(pairs)
     first = pairs.date < 20_000 + 8
     np.testing.assert_array_equal(moved.probability[first], pairs.probability[first])  # fewer than seven are closed
     ratio = score_visits(pairs)["ratio"].mean
@@ -147,12 +175,12 @@ def test_the_shift_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
     # What comes on the date itself and on its eve changes nothing.
     date = 20_030
     late = pairs.date >= date - 1
-    other = sends.shift_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
+    other = sends.correct_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
     same = pairs.date == date
     np.testing.assert_array_equal(other.probability[same], moved.probability[same])
     closed = (pairs.date <= date - 2) & (pairs.date > date - 30)
-    shift = solve_shift(pairs.probability[closed], np.ones(closed.sum()), float(pairs.came[closed].sum()))
-    np.testing.assert_allclose(moved.probability[same], shifted(pairs.probability[same], shift))
+    correction = solve_correction(pairs.probability[closed], np.ones(closed.sum()), pairs.came[closed].astype(float))
+    np.testing.assert_allclose(moved.probability[same], corrected(pairs.probability[same], correction))
 
 
 def test_scarce_pushes_go_to_the_first_of_each_date() -> None:
@@ -181,5 +209,8 @@ def test_the_area_under_the_curve_is_scikit_learns(ties: int) -> None:
     score = rng.integers(0, 100 // ties, 500) / 100
     positive = rng.random(500) < score + 0.1
     expected: Any = roc_auc_score(positive, score)
-    assert sends.area_under_curve(score, positive) == pytest.approx(expected)
-    assert sends.area_under_curve(score, np.zeros(500, dtype=bool)) is None
+    assert sends.area_under_curve(score, positive, np.ones(500)) == pytest.approx(expected)
+    weight = rng.uniform(0.5, 3, 500)
+    expected = roc_auc_score(positive, score, sample_weight=weight)
+    assert sends.area_under_curve(score, positive, weight) == pytest.approx(expected)
+    assert sends.area_under_curve(score, np.zeros(500, dtype=bool), weight) is None

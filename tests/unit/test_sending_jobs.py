@@ -326,7 +326,7 @@ def test_a_run_is_compared_with_its_own_weekday(opt_ml):
     assert again(opt_ml, lines)[0]["drift"]["reasons"] == []
 
 
-def test_closed_dates_shift_the_chances_and_give_the_interval(opt_ml):
+def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
     _, lines, _ = run_requests(opt_ml)
     before = run_plan(opt_ml, lines)[2]
     rows = ['"outcome","dt","quarter_of_log_odds","rows","expected","variance","realised"']
@@ -339,13 +339,13 @@ def test_closed_dates_shift_the_chances_and_give_the_interval(opt_ml):
     report, forecasts, plans, _ = again(opt_ml, lines)
     closed = report["closed_dates"]
     assert (closed["dates"], closed["expected"], closed["realised"], closed["scatter"]) == (28, 2520, 2520, 1)
-    assert closed["shift"] == pytest.approx(np.log(0.4 / 0.6) - np.log(0.25 / 0.75), abs=0.01)
+    slope, shift = closed["correction"]["slope"], closed["correction"]["shift"]
+    assert slope * np.log(0.25 / 0.75) + shift == pytest.approx(np.log(0.4 / 0.6), abs=0.01)
     odds = plans.visit_probability / (1 - plans.visit_probability)
     np.testing.assert_allclose(
         odds,
-        forecasts.visit_probability[plans.index]
-        / (1 - forecasts.visit_probability[plans.index])
-        * np.exp(closed["shift"]),
+        (forecasts.visit_probability[plans.index] / (1 - forecasts.visit_probability[plans.index])) ** slope
+        * np.exp(shift),
         rtol=1e-4,
     )
     assert (plans.chance > before.chance[plans.index]).all()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
+from visitcast.forecasting.correction import NO_CORRECTION, Correction
 from visitcast.sending.answers import Forecasts
 from visitcast.sending.arms import ControlGroup
 from visitcast.sending.drift import Limits
@@ -28,7 +29,9 @@ def campaign(share: float, control: float = 0.0) -> Campaign:
     return Campaign("daily", rules, share, ControlGroup("test", control, control), Limits())
 
 
-def planned(visit_hour: Any, probability: Any, share: float, control: float = 0.0, shift: float = 0.0) -> Plan:
+def planned(
+    visit_hour: Any, probability: Any, share: float, control: float = 0.0, correction: Correction = NO_CORRECTION
+) -> Plan:
     count = len(probability)
     users = pa.table(
         {
@@ -44,7 +47,7 @@ def planned(visit_hour: Any, probability: Any, share: float, control: float = 0.
         visit_probability=np.asarray(probability, dtype=np.float32),
         source=np.full(count, schema.MODEL, dtype=object),
     )
-    return plan_sends(users, forecasts, DATE, campaign(share, control), shift)
+    return plan_sends(users, forecasts, DATE, campaign(share, control), correction)
 
 
 def made(seed: int, users: int, unknown: float) -> tuple[Any, Any]:
@@ -62,13 +65,17 @@ def test_capacity_is_for_those_who_come() -> None:
     np.testing.assert_allclose(table.chance["user-0002"], 0.27, rtol=1e-6)
 
 
-@given(seed=st.integers(0, 1000), control=st.sampled_from([0.0, 0.2]), shift=st.sampled_from([-1.0, 0.0, 2.0]))
+@given(
+    seed=st.integers(0, 1000),
+    control=st.sampled_from([0.0, 0.2]),
+    correction=st.sampled_from([Correction(0.8, -1.0), NO_CORRECTION, Correction(shift=2.0)]),
+)
 @settings(max_examples=12, deadline=None)
-def test_a_chance_is_that_of_coming_and_visiting_then(seed: int, control: float, shift: float) -> None:
+def test_a_chance_is_that_of_coming_and_visiting_then(seed: int, control: float, correction: Correction) -> None:
     visit_hour, probability = made(seed, 60, 0.2)
-    table = planned(visit_hour, probability, 0.05, control, shift).table.to_pandas()
+    table = planned(visit_hour, probability, 0.05, control, correction).table.to_pandas()
     user = table.user_id.str[-4:].astype(int)
-    odds = probability[user] / (1 - probability[user]) * np.exp(shift)
+    odds = (probability[user] / (1 - probability[user])) ** correction.slope * np.exp(correction.shift)
     np.testing.assert_allclose(table.visit_probability, odds / (1 + odds), rtol=1e-4)
     expected = odds / (1 + odds) * visit_hour[user, table.send_hour]
     np.testing.assert_allclose(table.chance, expected, rtol=1e-4)

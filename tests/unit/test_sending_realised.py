@@ -1,4 +1,4 @@
-"""What the closed dates say: the shift of the log odds, the scatter, and intervals that hold as often as they claim."""
+"""What the closed dates say: the correction of the log odds, the scatter, and intervals that hold as they claim."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from visitcast.forecasting.shift import FEWEST_DATES, shifted, solve_shift
+from visitcast.forecasting.correction import FEWEST_DATES, Correction, corrected, solve_correction
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 
 Row = dict[str, str]
@@ -29,60 +29,82 @@ def row(outcome: str, day: int, rows: int, expected: float, variance: float, rea
     return {"outcome": outcome, "dt": f"2026-10-{day:02}", **{name: f"{value}" for name, value in values.items()}}
 
 
-# --- the shift -------------------------------------------------------------------------------------------------------
+# --- the correction --------------------------------------------------------------------------------------------------
+
+
+def plain(p: float, slope: float, shift: float) -> float:
+    return 1 / (1 + ((1 - p) / p) ** slope * math.exp(-shift))
 
 
 @given(
-    groups=st.lists(st.tuples(st.floats(0.001, 0.999), st.integers(1, 10_000)), min_size=1, max_size=20),
-    share=st.floats(0.01, 0.9),
+    groups=st.lists(st.tuples(st.floats(0.001, 0.999), st.integers(100, 100_000)), min_size=1, max_size=20),
+    slope=st.floats(0.5, 1.5),
+    shift=st.floats(-1, 1),
 )
-def test_shifted_probabilities_expect_the_visitors_that_came(groups: list[tuple[float, int]], share: float) -> None:
+def test_a_correction_balances_what_came_and_the_prior(
+    groups: list[tuple[float, int]], slope: float, shift: float
+) -> None:
     probability, users = (np.array(values, dtype=float) for values in zip(*groups, strict=True))
-    came, expected = share * users.sum(), float((users * probability).sum())
-    shift = solve_shift(probability, users, came)
-    assume(abs(shift) < 5)
-    drawn = expected * (came + 20) / (expected + 20)
-    again = sum(n / (1 + math.exp(-(math.log(p / (1 - p)) + shift))) for p, n in groups)
-    assert again == pytest.approx(drawn, rel=1e-6)
+    visitors = users * np.array([plain(p, slope, shift) for p in probability])
+    found = solve_correction(probability, users, visitors)
+    left = visitors - users * np.array([plain(p, found.slope, found.shift) for p in probability])
+    tolerance = 1e-6 * float(users.sum())
+    assert left.sum() == pytest.approx(20 * found.shift, abs=tolerance)
+    assert (left * np.log(probability / (1 - probability))).sum() == pytest.approx(
+        20 * (found.slope - 1), abs=10 * tolerance
+    )
+
+
+def test_many_visitors_show_the_slope_and_the_shift() -> None:
+    p = np.array([0.02, 0.1, 0.3, 0.6])
+    found = solve_correction(p, np.full(4, 1e6), 1e6 * np.array([plain(q, 0.8, -0.3) for q in p]))
+    assert (found.slope, found.shift) == pytest.approx((0.8, -0.3), abs=1e-3)
 
 
 @pytest.mark.parametrize("came", [0, 1_000_000])
-def test_even_extreme_dates_give_a_finite_shift(came: int) -> None:
-    assert abs(solve_shift(np.array([0.3]), np.array([1e6]), came)) <= 5
+def test_even_extreme_dates_give_finite_numbers(came: int) -> None:
+    found = solve_correction(np.array([0.3]), np.array([1e6]), np.array([float(came)]))
+    assert abs(found.slope) < 20
+    assert abs(found.shift) < 20
 
 
-def test_few_visitors_shift_little() -> None:
-    assert solve_shift(np.array([0.01]), np.array([300.0]), 0) == pytest.approx(math.log(20 / 23), abs=0.01)
+def test_few_visitors_change_little() -> None:
+    found = solve_correction(np.array([0.01]), np.array([100.0]), np.array([0.0]))
+    assert found.shift == pytest.approx(0, abs=0.05)
+    assert found.slope == pytest.approx(1, abs=0.25)
 
 
-@given(st.floats(0, 1), st.floats(-5, 5))
-def test_a_shift_adds_to_the_log_odds(p: float, shift: float) -> None:
-    (found,) = shifted(np.array([p]), shift)
+@given(st.floats(0, 1), st.floats(0.2, 3), st.floats(-5, 5))
+def test_a_correction_is_of_the_log_odds(p: float, slope: float, shift: float) -> None:
+    (found,) = corrected(np.array([p]), Correction(slope, shift))
     assert 0 <= found <= 1
-    if 1e-9 < p < 1 - 1e-9:
-        assert found == pytest.approx(1 / (1 + (1 - p) / p * math.exp(-shift)))
-    assert shifted(np.array([p]), 0)[0] == p
+    if 1e-6 < p < 1 - 1e-6:
+        assert found == pytest.approx(plain(p, slope, shift))
+    assert corrected(np.array([p]), Correction())[0] == p
 
 
-def test_who_never_came_has_no_probability_to_shift() -> None:
-    assert np.isnan(shifted(np.array([np.nan], dtype=np.float32), 1.0)).all()
+def test_who_never_came_has_no_probability_to_correct() -> None:
+    assert np.isnan(corrected(np.array([np.nan], dtype=np.float32), Correction(1.0, 1.0))).all()
 
 
 def test_quarters_of_log_odds_are_fine_enough() -> None:
-    """The shift from groups is that of each user's own probability."""
+    """The correction from groups is that of each user's own probability."""
     rng = np.random.default_rng(1)
     p = rng.beta(0.4, 2, 50_000).clip(1e-5, 1 - 1e-5)
     quarter = np.floor(4 * np.log(p / (1 - p))).astype(int)
-    came = rng.random(len(p)) < shifted(p, 0.7)
+    came = rng.random(len(p)) < corrected(p, Correction(shift=0.7))
     rows = [
         visitors_row(day, int(of.sum()), float(p[of].sum()), float(came[of].sum()), q)
         for day in range(1, FEWEST_DATES + 1)
         for q in np.unique(quarter)
         for of in [quarter == q]
     ]
-    exact = solve_shift(np.tile(p, FEWEST_DATES), np.ones(len(p) * FEWEST_DATES), float(came.sum()) * FEWEST_DATES)
-    assert read_closed_dates(rows).shift == pytest.approx(exact, abs=0.002)
-    assert exact == pytest.approx(0.7, abs=0.05)
+    exact = solve_correction(
+        np.tile(p, FEWEST_DATES), np.ones(len(p) * FEWEST_DATES), np.tile(came, FEWEST_DATES).astype(float)
+    )
+    found = read_closed_dates(rows).correction
+    assert (found.slope, found.shift) == pytest.approx((exact.slope, exact.shift), abs=0.01)
+    assert (exact.slope, exact.shift) == pytest.approx((1, 0.7), abs=0.05)
 
 
 def test_below_a_week_nothing_is_known() -> None:
@@ -93,9 +115,9 @@ def test_below_a_week_nothing_is_known() -> None:
         )
 
     before, after = found(FEWEST_DATES - 1), found(FEWEST_DATES)
-    assert (before.shift, before.scatter, before.ratio) == (0, None, None)
+    assert (before.correction, before.scatter, before.ratio) == (Correction(), None, None)
     assert (before.dates, before.expected, before.realised) == (6, 540, 600)
-    assert after.shift > 0.3
+    assert corrected(np.array([0.2]), after.correction) > 0.28
     assert after.ratio is not None
     assert after.ratio.value == pytest.approx(0.9)
     assert "not yet known" in " ".join(in_words(expected_visits(np.array([0.5]), before), before))
@@ -122,7 +144,7 @@ def simulated(
     rows = []
     for day in range(1, days + 2):
         p = rng.beta(1, 9, users)
-        came = int((rng.random(users) < shifted(p, rng.normal(0, wobble))).sum())
+        came = int((rng.random(users) < corrected(p, Correction(shift=rng.normal(0, wobble)))).sum())
         rows.append(sends_row(day, p.sum(), (p * (1 - p)).sum(), came))
     return rows[:-1], p, came
 

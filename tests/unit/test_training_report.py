@@ -86,6 +86,7 @@ def made_user_dates() -> UserDates:
     return UserDates(
         user=user,
         date=date,
+        weight=np.ones(len(user)),
         visit_days=rng.integers(1, 50, len(user)),
         absent_days=rng.geometric(0.1, len(user)),
         probability=probability,

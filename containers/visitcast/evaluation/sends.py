@@ -20,21 +20,20 @@ from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
 from visitcast.evaluation.bootstrap import Interval, interval, resampled_sums
 from visitcast.evaluation.groups import FEWEST_USERS
+from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
-from visitcast.forecasting.schedule import Known
-from visitcast.forecasting.shift import CLOSED_DATES, FEWEST_DATES, shifted, solve_shift
+from visitcast.forecasting.schedule import GAP_DAYS, Known
 from visitcast.metrics import SMALLEST_PROBABILITY
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
 
 MAXIMUM_PAIRS: Final = 200_000
 """Pairs of a user and a date that the evaluation job forecasts."""
-FEWEST_DATES_OF_A_SAMPLE: Final = 28
-"""Of so many dates at least, if there are as many; of many users only a sample is then forecast on each."""
 QUIET_HOURS: Final = (22, 7)
 """Local hours from which and until which the shipped campaign sends nothing."""
 ACTIVE_DAYS: Final = 90
-"""Users whose last visit day is at most so many days before the date compete for the capacity."""
+"""Users whose last visit day is at most so many days before the date compete for the capacity. Nearly all visits are
+theirs, so that most of a sample is of them."""
 CAPACITIES: Final = (0.2, 0.5)
 """Shares of these users who may get a push on a date."""
 TENTHS: Final = 10
@@ -59,6 +58,8 @@ class UserDates:
     ----------
     user, date : int64 arrays [pairs]
         Positions of the users, and days since 1970-01-01.
+    weight : float64 array [pairs]
+        How many users of the date each stands for.
     visit_days, absent_days : int64 arrays [pairs]
         Visit days that the forecast reads, and days since the last of them.
     probability : float64 array [pairs]
@@ -73,6 +74,7 @@ class UserDates:
 
     user: NDArray[np.int64]
     date: NDArray[np.int64]
+    weight: NDArray[np.float64]
     visit_days: NDArray[np.int64]
     absent_days: NDArray[np.int64]
     probability: NDArray[np.float64]
@@ -105,34 +107,45 @@ def forecast_user_dates(model: Bundle, dataset: Dataset, parts: Split, most_pair
     parts : Split
         Gives the test dates.
     most_pairs : int
-        Pairs at most: evenly spaced dates, and where there are too many users for ``FEWEST_DATES_OF_A_SAMPLE`` dates a
-        sample of them on each.
+        Pairs at most; of more, a sample of the users of each date.
     """
     rates = visit_rates.fit(dataset, parts)
-    users, dates = sample(dataset, parts, most_pairs)
+    users, dates, weights = sample(dataset, parts, most_pairs)
     found = [
-        _of_block(model, rates, dataset, users[places], dates[places], known)
+        _of_block(model, rates, dataset, users[places], dates[places], weights[places], known)
         for places, known in blocks(dataset, users, dates)
     ]
     return _join(found) if found else _nobody()
 
 
-def sample(dataset: Dataset, parts: Split, most_pairs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose pairs of users with a visit day before a test date, and that date.
+def sample(
+    dataset: Dataset, parts: Split, most_pairs: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Choose pairs of users whom the schedule knows and test dates, and say how many users each stands for.
 
-    The last local date of the data is left out: it is not over everywhere.
+    Of users who have been away for more than ``ACTIVE_DAYS``, whose number only grows, at most a quarter of the sample
+    is taken if there are enough others. The last local date of the data is left out: it is not over everywhere.
     """
     dates = np.arange(parts.test_starts, dataset.visit_date.max(), dtype=np.int64)
+    by_date = np.argsort(dataset.visit_date, kind="stable")
+    user, day = user_of_row(dataset)[by_date], dataset.visit_date[by_date]
     first = dataset.visit_date[dataset.offsets[:-1]]
-    count = min(len(dates), max(FEWEST_DATES_OF_A_SAMPLE, most_pairs // max(1, dataset.users)))
-    dates = dates[np.unique(np.linspace(0, len(dates) - 1, count).round().astype(np.int64))] if count else dates
     rng = np.random.default_rng(_SEED)
-    chosen = []
+    users, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    sizes = []
     for date in dates:
-        known, most = np.flatnonzero(first < date), most_pairs // len(dates)
-        chosen.append(known if len(known) <= most else np.sort(rng.choice(known, most, replace=False)))
-    sizes = [len(users) for users in chosen]
-    return np.concatenate([np.empty(0, dtype=np.int64), *chosen]), np.repeat(dates, sizes)
+        active = np.zeros(dataset.users, dtype=bool)
+        active[user[slice(*day.searchsorted([date - ACTIVE_DAYS, date - GAP_DAYS + 1]))]] = True
+        strata = np.flatnonzero(active), np.flatnonzero(~active & (first <= date - GAP_DAYS))
+        most = most_pairs // len(dates)
+        of_active = min(len(strata[0]), most - min(len(strata[1]), most // 4))
+        sizes.append(0)
+        for members, wanted in zip(strata, (of_active, most - of_active), strict=True):
+            chosen = members if len(members) <= wanted else np.sort(rng.choice(members, wanted, replace=False))
+            users.append(chosen)
+            weights.append(np.full(len(chosen), len(members) / max(1, len(chosen))))
+            sizes[-1] += len(chosen)
+    return np.concatenate(users), np.repeat(dates, sizes), np.concatenate(weights)
 
 
 def _of_block(
@@ -141,6 +154,7 @@ def _of_block(
     dataset: Dataset,
     users: NDArray[np.int64],
     dates: NDArray[np.int64],
+    weights: NDArray[np.float64],
     known: Known,
 ) -> UserDates:
     forecast = forecast_last(model, known.dataset, known.known_until)
@@ -151,6 +165,7 @@ def _of_block(
     return UserDates(
         user=users,
         date=dates,
+        weight=weights,
         visit_days=np.diff(known.dataset.offsets) - 1,
         absent_days=dates - last,
         probability=forecast.visit_probability.astype(np.float64),
@@ -197,21 +212,22 @@ def _nobody() -> UserDates:
     numbers, chances = np.empty(0, dtype=np.int64), np.empty(0)
     rates = dict.fromkeys((visit_rates.GLOBAL_RATE, visit_rates.WEEKDAY_RATE, visit_rates.USER_RATE), chances)
     nothing = np.empty(0, dtype=bool)
-    return UserDates(numbers, numbers, numbers, numbers, chances, chances, rates, nothing, nothing)
+    return UserDates(numbers, numbers, chances, numbers, numbers, chances, chances, rates, nothing, nothing)
 
 
-def shift_by_closed_dates(pairs: UserDates) -> UserDates:
-    """Shift the probabilities of each date by what came on the dates before it, as the plan of the sends does.
+def correct_by_closed_dates(pairs: UserDates) -> UserDates:
+    """Correct the probabilities of each date by what came on the dates before it, as the plan of the sends does.
 
-    Closed at the schedule are the dates up to two days before. There is no shift as long as they are too few.
+    Closed at the schedule are the dates up to two days before. There is no correction as long as they are too few.
     """
     probability = pairs.probability.copy()
     for date in np.unique(pairs.date):
         closed = (pairs.date <= date - 2) & (pairs.date > date - 2 - CLOSED_DATES)
         if len(np.unique(pairs.date[closed])) >= FEWEST_DATES:
-            shift = solve_shift(pairs.probability[closed], np.ones(closed.sum()), float(pairs.came[closed].sum()))
+            weight = pairs.weight[closed]
+            correction = solve_correction(pairs.probability[closed], weight, weight * pairs.came[closed])
             of_date = pairs.date == date
-            probability[of_date] = shifted(pairs.probability[of_date], shift)
+            probability[of_date] = corrected(pairs.probability[of_date], correction)
     return replace(pairs, probability=probability)
 
 
@@ -228,20 +244,20 @@ def score_visits(pairs: UserDates) -> dict[str, Any]:
     """
     everybody = np.ones(len(pairs.user), dtype=bool)
     active = pairs.absent_days <= ACTIVE_DAYS
-    parts, recent = tenths(pairs.probability), _by_recency(pairs)
+    parts, recent = tenths(pairs.probability, pairs.weight), _by_recency(pairs)
     expected: dict[Hashable, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {
         MODEL: (pairs.probability, everybody),
         "active": (pairs.probability, active),
-        "shifted": (shift_by_closed_dates(pairs).probability, everybody),
+        "corrected": (correct_by_closed_dates(pairs).probability, everybody),
         **{name: (rate, everybody) for name, rate in pairs.rates.items()},
         **{("tenth", number): (pairs.probability, rows) for number, rows in enumerate(parts)},
         **{("recency", name): (pairs.probability, rows) for name, rows in recent.items()},
     }
-    ratios = _ratios(pairs.user, pairs.came, expected)
+    ratios = _ratios(pairs, pairs.came, expected)
 
     def scores(key: Hashable) -> dict[str, Any]:
         probability, rows = expected[key]
-        return {**_score_probability(probability[rows], pairs.came[rows]), **ratios[key]}
+        return {**_score_probability(probability[rows], pairs.came[rows], pairs.weight[rows]), **ratios[key]}
 
     return {
         **_sizes(pairs),
@@ -251,7 +267,7 @@ def score_visits(pairs: UserDates) -> dict[str, Any]:
         "tenths": [ratios["tenth", number] for number in range(len(parts))],
         "by_recency": [{"name": name, **scores(("recency", name))} for name in recent],
         "active": scores("active"),
-        "shifted": ratios["shifted"],
+        "corrected": ratios["corrected"],
     }
 
 
@@ -259,25 +275,29 @@ def _sizes(pairs: UserDates) -> dict[str, int]:
     return {"users": len(np.unique(pairs.user)), "dates": len(np.unique(pairs.date))}
 
 
-def _score_probability(probability: NDArray[np.float64], came: NDArray[np.bool_]) -> dict[str, float | None]:
+def _score_probability(
+    probability: NDArray[np.float64], came: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> dict[str, float | None]:
+    if not len(came):
+        return {"log_loss": None, "brier": None, "auc": None}
     return {
-        "log_loss": float(_log_losses(probability, came).mean()) if len(came) else None,
-        "brier": float(((probability - came) ** 2).mean()) if len(came) else None,
-        "auc": area_under_curve(probability, came),
+        "log_loss": float(np.average(_log_losses(probability, came), weights=weight)),
+        "brier": float(np.average((probability - came) ** 2, weights=weight)),
+        "auc": area_under_curve(probability, came, weight),
     }
 
 
-def area_under_curve(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Return how often a positive has a higher score than a negative, a tie counting half; None without both.
-
-    From the sum of the ranks: Mann and Whitney, Annals of Mathematical Statistics 18, 1947.
-    """
-    positives, negatives = int(positive.sum()), int((~positive).sum())
-    if not positives or not negatives:
+def area_under_curve(
+    score: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> float | None:
+    """Return how often a positive has a higher score than a negative, a tie counting half; None without both."""
+    distinct, place = np.unique(score, return_inverse=True)
+    positives = np.bincount(place, weight * positive, minlength=len(distinct))
+    negatives = np.bincount(place, weight * ~positive, minlength=len(distinct))
+    if not positives.any() or not negatives.any():
         return None
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((rank[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    below = np.cumsum(negatives) - negatives / 2
+    return float(positives @ below / (positives.sum() * negatives.sum()))
 
 
 def _log_losses(probability: NDArray[np.float64], came: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -291,8 +311,11 @@ def _differences(pairs: UserDates) -> dict[str, Interval | None]:
         return dict.fromkeys(pairs.rates)
     own = _log_losses(pairs.probability, pairs.came)
     differences = {name: own - _log_losses(rate, pairs.came) for name, rate in pairs.rates.items()}
-    sums = resampled_sums([*differences.items(), ("", np.ones(len(own)))], pairs.user)
-    return {name: interval(float(rows.mean()), sums[name] / sums[""]) for name, rows in differences.items()}
+    columns = {name: pairs.weight * rows for name, rows in differences.items()}
+    sums = resampled_sums([*columns.items(), ("", pairs.weight)], pairs.user)
+    return {
+        name: interval(float(rows.sum() / pairs.weight.sum()), sums[name] / sums[""]) for name, rows in columns.items()
+    }
 
 
 def _by_recency(pairs: UserDates) -> dict[str, NDArray[np.bool_]]:
@@ -306,7 +329,7 @@ def _by_recency(pairs: UserDates) -> dict[str, NDArray[np.bool_]]:
 
 
 def _ratios(
-    users: NDArray[np.int64],
+    pairs: UserDates,
     realised: NDArray[np.bool_],
     expected: Mapping[Hashable, tuple[NDArray[np.float64], NDArray[np.bool_]]],
 ) -> dict[Hashable, dict[str, Any]]:
@@ -314,8 +337,8 @@ def _ratios(
 
     Parameters
     ----------
-    users : int64 array [pairs]
-        User of each pair.
+    pairs : UserDates
+        Give users and weights.
     realised : bool array [pairs]
         What came.
     expected : mapping
@@ -325,25 +348,26 @@ def _ratios(
     -------
     dict
         By key ``pairs``, ``mean`` (expected per pair), ``expected``, ``realised`` and ``ratio``, which is None if too
-        little was realised.
+        little was realised. All are of the users that the pairs stand for.
     """
 
     def columns() -> Iterator[tuple[tuple[Hashable, str], NDArray[Any]]]:
         for key, (value, rows) in expected.items():
-            yield (key, "expected"), np.where(rows, value, 0.0)
-            yield (key, "realised"), realised & rows
+            yield (key, "expected"), np.where(rows, value, 0.0) * pairs.weight
+            yield (key, "realised"), (realised & rows) * pairs.weight
 
-    sums = resampled_sums(columns(), users) if len(users) else {}
+    sums = resampled_sums(columns(), pairs.user) if len(pairs.user) else {}
     found: dict[Hashable, dict[str, Any]] = {}
     for key, (value, rows) in expected.items():
-        total, came, pairs = float(value[rows].sum()), int(realised[rows].sum()), int(rows.sum())
-        enough = came >= FEWEST_VISITS and len(np.unique(users[realised & rows])) >= FEWEST_USERS
+        weight, came = pairs.weight[rows], realised & rows
+        above, below = float(weight @ value[rows]), float(pairs.weight @ came)
+        enough = came.sum() >= FEWEST_VISITS and len(np.unique(pairs.user[came])) >= FEWEST_USERS
         found[key] = {
-            "pairs": pairs,
-            "mean": total / max(1, pairs),
-            "expected": total,
-            "realised": came,
-            "ratio": _quotient(total / came, sums[key, "expected"], sums[key, "realised"]) if enough else None,
+            "pairs": float(weight.sum()),
+            "mean": above / max(1.0, float(weight.sum())),
+            "expected": above,
+            "realised": below,
+            "ratio": _quotient(above / below, sums[key, "expected"], sums[key, "realised"]) if enough else None,
         }
     return found
 
@@ -353,15 +377,16 @@ def _quotient(figure: float, above: NDArray[np.float64], below: NDArray[np.float
     return interval(figure, above[drawn] / below[drawn])
 
 
-def tenths(expected: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+def tenths(expected: NDArray[np.float64], weight: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
     """Divide pairs in the order of what is expected, so that each part [pairs] holds a tenth of the expected visits.
 
     Tenths of the users would hold next to no visits where few users come.
     """
     order = np.argsort(expected, kind="stable")
-    before = np.cumsum(expected[order]) - expected[order]
+    weighted = (expected * weight)[order]
+    before = np.cumsum(weighted) - weighted
     part = np.empty(len(order), dtype=np.int64)
-    part[order] = before * TENTHS / max(float(expected.sum()), SMALLEST_PROBABILITY)
+    part[order] = np.minimum(before * TENTHS / max(float(weighted.sum()), SMALLEST_PROBABILITY), TENTHS - 1)
     return [part == number for number in range(TENTHS) if (part == number).any()]
 
 
@@ -374,26 +399,26 @@ def score_sends(pairs: UserDates) -> dict[str, Any]:
         See ``sends`` in docs/evaluation.md.
     """
     everybody = np.ones(len(pairs.user), dtype=bool)
-    chance, moved = pairs.chance, shift_by_closed_dates(pairs).chance
-    parts, moved_parts = tenths(chance), tenths(moved)
+    chance, mended = pairs.chance, correct_by_closed_dates(pairs).chance
+    parts, mended_parts = tenths(chance, pairs.weight), tenths(mended, pairs.weight)
     ratios = _ratios(
-        pairs.user,
+        pairs,
         pairs.visited,
         {
             MODEL: (chance, everybody),
-            "shifted": (moved, everybody),
+            "corrected": (mended, everybody),
             "of_visitors": (pairs.hour_chance, pairs.came),
             **{("tenth", number): (chance, rows) for number, rows in enumerate(parts)},
-            **{("shifted", number): (moved, rows) for number, rows in enumerate(moved_parts)},
+            **{("corrected", number): (mended, rows) for number, rows in enumerate(mended_parts)},
         },
     )
     active = select(pairs, pairs.absent_days <= ACTIVE_DAYS)
     return {
         **_sizes(pairs),
         **ratios[MODEL],
-        "shifted": {
-            **ratios["shifted"],
-            "tenths": [ratios["shifted", number] for number in range(len(moved_parts))],
+        "corrected": {
+            **ratios["corrected"],
+            "tenths": [ratios["corrected", number] for number in range(len(mended_parts))],
         },
         "tenths": [ratios["tenth", number] for number in range(len(parts))],
         "of_visitors": ratios["of_visitors"],
@@ -405,12 +430,13 @@ def _with_capacity(pairs: UserDates, share: float) -> dict[str, Any]:
     """Return the visits in the hour of the send where only a share of the users gets one, by the order of choice."""
     orders = {PRODUCT: pairs.chance, CHANCE: pairs.hour_chance, PROBABILITY: pairs.probability}
     sent = {name: _first(pairs.date, value, share) & pairs.visited for name, value in orders.items()}
-    realised = {name: int(visited.sum()) for name, visited in sent.items()}
+    realised = {name: float(pairs.weight @ visited) for name, visited in sent.items()}
     gain = None
-    if len(np.unique(pairs.user)) >= FEWEST_USERS and min(realised.values()) >= FEWEST_VISITS:
-        sums = resampled_sums(sent.items(), pairs.user)
+    enough = min(visited.sum() for visited in sent.values()) >= FEWEST_VISITS
+    if enough and len(np.unique(pairs.user)) >= FEWEST_USERS:
+        sums = resampled_sums(((name, pairs.weight * visited) for name, visited in sent.items()), pairs.user)
         gain = _quotient(realised[PRODUCT] / realised[CHANCE], sums[PRODUCT], sums[CHANCE])
-    return {"share": share, "all": int(pairs.visited.sum()), "realised": realised, "gain": gain}
+    return {"share": share, "all": float(pairs.weight @ pairs.visited), "realised": realised, "gain": gain}
 
 
 def _first(dates: NDArray[np.int64], value: NDArray[np.float64], share: float) -> NDArray[np.bool_]:

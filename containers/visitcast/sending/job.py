@@ -86,7 +86,7 @@ def plan() -> None:
     evaluated = evaluation["as_sent"] if evaluation else {}
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
-    sends = plan_sends(users, forecasts, date, planned, closed.shift)
+    sends = plan_sends(users, forecasts, date, planned, closed.correction)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.forecasting.shift import shifted
+from visitcast.forecasting.correction import NO_CORRECTION, Correction, corrected
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
 from visitcast.sending.audience import minutes_of
@@ -51,7 +51,9 @@ class Plan:
     loss_bound: float
 
 
-def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign, shift: float = 0.0) -> Plan:
+def plan_sends(
+    users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign, correction: Correction = NO_CORRECTION
+) -> Plan:
     """Plan the sends of a date.
 
     Control users keep the hour of their arm, and the others share the remaining capacity: nobody is moved whose hour
@@ -67,8 +69,8 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
         Days since 1970-01-01.
     campaign : Campaign
         Rules, capacity and control group.
-    shift : float
-        Added to the log odds of coming, see :mod:`visitcast.sending.realised`.
+    correction : Correction
+        Of the probability of coming, see :mod:`visitcast.sending.realised`.
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
@@ -77,7 +79,7 @@ def plan_sends(users: pa.Table, forecasts: Forecasts, date: int, campaign: Campa
     earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
     possible = sendable(hours, allowed_hours(campaign.rules), earliest)
     arm = arms.arm_codes(ids, campaign.control)
-    probability = shifted(forecasts.visit_probability, shift).astype(np.float32)
+    probability = corrected(forecasts.visit_probability, correction).astype(np.float32)
     hour, gap = _assign(ids, forecasts.visit_hour, probability, hours, possible, arm, date, campaign)
     sent = np.flatnonzero(hour != UNSENT)
     utc, local = hours.at(np.maximum(hour, 0))

@@ -1,8 +1,8 @@
 """What came of the forecasts of the last dates that are over everywhere, and what that says of today's.
 
-The probability that a user comes is fitted once and then used for weeks, in which an app may grow or fade. One number
-corrects it: a shift of the log odds of all users, with which the visitors expected of the closed dates are as many as
-came. The forecaster and its tables do without; only the plan of the sends uses it.
+The probability that a user comes is fitted once and then used for weeks, in which an app may grow or fade. Two numbers
+correct it (:mod:`visitcast.forecasting.correction`). The forecaster and its tables do without; only the plan of the
+sends uses them.
 
 Visits in the hour of a send depend on one another, since a holiday keeps many users away at once. The dates show by how
 much: their scatter about what was expected, in binomial standard deviations.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from visitcast.forecasting.shift import FEWEST_DATES, solve_shift
+from visitcast.forecasting.correction import FEWEST_DATES, NO_CORRECTION, Correction, solve_correction
 
 EXPECTED_LEVEL: Final = 0.90
 """Share of dates whose visits shall lie in the interval around what is expected."""
@@ -73,8 +73,8 @@ class ClosedDates:
     scatter : float or None
         Standard deviation of a date's visits in binomial standard deviations, at least 1; None as long as it is not
         known.
-    shift : float
-        What is added to the log odds of coming; 0 as long as it is not known.
+    correction : Correction
+        Of the log odds of coming; none as long as it is not known.
     """
 
     dates: int = 0
@@ -82,7 +82,7 @@ class ClosedDates:
     realised: int = 0
     ratio: Interval | None = None
     scatter: float | None = None
-    shift: float = 0.0
+    correction: Correction = NO_CORRECTION
 
 
 def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
@@ -97,16 +97,18 @@ def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
     found = [row for row in rows if row["rows"] not in ("", "0")]
     visitors = [row for row in found if row["outcome"] == "visitors"]
     days = _sums(row for row in found if row["outcome"] == "sends")
-    shift = 0.0
+    correction = NO_CORRECTION
     if len({row["dt"] for row in visitors}) >= FEWEST_DATES:
         users, expected, realised = (_column(visitors, name) for name in ("rows", "expected", "realised"))
-        shift = solve_shift(expected / users, users, float(realised.sum()))
+        correction = solve_correction(expected / users, users, realised)
     expected, variance, realised = (np.array([day[name] for day in days.values()]) for name in _SUMMED)
     total = float(expected.sum()), int(realised.sum())
     if len(days) < FEWEST_DATES or not variance.all():
-        return ClosedDates(len(days), *total, shift=shift)
+        return ClosedDates(len(days), *total, correction=correction)
     scatter = max(1.0, float(np.sqrt(np.mean((realised - expected) ** 2 / variance))))
-    return ClosedDates(len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, shift)
+    return ClosedDates(
+        len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, correction
+    )
 
 
 _SUMMED: Final = ("expected", "variance", "realised")

@@ -85,7 +85,7 @@ def expected_and_realised(tenths: Sequence[Mapping[str, Any]], of_what: str) -> 
         axes.plot(expected, realised, color=BLUE, linewidth=1, marker="o", markersize=4, label="this model")
         axes.set(xlabel="expected share", ylabel="share that came", xscale="log", yscale="log", xlim=ends, ylim=ends)
         axes.legend(loc="upper left")
-    points = "; ".join(f"{one['expected']:,.0f} expected, {one['realised']:,} came" for one in tenths)
+    points = "; ".join(f"{one['expected']:,.0f} expected, {one['realised']:,.0f} came" for one in tenths)
     return Figure(
         _uri(page),
         f"{of_what}, expected and realised: {points}.",
