@@ -44,8 +44,8 @@ def test_the_example_does_what_the_page_says(python: Path, tmp_path: Path) -> No
     printed = run(python, "example.py", cwd=tmp_path)
     log_loss = {name: float(value) for name, value in re.findall(r"^(\w+) +(\d\.\d{3}) ", printed, re.MULTILINE)}
     assert log_loss["model"] < log_loss[GLOBAL_HISTOGRAM]
-    assert re.search(r"^user-07 +\d+ +0\.\d+ +model$", printed, re.MULTILINE), printed
-    assert re.search(r"^somebody new +\d+ +0\.\d+ +prior$", printed, re.MULTILINE), printed
+    assert re.search(r"^user-07 +\d+ +0\.\d+ +0\.\d+ +model$", printed, re.MULTILINE), printed
+    assert re.search(r"^somebody new +\d+ +0\.\d+ +NaN +prior$", printed, re.MULTILINE), printed
     assert (tmp_path / "model/model.json").is_file()
 
 

@@ -35,6 +35,8 @@ TOLERANCE = 1e-6
 VECTORS = ["first_visit_hour", "visit_hour"]
 LATE = "user-0003"
 """Comes for the first time on the eve, after the schedule's hour: nobody knows of this user yet."""
+EARLY = "nobody knew"
+"""Comes for the first time on the eve, before the schedule's hour: a day that is not used either."""
 NEW = "somebody new"
 
 
@@ -74,12 +76,12 @@ def visits_so_far() -> pd.DataFrame:
         visit_date=frame.visit_date.to_numpy().astype("datetime64[D]").astype(str),
         platform=np.array(schema.PLATFORMS)[frame.platform],
     )
-    eve = [visit(user, EVE, 3) for user in known.user_ids[6::3].tolist()]
+    eve = [visit(user, EVE, 3) for user in [*known.user_ids[6::3].tolist(), EARLY]]
     return pd.concat([complete, pd.DataFrame(eve)], ignore_index=True)[list(schema.VISITS_COLUMNS)]
 
 
 VISITS = visits_so_far()
-USERS = [*KNOWN.dataset.user_ids.tolist(), LATE, NEW]
+USERS = [*KNOWN.dataset.user_ids.tolist(), LATE, EARLY, NEW]
 
 
 @pytest.fixture(scope="module")
@@ -203,4 +205,4 @@ def test_the_evaluation_as_sent(model: Bundle, from_python: pd.DataFrame) -> Non
         },
         index=users,
     )
-    assert_same(found, from_python.drop(index=[LATE, NEW]))
+    assert_same(found, from_python.drop(index=[LATE, EARLY, NEW]))

@@ -40,7 +40,7 @@ PLATFORMS: Final = ("ios", "android", "web", "other")
 TIME_ZONE: Final = "time_zone"
 LAST_VISIT_DATE: Final = "last_visit_date"
 HISTORY_DAYS: Final = "history_days"
-"""Visit days in the window that is forecast from."""
+"""Visit days that a forecast is made from."""
 LAST_PUSH_AT: Final = "last_push_at"
 """UTC instant of the last push."""
 

@@ -40,8 +40,8 @@ def forecast(
     users : sequence of str, optional
         Users to forecast. A user without visits gets the histogram of all users. Default: all users of `visits`.
     known_until : date or str, optional
-        Last local day whose visits are complete, before `day`. Visits of later days count for the hours, and not for
-        the probability that the user comes. Default: the day before `day`.
+        Last local day whose visits are complete, before `day`; visits of later days are not used. Default: the day
+        before `day`.
 
     Returns
     -------

@@ -103,7 +103,8 @@ def spread(
         Seed of the sample.
     """
     users = len(value)
-    worth = np.where(possible, value, -np.inf).astype(np.float64)
+    worth = value.astype(np.float64)
+    worth[~possible] = -np.inf  # np.where would hold a further matrix of all users, at the job's peak of memory
     problem = _Problem(worth, bucket, clock, capacity)
     hour = _first_choice(worth)
     if (problem.room(hour) >= 0).all():

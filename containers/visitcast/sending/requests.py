@@ -84,7 +84,7 @@ def write_requests(
     def lines() -> Iterator[str]:
         for block in blocks:
             _require_days_before(block, asked.date)
-            users.append(_last_known(block))
+            users.append(_last_known(block, asked.known_until))
             yield from request_lines(block, asked)
         absent = audience.index.difference(pd.concat(users).index)
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
@@ -136,15 +136,16 @@ def _head(user: str, asked: Asked) -> str:
     return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","{schema.KNOWN_UNTIL}":"{until}","visits":'
 
 
-def _last_known(block: Dataset) -> pd.DataFrame:
-    """Describe users by their last visit day."""
+def _last_known(block: Dataset, known_until: int) -> pd.DataFrame:
+    """Describe users by their last visit day, and count the days that a forecast uses."""
     last = block.offsets[1:] - 1
+    used = np.add.reduceat(block.visit_date <= known_until, block.offsets[:-1], dtype=np.int64)
     return pd.DataFrame(
         {
             schema.PLATFORM: _PLATFORM_NAMES[block.platform[last]],
             schema.UTC_OFFSET_MINUTES: block.utc_offset_minutes[last],
             schema.LAST_VISIT_DATE: block.visit_date[last].astype("datetime64[D]"),
-            schema.HISTORY_DAYS: np.diff(block.offsets),
+            schema.HISTORY_DAYS: used,
         },
         index=pd.Index(block.user_ids.astype(object), name=schema.USER_ID),
     )

@@ -86,11 +86,13 @@ def test_a_day_that_is_not_over_does_not_count_as_a_day_without_a_visit(server: 
     asked = [user, {**user, "known_until": str(until + 2)}, {**user, "known_until": str(until)}]
     default, eve, earlier = server.post({"users": asked}).json["forecasts"]
     assert default == eve
-    assert {**earlier, "visit_probability": None} == {**eve, "visit_probability": None}
     history = from_frame(VISITS[VISITS[schema.USER_ID] == LONGEST])
     extended = with_target_days(history, np.datetime64(user["date"], "D").astype(np.int64).reshape(1))
     made = forecast_last(bundle.load(root / "model"), extended, until.astype(np.int64).astype(np.int32).reshape(1))
     assert earlier["visit_probability"] == pytest.approx(float(made.visit_probability[0]), abs=1e-6)
+    for name in ("first_visit_hour", "visit_hour"):
+        assert earlier[name] == pytest.approx(getattr(made, name)[0].tolist(), abs=1e-6)
+        assert earlier[name] != eve[name]  # The network is told that the day before is not over.
     assert earlier["visit_probability"] != eve["visit_probability"]
 
 
