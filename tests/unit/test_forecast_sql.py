@@ -179,6 +179,11 @@ def test_histories_are_the_last_complete_visit_days_that_the_events_before_as_of
     assert found == [{name: visit[name] for name in schema.VISITS_COLUMNS} for visit in last]
 
 
+def test_of_many_visit_days_the_last_are_kept(run: Run) -> None:
+    (found,) = run("histories", [Event("ann", AS_OF - timedelta(days=back), 0, 1, "ios") for back in (5, 20, 3, 9)])
+    assert found["visit_date"] == [(AS_OF - timedelta(days=back)).date() for back in (5, 3)]
+
+
 def test_an_event_at_the_instant_is_not_known_yet(run: Run) -> None:
     """At that instant it is still the day before in New York."""
     at = [AS_OF - timedelta(milliseconds=1), AS_OF, AS_OF + timedelta(milliseconds=1)]
@@ -345,6 +350,25 @@ def test_realised_visits_are_counted_by_date_beside_those_expected(
         assert key not in found
         found[key] = [float(one[name]) for name in ("rows", "expected", "variance", "realised")]
     assert found == {key: pytest.approx(values) for key, values in sums.items()}
+
+
+@pytest.mark.parametrize(
+    ("days", "offset", "local_time"),
+    [
+        pytest.param(27, 840, time(0, 30), id="east, on the first"),
+        pytest.param(0, -600, time(23, 30), id="west, on the last"),
+    ],
+)
+def test_visits_whose_utc_date_lies_outside_the_window_count(
+    run: Run, days: int, offset: int, local_time: time
+) -> None:
+    day = CLOSED - timedelta(days=days)
+    event = Event("ann", datetime.combine(day, local_time, UTC) - timedelta(minutes=offset), offset, 1, "ios")
+    chances = [1 / 24] * 24
+    known = Known(f"{day}", "ann", chances, 0, "model", "ios", offset, None, day - timedelta(days=1), 0.5)
+    send = Send(f"{day}", "ann", "best_hour", local_time.hour, AS_OF, 0.25, 0.5)
+    found = run("realised_visits", [event], [known], [send])
+    assert [(row["outcome"], row["realised"]) for row in found] == [("sends", 1), ("visitors", 1)]
 
 
 # --- responses to earlier sends --------------------------------------------------------------------------------------
