@@ -1,4 +1,4 @@
-"""Messages of the queue: pushes to send, and reports of pushes, each with the JSON Schema that all sides validate by."""
+"""Messages of the queue: pushes to send, and reports of pushes, each with the JSON Schema that both sides check."""
 
 from __future__ import annotations
 

@@ -279,18 +279,8 @@ def sends_of(
 @settings(max_examples=50, deadline=None)
 def test_known_users_are_those_of_the_last_table_before_the_date(run: Run, forecasts: list[Known]) -> None:
     dates = [row.dt for row in forecasts if f"{DAY - timedelta(days=30)}" <= row.dt < f"{DAY}"]
-    expected = []
-    for row in forecasts:
-        if dates and row.dt == max(dates):
-            expected.append(
-                {
-                    "user_id": row.user_id,
-                    "platform": row.platform,
-                    "utc_offset_minutes": row.utc_offset_minutes,
-                    "time_zone": row.time_zone,
-                    "last_visit_date": row.last_visit_date,
-                }
-            )
+    names = ("user_id", "platform", "utc_offset_minutes", "time_zone", "last_visit_date")
+    expected = [{name: getattr(row, name) for name in names} for row in forecasts if dates and row.dt == max(dates)]
     found = run("known_users", [Event("x", AS_OF, 0, 1, "ios")], forecasts)
     assert sorted(found, key=lambda row: str(row["user_id"])) == sorted(expected, key=lambda row: str(row["user_id"]))
 
