@@ -318,7 +318,9 @@ def forecast_sql() -> dict[str, str]:
         network=Network((), ()),
     )
     # A forecast date on which there are forecasts for the outcomes too.
-    standing = ", ".join(f"'{FORECAST_DATE - timedelta(days=days)}'" for days in (0, 3))
+    # Trino takes one value of an injected partition column, Athena several:
+    # https://docs.aws.amazon.com/athena/latest/ug/partition-projection-dynamic-id-partitioning.html
+    standing = f"'{FORECAST_DATE}'"
     return {query["Name"]: query["Sql"].replace("{}", standing) for query in render_queries(run, DATABASE, SQL)}
 
 
