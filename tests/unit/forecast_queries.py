@@ -40,6 +40,7 @@ class Known(NamedTuple):
     dt: str
     user_id: str
     first_visit_hour: list[float]
+    visit_hour: list[float]
     best_hour: int
     source: str
     platform: str
@@ -91,6 +92,7 @@ FORECASTS = pa.schema(
         ("dt", pa.string()),
         ("user_id", pa.string()),
         ("first_visit_hour", pa.list_(pa.float32())),
+        ("visit_hour", pa.list_(pa.float32())),
         ("best_hour", pa.int8()),
         ("source", pa.string()),
         ("platform", pa.string()),
@@ -200,6 +202,7 @@ def forecasts_of(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> list[Known]:
                 dt,
                 user,
                 [(hour + turn) % 24 / 276 for hour in range(24)],
+                [(hour + turn) % 24 / 32 for hour in range(24)],
                 draw(st.integers(0, 23)),
                 draw(st.sampled_from(["model", "model", "prior"])),
                 draw(st.sampled_from(["ios", "web"])),

@@ -185,6 +185,20 @@ def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> 
     np.testing.assert_allclose(moved.probability[same], corrected(pairs.probability[same], correction))
 
 
+def test_the_chance_of_the_hour_has_a_correction_of_its_own() -> None:
+    pairs = made_pairs()
+    too_high = replace(pairs, hour_chance=pairs.hour_chance * 1.4)
+    found = score_sends(user_dates.select(too_high, pairs.date >= pairs.date.min()))
+    assert found["ratio"].mean > 1.3
+    moved = user_dates.correct_by_closed_dates(too_high)
+    corrected_dates = pairs.date >= pairs.date.min() + 10
+    chance, visited = moved.chance[corrected_dates], pairs.visited[corrected_dates]
+    assert abs(chance.sum() / visited.sum() - 1) < 0.05
+    order = np.argsort(chance)
+    for part in np.array_split(order, 4):
+        assert abs(chance[part].sum() / visited[part].sum() - 1) < 0.15
+
+
 def test_scarce_pushes_go_to_the_first_of_each_date() -> None:
     pairs = made_pairs(users=200, dates=9)
     capacity = score_sends(pairs)["capacity"]

@@ -200,19 +200,23 @@ def _nobody() -> UserDates:
 
 
 def correct_by_closed_dates(pairs: UserDates) -> UserDates:
-    """Correct the probabilities of each date by what came on the dates before it, as the plan of the sends does.
+    """Correct the forecasts of each date by what came on the dates before it, as the plan of the sends does.
 
-    Closed at the schedule are the dates up to two days before. There is no correction as long as they are too few.
+    Two corrections: of the probability of coming, and of the chance of a visit in the hour of the send. Closed at the
+    schedule are the dates up to two days before. There is no correction as long as they are too few.
     """
-    probability = pairs.probability.copy()
+    probability, chance = pairs.probability.copy(), pairs.chance
     for date in np.unique(pairs.date):
         closed = (pairs.date <= date - 2) & (pairs.date > date - 2 - CLOSED_DATES)
         if len(np.unique(pairs.date[closed])) >= FEWEST_DATES:
-            weight = pairs.weight[closed]
-            correction = solve_correction(pairs.probability[closed], weight, weight * pairs.came[closed])
-            of_date = pairs.date == date
-            probability[of_date] = corrected(pairs.probability[of_date], correction)
-    return replace(pairs, probability=probability)
+            weight, of_date = pairs.weight[closed], pairs.date == date
+            for values, forecast, came in (
+                (probability, pairs.probability, pairs.came),
+                (chance, pairs.chance, pairs.visited),
+            ):
+                correction = solve_correction(forecast[closed], weight, weight * came[closed])
+                values[of_date] = corrected(forecast[of_date], correction)
+    return replace(pairs, probability=probability, hour_chance=chance / np.maximum(probability, np.finfo(float).tiny))
 
 
 def size(pairs: UserDates) -> dict[str, int]:

@@ -88,7 +88,7 @@ def plan() -> None:
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
-    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction)
+    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
