@@ -17,7 +17,7 @@ from visitcast.data.dataset import Dataset, user_of_row
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
-from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, corrected, solve_correction
+from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import GAP_DAYS, Known
 from visitcast.model.baselines import visit_rates
@@ -214,9 +214,16 @@ def correct_by_closed_dates(pairs: UserDates) -> UserDates:
                 (probability, pairs.probability, pairs.came),
                 (chance, pairs.chance, pairs.visited),
             ):
-                correction = solve_correction(forecast[closed], weight, weight * came[closed])
-                values[of_date] = corrected(forecast[of_date], correction)
+                values[of_date] = corrected(forecast[of_date], _correction(forecast[closed], weight, came[closed]))
     return replace(pairs, probability=probability, hour_chance=chance / np.maximum(probability, np.finfo(float).tiny))
+
+
+def _correction(forecast: NDArray[np.float64], weight: NDArray[np.float64], came: NDArray[np.bool_]) -> Correction:
+    """Find the correction from sums by quarters of the log odds, as realised_visits.sql gives them."""
+    p = forecast.clip(1e-6, 1 - 1e-6)
+    _, group = np.unique(np.floor(4 * np.log(p / (1 - p))), return_inverse=True)
+    users, expected, visitors = (np.bincount(group, weight * of) for of in (np.ones(len(p)), forecast, came))
+    return solve_correction(expected / users, users, visitors)
 
 
 def size(pairs: UserDates) -> dict[str, int]:
