@@ -114,7 +114,7 @@ def test_the_truth_is_what_an_endless_experiment_finds() -> None:
 
 # --- many experiments, small ------------------------------------------------------------------------------------------
 
-EXPERIMENTS, USERS, DATES = 50, 4000, 14
+EXPERIMENTS, USERS, DATES = 40, 4000, 14
 RARE = 0.0005
 """Chance of a failure where all is right."""
 

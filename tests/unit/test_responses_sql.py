@@ -206,7 +206,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Event], list[Send], list[Report]]:
 
 
 @given(case=cases())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_sums_are_those_of_loops_over_users_sends_and_visits(
     run: Run, hours: int, case: tuple[list[Event], list[Send], list[Report]]
 ) -> None:
