@@ -154,7 +154,8 @@ def publish(day: date, users: list[str]) -> None:
         "salt": ["visitcast-1"] * len(users),
     }
     glue = boto3.client("glue")
-    reports = "".join(f"{json.dumps({'user_id': user, 'status': 'opted_out'})}\n" for user in (*users[:3], "stranger"))
+    told = [{"user_id": user, "idempotency_key": f"{user}/{day}"} for user in (*users[:3], "stranger")]
+    reports = "".join(f"{json.dumps(report)}\n" for report in told)
     boto3.client("s3").put_object(
         Bucket=BUCKET, Key=f"forecasts/push_reports/status=opted_out/dt={day}/1.json", Body=reports.encode()
     )
