@@ -273,7 +273,7 @@ def test_pushes_of_all_campaigns_count_and_who_opted_out_gets_none(opt_ml):
 
 
 @pytest.mark.parametrize(
-    "text", ['"user_id","pushed_at"\n', '"user_id","pushed_at","pushed_on","opted_out"\n"a","x","1","0"\n']
+    "text", ['"user_id","pushed_at"\n', '"user_id","pushed_at","pushed_on","opted_out"\n"user-0001","x","1","0"\n']
 )
 def test_pushes_that_cannot_be_read_are_refused(opt_ml, text):
     _, lines, _ = run_requests(opt_ml)

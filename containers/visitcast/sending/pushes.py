@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from visitcast.sending.send_times import NEVER, LocalHours
 from visitcast.sending.send_window import SendRules
 
 WEEK: Final = 7
+_ROWS: Final = 100_000
 _COLUMNS: Final = (schema.USER_ID, schema.PUSHED_AT, schema.PUSHED_ON, schema.OPTED_OUT)
 
 
@@ -29,25 +30,25 @@ class Pushes:
 
     Attributes
     ----------
-    user : int64 array [pushes]
+    user : int32 array [pushes]
         Row in the user list.
-    minute : int64 array [pushes]
+    minute : int32 array [pushes]
         Instant, minutes since 1970-01-01T00:00Z.
-    day : int64 array [pushes]
+    day : int32 array [pushes]
         Local date, days since 1970-01-01.
     opted_out : bool array [users]
         Users who do not want any push.
     """
 
-    user: NDArray[np.int64]
-    minute: NDArray[np.int64]
-    day: NDArray[np.int64]
+    user: NDArray[np.int32]
+    minute: NDArray[np.int32]
+    day: NDArray[np.int32]
     opted_out: NDArray[np.bool_]
 
 
 def no_pushes(users: int) -> Pushes:
     """Return that nobody of so many users got a push or opted out."""
-    none = np.zeros(0, dtype=np.int64)
+    none = np.zeros(0, dtype=np.int32)
     return Pushes(none, none, none, np.zeros(users, dtype=bool))
 
 
@@ -67,33 +68,42 @@ def read_pushes(files: Sequence[Path], ids: Any) -> Pushes:
         A file cannot be read.
     """
     index = pd.Index(ids.to_pandas())
+    opted_out = np.zeros(len(index), dtype=bool)
+    parts = [(np.zeros(0, dtype=np.int32),) * 3]
+    for file, batch in _batches(files):
+        row = index.get_indexer(pd.Index(batch[schema.USER_ID].to_pandas()))
+        wants_none = batch[schema.OPTED_OUT].to_pandas().to_numpy() == "1"
+        opted_out[row[wants_none & (row >= 0)]] = True
+        pushed = (row >= 0) & batch[schema.PUSHED_AT].is_valid().to_numpy(zero_copy_only=False)
+        known = batch.filter(pa.array(pushed))
+        minutes, days = (pc.split_pattern(known[name], " ") for name in (schema.PUSHED_AT, schema.PUSHED_ON))
+        try:
+            minute, day = (pc.list_flatten(lists).cast(pa.int32()).to_numpy() for lists in (minutes, days))
+        except pa.ArrowException as error:
+            raise _unreadable(file, error) from error
+        user = np.repeat(row[pushed].astype(np.int32), pc.list_value_length(minutes).to_numpy())
+        parts.append((user, minute, day))
+    user, minute, day = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Pushes(user, minute, day, opted_out)
+
+
+def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+    """Read files in blocks: all lists of numbers as text at once would take the most memory of the whole plan."""
     types: dict[str, Any] = dict.fromkeys(_COLUMNS, pa.string())
     options = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(_COLUMNS), strings_can_be_null=True)
-    found = no_pushes(len(index))
     for file in files:
         try:
-            table = pyarrow.csv.read_csv(file, convert_options=options)
-            row = index.get_indexer(pd.Index(table[schema.USER_ID].to_pandas()))
-            pushed = table[schema.PUSHED_AT].is_valid()
-            minutes, days = (
-                pc.split_pattern(table[name].filter(pushed), " ") for name in (schema.PUSHED_AT, schema.PUSHED_ON)
-            )
-            user = np.repeat(row[pushed.to_numpy()], pc.list_value_length(minutes).to_numpy())
-            numbers = (pc.list_flatten(lists).cast(pa.int64()).to_numpy() for lists in (minutes, days))
-            minute, day = (values[user >= 0] for values in numbers)
-        except (pa.ArrowException, OSError, ValueError, IndexError) as error:
-            raise InputError(
-                f"The pushes {file.name} cannot be read.", str(error), "Supply the result of pushes.sql unchanged."
-            ) from error
-        opted_out = table[schema.OPTED_OUT].to_pandas().to_numpy() == "1"
-        found.opted_out[row[opted_out & (row >= 0)]] = True
-        found = Pushes(
-            np.concatenate([found.user, user[user >= 0]]),
-            np.concatenate([found.minute, minute]),
-            np.concatenate([found.day, day]),
-            found.opted_out,
-        )
-    return found
+            with pyarrow.csv.open_csv(file, convert_options=options) as reader:
+                for batch in reader:
+                    yield file, batch
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> InputError:
+    return InputError(
+        f"The pushes {file.name} cannot be read.", str(error), "Supply the result of pushes.sql unchanged."
+    )
 
 
 def too_near(pushes: Pushes, hours: LocalHours, gap_minutes: int) -> NDArray[np.bool_]:
@@ -121,10 +131,13 @@ def too_near(pushes: Pushes, hours: LocalHours, gap_minutes: int) -> NDArray[np.
     order = np.argsort(user, kind="stable")
     user, minute = user[order], minute[order]
     rank = np.arange(len(user)) - np.searchsorted(user, user)
-    # Of each user one push at a time: a table of all pushes and hours would not fit into memory.
+    # Of each user one push at a time, and of so many users: a table of all pushes and hours would not fit into memory.
     for number in range(int(rank.max(initial=-1)) + 1):
-        rows, instants = user[rank == number], minute[rank == number]
-        found[rows] |= np.abs(hours.utc[hours.clock[rows]] - instants[:, None]) < gap_minutes
+        chosen = np.flatnonzero(rank == number)
+        for start in range(0, len(chosen), _ROWS):
+            rows = chosen[start : start + _ROWS]
+            hours_of_rows = hours.utc[hours.clock[user[rows]]]
+            found[user[rows]] |= np.abs(hours_of_rows - minute[rows, None]) < gap_minutes
     return found
 
 
