@@ -40,8 +40,10 @@ _CAMPAIGN: dict[str, Any] = {
     "SendWindow": {"From": 0, "Until": 24},
     "QuietHours": {"From": 22, "Until": 7},
     "MinimumGapHours": 12,
+    "MostPushesADay": 1,
+    "MostPushesAWeek": 7,
     "LargestHourShare": 0.08,
-    "Control": {"Salt": "bench", "GlobalBestHourShare": 0.05, "RandomHourShare": 0.05},
+    "Control": {"Salt": "bench", "GlobalBestHourShare": 0.05, "RandomHourShare": 0.05, "NoPushShare": 0.1},
     "Drift": {
         "Psi": 0.25,
         "LogLossIncreaseNats": 0.15,

@@ -9,8 +9,10 @@ CAMPAIGN: dict[str, Any] = {
     "SendWindow": {"From": 0, "Until": 24},
     "QuietHours": {"From": 22, "Until": 7},
     "MinimumGapHours": 20,
+    "MostPushesADay": 1,
+    "MostPushesAWeek": 7,
     "LargestHourShare": 1.0,
-    "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1},
+    "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1, "NoPushShare": 0.1},
     "Drift": {
         "Psi": 0.25,
         "LogLossIncreaseNats": 0.15,

@@ -1,8 +1,9 @@
 """Names, types and ranges of every column. No other module spells a column's name.
 
 Two tables are input: ``events`` (one row per page view, the user's own data) and ``visits`` (one row per user and local
-calendar day with at least one event, the result of ``sql/visits.sql``). Two are output: ``visit_forecasts`` (one row
-per user and date) and ``send_plans`` (one row per push).
+calendar day with at least one event, the result of ``sql/visits.sql``). Output are ``visit_forecasts`` (one row per
+user and date), ``send_plans`` (one row per push of a campaign), ``sends`` (its rows that were handed over) and
+``push_reports`` (what senders report of them).
 """
 
 from __future__ import annotations
@@ -42,7 +43,13 @@ LAST_VISIT_DATE: Final = "last_visit_date"
 HISTORY_DAYS: Final = "history_days"
 """Visit days that a forecast is made from."""
 LAST_PUSH_AT: Final = "last_push_at"
-"""UTC instant of the last push."""
+"""UTC instant of the last push that another tool sent."""
+PUSHED_AT: Final = "pushed_at"
+"""Instants of the pushes of all campaigns around the date, minutes since 1970-01-01T00:00Z, separated by spaces."""
+PUSHED_ON: Final = "pushed_on"
+"""Local dates of the same pushes, days since 1970-01-01."""
+OPTED_OUT: Final = "opted_out"
+"""1 for a user who does not want any push."""
 
 # --- forecasts
 DATE: Final = "date"
@@ -68,6 +75,15 @@ SEND_AT_UTC: Final = "send_at_utc"
 SEND_AT_LOCAL: Final = "send_at_local"
 CHANCE: Final = "chance"
 IDEMPOTENCY_KEY: Final = "idempotency_key"
+CAMPAIGN: Final = "campaign"
+PROPENSITY: Final = "propensity"
+"""Probability over the assignment of arms that the user gets this hour; for ``no_push``, that the user gets none."""
+POSSIBLE_HOURS: Final = "possible_hours"
+"""Mask; bit h = a push was possible in local hour h."""
+WITHHELD: Final = "withheld"
+"""Why a push is not handed over; null if it is."""
+SALT: Final = "salt"
+"""Names the experiment."""
 
 WESTERNMOST_MINUTES: Final = -12 * 60
 EASTERNMOST_MINUTES: Final = 14 * 60

@@ -1,9 +1,13 @@
 """Arms of the experiment, assigned by a hash of the user: the same on every date and on every machine.
 
 The hash of ``salt`` and ``user_id`` is a number in 0..1. Users below ``global_best_hour_share`` get their push at
-the one hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, all others at
-their own best hour. A larger share moves users from the treatment to that arm, but none between the control arms.
-Another salt reassigns all users, for the next experiment.
+the one hour that is best over all users, users at or above ``1 - random_hour_share`` at a random hour, users from 1/2
+on, ``no_push_share`` of all, get none, and all others get it at their own best hour. As long as no arm is larger than a
+half, a larger share moves users from the treatment to that arm, but none between the control arms. Another salt
+reassigns all users, for the next experiment.
+
+Every user has an hour in each arm, whatever the user's own arm is (``visitcast.sending.plan``). So the probability of an
+hour over all assignments, its propensity, follows from the shares.
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ from visitcast.errors import InputError
 BEST_HOUR: Final = "best_hour"
 GLOBAL_BEST_HOUR: Final = "global_best_hour"
 RANDOM_HOUR: Final = "random_hour"
-ARMS: Final = (BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR)
+NO_PUSH: Final = "no_push"
+ARMS: Final = (BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR, NO_PUSH)
 """An arm's code is its position here."""
 
 
@@ -32,22 +37,29 @@ class ControlGroup:
     ----------
     salt : str
         Name of the experiment.
-    global_best_hour_share, random_hour_share : float
+    global_best_hour_share, random_hour_share, no_push_share : float
         Shares of the control arms, 0 to 1 together.
     """
 
     salt: str = "visitcast-1"
     global_best_hour_share: float = 0.05
     random_hour_share: float = 0.05
+    no_push_share: float = 0.10
 
     def __post_init__(self) -> None:
-        shares = (self.global_best_hour_share, self.random_hour_share)
-        if min(shares) < 0 or sum(shares) > 1:
+        shares = (self.global_best_hour_share, self.random_hour_share, self.no_push_share)
+        # Three decimal fractions that sum to 1 may miss it by a rounding error.
+        if min(shares) < 0 or sum(shares) > 1 + 1e-9:
             raise InputError(
                 "The control group is not possible.",
-                f"Its arms have the shares {shares[0]} and {shares[1]}.",
+                f"Its arms have the shares {', '.join(map(str, shares))}.",
                 "Choose shares of at least 0 that sum to at most 1.",
             )
+
+    @property
+    def best_hour_share(self) -> float:
+        """Share of the treatment."""
+        return max(0.0, 1 - self.global_best_hour_share - self.random_hour_share - self.no_push_share)
 
 
 def arm_codes(user_ids: NDArray[Any], group: ControlGroup) -> NDArray[np.int8]:
@@ -56,6 +68,9 @@ def arm_codes(user_ids: NDArray[Any], group: ControlGroup) -> NDArray[np.int8]:
     codes = np.zeros(len(place), dtype=np.int8)
     codes[place < group.global_best_hour_share] = ARMS.index(GLOBAL_BEST_HOUR)
     codes[place >= 1 - group.random_hour_share] = ARMS.index(RANDOM_HOUR)
+    last = 1 - group.random_hour_share - group.no_push_share
+    first = min(max(0.5, group.global_best_hour_share), last)
+    codes[(place >= first) & (place < first + group.no_push_share)] = ARMS.index(NO_PUSH)
     return codes
 
 

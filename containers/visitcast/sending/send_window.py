@@ -23,12 +23,16 @@ class SendRules:
     quiet : (int, int) or None
         Local hours without pushes, also inside the window.
     minimum_gap_minutes : int
-        From one push to the next, for the same user.
+        From one push to the next, for the same user, whichever campaigns send them.
+    most_a_day, most_a_week : int
+        Pushes of all campaigns to one user, on one local date and on any seven in a row.
     """
 
     window: tuple[int, int] = (0, 0)
     quiet: tuple[int, int] | None = (22, 7)
     minimum_gap_minutes: int = 20 * 60
+    most_a_day: int = 1
+    most_a_week: int = 7
 
 
 def allowed_hours(rules: SendRules) -> NDArray[np.bool_]:

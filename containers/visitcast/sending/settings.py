@@ -31,7 +31,7 @@ class Campaign:
     name : str
         Part of every message's idempotency key.
     rules : SendRules
-        Window, quiet hours and gap.
+        Window, quiet hours, gap and caps.
     largest_hour_share : float
         Largest share of the users who may get their push in any one hour of UTC, > 0 and at most 1.
     control : ControlGroup
@@ -124,12 +124,15 @@ def campaign(file: Path) -> Campaign:
                 window=(content["SendWindow"]["From"], content["SendWindow"]["Until"]),
                 quiet=(quiet["From"], quiet["Until"]) if quiet else None,
                 minimum_gap_minutes=round(content["MinimumGapHours"] * 60),
+                most_a_day=content["MostPushesADay"],
+                most_a_week=content["MostPushesAWeek"],
             ),
             largest_hour_share=content["LargestHourShare"],
             control=ControlGroup(
                 content["Control"]["Salt"],
                 content["Control"]["GlobalBestHourShare"],
                 content["Control"]["RandomHourShare"],
+                content["Control"]["NoPushShare"],
             ),
             limits=Limits(
                 psi=content["Drift"]["Psi"],
