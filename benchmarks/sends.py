@@ -1,7 +1,8 @@
 """Who comes, and who visits in the hour of the send: expected against realised, on simulated users and your own events.
 
-Known users are forecast on test dates as the schedule does. The figures are those of :mod:`visitcast.evaluation.sends`,
-of more users and dates than the evaluation job takes.
+Known users are forecast on test dates as the schedule does. The figures are those of
+:mod:`visitcast.evaluation.visits` and :mod:`visitcast.evaluation.sends`, of more users and dates than the evaluation
+job takes.
 """
 
 from __future__ import annotations
@@ -16,17 +17,9 @@ from benchmarks.pipeline import Figure
 from demo.simulator import World
 from visitcast.data.dataset import Dataset
 from visitcast.data.protocol import split
-from visitcast.evaluation.sends import (
-    ACTIVE_DAYS,
-    CHANCE,
-    PROBABILITY,
-    PRODUCT,
-    UserDates,
-    forecast_user_dates,
-    score_sends,
-    score_visits,
-    select,
-)
+from visitcast.evaluation.sends import CHANCE, PROBABILITY, PRODUCT, score_sends
+from visitcast.evaluation.user_dates import ACTIVE_DAYS, UserDates, forecast_user_dates, select
+from visitcast.evaluation.visits import score_visits
 from visitcast.model.bundle import Bundle
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from deployed_stack import PARAMETERS, STACK_NAME, Stack
-from preflight import Account, check_stack, read_deployment, taken_names
-from prove import OWN_KEY
+from deployment import read_deployment
+from preflight import Account, check_stack, taken_names
+from prove_steps import OWN_KEY
 
 
 def test_names_are_the_stacks_own_and_taken_for_any_other(stack: Stack) -> None:

@@ -7,8 +7,9 @@ import subprocess
 import boto3
 import pytest
 from deployed_stack import ROOT, local_region, region_environment
+from deployment import read_deployment
 from patience import patient
-from preflight import FAILURE, OK, WARNING, Account, Check, check_names, check_quotas, checks, read_deployment
+from preflight import FAILURE, OK, WARNING, Account, Check, check_names, check_quotas, checks
 
 QUOTAS = """
 [quotas]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from forecast_queries import Run, queries_of_a_run
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +15,10 @@ def _no_region(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_ENDPOINT_URL"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Run]:
+    """Run a query of the forecast workflow on made-up tables."""
+    with queries_of_a_run() as rows:
+        yield rows

@@ -14,8 +14,10 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast.data.protocol import split
-from visitcast.evaluation import sends
-from visitcast.evaluation.sends import UserDates, forecast_user_dates, score_sends, score_visits
+from visitcast.evaluation import sends, user_dates
+from visitcast.evaluation.sends import score_sends
+from visitcast.evaluation.user_dates import UserDates, forecast_user_dates
+from visitcast.evaluation.visits import area_under_curve, score_visits
 from visitcast.forecasting.correction import Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import as_known
@@ -62,8 +64,8 @@ def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed:
 def test_quiet_hours_are_those_of_the_shipped_campaign() -> None:
     schema = json.loads((ROOT / "statemachine/forecast.input.schema.json").read_text())
     quiet = schema["properties"]["Campaign"]["properties"]["QuietHours"]["properties"]
-    assert sends.QUIET_HOURS == tuple(quiet[end]["default"] for end in ("From", "Until")) == SendRules().quiet
-    np.testing.assert_array_equal(sends.allowed_hours(), allowed_hours(SendRules()))
+    assert user_dates.QUIET_HOURS == tuple(quiet[end]["default"] for end in ("From", "Until")) == SendRules().quiet
+    np.testing.assert_array_equal(user_dates.allowed_hours(), allowed_hours(SendRules()))
 
 
 def test_every_known_user_is_forecast_on_every_test_date_but_the_last(pairs: UserDates) -> None:
@@ -98,7 +100,7 @@ def test_forecasts_and_outcomes_are_those_of_the_user_on_the_date(model: Bundle,
 
 def test_a_sample_keeps_within_its_bound_and_stands_for_all() -> None:
     dates = range(PARTS.test_starts, int(DATASET.visit_date.max()))
-    users, chosen_dates, weights = sends.sample(DATASET, PARTS, most_pairs=10 * len(dates))
+    users, chosen_dates, weights = user_dates.sample(DATASET, PARTS, most_pairs=10 * len(dates))
     assert sorted(set(chosen_dates)) == list(dates)
     for date in dates:
         known = {"active": 0, "away": 0}
@@ -110,7 +112,7 @@ def test_a_sample_keeps_within_its_bound_and_stands_for_all() -> None:
             days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
             days = days[days <= date - 2]
             if len(days):
-                group = "active" if days[-1] >= date - sends.ACTIVE_DAYS else "away"
+                group = "active" if days[-1] >= date - user_dates.ACTIVE_DAYS else "away"
                 known[group] += 1
                 sampled[group] += user in of_date
                 stands_for[group] += of_date.get(user, 0.0)
@@ -124,7 +126,7 @@ def test_a_pair_counts_for_as_many_as_it_stands_for() -> None:
     pairs = made_pairs(users=60, dates=20)
     pairs = replace(pairs, weight=np.where(pairs.user % 3 == 0, 3.0, 1.0))
     copies = np.concatenate([np.arange(len(pairs.user)), *2 * [np.flatnonzero(pairs.weight == 3)]])
-    repeated = replace(sends.select(pairs, copies), weight=np.ones(len(copies)))  # type: ignore[arg-type]
+    repeated = replace(user_dates.select(pairs, copies), weight=np.ones(len(copies)))  # type: ignore[arg-type]
     for score in (score_visits, score_sends):
         weighted, plain = score(pairs), score(repeated)
         for name in ("pairs", "expected", "realised", "log_loss", "brier", "auc"):
@@ -166,16 +168,16 @@ def test_tenths_hold_as_much_as_is_expected_each() -> None:
 
 def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> None:
     pairs = made_pairs(true_shift=-0.5)
-    moved = sends.correct_by_closed_dates(pairs)
+    moved = user_dates.correct_by_closed_dates(pairs)
     first = pairs.date < 20_000 + 8
     np.testing.assert_array_equal(moved.probability[first], pairs.probability[first])  # fewer than seven are closed
     ratio = score_visits(pairs)["ratio"].mean
     assert ratio > 1.4
-    assert abs(score_visits(sends.select(moved, ~first))["ratio"].mean - 1) < 0.05
+    assert abs(score_visits(user_dates.select(moved, ~first))["ratio"].mean - 1) < 0.05
     # What comes on the date itself and on its eve changes nothing.
     date = 20_030
     late = pairs.date >= date - 1
-    other = sends.correct_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
+    other = user_dates.correct_by_closed_dates(replace(pairs, came=np.where(late, ~pairs.came, pairs.came)))
     same = pairs.date == date
     np.testing.assert_array_equal(other.probability[same], moved.probability[same])
     closed = (pairs.date <= date - 2) & (pairs.date > date - 30)
@@ -186,7 +188,7 @@ def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> 
 def test_scarce_pushes_go_to_the_first_of_each_date() -> None:
     pairs = made_pairs(users=200, dates=9)
     capacity = score_sends(pairs)["capacity"]
-    active = pairs.absent_days <= sends.ACTIVE_DAYS
+    active = pairs.absent_days <= user_dates.ACTIVE_DAYS
     for found, share in zip(capacity, sends.CAPACITIES, strict=True):
         for order, value in (
             (sends.PRODUCT, pairs.chance),
@@ -209,8 +211,8 @@ def test_the_area_under_the_curve_is_scikit_learns(ties: int) -> None:
     score = rng.integers(0, 100 // ties, 500) / 100
     positive = rng.random(500) < score + 0.1
     expected: Any = roc_auc_score(positive, score)
-    assert sends.area_under_curve(score, positive, np.ones(500)) == pytest.approx(expected)
+    assert area_under_curve(score, positive, np.ones(500)) == pytest.approx(expected)
     weight = rng.uniform(0.5, 3, 500)
     expected = roc_auc_score(positive, score, sample_weight=weight)
-    assert sends.area_under_curve(score, positive, weight) == pytest.approx(expected)
-    assert sends.area_under_curve(score, np.zeros(500, dtype=bool), weight) is None
+    assert area_under_curve(score, positive, weight) == pytest.approx(expected)
+    assert area_under_curve(score, np.zeros(500, dtype=bool), weight) is None

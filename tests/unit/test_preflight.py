@@ -12,7 +12,8 @@ import costs
 import marked_part
 import preflight
 import pytest
-from preflight import check_costs, needed_quotas, read_deployment
+from deployment import needed_quotas, read_deployment
+from preflight import check_costs
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,7 +22,7 @@ from visitcast.evaluation import job as evaluate
 from visitcast.evaluation.assessment import Contest, Precedent, Rival, assess
 from visitcast.evaluation.groups import group_rows
 from visitcast.evaluation.report import examples
-from visitcast.evaluation.sends import UserDates
+from visitcast.evaluation.user_dates import UserDates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.metrics import METRICS, select, summarise

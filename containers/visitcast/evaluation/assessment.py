@@ -9,7 +9,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.evaluation import comparison, gate, groups, sends
+from visitcast.evaluation import comparison, gate, groups
+from visitcast.evaluation.sends import score_sends
+from visitcast.evaluation.user_dates import UserDates
+from visitcast.evaluation.visits import score_visits
 from visitcast.metrics import LOG_LOSS, Outcomes, reliability, select, summarise
 from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.training.folds import CrossValidation
@@ -82,7 +85,7 @@ def assess(
     sent: Contest,
     whole: Contest,
     known_users: Outcomes,
-    user_dates: sends.UserDates,
+    user_dates: UserDates,
     groupings: dict[str, groups.Masks],
     precedent: Precedent,
     limits: gate.Limits,
@@ -132,8 +135,8 @@ def assess(
                 "whole_history_difference": difference,
                 "known_users": {"rows": len(known_users.hit), **summarise(known_users)},
             },
-            "visits": sends.score_visits(user_dates),
-            "sends": sends.score_sends(user_dates),
+            "visits": score_visits(user_dates),
+            "sends": score_sends(user_dates),
             "groups": groups.score_groups(groupings, sent.model, sent.baselines[TUNED_HISTOGRAM], sent.users),
             "reliability": _reliability(sent),
             PRODUCTION: production,

@@ -17,7 +17,7 @@ from visitcast.evaluation.as_sent import baseline_outcomes as as_sent_baselines
 from visitcast.evaluation.assessment import AS_SENT, Contest, Precedent, Rival, assess
 from visitcast.evaluation.gate import Limits
 from visitcast.evaluation.groups import FEWEST_USERS, group_rows
-from visitcast.evaluation.sends import forecast_user_dates
+from visitcast.evaluation.user_dates import forecast_user_dates
 from visitcast.features.histograms import decayed_histograms
 from visitcast.forecasting import forecaster
 from visitcast.forecasting.profile import weekday_profiles

@@ -17,9 +17,10 @@ from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.serving.errors import RequestError
 from visitcast.serving.json_requests import Locate, User
 
-_INTEGERS: Final = tuple(column.name for column in schema.DAY_COLUMNS if column.kind == "integer")
+_INTEGERS: Final = tuple(column for column in schema.DAY_COLUMNS if column.kind == "integer")
 _COLUMNS: Final = tuple(column.name for column in schema.DAY_COLUMNS)
 _columns_of = itemgetter(*_COLUMNS)
+_LARGEST: Final = int(np.iinfo(np.int64).max)
 _NO_VISITS: Final = dict.fromkeys(_COLUMNS, ())
 
 Visits = Mapping[str, Sequence[Any]]
@@ -43,8 +44,8 @@ def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
     Raises
     ------
     RequestError
-        A visit contradicts itself, a day appears twice, the day to forecast is not after all visits, or arrays of
-        visits are not equally long.
+        A number is out of range, a visit contradicts itself, a day appears twice, the day to forecast is not after
+        all visits, or arrays of visits are not equally long.
     """
     visits = [_by_column(user, number, locate) for number, user in enumerate(users)]
     lengths = np.array([len(of_user[schema.VISIT_DATE]) + 1 for of_user in visits], dtype=np.int64)
@@ -52,7 +53,7 @@ def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
     lengths.cumsum(out=offsets[1:])
     last = offsets[1:] - 1
     days = int(offsets[-1])
-    columns: dict[str, NDArray[Any]] = {name: _integers(visits, name, days) for name in _INTEGERS}
+    columns: dict[str, NDArray[Any]] = {column.name: _integers(visits, column.name, days) for column in _INTEGERS}
     dates = _dates(visits, users, days)
 
     def refuse(broken: NDArray[np.bool_], column: str, reason: str) -> None:
@@ -61,6 +62,10 @@ def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
             user = int(last.searchsorted(row))
             raise RequestError(locate(user, row - int(offsets[user]), column), reason)
 
+    for column in _INTEGERS:
+        outside = (columns[column.name] < column.minimum) | (columns[column.name] > column.maximum)
+        outside[last] = False
+        refuse(outside, column.name, f"It must be between {column.minimum} and {column.maximum}.")
     by_type = sum(columns[name] for name in schema.PAGE_VIEWS_BY_TYPE)
     contradictory = columns[schema.TOTAL_PAGE_VIEWS] != by_type
     refuse(contradictory, schema.TOTAL_PAGE_VIEWS, "It must be the sum of the page views by type.")
@@ -125,7 +130,12 @@ def _by_column(user: User, number: int, locate: Locate) -> Visits:
 def _integers(visits: Sequence[Visits], name: str, days: int) -> NDArray[np.int64]:
     """Join the values of a column, and 0 for each day to forecast."""
     values = chain.from_iterable((*of_user[name], 0) for of_user in visits)
-    return np.fromiter(values, np.int64, days)
+    try:
+        return np.fromiter(values, np.int64, days)
+    except OverflowError:
+        # A number of more than 64 bits is outside of every range, like the largest of 64 bits.
+        clipped = (min(max(value, -_LARGEST), _LARGEST) for of_user in visits for value in (*of_user[name], 0))
+        return np.fromiter(clipped, np.int64, days)
 
 
 def _dates(visits: Sequence[Visits], users: Sequence[User], days: int) -> NDArray[np.int64]:

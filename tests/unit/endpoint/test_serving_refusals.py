@@ -78,6 +78,8 @@ REFUSED = [
     pytest.param(changed(total_page_views=float("inf")), "users[0].visits[0].total_page_views", id="infinity"),
     pytest.param(changed(total_page_views=1e400), "users[0].visits[0].total_page_views", id="beyond a float"),
     pytest.param(changed(total_page_views=10**30), "users[0].visits[0].total_page_views", id="beyond 64 bits"),
+    pytest.param(changed(hourly_visits=-(10**30)), "users[0].visits[0].hourly_visits", id="below 64 bits"),
+    pytest.param(by_column(utc_offset_minutes=[841]), "users[0].visits.utc_offset_minutes[0]", id="column: no offset"),
     pytest.param(changed(total_page_views=9_999_999), "users[0].visits[0].total_page_views", id="wrong sum"),
     pytest.param(changed(hourly_visits=1.5), "users[0].visits[0].hourly_visits", id="fraction"),
     pytest.param(changed(platform=None), "users[0].visits[0].platform", id="null"),
