@@ -29,8 +29,8 @@ ANSWERED: Final = 0.25
 """Chance that a push in a free hour brings a user who would not come."""
 ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
 _LEISURE: Final = {
-    PERSONAL: {12: 0.2, 13: 0.1, 17: 0.15, 18: 0.1, 20: 0.45},
-    EVENINGS: {12: 0.1, 17: 0.1, 19: 0.15, 20: 0.65},
+    PERSONAL: {8: 0.1, 12: 0.25, 16: 0.2, 18: 0.1, 20: 0.35},
+    EVENINGS: {12: 0.15, 16: 0.15, 20: 0.7},
 }
 """Where the free hours of the others begin, and how often."""
 _AROUND_HABIT: Final = {PERSONAL: 0.5, EVENINGS: 0.2, HABITS: 1.0}

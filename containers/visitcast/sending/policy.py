@@ -42,7 +42,7 @@ SMALLEST_GAIN: Final = 0.01
 """Visits that a policy must gain per send to be worth a change."""
 
 BETTER: Final = "better"
-NOT_BETTER: Final = "not better"
+NO_DIFFERENCE: Final = "no difference"
 NOT_ENOUGH: Final = "not enough sends"
 
 _QUANTILE: Final = 1.959964
@@ -67,8 +67,9 @@ class Judgement:
     Attributes
     ----------
     verdict : str
-        ``BETTER`` if the whole interval of the gain is above 0, ``NOT_BETTER`` if it is below ``SMALLEST_GAIN``, else
-        ``NOT_ENOUGH``.
+        ``BETTER`` if the whole interval of the gain is above 0, and the gain at least ``SMALLEST_GAIN``.
+        ``NO_DIFFERENCE`` if the interval lies within ``SMALLEST_GAIN`` of 0. Else ``NOT_ENOUGH``, also if the gain is
+        below 0: a policy that could have chosen the best hour has then not learnt enough to do so.
     sends : int
         Pushes in the log.
     needed : int
@@ -107,10 +108,11 @@ def judge(log: SendLog) -> Judgement:
     for number in np.unique(fold):
         here, others = np.flatnonzero(fold == number), log.take(np.flatnonzero(fold != number))
         judged, response = log.take(here), fit_response(others)
-        chosen = choices(judged, response, fit_response(others, by_rank=False))
-        scores[NO_PUSH][here] = without_push_scores(judged, response)
-        for name, shares in chosen.items():
-            scores[name][here] = doubly_robust_scores(judged, response, shares)
+        without = visits_without(response, judged.visit_probability)
+        caused = caused_visits(response, judged.visit_hour, judged.possible, judged.visit_probability)
+        scores[NO_PUSH][here] = without_push_scores(judged, without)
+        for name, shares in choices(judged, caused, fit_response(others, by_rank=False).hour).items():
+            scores[name][here] = doubly_robust_scores(judged, without, caused, shares)
             weights[name][here] = policy_weights(judged, shares)
     gain = mean_by_user(scores[BY_RESPONSE] - scores[BEST_HOUR], users)
     has_no_push = bool((log.hour == NO_SEND).any())
@@ -127,34 +129,36 @@ def judge(log: SendLog) -> Judgement:
 
 
 def verdict_of(gain: Estimate) -> str:
-    """Say whether a gain is one."""
-    if gain.low > 0:
+    """Return whether a gain is one, as :class:`Judgement` describes it."""
+    if gain.low > 0 and gain.value >= SMALLEST_GAIN:
         return BETTER
-    return NOT_BETTER if gain.high < SMALLEST_GAIN else NOT_ENOUGH
+    return NO_DIFFERENCE if -SMALLEST_GAIN < gain.low and gain.high < SMALLEST_GAIN else NOT_ENOUGH
 
 
 def sends_needed(gain: Estimate, sends: int) -> int:
-    """Return the sends of a log in which a gain worth having is found in four of five cases."""
+    """Return the sends of a log in which a gain worth having is found in four of five cases, at least twice as many."""
     deviation = (gain.high - gain.low) / (2 * _QUANTILE)
-    return int(np.ceil(sends * (_WITH_POWER * deviation / max(gain.value, SMALLEST_GAIN)) ** 2))
+    times = (_WITH_POWER * deviation / max(gain.value, SMALLEST_GAIN)) ** 2
+    return int(np.ceil(sends * max(2.0, times)))
 
 
-def choices(log: SendLog, response: Response, by_hour: Response) -> dict[str, Floats]:
+def choices(log: SendLog, caused: Floats, of_hour: Floats) -> dict[str, Floats]:
     """Return the probability of each hour under each policy, [rows, 24].
 
     Parameters
     ----------
     log : SendLog
         Users and dates to choose for.
-    response, by_hour : Response
-        With and without the effect of habits.
+    caused : float64 array [rows, 24]
+        Estimated visits that a push in each hour causes.
+    of_hour : float64 array [24]
+        The same by the hour alone.
     """
-    response_at = caused_visits(response, log.visit_hour, log.possible, log.visit_probability)
     return {
         BEST_HOUR: _highest(log.visit_hour, log.possible),
-        ONE_HOUR: _highest(by_hour.hour, log.possible),
+        ONE_HOUR: _highest(of_hour, log.possible),
         RANDOM_HOUR: log.possible / log.possible.sum(axis=1, keepdims=True),
-        BY_RESPONSE: _highest(response_at, log.possible),
+        BY_RESPONSE: _highest(caused, log.possible),
     }
 
 
@@ -168,28 +172,27 @@ def policy_weights(log: SendLog, shares: Floats) -> Floats:
     return np.where(log.hour == NO_SEND, 0.0, done)
 
 
-def doubly_robust_scores(log: SendLog, response: Response, shares: Floats) -> Floats:
+def doubly_robust_scores(log: SendLog, without: Floats, caused: Floats, shares: Floats) -> Floats:
     """Return numbers [rows] whose mean estimates a policy's visits per send.
 
     Parameters
     ----------
     log : SendLog
-        Sends of users whose answers `response` does not know.
-    response : Response
-        Any estimate of the visits.
+        Sends whose outcomes the estimates do not know.
+    without : float64 array [rows]
+        Estimated visits without a push.
+    caused : float64 array [rows, 24]
+        Estimated visits that a push in each hour adds.
     shares : float64 array [rows, 24]
         Probability of each hour under the policy.
     """
-    without = visits_without(response, log.visit_probability)
-    caused = caused_visits(response, log.visit_hour, log.possible, log.visit_probability)
     expected = without + (shares * caused).sum(axis=1)
     surprise = log.visited - without - caused[np.arange(log.rows), np.maximum(log.hour, 0)]
     return np.asarray(expected + policy_weights(log, shares) * surprise)
 
 
-def without_push_scores(log: SendLog, response: Response) -> Floats:
-    """Return numbers [rows] whose mean estimates the visits without a push."""
-    without = visits_without(response, log.visit_probability)
+def without_push_scores(log: SendLog, without: Floats) -> Floats:
+    """Return numbers [rows] whose mean estimates the visits without a push; arrays as above."""
     weights = np.where(log.hour == NO_SEND, 1 / log.propensity, 0.0)
     return np.asarray(without + weights * (log.visited - without))
 

@@ -54,20 +54,23 @@ class Response:
     rank: Floats
 
 
-def habit_groups(visit_hour: NDArray[Any], possible: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Return the group of each hour's rank among the user's possible hours, the likeliest first, [rows, 24]."""
-    order = np.argsort(np.where(possible, -visit_hour, np.inf), axis=1, kind="stable")
-    groups = np.empty(order.shape, dtype=np.int8)
-    np.put_along_axis(groups, order, np.broadcast_to(_GROUP_OF_RANK.astype(np.int8), order.shape), axis=1)
-    return groups
-
-
 def caused_visits(
-    response: Response, visit_hour: NDArray[Any], possible: NDArray[np.bool_], visit_probability: Floats
+    response: Response, visit_hour: NDArray[Any], possible: NDArray[np.bool_], visit_probability: NDArray[Any]
 ) -> Floats:
-    """Estimate the visits that a push in each hour causes, [rows, 24]; also of hours that are not possible."""
-    of_hour = response.push + response.hour + response.rank[habit_groups(visit_hour, possible)]
-    return np.asarray((1 - visit_probability)[:, None] * of_hour)
+    """Estimate the visits that a push in each hour causes, [rows, 24]; hours that are not possible are the last ranks."""
+    order = np.argsort(np.where(possible, -visit_hour, np.inf), axis=1, kind="stable")
+    caused = np.empty(order.shape)
+    np.put_along_axis(caused, order, np.broadcast_to(response.rank[_GROUP_OF_RANK], order.shape), axis=1)
+    caused += response.push + response.hour
+    caused *= (1 - visit_probability)[:, None]
+    return caused
+
+
+def _group_of_hour(visit_hour: NDArray[Any], possible: NDArray[np.bool_], hour: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the group of one hour's rank in each row, as in :func:`caused_visits`; of several alike, the first leads."""
+    chance = visit_hour[np.arange(len(hour)), hour][:, None]
+    before = (visit_hour > chance) | ((visit_hour == chance) & (np.arange(HOURS) < hour[:, None]))
+    return np.asarray(_GROUP_OF_RANK[(before & possible).sum(axis=1)])
 
 
 def visits_without(response: Response, visit_probability: Floats) -> Floats:
@@ -118,8 +121,8 @@ def _inputs(log: SendLog, block: slice, by_rank: bool) -> Floats:
     inputs[sent, 2] = absent
     inputs[sent, _SHARED + hour[sent]] = absent
     if by_rank:
-        groups = habit_groups(log.visit_hour[block][sent], log.possible[block][sent])
-        inputs[sent, _SHARED + HOURS + groups[np.arange(len(sent)), hour[sent]]] = absent
+        group = _group_of_hour(log.visit_hour[block][sent], log.possible[block][sent], hour[sent])
+        inputs[sent, _SHARED + HOURS + group] = absent
     return inputs
 
 
