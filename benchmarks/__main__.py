@@ -21,6 +21,7 @@ from benchmarks import (
     forecast,
     history,
     learning_curve,
+    policy,
     preprocessing,
     quality,
     sends,
@@ -73,6 +74,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "simulated": lambda options: simulated.measure(options.quick),
     "history": lambda options: history.measure(options.events, options.quick),
     "sends": lambda options: sends.measure(options.events, options.quick),
+    "policy": lambda options: policy.measure(options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }

@@ -1,7 +1,7 @@
 """Worlds in which it is known at which hours a push causes a visit.
 
-Users have the habits of the simulator. A push adds a visit with a fixed chance, if the user would not come within the day
-anyway and the hour is one of the user's two to four free hours. The worlds differ in where these hours lie.
+Users have the habits of the simulator. A push adds a visit with a fixed chance, if the user would not come within the
+day anyway and the hour is one of the user's two to four free hours. The worlds differ in where these hours lie.
 """
 
 from __future__ import annotations

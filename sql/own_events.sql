@@ -1,11 +1,10 @@
 -- events, sends -> events: without the visits that pushes caused, as well as one can know. Otherwise the model would learn
 -- its own pushes as the users' habits.
 --
--- A session that begins within two hours of a push was caused by it, or the user would have come anyway. How many would,
--- the sends show that were withheld at random (arm no_push). So of the pushes with a session only such a share keeps
--- them: the share of the withheld sends with a session, over that of the pushes with one, among sends of about the same
--- chance whose users did, or did not, come at another time of the date too. Which ones keep them, a hash decides: a rerun
--- agrees. Without sends all events are kept, and without withheld ones too.
+-- A session that begins within two hours of a push was caused by it, or the user would have come anyway. How many come
+-- anyway, the sends show that were withheld at random (arm no_push): some multiple of the chance that was forecast. So a
+-- push keeps its sessions with the probability that they come anyway, given that they came; by a hash, so that a rerun
+-- agrees. Without sends, or without withheld ones, all events are kept.
 
 WITH timed AS (
     SELECT
@@ -14,10 +13,10 @@ WITH timed AS (
     FROM events
 ),
 
--- As in visits.sql, a gap of more than 30 minutes ends a session.
 in_sessions AS (
     SELECT
         *,
+        -- As in visits.sql, a gap of more than 30 minutes ends a session.
         max(
             CASE WHEN previous_time IS NULL OR date_diff('second', previous_time, event_time) > 1800 THEN event_time END
         ) OVER (PARTITION BY user_id ORDER BY event_time) AS session_start
@@ -35,6 +34,7 @@ sessions AS (
     GROUP BY user_id, session_start
 ),
 
+-- Sessions are joined by date, so that the join is one of equals: those past midnight do not count as answers.
 followed AS (
     SELECT
         sends.idempotency_key,
@@ -42,45 +42,91 @@ followed AS (
         sends.dt,
         sends.send_at_utc,
         sends.withheld IS NOT NULL AS is_withheld,
-        -- Groups of sends by the log odds of their chance, in steps of a half.
-        CAST(floor(2 * ln(greatest(sends.chance, 1e-6) / greatest(1 - sends.chance, 1e-6))) AS integer) AS odds,
-        count_if(
-            sessions.session_start >= sends.send_at_utc
-            AND sessions.session_start < date_add('hour', 2, sends.send_at_utc)
-        ) AS responses,
-        count(sessions.session_start) AS all_sessions
+        CAST(sends.chance AS double) AS chance,
+        CAST(sends.visit_probability AS double) AS visit_probability,
+        count(
+            CASE
+                WHEN sessions.session_start >= sends.send_at_utc
+                    AND sessions.session_start < date_add('hour', 2, sends.send_at_utc) THEN 1
+            END
+        ) AS answers,
+        count(sessions.session_start) AS sessions
     FROM sends
     LEFT JOIN sessions ON sessions.user_id = sends.user_id AND sessions.start_date = sends.dt
     WHERE sends.chance IS NOT NULL AND (sends.withheld IS NULL OR sends.withheld = 'no_push')
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 
+-- A user who came at another time of the date would have come in the hour of the send with its chance on a day with a
+-- visit, a user who did not with a multiple of the chance of both.
+judged AS (
+    SELECT
+        *,
+        sessions > answers AS came_otherwise,
+        CASE WHEN answers > 0 THEN 1 ELSE 0 END AS answered,
+        greatest(
+            least(CASE WHEN sessions > answers THEN chance / visit_probability ELSE chance END, 0.999), 0.0001
+        ) AS own_chance
+    FROM followed
+),
+
+-- Groups of sends whose chances are alike: their log odds differ by less than a half.
 counted AS (
     SELECT
-        all_sessions > responses AS came_otherwise,
-        odds,
-        count_if(is_withheld) AS withheld,
-        count_if(is_withheld AND responses > 0) AS withheld_with,
-        count_if(NOT is_withheld) AS pushed,
-        count_if(NOT is_withheld AND responses > 0) AS pushed_with
-    FROM followed
+        came_otherwise,
+        CAST(floor(2 * ln(own_chance / (1 - own_chance))) AS integer) AS odds,
+        sum(CASE WHEN is_withheld THEN 1 ELSE 0 END) AS withheld,
+        sum(CASE WHEN is_withheld THEN answered ELSE 0 END) AS withheld_answered,
+        sum(CASE WHEN is_withheld THEN own_chance ELSE 0 END) AS withheld_chance,
+        sum(CASE WHEN is_withheld THEN 0 ELSE 1 END) AS pushed,
+        sum(CASE WHEN is_withheld THEN 0 ELSE answered END) AS pushed_answered,
+        sum(CASE WHEN is_withheld THEN 0 ELSE own_chance END) AS pushed_chance
+    FROM judged
     GROUP BY 1, 2
 ),
 
--- Shares of all sends lend a group as much as 50 withheld sends would say, and "pushes cause nothing" as much as 20.
-shares AS (
+-- How many times its chance a withheld send is answered. Ten answers are added that are as frequent as to pushes: with few
+-- withheld sends, pushes cause little.
+anyway AS (
     SELECT
         came_otherwise,
-        odds,
-        pushed_with / CAST(pushed AS double) AS pushed_share,
-        withheld,
-        withheld_with,
-        (sum(withheld_with) OVER whole + 20 * sum(pushed_with) OVER whole / CAST(sum(pushed) OVER whole AS double))
-        / (sum(withheld) OVER whole + 20)
-        / (sum(pushed_with) OVER whole / CAST(sum(pushed) OVER whole AS double)) AS kept_of_all
+        (sum(withheld_answered) + 10) / (sum(withheld_chance) + 10 * sum(pushed_chance) / sum(pushed_answered)) AS times
     FROM counted
-    WHERE pushed_with > 0
-    WINDOW whole AS (PARTITION BY came_otherwise)
+    GROUP BY came_otherwise
+    HAVING sum(withheld) > 0 AND sum(pushed_answered) > 0
+),
+
+-- The multiple of the chance counts as much as 50 withheld sends of the group.
+kept AS (
+    SELECT
+        counted.came_otherwise,
+        counted.odds,
+        (withheld_answered + 50 * times * pushed_chance / pushed) / (withheld + 50) * pushed / pushed_answered AS share
+    FROM counted
+    INNER JOIN anyway ON anyway.came_otherwise = counted.came_otherwise
+    WHERE pushed_answered > 0
+),
+
+caused AS (
+    SELECT DISTINCT sessions.user_id, sessions.session_start
+    FROM judged
+    INNER JOIN kept
+        ON kept.came_otherwise = judged.came_otherwise
+        AND kept.odds = CAST(floor(2 * ln(own_chance / (1 - own_chance))) AS integer)
+    INNER JOIN sessions
+        ON sessions.user_id = judged.user_id
+        AND sessions.start_date = judged.dt
+        AND sessions.session_start >= judged.send_at_utc
+        AND sessions.session_start < date_add('hour', 2, judged.send_at_utc)
+    WHERE NOT judged.is_withheld AND crc32(to_utf8(judged.idempotency_key)) / 4294967296e0 >= kept.share
 )
 
-SELECT 1
+SELECT
+    in_sessions.user_id,
+    in_sessions.event_time,
+    in_sessions.utc_offset_minutes,
+    in_sessions.page_type,
+    in_sessions.platform
+FROM in_sessions
+LEFT JOIN caused ON caused.user_id = in_sessions.user_id AND caused.session_start = in_sessions.session_start
+WHERE caused.user_id IS NULL

@@ -179,8 +179,11 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
     # The same query as in training, on the last visit days.
-    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values)
-    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=visit_days)}
+    own_visits = Template(_text(folder / "own_visits.sql")).substitute(
+        values, own_events=_text(folder / "own_events.sql")
+    )
+    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
+    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [

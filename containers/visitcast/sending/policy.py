@@ -4,11 +4,11 @@ Every send was made with a known probability, its propensity. So the log says wh
 
     V(policy) = mean[ m(x, policy(x)) + w (y - m(x, a)) ],  w = 1{a = policy(x)} / propensity(a)
 
-x is what was known of a user on a date, a the hour of the send or none, y whether the user visited within a day of it, m
-an estimate of the mean of y. This is doubly robust (Dudik, Langford and Li, Doubly Robust Policy Evaluation and Learning,
-ICML 2011): since the propensities are known it is right even if m is wrong, and a good m makes the interval narrow.
-Beside it stands ``sum(w y) / sum(w)``, the self-normalised inverse propensity estimate, which needs no m (Swaminathan and
-Joachims, The Self-Normalized Estimator for Counterfactual Learning, NeurIPS 2015).
+x is what was known of a user on a date, a the hour of the send or none, y whether the user visited within a day of it,
+m an estimate of the mean of y. This is doubly robust (Dudik, Langford and Li, Doubly Robust Policy Evaluation and
+Learning, ICML 2011): since the propensities are known it is right even if m is wrong, and a good m makes the interval
+narrow. Beside it stands ``sum(w y) / sum(w)``, the self-normalised inverse propensity estimate, which needs no m
+(Swaminathan and Joachims, The Self-Normalized Estimator for Counterfactual Learning, NeurIPS 2015).
 
 The policies by response are learnt from the same log, and judged by other users than those that they are learnt from.
 """
@@ -132,7 +132,7 @@ def verdict_of(gain: Estimate) -> str:
     """Return whether a gain is one, as :class:`Judgement` describes it."""
     if gain.low > 0 and gain.value >= SMALLEST_GAIN:
         return BETTER
-    return NO_DIFFERENCE if -SMALLEST_GAIN < gain.low and gain.high < SMALLEST_GAIN else NOT_ENOUGH
+    return NO_DIFFERENCE if gain.low > -SMALLEST_GAIN and gain.high < SMALLEST_GAIN else NOT_ENOUGH
 
 
 def sends_needed(gain: Estimate, sends: int) -> int:
@@ -163,13 +163,13 @@ def choices(log: SendLog, caused: Floats, of_hour: Floats) -> dict[str, Floats]:
 
 
 def _highest(value: NDArray[np.floating], possible: NDArray[np.bool_]) -> Floats:
-    return np.eye(HOURS)[np.where(possible, value, -np.inf).argmax(axis=1)]
+    return np.asarray(np.eye(HOURS)[np.where(possible, value, -np.inf).argmax(axis=1)])
 
 
 def policy_weights(log: SendLog, shares: Floats) -> Floats:
     """Return how often a policy does what was done, over how often the log does, [rows]; 0 for rows without a push."""
     done = shares[np.arange(log.rows), np.maximum(log.hour, 0)] / log.propensity
-    return np.where(log.hour == NO_SEND, 0.0, done)
+    return np.asarray(np.where(log.hour == NO_SEND, 0.0, done))
 
 
 def doubly_robust_scores(log: SendLog, without: Floats, caused: Floats, shares: Floats) -> Floats:
@@ -216,3 +216,28 @@ def _interval(value: float, of_users: Floats) -> Estimate:
     """Return an estimate with the interval from the deviations that each user adds."""
     half = _QUANTILE * float(np.sqrt((of_users**2).sum() * len(of_users) / max(1, len(of_users) - 1)))
     return Estimate(value, value - half, value + half)
+
+
+def in_words(judgement: Judgement) -> list[str]:
+    """Describe what the log says of the policies."""
+    gain = judgement.gain
+    if gain is None:
+        return [f"Hours by response: {NOT_ENOUGH}, {judgement.sends:,} of {judgement.needed:,}"]
+    what, found = ("visits caused", judgement.caused) if judgement.caused else ("visits", judgement.visits)
+    listed = "; ".join(f"{_NAMES[name]} {_per_thousand(found[name])}" for name in POLICIES)
+    said = f"{judgement.verdict}, {_per_thousand(gain)} visits per 1,000 pushes"
+    if judgement.verdict == NOT_ENOUGH:
+        said += f"; the log has {judgement.sends:,} pushes, and about {judgement.needed:,} are needed"
+    return [f"Per 1,000 pushes, {what} within a day: {listed}", f"By response against the best hour: {said}"]
+
+
+_NAMES: Final = {
+    BEST_HOUR: "at the best hour",
+    ONE_HOUR: "at one hour for all",
+    RANDOM_HOUR: "at a random hour",
+    BY_RESPONSE: "by response",
+}
+
+
+def _per_thousand(estimate: Estimate) -> str:
+    return f"{1000 * estimate.value:.0f} ({1000 * estimate.low:.0f} to {1000 * estimate.high:.0f})"

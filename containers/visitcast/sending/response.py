@@ -4,9 +4,9 @@ The mean of "visits within a day" is linear in what is known of a user and a sen
 
     y = a + b P + (1 - P) (c + hour[h] + rank[r]) + noise
 
-P is the forecast probability that the user comes, since a push causes no visit of a user who comes anyway; r is the rank
-of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours and ranks are shrunk
-towards one another, by a ridge whose strength maximises the evidence (MacKay, Bayesian Interpolation, 1992).
+P is the forecast probability that the user comes, since a push causes no visit of a user who comes anyway; r is the
+rank of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours and ranks are
+shrunk towards one another, by a ridge whose strength maximises the evidence (MacKay, Bayesian Interpolation, 1992).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Response:
 def caused_visits(
     response: Response, visit_hour: NDArray[Any], possible: NDArray[np.bool_], visit_probability: NDArray[Any]
 ) -> Floats:
-    """Estimate the visits that a push in each hour causes, [rows, 24]; hours that are not possible are the last ranks."""
+    """Estimate the visits that a push in each hour causes, [rows, 24]; impossible hours are the last ranks."""
     order = np.argsort(np.where(possible, -visit_hour, np.inf), axis=1, kind="stable")
     caused = np.empty(order.shape)
     np.put_along_axis(caused, order, np.broadcast_to(response.rank[_GROUP_OF_RANK], order.shape), axis=1)
@@ -67,7 +67,7 @@ def caused_visits(
 
 
 def _group_of_hour(visit_hour: NDArray[Any], possible: NDArray[np.bool_], hour: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the group of one hour's rank in each row, as in :func:`caused_visits`; of several alike, the first leads."""
+    """Return the group of one hour's rank in each row, as in `caused_visits`: the first of several alike leads."""
     chance = visit_hour[np.arange(len(hour)), hour][:, None]
     before = (visit_hour > chance) | ((visit_hour == chance) & (np.arange(HOURS) < hour[:, None]))
     return np.asarray(_GROUP_OF_RANK[(before & possible).sum(axis=1)])
@@ -81,8 +81,8 @@ def visits_without(response: Response, visit_probability: Floats) -> Floats:
 def fit_response(log: SendLog, by_rank: bool = True) -> Response:
     """Fit the numbers to a log.
 
-    Rows count as if every possible hour had been as likely: otherwise the hours that most users were sent at would decide
-    on all the others.
+    Rows count as if every possible hour had been as likely: otherwise the hours that most users were sent at would
+    decide on all the others.
 
     Parameters
     ----------
@@ -132,14 +132,15 @@ def _ridge(products: Floats, answers: Floats, squares: float, rows: float) -> Fl
     for deviation in PRIOR_DEVIATIONS:
         precision = np.full(_WIDTH, deviation**-2)
         precision[:_SHARED] = _WIDE**-2
-        noise = squares / max(rows, 1.0)
+        noise = float(squares / max(rows, 1.0))
         for _ in range(3):
             numbers = np.linalg.solve(products + noise * np.diag(precision), answers)
-            noise = max(1e-9, (squares - 2 * numbers @ answers + numbers @ products @ numbers) / max(rows, 1.0))
+            left = float(squares - 2 * numbers @ answers + numbers @ products @ numbers)
+            noise = max(1e-9, left / max(rows, 1.0))
         _, spread = np.linalg.slogdet(np.eye(_WIDTH) + products / precision / noise)
         evidence = (numbers @ answers - squares) / noise - spread - rows * np.log(noise)
         found[float(evidence)] = numbers
-    return found[max(found)]
+    return np.asarray(found[max(found)], dtype=np.float64)
 
 
 def _of_numbers(numbers: Floats) -> Response:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from visitcast.data import schema
+from visitcast.data.schema import HOURS
+
+VISITED: Final = "visited"
+"""Whether the user visited within a day of the send."""
+_COLUMNS: Final = pa.schema(
+    [  # type: ignore[arg-type,unused-ignore]
+        (schema.USER_ID, pa.string()),
+        (schema.SEND_HOUR, pa.int64()),
+        (schema.WITHHELD, pa.string()),
+        (schema.PROPENSITY, pa.float64()),
+        (schema.POSSIBLE_HOURS, pa.int32()),
+        (schema.VISIT_PROBABILITY, pa.float64()),
+        (schema.HOUR_PROBABILITIES, pa.list_(pa.float32())),
+        (VISITED, pa.float64()),
+    ]
+)
 
 NO_SEND: Final = -1
 """Hour of a row whose user got no push."""
@@ -58,3 +80,21 @@ class SendLog:
     def take(self, rows: NDArray[Any]) -> SendLog:
         """Return some of the rows."""
         return SendLog(**{name: values[rows] for name, values in vars(self).items()})
+
+
+def read_send_log(files: Sequence[Path]) -> SendLog:
+    """Read what ``sql/forecast/send_log.sql`` wrote, Parquet files in any order; none are an empty log."""
+    tables = [pq.ParquetFile(file).read().select(_COLUMNS.names).cast(_COLUMNS) for file in files]
+    table = pa.concat_tables([_COLUMNS.empty_table(), *tables]).combine_chunks()
+    hour, withheld = table[schema.SEND_HOUR].to_numpy(), table[schema.WITHHELD].is_valid().to_numpy()
+    masks = table[schema.POSSIBLE_HOURS].to_numpy()
+    chances: Any = pa.concat_arrays(table[schema.HOUR_PROBABILITIES].chunks or [pa.array([], pa.list_(pa.float32()))])
+    return SendLog(
+        user=table[schema.USER_ID].to_pandas().to_numpy(dtype=object),
+        hour=np.where(withheld, NO_SEND, hour),
+        propensity=table[schema.PROPENSITY].to_numpy(),
+        possible=(masks[:, None] >> np.arange(HOURS) & 1).astype(np.bool_),
+        visit_hour=chances.flatten().to_numpy().reshape(-1, HOURS),
+        visit_probability=np.nan_to_num(table[schema.VISIT_PROBABILITY].to_numpy()),
+        visited=table[VISITED].to_numpy(),
+    )
