@@ -8,15 +8,19 @@ from typing import Any
 
 from mocked_responses import Case, Response, function, no_quota, returns, throws, without
 
-from functions.prepare_forecast.plan import contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import PUSHES, contradictions, plan_forecast, render_queries
 from functions.shared.bundle import SQL
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
+from functions.shared.standing_plans import NOTHING
 
 MACHINE = "visitcast-forecast-mocked"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
 QUERIES = 5
+"""Of the state that runs them side by side."""
 FILES = ["messages-0.jsonl", "messages-1.jsonl"]
+TWICE = "0-1"
+"""A run that another one overtakes plans a second time."""
 
 
 def forecast(execution_input: Mapping[str, Any]) -> Response:
@@ -30,12 +34,13 @@ def forecast(execution_input: Mapping[str, Any]) -> Response:
     )
     queries = render_queries(run, "database", SQL)
     # The text of the SQL is long, and no state reads it.
-    return function({**run, "Queries": [{**query, "Sql": f"SELECT '{query['Name']}'"} for query in queries]})
+    short = [{**query, "Sql": f"SELECT '{query['Name']}'"} for query in queries if query["Name"] != PUSHES]
+    return function({**run, "Queries": short, "PushesQuery": "SELECT run FROM plans_by_run WHERE run IN ({})"})
 
 
-def report(*, drifted: bool = False) -> Response:
-    """Return S3's response for report.json with the fields that the states read."""
-    found = {
+def found_in_report(*, drifted: bool = False) -> dict[str, Any]:
+    """Return the fields of report.json that the states read."""
+    return {
         "metrics": [{"MetricName": "drift_largest_psi", "Value": 0.3 if drifted else 0.1}],
         "drift": {"alarm": drifted, "reasons": ["platform: PSI 0.3 is above 0.25"] if drifted else []},
         "message_files": FILES,
@@ -44,7 +49,25 @@ def report(*, drifted: bool = False) -> Response:
         "sends": {"best_hour": 3},
         "expectation": ["Visits expected in the hour of the push: 1"],
     }
-    return returns({"Body": json.dumps(found), "ContentType": "application/json"})
+
+
+def body(content: Mapping[str, Any]) -> Response:
+    """Return S3's response for an object that holds JSON."""
+    return returns({"Body": json.dumps(content), "ContentType": "application/json"}, TWICE)
+
+
+def published(*, drifted: bool = False, invocations: str = "0") -> Response:
+    """Return the response of "Publish forecasts"."""
+    return function(
+        {
+            "PlanRunId": "run",
+            "Report": found_in_report(drifted=drifted),
+            "MessagesPrefix": "runs/run/messages",
+            "SendsPrefix": "forecasts/sends/dt=2026-11-24/campaign=daily",
+            "Tables": {"visit_forecasts": "created", "send_plans": "created", "sends": "created"},
+        },
+        invocations,
+    )
 
 
 RESPONSES: dict[str, Response] = {
@@ -73,14 +96,25 @@ RESPONSES: dict[str, Response] = {
     },
     "TransformFailed": throws("States.TaskFailed", '{"FailureReason": "ClientError"}'),
     "NoTransformQuota": no_quota("transform job"),
-    "Planned": returns({"ProcessingJobName": "plan", "ProcessingJobStatus": "Completed"}),
+    "Planned": returns({"ProcessingJobName": "plan", "ProcessingJobStatus": "Completed"}, TWICE),
     "PlanFailed": throws("States.TaskFailed", '{"ExitMessage": "user-1 comes twice."}'),
     "NoPlanQuota": no_quota("processing job"),
-    "Report": report(),
-    "ReportOfDrift": report(drifted=True),
-    "DriftMeasured": returns({}),
+    "NoPlanStands": body(NOTHING),
+    "PlansNotRead": throws("S3.NoSuchKeyException", "The specified key does not exist.", "0-4"),
+    "PushesQueried": returns(
+        {"QueryExecution": {"ResultConfiguration": {"OutputLocation": "s3://bucket/athena-results/pushes.csv"}}}, TWICE
+    ),
+    "PushesNotQueried": throws("States.TaskFailed", '{"StateChangeReason": "TABLE_NOT_FOUND"}'),
+    "Report": body(found_in_report()),
+    "ReportOfDrift": body(found_in_report(drifted=True)),
+    "DriftMeasured": returns({}, TWICE),
     "DriftNotMeasured": throws("CloudWatch.InternalServiceFaultException", "Internal error", "0-4"),
-    "Published": function({"Tables": {"visit_forecasts": "created", "send_plans": "created"}}),
+    "Published": published(),
+    "PublishedWithDrift": published(drifted=True),
+    "PublishedAtTheSecondAttempt": {
+        **throws("PlansChanged", "Version 1 instead of 0."),
+        **published(invocations="1"),
+    },
     "NotPublished": throws("AccessDeniedException", "not authorized to perform: glue:CreatePartition"),
     "HandedOver": function({"Sent": 2}, f"0-{len(FILES) - 1}"),
     "NotHandedOver": throws("SenderError", "The queue does not exist.", f"0-{len(FILES) - 1}"),
@@ -96,7 +130,8 @@ PREPARED: Case = {"Prepare forecast": "Forecast", "Find production model": "Mode
 QUERIED: Case = {**PREPARED, "Run query": "QueriesSucceeded"}
 REQUESTED: Case = {**QUERIED, "Build requests": "RequestsBuilt"}
 FORECAST: Case = {**REQUESTED, "Forecast": "Transformed"}
-PLANNED: Case = {**FORECAST, "Plan sends": "Planned", "Read report": "Report", "Publish metrics": "DriftMeasured"}
+ASKED: Case = {**FORECAST, "Read standing plans": "NoPlanStands", "Query pushes": "PushesQueried"}
+PLANNED: Case = {**ASKED, "Plan sends": "Planned", "Read report": "Report", "Publish metrics": "DriftMeasured"}
 PUBLISHED: Case = {**PLANNED, "Publish forecasts": "Published"}
 FINISHED: Case = {**PUBLISHED, "Measure lift": "LiftMeasured", "Notify": "Notified"}
 HANDED_OVER: Case = {"Prepare forecast": "ForecastThatHandsOver", "Hand over file": "HandedOver"}
@@ -105,6 +140,7 @@ RETRAINED: Case = {
     **HANDED_OVER,
     "Prepare forecast": "ForecastThatTrainsAtDrift",
     "Read report": "ReportOfDrift",
+    "Publish forecasts": "PublishedWithDrift",
     "Start training": "TrainingStarted",
 }
 
@@ -114,7 +150,10 @@ CASES: dict[str, tuple[str, Case]] = {
         "Forecasts published",
         {**FINISHED, **HANDED_OVER, "Forecast": "TransformedAtTheSecondAttempt", "Publish metrics": "DriftNotMeasured"},
     ),
-    "DriftIsReported": ("Forecasts published", {**FINISHED, "Read report": "ReportOfDrift"}),
+    "DriftIsReported": (
+        "Forecasts published",
+        {**FINISHED, "Read report": "ReportOfDrift", "Publish forecasts": "PublishedWithDrift"},
+    ),
     "DriftTrains": ("Forecasts published", RETRAINED),
     "DriftStops": (
         "Forecasts drifted",
@@ -128,9 +167,15 @@ CASES: dict[str, tuple[str, Case]] = {
     "NoQuotaForRequests": ("Instance quota too low", {**QUERIED, "Build requests": "NoRequestsQuota"}),
     "TransformFails": ("Forecast failed", {**REQUESTED, "Forecast": "TransformFailed"}),
     "NoQuotaToForecast": ("Instance quota too low", {**REQUESTED, "Forecast": "NoTransformQuota"}),
-    "BadForecasts": ("Forecasts invalid", {**FORECAST, "Plan sends": "PlanFailed"}),
-    "NoQuotaToPlan": ("Instance quota too low", {**FORECAST, "Plan sends": "NoPlanQuota"}),
+    "NoListOfPlans": ("Source SQL failed", {**FORECAST, "Read standing plans": "PlansNotRead"}),
+    "PushesSqlFails": (
+        "Source SQL failed",
+        {**FORECAST, "Read standing plans": "NoPlanStands", "Query pushes": "PushesNotQueried"},
+    ),
+    "BadForecasts": ("Forecasts invalid", {**ASKED, "Plan sends": "PlanFailed"}),
+    "NoQuotaToPlan": ("Instance quota too low", {**ASKED, "Plan sends": "NoPlanQuota"}),
     "NotPublished": ("Forecasts not published", {**PLANNED, "Publish forecasts": "NotPublished"}),
+    "PlansAgain": ("Forecasts published", {**FINISHED, "Publish forecasts": "PublishedAtTheSecondAttempt"}),
     "NotHandedOver": (
         "Messages not handed over",
         {**PUBLISHED, **HANDED_OVER, "Hand over file": "NotHandedOver"},

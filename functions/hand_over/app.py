@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from functions.shared.send_message import read_message
+from functions.shared.messages import read_message
 
 logger = Logger(service="hand_over")
 THREADS = 16
@@ -29,12 +29,15 @@ class NotHandedOver(RuntimeError):
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Validate all messages of a file, then send them to the queue.
+    """Validate all messages of a file, send them to the queue, and put the file's record into the table ``sends``.
+
+    A file whose record is there was handed over before, and is not sent again.
 
     Parameters
     ----------
     event
-        ``Bucket`` and ``Key`` of a file of JSON Lines.
+        ``Bucket`` and ``Key`` of a file of JSON Lines, and ``SendsPrefix`` of the table's partition. Beside the file
+        lies its record.
     context
         Lambda's context object.
 
@@ -50,7 +53,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     NotHandedOver
         SQS refused some messages.
     """
-    body = s3.get_object(Bucket=event["Bucket"], Key=event["Key"])["Body"].read().decode("utf-8")
+    bucket, record = event["Bucket"], event["Key"].removesuffix(".jsonl") + ".parquet"
+    recorded = f"{event['SendsPrefix']}/{record.rpartition('/')[2]}"
+    if s3.list_objects_v2(Bucket=bucket, Prefix=recorded, MaxKeys=1)["KeyCount"]:
+        return {"Key": event["Key"], "Sent": 0}
+    body = s3.get_object(Bucket=bucket, Key=event["Key"])["Body"].read().decode("utf-8")
     lines = body.splitlines()
     keys = [read_message(line)["idempotency_key"] for line in lines]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -59,6 +66,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ]
     if refused:
         raise NotHandedOver(f"SQS refused {len(refused)} of {len(lines)} messages: {refused[0]}")
+    # Last, since what is on record must have been sent; and inside S3, since a record may be large.
+    s3.copy_object(CopySource={"Bucket": bucket, "Key": record}, Bucket=bucket, Key=recorded)
     logger.info("messages handed over", extra={"key": event["Key"], "sent": len(lines)})
     return {"Key": event["Key"], "Sent": len(lines)}
 

@@ -9,12 +9,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
-from functions.prepare_forecast.plan import UNLOADED, contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import PUSHES, UNLOADED, contradictions, plan_forecast, render_queries
 from functions.shared.bundle import SQL
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
 from functions.shared.s3_uri import bucket_and_key
+from functions.shared.standing_plans import KEY, NOTHING
 
 logger = Logger(service="prepare_forecast")
 s3 = boto3.client("s3")
@@ -37,7 +39,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        The run, see `functions.prepare_forecast.plan.plan_forecast`, and its ``Queries``, see `render_queries` there.
+        The run, see `functions.prepare_forecast.plan.plan_forecast`, its ``Queries``, see `render_queries` there, and
+        ``PushesQuery``, whose braces stand for the runs whose plans stand.
 
     Raises
     ------
@@ -65,7 +68,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     campaign = json.dumps(execution_input["Campaign"]).encode()
     s3.put_object(Bucket=bucket, Key=f"{run['Prefix']}/audience/campaign.json", Body=campaign)
     logger.info("forecast prepared", extra={"run_id": run["RunId"], "forecast_date": run["ForecastDate"]})
-    return {**run, "Queries": queries}
+    begin_standing_plans(bucket)
+    return {
+        **run,
+        "Queries": [query for query in queries if query["Name"] != PUSHES],
+        "PushesQuery": next(query["Sql"] for query in queries if query["Name"] == PUSHES),
+    }
+
+
+def begin_standing_plans(bucket: str) -> None:
+    """Write an empty list of the plans that stand, unless there is one."""
+    try:
+        s3.put_object(Bucket=bucket, Key=KEY, Body=json.dumps(NOTHING).encode(), IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+            raise
 
 
 def put_audience(uri: str | None, bucket: str, key: str) -> None:

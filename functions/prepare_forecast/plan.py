@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,9 @@ from functions.shared.sql_text import without_comment_lines
 HISTORIES = "histories"
 UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
-QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses")
+PUSHES = "pushes"
+"""Runs just before the plan, and again if plans have changed since."""
+QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses", PUSHES)
 PLACES = (
     "Histories",
     "Known",
@@ -33,6 +36,8 @@ PLACES = (
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
 HISTORY_VISIT_DAYS = 200
 """Last visit days of a user that a forecast is made from; a test compares it with visitcast.forecasting.schedule."""
+CAPPED_DAYS = 6
+"""Dates before a date, and after it, that are in a week of the cap with it."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
@@ -54,6 +59,12 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     # Three decimal fractions that sum to 1 may miss it by a rounding error.
     if control["GlobalBestHourShare"] + control["RandomHourShare"] + control["NoPushShare"] > 1 + 1e-9:
         yield "Campaign.Control: the shares of the control arms sum to more than 1"
+    largest = execution_input["Campaign"]["LargestHourShare"]
+    if control["GlobalBestHourShare"] + control["RandomHourShare"] > largest + 1e-9:
+        yield (
+            "Campaign.Control: GlobalBestHourShare and RandomHourShare sum to more than LargestHourShare, and all of "
+            "these users may have one hour, from which none of them is moved"
+        )
     yield from unusable_types(execution_input)
     transform = execution_input["Transform"]
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html, MaxPayloadInMB
@@ -93,8 +104,8 @@ def plan_forecast(
     Returns
     -------
     dict
-        ``RunId``, ``ForecastDate``, ``AsOf``, ``Names``, ``Uris``, ``Keys`` and the input's sections that the states
-        read.
+        ``RunId``, ``ForecastDate``, ``AsOf``, ``Campaign`` (its name), ``Names``, ``Uris``, ``Keys`` and the input's
+        sections that the states read.
     """
     run = run_id(execution_id, started_at)
     as_of = execution_input.get("AsOf", f"{_instant(started_at):%Y-%m-%dT%H:%M:%SZ}")
@@ -107,6 +118,8 @@ def plan_forecast(
         "RunId": run,
         "ForecastDate": day,
         "AsOf": as_of,
+        "Campaign": execution_input["Campaign"]["Name"],
+        "MinimumGapHours": execution_input["Campaign"]["MinimumGapHours"],
         "Prefix": prefix,
         "Names": {
             "RequestsJobName": f"visitcast-requests-{run}",
@@ -115,7 +128,7 @@ def plan_forecast(
         },
         "Uris": uris,
         "NetworkConfig": network.processing_config(),
-        "Keys": {"Report": f"{prefix}/report/report.json", "Messages": f"{prefix}/messages"},
+        "Keys": {"Report": f"{prefix}/report/report.json"},
         # The environment of a processing job holds strings only.
         "Requests": {
             **requests,
@@ -155,12 +168,15 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     """
     day = date.fromisoformat(run["ForecastDate"])
     closed = last_closed_date(day, _instant(run["AsOf"]))
+    # Two local dates apart, two pushes may be as near as their times of day and the users' travels let them.
+    near = max(CAPPED_DAYS, math.ceil(run["MinimumGapHours"] / 24) + 2)
     # The same date as in visitcast.sending.requests, which tells it to the model.
     known_until = min(_instant(run["AsOf"]).date(), day) - timedelta(days=1)
     starts = {
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
-        "pushes_since": day - timedelta(days=KNOWN_DAYS),
+        "near_starts": day - timedelta(days=near),
+        "near_ends": day + timedelta(days=near),
         "forecast_date": day,
         "closed_starts": closed - timedelta(days=CLOSED_DAYS - 1),
         "week_starts": closed - timedelta(days=OUTCOME_DAYS - 1),

@@ -254,9 +254,34 @@ def test_location_template_and_enumerated_projection(athena: Athena) -> None:
     assert athena.text("SELECT * FROM events ORDER BY id") == '"id","kind"\n"0","web"\n"1","app"\n'
 
 
+def test_json_lines_are_read_by_the_names_of_their_keys(athena: Athena) -> None:
+    athena.table(
+        "lines",
+        "name string, count int, at string",
+        "kind string, dt string",
+        serde="org.openx.data.jsonserde.JsonSerDe",
+        projection__enabled="true",
+        projection__kind__type="enum",
+        projection__kind__values="a,b",
+        projection__dt__type="date",
+        storage__location__template=f"s3://{athena.region.bucket}/lines/{athena.database}/kind=${{kind}}/dt=${{dt}}/",
+    )
+    assert athena.text("SELECT * FROM lines") == '"name","count","at","kind","dt"\n'
+    prefix = f"lines/{athena.database}"
+    first = (
+        '{"count": 3, "name": "ü \\"x\\"", "unknown": [1], "kind": "c", "at": "2026-01-02T00:00:00Z"}\n{"name": null}\n'
+    )
+    athena.region.put(f"{prefix}/kind=a/dt=2026-01-02/1.json", first)
+    athena.region.put(f"{prefix}/kind=b/dt=2026-01-02/1.json", '{"name": "b"}\n')
+    assert athena.text("SELECT * FROM lines WHERE kind = 'a' ORDER BY count") == (
+        '"name","count","at","kind","dt"\n"ü ""x""","3","2026-01-02T00:00:00Z","a","2026-01-02"\n,,,"a","2026-01-02"\n'
+    )
+    assert athena.text("SELECT count(*) AS n FROM lines") == '"n"\n"3"\n'
+
+
 def test_another_storage_format_is_refused_by_name(athena: Athena) -> None:
-    serde = "org.openx.data.jsonserde.JsonSerDe"
-    athena.region.put(f"{athena.table('lines', 'name string', serde=serde)}/a.json", '{"name": "a"}\n')
+    serde = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+    athena.region.put(f"{athena.table('lines', 'name string', serde=serde)}/a.csv", "a\n")
     assert f"stored as {serde.lower()}. The local region reads Parquet" in athena.failure("SELECT * FROM lines")
 
 

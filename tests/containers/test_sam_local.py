@@ -24,10 +24,11 @@ from sam_local import SamLocal, write_template, write_variables
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events
+from functions.shared.standing_plans import KEY, NOTHING
 
 EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
-RUN = "forecasts/runs/20261123-091500-85c438"
+RUN = "runs/20261123-091500-85c438"
 SUMS = (
     "arm,users,sends,responses,sends_squared,responses_squared,sends_times_responses\n"
     "best_hour,1000,1000,300,1000,300,300\nrandom_hour,1000,1000,200,1000,200,200\n"
@@ -40,7 +41,7 @@ ANSWERS: dict[str, Any] = {
     "measure_lift": {"ResponseHours": 2, "Lifts": [ANY]},
     "prepare_forecast": {"ForecastDate": "2026-11-24", "Uris": ANY},
     "prepare_run": {"RunId": ANY, "Names": ANY},
-    "publish_forecasts": {"Tables": {"send_plans": "created", "visit_forecasts": "created"}},
+    "publish_forecasts": {"Tables": {"send_plans": "created", "sends": "created", "visit_forecasts": "created"}},
     "push_consumer": {"batchItemFailures": []},
     "record_deployment": {"RejectedVersions": []},
     "start_query_execution": {"QueryExecutionId": ANY},
@@ -109,7 +110,10 @@ def places(functions: Functions) -> dict[str, str]:
     message = json.loads((EVENTS / "push_consumer.json").read_text())["Records"][0]["body"]
     objects = {
         f"{RUN}/messages/messages-00000.jsonl": message,
+        f"{RUN}/messages/messages-00000.parquet": "its rows",
         f"{RUN}/report/profile.json": "{}",
+        f"{RUN}/report/report.json": "{}",
+        KEY: json.dumps(NOTHING),
         "athena-results/11111111-1111-4111-8111-111111111111.csv": SUMS,
     }
     for key, text in objects.items():

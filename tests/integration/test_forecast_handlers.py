@@ -12,8 +12,9 @@ from functions.prepare_forecast.plan import contradictions
 from functions.shared.execution_input import load_schema, validated
 
 PUSH = {
-    "version": 1,
+    "version": 2,
     "idempotency_key": "0123456789abcdef0123456789abcdef",
+    "campaign": "autumn",
     "user_id": "a",
     "forecast_date": "2026-11-02",
     "send_at_utc": "2026-11-02T06:00:00Z",

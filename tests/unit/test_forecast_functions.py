@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from functions.prepare_forecast.plan import (
     HISTORIES,
+    PUSHES,
     QUERIES,
     UNLOADED,
     contradictions,
@@ -26,8 +27,8 @@ from functions.prepare_forecast.plan import (
 )
 from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
+from functions.shared.messages import MessageRejected, read_message
 from functions.shared.network import Network
-from functions.shared.send_message import MessageRejected, read_message
 from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.sending.job import message_lines
 
@@ -35,8 +36,9 @@ SCHEMA = load_schema("forecast")
 SQL = Path(__file__).resolve().parents[2] / "sql"
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:visitcast-forecast-dev:a"
 MESSAGE = {
-    "version": 1,
+    "version": 2,
     "idempotency_key": "0" * 32,
+    "campaign": "daily",
     "user_id": "u",
     "forecast_date": "2026-11-24",
     "send_at_utc": "2026-11-24T17:00:00Z",
@@ -45,6 +47,15 @@ MESSAGE = {
     "arm": "best_hour",
     "chance": 0.4,
     "source": "model",
+}
+REPORT = {
+    "version": 1,
+    "idempotency_key": "0" * 32,
+    "user_id": "u",
+    "campaign": "daily",
+    "forecast_date": "2026-11-24",
+    "status": "opened",
+    "reported_at": "2026-11-24T17:03:05Z",
 }
 
 
@@ -87,7 +98,13 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"ForecastDate": "2026-02-30"}, "not in the calendar"),
         ({"ForecastDate": "tomorrow"}, "ForecastDate"),
         ({"Campaign": {"Control": {"GlobalBestHourShare": 0.7, "RandomHourShare": 0.7}}}, "sum to more than 1"),
+        (
+            {"Campaign": {"Control": {"NoPushShare": 0.95, "GlobalBestHourShare": 0, "RandomHourShare": 0.1}}},
+            "sum to more than 1",
+        ),
+        ({"Campaign": {"LargestHourShare": 0.08}}, "sum to more than LargestHourShare"),
         ({"Campaign": {"LargestHourShare": 0}}, "Campaign.LargestHourShare"),
+        ({"Campaign": {"MostPushesADay": 0}}, "Campaign.MostPushesADay"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
         (
             {"Transform": {"InstanceType": "ml.c7g.xlarge"}},
@@ -117,6 +134,9 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert tuple(queries) == QUERIES
     for sql in queries.values():
         assert "${" not in sql
+        # The workflow fills in the runs whose plans stand, by States.Format.
+        assert re.findall(r"[{}\\]+", sql) == (["{}"] if sql == queries[PUSHES] else [])
+        sql = sql.replace("{}", "'none'")
         body = sql[sql.index("UNLOAD (") + 8 : sql.rindex(")\nTO ")] if "UNLOAD" in sql else sql
         sqlglot.parse_one(body, dialect="athena")
     # States hand the plan on; the report and the list of files come to it.
@@ -162,7 +182,7 @@ def test_states_read_the_results_of_their_queries():
     found = {name: re.findall(r"\$\.queries\[(\d+)\]", json.dumps(state)) for name, state in machine["States"].items()}
     read = {name: [QUERIES[int(number)] for number in numbers] for name, numbers in found.items() if numbers}
     assert read == {"Plan sends": ["outcomes", "realised_visits"], "Measure lift": ["responses"]}
-    assert {name for names in read.values() for name in names} == set(QUERIES) - set(UNLOADED)
+    assert {name for names in read.values() for name in names} == set(QUERIES) - set(UNLOADED) - {PUSHES}
 
 
 def test_what_the_job_writes_is_what_the_queue_takes():
@@ -178,7 +198,7 @@ def test_what_the_job_writes_is_what_the_queue_takes():
             "idempotency_key": ["ab" * 16],
         }
     )
-    (line,) = message_lines(sends, "2026-11-24")
+    (line,) = message_lines(sends, "autumn", "2026-11-24")
     assert read_message(line)["user_id"] == 'ü "quoted"'
 
 
@@ -192,8 +212,11 @@ def test_what_the_job_writes_is_what_the_queue_takes():
         json.dumps({**MESSAGE, "chance": 1.1}),
         json.dumps({**MESSAGE, "idempotency_key": "x"}),
         json.dumps({name: value for name, value in MESSAGE.items() if name != "user_id"}),
+        json.dumps({**MESSAGE, "arm": "no_push"}),
+        json.dumps({**REPORT, "status": "lost"}),
+        json.dumps({**REPORT, "reported_at": "2026-11-24"}),
     ],
-    ids=["no JSON", "no object", "extra", "time", "chance", "key", "missing"],
+    ids=["no JSON", "no object", "extra", "time", "chance", "key", "missing", "withheld", "status", "report's time"],
 )
 def test_a_message_that_breaks_the_schema_is_rejected(spoiled):
     with pytest.raises(MessageRejected):
@@ -249,6 +272,9 @@ def consumer(monkeypatch):
 
         from functions.push_consumer import app
 
+        monkeypatch.setenv("BUCKET_NAME", "a-bucket")
+        monkeypatch.setattr(app, "s3", boto3.client("s3"))
+        app.s3.create_bucket(Bucket="a-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         sent = []
 
         def sender(push):
@@ -278,6 +304,36 @@ def test_a_push_that_comes_twice_is_sent_once(consumer):
     assert app.handler(records(first, second), Context()) == {"batchItemFailures": []}
     assert app.handler(records(second, first), Context()) == {"batchItemFailures": []}
     assert sent == ["a", "b"]
+
+
+def reports_in(app):
+    """Return the table's files, by their keys without their names."""
+    found = {}
+    for item in app.s3.list_objects_v2(Bucket="a-bucket").get("Contents", []):
+        lines = app.s3.get_object(Bucket="a-bucket", Key=item["Key"])["Body"].read().decode().splitlines()
+        found.setdefault(item["Key"].rpartition("/")[0], []).extend(map(json.loads, lines))
+    return found
+
+
+def test_reports_of_a_batch_become_files_and_only_broken_ones_come_again(consumer):
+    app, sent = consumer
+    opted_out = {**REPORT, "user_id": "ü", "status": "opted_out", "reported_at": "2026-11-25T00:00:00Z"}
+    batch = records(REPORT, {**MESSAGE, "user_id": "d"}, opted_out, {**REPORT, "extra": 1}, {**REPORT, "user_id": "v"})
+    for _ in range(2):  # the second delivery writes the same files
+        assert app.handler(batch, Context()) == {"batchItemFailures": [{"itemIdentifier": "3"}]}
+    assert sent == ["d"]
+    assert reports_in(app) == {
+        "forecasts/push_reports/status=opened/dt=2026-11-24": [REPORT, {**REPORT, "user_id": "v"}],
+        "forecasts/push_reports/status=opted_out/dt=2026-11-25": [opted_out],
+    }
+
+
+def test_while_reports_cannot_be_written_nothing_is_sent(consumer, monkeypatch):
+    app, sent = consumer
+    monkeypatch.setenv("BUCKET_NAME", "no-such-bucket")
+    with pytest.raises(app.s3.exceptions.NoSuchBucket):
+        app.handler(records(MESSAGE, REPORT), Context())
+    assert sent == []
 
 
 def test_a_push_that_fails_comes_again_alone(consumer):

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.measure_lift import lift
-from functions.shared.send_message import VALIDATOR
+from functions.shared.messages import PUSH
 from visitcast.data.schema import SOURCES
 from visitcast.errors import InputError
-from visitcast.sending.arms import ARMS, BEST_HOUR, ControlGroup, arm_codes, hashed, random_hours
+from visitcast.sending.arms import ARMS, BEST_HOUR, NO_PUSH, ControlGroup, arm_codes, hashed, random_hours
 
 USERS = np.array([f"user-{n:07d}" for n in range(100_000)])
 
@@ -21,22 +21,24 @@ def test_the_hash_is_the_documented_one_for_ever():
     assert hashed(np.array(["user-0000001"]), "visitcast-1")[0] == pytest.approx(0.00268489006217143, abs=1e-15)
 
 
-@pytest.mark.parametrize("shares", [(0.05, 0.05), (0.1, 0.0), (0.0, 0.2), (0.5, 0.5), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    "shares",
+    [(0.05, 0.05, 0.1), (0.1, 0.0, 0.0), (0.0, 0.2, 0.5), (0.5, 0.3, 0.2), (0.6, 0.1, 0.3), (0.0, 0.0, 0.0), (0, 0, 1)],
+)
 def test_shares_are_kept(shares):
     codes = arm_codes(USERS, ControlGroup("an experiment", *shares))
-    found = np.bincount(codes, minlength=3) / len(USERS)
+    found = np.bincount(codes, minlength=4) / len(USERS)
     expected = np.array([1 - sum(shares), *shares])
     # Five standard deviations of a binomial share.
     np.testing.assert_array_less(np.abs(found - expected), 5 * np.sqrt(expected * (1 - expected) / len(USERS)) + 1e-12)
 
 
-@given(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 0.5))
+@given(st.tuples(*[st.tuples(st.floats(0, 0.5), st.floats(0, 0.25), st.floats(0, 0.25))] * 2))
 @settings(max_examples=30, deadline=None)
-def test_a_growing_share_moves_nobody_between_control_arms(small, large, other):
-    small, large = sorted((small, large))
+def test_a_growing_share_moves_nobody_between_control_arms(shares):
+    small, large = (ControlGroup("s", *map(pick, zip(*shares, strict=True))) for pick in (min, max))
     users = USERS[:2000]
-    before = arm_codes(users, ControlGroup("s", small, other))
-    after = arm_codes(users, ControlGroup("s", large, other))
+    before, after = arm_codes(users, small), arm_codes(users, large)
     kept = before != ARMS.index("best_hour")
     np.testing.assert_array_equal(before[kept], after[kept])
 
@@ -58,14 +60,14 @@ def test_random_hours_are_possible_even_and_repeatable():
     assert (hours != random_hours(USERS, ControlGroup(), "2026-11-25", possible)).mean() > 0.7
 
 
-@pytest.mark.parametrize("shares", [(-0.1, 0.1), (0.6, 0.5)])
+@pytest.mark.parametrize("shares", [(-0.1, 0.1, 0.1), (0.1, 0.1, -0.1), (0.6, 0.5, 0.0), (0.4, 0.4, 0.3)])
 def test_impossible_shares_are_refused(shares):
     with pytest.raises(InputError, match="control group"):
         ControlGroup("s", *shares)
 
 
 def test_the_functions_use_the_same_names():
-    properties = VALIDATOR.schema["properties"]
-    assert tuple(properties["arm"]["enum"]) == ARMS
+    properties = PUSH.schema["properties"]
+    assert {*properties["arm"]["enum"], NO_PUSH} == set(ARMS)
     assert tuple(properties["source"]["enum"]) == SOURCES
     assert lift.TREATMENT == BEST_HOUR

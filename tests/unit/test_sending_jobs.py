@@ -28,7 +28,18 @@ def opt_ml(tmp_path, monkeypatch):
     monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
     monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "5000")
     monkeypatch.setenv("VISITCAST_ENVIRONMENT", "test")
-    for name in ("histories", "known", "audience", "users", "answers", "reference", "outcomes", "realised", "campaign"):
+    for name in (
+        "histories",
+        "known",
+        "audience",
+        "users",
+        "answers",
+        "reference",
+        "outcomes",
+        "realised",
+        "campaign",
+        "pushes",
+    ):
         (tmp_path / "processing" / "input" / name).mkdir(parents=True)
     write_campaign(tmp_path / "processing")
     return tmp_path / "processing"
@@ -180,12 +191,19 @@ def test_tables_messages_and_report_agree(opt_ml):
         "prior": int((users.history_days < 3).sum()),
     }
     assert plans.source.to_dict() == forecasts.source.to_dict()
-    assert report["sends"]["planned"] == len(plans) == len(messages) == len(users)
+    withheld = plans.index[plans.arm == "no_push"]
+    assert set(plans.index) == set(users.index)
+    assert (plans.withheld.dropna() == "no_push").all()
+    assert set(plans.index[plans.withheld.notna()]) == set(withheld) != set()
+    assert {message["user_id"] for message in messages} == set(users.index) - set(withheld)
+    assert report["sends"]["planned"] == len(messages) == len(users) - len(withheld)
+    assert report["sends"]["withheld"] == {"no_push": len(withheld)}
     hours = np.stack(forecasts.loc[plans.index, "visit_hour"].to_list())[np.arange(len(plans)), plans.send_hour]
     np.testing.assert_allclose(plans.chance, forecasts.visit_probability[plans.index] * hours, rtol=1e-6)
     assert plans.index[plans.chance.isna()].to_list() == ["new"]
     expected = report["sends"]["expected_visits"]
-    assert expected == {"value": pytest.approx(plans.chance.sum()), "low": None, "high": None, "unknown_users": 1}
+    sent = plans.chance[plans.withheld.isna()]
+    assert expected == {"value": pytest.approx(sent.sum()), "low": None, "high": None, "unknown_users": 1}
     assert "not yet known" in report["expectation"][0]
     assert sum(report["sends"]["by_arm"].values()) == len(users)
     treated = plans[plans.arm == "best_hour"]
@@ -218,8 +236,83 @@ def test_the_gap_since_the_last_push_is_kept(opt_ml):
     assert report["sends"]["barred"] == 0
 
 
+def write_pushes(opt_ml, rows):
+    """Write what pushes.sql finds: pushes by user, each with its instant and local date, and users who opted out."""
+    lines = ['"user_id","pushed_at","pushed_on","opted_out"']
+    for user, pushes, opted_out in rows:
+        minutes, days = (" ".join(str(push[place]) for push in pushes) for place in (0, 1))
+        lists = f'"{minutes}","{days}"' if pushes else ","
+        lines.append(f'"{user}",{lists},"{opted_out}"')
+    (opt_ml / "input/pushes/q.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_pushes_of_all_campaigns_count_and_who_opted_out_gets_none(opt_ml):
+    _, lines, users = run_requests(opt_ml)
+    day = days_since_epoch(DATE)
+    at_22 = (day - 1) * 24 * 60 + 22 * 60
+    write_pushes(
+        opt_ml,
+        [
+            ("user-0001", [(at_22, day - 1)], 0),
+            ("user-0002", [(day * 24 * 60 - 5000, day)], 0),
+            ("user-0003", [((day - back) * 24 * 60, day - back) for back in range(2, 9)], 0),
+            ("user-0004", [((day - back) * 24 * 60, day - back) for back in range(2, 7)], 1),
+            ("user-0005", [], 1),
+            ("a stranger", [(at_22, day)], 1),
+        ],
+    )
+    report, _, plans, messages = run_plan(opt_ml, lines)
+    assert plans.loc["user-0001", "send_at_utc"] >= pd.Timestamp("2026-11-24T18:00")
+    assert "user-0002" not in plans.index  # the day has one
+    assert "user-0003" in plans.index  # five of its seven are in a week with the date
+    assert set(plans.index[plans.withheld == "opted_out"]) == {"user-0004", "user-0005"}
+    assert not {message["user_id"] for message in messages} & {"user-0002", "user-0004", "user-0005"}
+    assert report["sends"]["barred"] == 1
+    assert report["sends"]["withheld"]["opted_out"] == 2
+    assert len(plans) == len(users) - 1
+
+
+@pytest.mark.parametrize(
+    "text", ['"user_id","pushed_at"\n', '"user_id","pushed_at","pushed_on","opted_out"\n"a","x","1","0"\n']
+)
+def test_pushes_that_cannot_be_read_are_refused(opt_ml, text):
+    _, lines, _ = run_requests(opt_ml)
+    (opt_ml / "input/pushes/q.csv").write_text(text)
+    with pytest.raises(InputError, match="cannot be read"):
+        run_plan(opt_ml, lines)
+    assert not (opt_ml / "output/plans").exists()
+
+
+def test_each_file_of_messages_has_its_rows_on_record(opt_ml, monkeypatch):
+    monkeypatch.setattr(job, "MESSAGES_PER_FILE", 7)
+    _, lines, _ = run_requests(opt_ml)
+    report, _, plans, messages = run_plan(opt_ml, lines)
+    records = [
+        pq.read_table((opt_ml / "output/messages" / name).with_suffix(".parquet")) for name in report["message_files"]
+    ]
+    assert len(records) == -(-len(plans) // 7)
+    assert pa.concat_tables(records).to_pandas().set_index("user_id").equals(plans)
+    for name, record in zip(report["message_files"], records, strict=True):
+        users = [json.loads(line)["user_id"] for line in (opt_ml / "output/messages" / name).open()]
+        assert users == [row["user_id"] for row in record.to_pylist() if row["withheld"] is None]
+    assert sum(record.num_rows for record in records) > len(messages)
+
+
+def test_a_plan_that_is_made_again_overwrites_all_files_of_the_first(opt_ml, monkeypatch):
+    monkeypatch.setattr(job, "ROWS_PER_FILE", 15)
+    _, lines, users = run_requests(opt_ml)
+    run_plan(opt_ml, lines)
+    first = {file.name for file in (opt_ml / "output/plans").iterdir()}
+    day = days_since_epoch(DATE)
+    write_pushes(opt_ml, [(user, [(day * 24 * 60, day)], 0) for user in users.index[:30]])
+    _, _, plans, _ = again(opt_ml, lines)
+    assert {file.name for file in (opt_ml / "output/plans").iterdir()} == first
+    assert len(plans) == len(users) - 30
+
+
 def test_no_hour_takes_more_than_its_share(opt_ml):
-    write_campaign(opt_ml, LargestHourShare=0.1)
+    control = {"Salt": "test", "GlobalBestHourShare": 0.02, "RandomHourShare": 0.02, "NoPushShare": 0.02}
+    write_campaign(opt_ml, LargestHourShare=0.1, Control=control)
     _, lines, users = run_requests(opt_ml, users=60)
     report, _, plans, _ = run_plan(opt_ml, lines)
     assert plans.send_at_utc.dt.floor("h").value_counts().max() <= 6
@@ -350,7 +443,7 @@ def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
     )
     assert (plans.chance > before.chance[plans.index]).all()
     expected = report["sends"]["expected_visits"]
-    assert expected["value"] == pytest.approx(plans.chance.sum())
+    assert expected["value"] == pytest.approx(plans.chance[plans.withheld.isna()].sum())
     assert expected["low"] < expected["value"] < expected["high"]
     assert "ratio 1.00 (0.96 to 1.04)" in report["expectation"][1]
     assert {m["MetricName"]: m["Value"] for m in report["metrics"]}["expected_over_realised_visits"] == 1
@@ -374,7 +467,7 @@ def test_messages_say_when():
             "idempotency_key": ["0" * 32, "1" * 32],
         }
     )
-    first, second = (json.loads(line) for line in job.message_lines(sends, "2026-11-24"))
+    first, second = (json.loads(line) for line in job.message_lines(sends, "autumn", "2026-11-24"))
     assert first == {
         "user_id": 'quo"ted \\ ü',
         "arm": "best_hour",
@@ -384,10 +477,11 @@ def test_messages_say_when():
         "chance": 0.5,
         "source": "model",
         "idempotency_key": "0" * 32,
-        "version": 1,
+        "version": 2,
+        "campaign": "autumn",
         "forecast_date": "2026-11-24",
     }
     assert (second["send_at_utc"], second["send_at_local"]) == ("2026-11-23T18:15:00Z", "2026-11-24T00:00:00")
     assert second["chance"] == 0
-    assert job.message_lines(sends.slice(0, 0), "2026-11-24") == []
+    assert job.message_lines(sends.slice(0, 0), "autumn", "2026-11-24") == []
     assert days_since_epoch(DATE) == (datetime(2026, 11, 24, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days

@@ -6,8 +6,8 @@ on, ``no_push_share`` of all, get none, and all others get it at their own best 
 half, a larger share moves users from the treatment to that arm, but none between the control arms. Another salt
 reassigns all users, for the next experiment.
 
-Every user has an hour in each arm, whatever the user's own arm is (``visitcast.sending.plan``). So the probability of an
-hour over all assignments, its propensity, follows from the shares.
+Every user has an hour in each arm, whatever the user's own arm is (``visitcast.sending.plan``). So the probability of
+an hour over all assignments, its propensity, follows from the shares.
 """
 
 from __future__ import annotations
@@ -96,6 +96,38 @@ def random_hours(user_ids: NDArray[Any], group: ControlGroup, date: str, possibl
     count = possible.sum(axis=1)
     rank = (hashed(user_ids, f"{group.salt}/{date}") * count).astype(np.int64)
     return np.asarray((np.cumsum(possible, axis=1) > rank[:, None]).argmax(axis=1))
+
+
+def propensities(
+    group: ControlGroup,
+    arm: NDArray[np.int8],
+    hour: NDArray[np.int64],
+    best: NDArray[np.int64],
+    one_for_all: NDArray[np.int64],
+    possible: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the probability, over all assignments of the arms, of what each user gets.
+
+    Parameters
+    ----------
+    group : ControlGroup
+        Shares of the arms.
+    arm, hour : array [rows]
+        What the user gets.
+    best, one_for_all : int64 array [rows]
+        Hours of the user in the arms ``best_hour`` and ``global_best_hour``.
+    possible : bool array [rows, 24]
+        Hours among which ``random_hour`` draws.
+
+    Returns
+    -------
+    float64 array [rows]
+        That the push goes out in this hour, or for ``no_push`` that there is none. Over the hours of a user and none
+        they sum to 1.
+    """
+    chance = group.best_hour_share * (hour == best) + group.global_best_hour_share * (hour == one_for_all)
+    chance = chance + group.random_hour_share / possible.sum(axis=1)
+    return np.where(arm == ARMS.index(NO_PUSH), group.no_push_share, chance)
 
 
 def hashed(user_ids: NDArray[Any], salt: str) -> NDArray[np.float64]:

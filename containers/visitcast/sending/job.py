@@ -27,15 +27,16 @@ from visitcast.sending import drift
 from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
+from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 from visitcast.sending.requests import Asked, known_until, write_requests, write_users
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 
 MESSAGES_PER_FILE: Final = 20_000
-"""One Lambda hands a file over within a minute or so."""
+"""At most, since rows that are withheld count too. One Lambda hands a file over within a minute or so."""
 ROWS_PER_FILE: Final = 1_000_000
-MESSAGE_VERSION: Final = 1
+MESSAGE_VERSION: Final = 2
 _SHOWN_SENDS: Final = 5
 
 
@@ -86,7 +87,8 @@ def plan() -> None:
     evaluated = evaluation["as_sent"] if evaluation else {}
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
-    sends = plan_sends(users, forecasts, date, planned, closed.correction)
+    pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
+    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -94,14 +96,14 @@ def plan() -> None:
             outputs.enter_context(whole_folder(paths.forecast_output(name)))
             for name in ("forecasts", "plans", "messages", "report")
         )
-        _write_parts(tables, forecast_table(users, forecasts))
-        _write_parts(plans, sends.table)
-        files = write_messages(messages, sends.table, day)
-        found = summary(users, forecasts, sends, closed, verdict, files, day)
+        _write_parts(tables, forecast_table(users, forecasts), users.num_rows)
+        _write_parts(plans, sends.table, users.num_rows)
+        files = write_messages(messages, sends.table, planned.name, day)
+        found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-    progress(1.0, f"done: {sends.table.num_rows:,} sends planned")
+    progress(1.0, f"done: {found['sends']['planned']:,} sends planned")
 
 
 def profile_of(users: pa.Table, forecasts: Forecasts, until: int) -> Profile:
@@ -137,18 +139,28 @@ def forecast_table(users: pa.Table, forecasts: Forecasts) -> pa.Table:
     return pa.table(columns)
 
 
-def write_messages(folder: Path, sends: pa.Table, date: str) -> list[str]:
-    """Write one JSON line per send, in the order of sending; return the names of the files."""
+def write_messages(folder: Path, sends: pa.Table, campaign: str, date: str) -> list[str]:
+    """Write one JSON line per push, in the order of sending; return the names of the files.
+
+    Beside each file lies the record of its hand-over, ``.parquet`` instead of ``.jsonl``: the rows of the plan that it
+    covers. Rows that are withheld lie among those of the same hours, so that all arms are on record or none is.
+    """
     names = []
     for start in range(0, sends.num_rows, MESSAGES_PER_FILE):
-        name = f"messages-{start // MESSAGES_PER_FILE:05d}.jsonl"
-        lines = message_lines(sends.slice(start, MESSAGES_PER_FILE), date)
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        name, rows = f"messages-{start // MESSAGES_PER_FILE:05d}.jsonl", sends.slice(start, MESSAGES_PER_FILE)
+        lines = message_lines(to_send(rows), campaign, date)
+        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        pq.write_table(rows, (folder / name).with_suffix(".parquet"), compression="zstd")
         names.append(name)
     return names
 
 
-def message_lines(sends: pa.Table, date: str) -> list[str]:
+def to_send(sends: pa.Table) -> pa.Table:
+    """Return the rows of a plan that are not withheld."""
+    return sends.filter(pc.is_null(sends[schema.WITHHELD]))
+
+
+def message_lines(sends: pa.Table, campaign: str, date: str) -> list[str]:
     """Turn rows of the send plan into the messages that are handed over, as JSON."""
     utc, local = (
         np.datetime_as_string(sends[name].to_numpy().astype("datetime64[s]"))
@@ -169,7 +181,7 @@ def message_lines(sends: pa.Table, date: str) -> list[str]:
     return [
         f'{{"{schema.USER_ID}":{user},"{schema.ARM}":"{arm}","{schema.SEND_HOUR}":{hour},"{schema.SEND_AT_UTC}":"{at}Z",'
         f'"{schema.SEND_AT_LOCAL}":"{wall}","{schema.CHANCE}":{chance},"{schema.SOURCE}":"{source}","{schema.IDEMPOTENCY_KEY}":"{key}",'
-        f'"version":{MESSAGE_VERSION},"forecast_date":"{date}"}}'
+        f'"version":{MESSAGE_VERSION},"{schema.CAMPAIGN}":"{campaign}","forecast_date":"{date}"}}'
         for user, arm, hour, at, wall, chance, source, key in zip(*columns, strict=True)
     ]
 
@@ -181,11 +193,13 @@ def summary(
     closed: ClosedDates,
     verdict: drift.Verdict,
     files: list[str],
+    campaign: str,
     date: str,
 ) -> dict[str, Any]:
     """Sum up the run for the state machine and for people; small, whatever the number of users."""
-    expected = expected_visits(sends.table[schema.CHANCE].to_numpy(), closed)
-    per_hour = pd.Series(sends.table[schema.SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
+    sent = to_send(sends.table)
+    expected = expected_visits(sent[schema.CHANCE].to_numpy(), closed)
+    per_hour = pd.Series(sent[schema.SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
     return {
         "schema_version": 1,
         "users": users.num_rows,
@@ -193,7 +207,8 @@ def summary(
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
         "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {
-            "planned": sends.table.num_rows,
+            "planned": sent.num_rows,
+            "withheld": _counts(pc.drop_null(sends.table[schema.WITHHELD])),
             "expected_visits": asdict(expected),
             "by_arm": _counts(sends.table[schema.ARM]),
             "by_utc_hour": {f"{hour:%Y-%m-%dT%H}:00Z": int(count) for hour, count in per_hour.items()},
@@ -206,7 +221,7 @@ def summary(
         "expectation": in_words(expected, closed),
         "drift": asdict(verdict),
         "message_files": files,
-        "examples": [json.loads(line) for line in message_lines(_spread_out(sends.table), date)],
+        "examples": [json.loads(line) for line in message_lines(_spread_out(sent), campaign, date)],
     }
 
 
@@ -251,7 +266,8 @@ def _lists(values: Any) -> Any:
     return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
 
 
-def _write_parts(folder: Path, table: pa.Table) -> None:
-    for start in range(0, max(table.num_rows, 1), ROWS_PER_FILE):
+def _write_parts(folder: Path, table: pa.Table, users: int) -> None:
+    # As many files whenever these users are planned for: a plan that is made again overwrites all files of the first.
+    for start in range(0, max(users, 1), ROWS_PER_FILE):
         part = table.slice(start, ROWS_PER_FILE)
         pq.write_table(part, folder / f"part-{start // ROWS_PER_FILE:05d}.parquet", compression="zstd")

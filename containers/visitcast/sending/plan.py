@@ -1,10 +1,10 @@
-"""The send plan of a date: for every user the arm, the hour and the instant of the push."""
+"""The send plan of a campaign and date: for every user the arm, the hour and the instant of the push."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from visitcast.data import schema
+from visitcast.data.schema import HOURS
 from visitcast.forecasting.correction import NO_CORRECTION, Correction, corrected
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
 from visitcast.sending.audience import minutes_of
 from visitcast.sending.capacity import UNSENT, spread
+from visitcast.sending.pushes import Pushes, at_caps, too_near
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
 from visitcast.sending.send_window import allowed_hours, sendable
 from visitcast.sending.settings import Campaign
 
 Mask = NDArray[np.bool_]
+Hours = NDArray[np.int64]
+
+DEVIATIONS: Final = 3
+"""An hour has so many standard deviations of room for the chance that more users than expected are in the arms that
+want it: one hour in a thousand takes more than its share, and few more."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,12 @@ class Plan:
     Attributes
     ----------
     table : pyarrow.Table
-        One row per send: ``user_id``, ``arm``, ``send_hour`` (local), ``send_at_utc``, ``send_at_local``, ``chance``,
-        ``source``, ``idempotency_key``, ``visit_probability``. The chance is that the user comes and visits in the
+        One row per user who may get a push, in the order of sending: ``user_id``, ``arm``, ``send_hour`` (local),
+        ``send_at_utc``, ``send_at_local``, ``chance``, ``source``, ``idempotency_key``, ``visit_probability``,
+        ``propensity``, ``possible_hours``, ``withheld``, ``salt``. The chance is that the user comes and visits in the
         hour of the send; it and the probability that the user comes are null for users who never came.
     barred : int
-        Users without an allowed hour: quiet hours, window, or the gap since the last push.
+        Users without an allowed hour: quiet hours, window, gap or caps.
     no_room : int
         Users left out because every allowed hour is full.
     moved : int
@@ -52,12 +60,19 @@ class Plan:
 
 
 def plan_sends(
-    users: pa.Table, forecasts: Forecasts, date: int, campaign: Campaign, correction: Correction = NO_CORRECTION
+    users: pa.Table,
+    forecasts: Forecasts,
+    pushes: Pushes,
+    date: int,
+    campaign: Campaign,
+    correction: Correction = NO_CORRECTION,
 ) -> Plan:
     """Plan the sends of a date.
 
-    Control users keep the hour of their arm, and the others share the remaining capacity: nobody is moved whose hour
-    is compared. Where the capacity does not suffice, users who never came are left out first.
+    First everybody gets an hour as if all were in the arm ``best_hour``, within the capacity that the other arms leave.
+    Then the arms decide: who is in one of them gets its hour instead, or no push. So neither who has a row nor a
+    user's best hour depends on the arms, and the probability of an hour over all their assignments is known. Where the
+    capacity does not suffice, users who never came are left out first.
 
     Parameters
     ----------
@@ -65,6 +80,8 @@ def plan_sends(
         The user list, in the order of `forecasts`.
     forecasts : Forecasts
         Of that date.
+    pushes : Pushes
+        Pushes of all campaigns to these users, without those of this campaign on this date.
     date : int
         Days since 1970-01-01.
     campaign : Campaign
@@ -75,131 +92,157 @@ def plan_sends(
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
     hours = local_hours(date, offsets, users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))
-    last_push: Any = minutes_of(pd.Series(users[schema.LAST_PUSH_AT].to_pandas()))
-    earliest = (last_push + campaign.rules.minimum_gap_minutes).astype(np.int32)
-    possible = sendable(hours, allowed_hours(campaign.rules), earliest)
-    arm = arms.arm_codes(ids, campaign.control)
+    possible = _possible(users, hours, pushes, date, campaign)
     probability = corrected(forecasts.visit_probability, correction).astype(np.float32)
-    hour, gap = _assign(ids, forecasts.visit_hour, probability, hours, possible, arm, date, campaign)
-    sent = np.flatnonzero(hour != UNSENT)
-    utc, local = hours.at(np.maximum(hour, 0))
-    treated = arm == arms.ARMS.index(arms.BEST_HOUR)
-    first_choice = np.where(possible, forecasts.visit_hour, -1).argmax(axis=1)
-    chosen = users.take(sent)
+    one_for_all = _one_for_all(forecasts.visit_hour, probability, possible, campaign)
+    best, gap = _best_hours(forecasts.visit_hour, probability, hours, possible, one_for_all, campaign)
+    # Whoever has no hour in one arm has none in any, so that the arms stay alike.
+    sent = np.flatnonzero(best != UNSENT)
+    arm = arms.arm_codes(ids[sent], campaign.control)
+    day = str(np.datetime64(date, "D"))
+    drawn = arm == arms.ARMS.index(arms.RANDOM_HOUR)
+    hour = np.where(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR), one_for_all[sent], best[sent])
+    hour[drawn] = arms.random_hours(ids[sent[drawn]], campaign.control, day, possible[sent[drawn]])
+    propensity = arms.propensities(campaign.control, arm, hour, best[sent], one_for_all[sent], possible[sent])
+    withheld = np.full(len(sent), None, dtype=object)
+    withheld[arm == arms.ARMS.index(arms.NO_PUSH)] = arms.NO_PUSH
+    withheld[pushes.opted_out[sent]] = schema.OPTED_OUT
+    utc, local = hours.utc[hours.clock[sent], hour], hours.local[hours.clock[sent], hour]
+    first_choice = np.where(possible[sent], forecasts.visit_hour[sent], -1).argmax(axis=1)
     columns: dict[str, Any] = {
-        schema.USER_ID: chosen[schema.USER_ID],
-        schema.ARM: pa.array(np.array(arms.ARMS)[arm[sent]], pa.string()),
-        schema.SEND_HOUR: pa.array(hour[sent].astype(np.int8)),
-        schema.SEND_AT_UTC: _timestamps(utc[sent]),
-        schema.SEND_AT_LOCAL: _timestamps(local[sent]),
-        schema.CHANCE: pa.array(probability[sent] * forecasts.visit_hour[sent, hour[sent]], from_pandas=True),
+        schema.USER_ID: users[schema.USER_ID].take(pa.array(sent, pa.int64())),
+        schema.ARM: pa.array(np.array(arms.ARMS)[arm], pa.string()),
+        schema.SEND_HOUR: pa.array(hour.astype(np.int8)),
+        schema.SEND_AT_UTC: _timestamps(utc),
+        schema.SEND_AT_LOCAL: _timestamps(local),
+        schema.CHANCE: pa.array(probability[sent] * forecasts.visit_hour[sent, hour], from_pandas=True),
         schema.SOURCE: pa.array(forecasts.source[sent], pa.string()),
         schema.IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
         schema.VISIT_PROBABILITY: pa.array(probability[sent], from_pandas=True),
+        schema.PROPENSITY: pa.array(propensity),
+        schema.POSSIBLE_HOURS: pa.array(masks(possible[sent])),
+        schema.WITHHELD: pa.array(withheld, pa.string()),
+        schema.SALT: pa.array(np.full(len(sent), campaign.control.salt, dtype=object), pa.string()),
     }
     barred = int((~possible.any(axis=1)).sum())
     return Plan(
         table=pa.table(columns).sort_by([(schema.SEND_AT_UTC, "ascending"), (schema.USER_ID, "ascending")]),
         barred=barred,
-        no_room=len(hour) - len(sent) - barred,
-        moved=int((treated & (hour != UNSENT) & (hour != first_choice)).sum()),
+        no_room=len(ids) - len(sent) - barred,
+        moved=int(((arm == arms.ARMS.index(arms.BEST_HOUR)) & (hour != first_choice)).sum()),
         loss_bound=gap,
     )
 
 
-def _assign(
-    ids: NDArray[Any],
+def _possible(users: pa.Table, hours: LocalHours, pushes: Pushes, date: int, campaign: Campaign) -> Mask:
+    """Return the hours in which each user may get a push of this campaign, bool [users, 24]."""
+    rules = campaign.rules
+    last_push: Any = minutes_of(pd.Series(users[schema.LAST_PUSH_AT].to_pandas()))
+    earliest = (last_push + rules.minimum_gap_minutes).astype(np.int32)
+    possible = sendable(hours, allowed_hours(rules), earliest)
+    possible &= ~too_near(pushes, hours, rules.minimum_gap_minutes)
+    possible &= ~at_caps(pushes, users.num_rows, date, rules)[:, None]
+    return possible
+
+
+def _best_hours(
     visit_hour: NDArray[np.float32],
     probability: NDArray[np.float32],
     hours: LocalHours,
     possible: Mask,
-    arm: NDArray[np.int8],
-    date: int,
+    one_for_all: Hours,
     campaign: Campaign,
-) -> tuple[NDArray[np.int64], float]:
-    """Return the hour of each user, ``UNSENT`` for none, and the bound on the expected visits that are lost."""
+) -> tuple[Hours, float]:
+    """Return the best hour of each user within the capacity, and the bound on the expected visits that are lost.
+
+    ``UNSENT`` for users without an hour. Nothing here depends on the users' arms.
+    """
     # The sender's capacity is per hour of UTC: it does not know local time.
     bucket = hours.utc.astype(np.int64) // 60
     # An hour that never comes is not possible, so its bucket does not matter.
     bucket = np.where(hours.utc == NEVER, 0, bucket - bucket.min())
-    capacity = np.full(int(bucket.max()) + 1, max(1, int(campaign.largest_hour_share * len(ids))), dtype=np.int64)
-    came = ~np.isnan(probability)
-    hour = _control_hours(ids, visit_hour, probability, possible, arm, date, campaign)
-    hour = _within_capacity(hour, bucket[hours.clock, np.maximum(hour, 0)], capacity, ids, came, campaign)
-    _take(capacity, bucket, hours.clock, hour)
+    most = max(1, int(campaign.largest_hour_share * len(visit_hour)))
+    capacity = capacity_for_best(most, _of_control(bucket, hours.clock, possible, one_for_all, campaign), campaign)
+    hour = np.full(len(visit_hour), UNSENT, dtype=np.int64)
 
-    def fill(rows: NDArray[np.int64], value: NDArray[np.float32]) -> float:
+    def fill(rows: Hours, value: NDArray[np.float32]) -> float:
         assignment = spread(value, bucket, hours.clock[rows], possible[rows], capacity)
         hour[rows] = assignment.hour
-        _take(capacity, bucket, hours.clock[rows], assignment.hour)
+        sent = assignment.hour != UNSENT
+        np.subtract.at(capacity, bucket[hours.clock[rows][sent], assignment.hour[sent]], 1)
         return assignment.gap
 
-    treated = arm == arms.ARMS.index(arms.BEST_HOUR)
-    known, unknown = np.flatnonzero(treated & came), np.flatnonzero(treated & ~came)
+    came = ~np.isnan(probability)
+    known, unknown = np.flatnonzero(came), np.flatnonzero(~came)
     gap = fill(known, visit_hour[known] * probability[known, None])
     # Nobody knows whether a user who never came will come: such users get what is left, by the hour alone.
     fill(unknown, visit_hour[unknown])
     return hour, gap
 
 
-def _take(
-    capacity: NDArray[np.int64], bucket: NDArray[np.int64], clock: NDArray[np.int64], hour: NDArray[np.int64]
-) -> None:
-    """Subtract sends from the capacity, in place."""
-    sent = hour != UNSENT
-    np.subtract.at(capacity, bucket[clock[sent], hour[sent]], 1)
+def _of_control(
+    bucket: Hours, clock: Hours, possible: Mask, one_for_all: Hours, campaign: Campaign
+) -> NDArray[np.float64]:
+    """Return how many pushes of the control arms each bucket has to expect, [buckets]."""
+    expected = np.zeros(int(bucket.max(initial=0)) + 1)
+    able = np.flatnonzero(one_for_all != UNSENT)
+    at_one = bucket[clock[able], one_for_all[able]]
+    expected += campaign.control.global_best_hour_share * np.bincount(at_one, minlength=len(expected))
+    for hour in range(HOURS):
+        rows = np.flatnonzero(possible[:, hour])
+        share = campaign.control.random_hour_share / possible[rows].sum(axis=1)
+        expected += np.bincount(bucket[clock[rows], hour], share, len(expected))
+    return expected
 
 
-def _control_hours(
-    ids: NDArray[Any],
-    visit_hour: NDArray[np.float32],
-    probability: NDArray[np.float32],
-    possible: Mask,
-    arm: NDArray[np.int8],
-    date: int,
-    campaign: Campaign,
-) -> NDArray[np.int64]:
-    """Return the hours of the control users; ``UNSENT`` for the others and where the arm's hour is not possible."""
-    hour = np.full(len(ids), UNSENT, dtype=np.int64)
-    one_for_all = np.flatnonzero(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR))
-    best = global_best_hour(visit_hour, probability, campaign)
-    hour[one_for_all] = np.where(possible[one_for_all, best], best, UNSENT)
-    random = np.flatnonzero(arm == arms.ARMS.index(arms.RANDOM_HOUR))
-    drawn = arms.random_hours(ids[random], campaign.control, str(np.datetime64(date, "D")), possible[random])
-    hour[random] = np.where(possible[random].any(axis=1), drawn, UNSENT)
+def capacity_for_best(most: int, of_control: NDArray[np.float64], campaign: Campaign) -> Hours:
+    """Return how many users may have their best hour in each bucket, so that its pushes stay below `most`.
+
+    Of L users with their best hour in a bucket a share p is in the arm ``best_hour``. With R pushes of the control arms
+    the bucket expects L p + R pushes, with a variance of at most L p (1 - p) + R. L is the largest number with which
+    the expectation and ``DEVIATIONS`` standard deviations are at most `most`.
+    """
+    share = campaign.control.best_hour_share
+    room = np.maximum(most - of_control, 0.0)
+    if share == 0:  # nobody gets a push at the best hour
+        return np.full(len(of_control), most, dtype=np.int64)
+    rest = 1 - share
+    if rest == 0:
+        return room.astype(np.int64)
+    # With y the standard deviation: (y^2 - R) / rest + DEVIATIONS y = room.
+    half = DEVIATIONS * rest / 2
+    deviation = np.sqrt(half**2 + of_control + rest * room) - half
+    return (np.maximum(deviation**2 - of_control, 0.0) / rest / share + 1e-9).astype(np.int64)
+
+
+def _one_for_all(
+    visit_hour: NDArray[np.float32], probability: NDArray[np.float32], possible: Mask, campaign: Campaign
+) -> Hours:
+    """Return for each user the possible hour in which most visits are expected of all; ``UNSENT`` if there is none."""
+    worth = expected_by_hour(visit_hour, probability, campaign)
+    hour = np.full(len(visit_hour), worth.argmax(), dtype=np.int64)
+    others = np.flatnonzero(~possible[:, worth.argmax()])
+    hour[others] = np.where(possible[others], worth, -1).argmax(axis=1)
+    hour[~possible.any(axis=1)] = UNSENT
     return hour
 
 
-def global_best_hour(visit_hour: NDArray[np.float32], probability: NDArray[np.float32], campaign: Campaign) -> int:
-    """Return the allowed local hour in which most visits are expected of all users.
+def expected_by_hour(
+    visit_hour: NDArray[np.float32], probability: NDArray[np.float32], campaign: Campaign
+) -> NDArray[np.float32]:
+    """Return the visits that are expected of all users in each local hour, -1 where no push is allowed, [24].
 
     Users who never came count only if nobody else is there.
     """
     came = ~np.isnan(probability)
     weight = np.nan_to_num(probability) if came.any() else np.ones(len(came), dtype=np.float32)
-    return int(np.where(allowed_hours(campaign.rules), weight @ visit_hour, -1).argmax())
+    return np.where(allowed_hours(campaign.rules), weight @ visit_hour, np.float32(-1))
 
 
-def _within_capacity(
-    hour: NDArray[np.int64],
-    bucket: NDArray[np.int64],
-    capacity: NDArray[np.int64],
-    ids: NDArray[Any],
-    came: Mask,
-    campaign: Campaign,
-) -> NDArray[np.int64]:
-    """Leave out control users whose hour is full: first those who never came, then by their hash.
-
-    None is moved: their hour is compared.
-    """
-    sent = np.flatnonzero(hour != UNSENT)
-    place = arms.hashed(ids[sent], f"{campaign.control.salt}/capacity")
-    order = sent[np.lexsort((place, ~came[sent], bucket[sent]))]
-    ordered = bucket[order]
-    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    dropped = order[rank >= capacity[ordered]]
-    hour[dropped] = UNSENT
-    return hour
+def masks(possible: Mask) -> NDArray[np.int32]:
+    """Return each user's possible hours as a number, bit h for hour h, [users]."""
+    bits = np.packbits(possible, axis=1, bitorder="little").astype(np.int32)
+    return bits[:, 0] | bits[:, 1] << 8 | bits[:, 2] << 16
 
 
 def idempotency_keys(ids: NDArray[Any], campaign: str, date: int) -> list[str]:

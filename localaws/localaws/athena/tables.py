@@ -123,11 +123,13 @@ def create_view(connection: duckdb.DuckDBPyConnection, table: Table, paths: list
         groups = cache.by_schema(connection, paths)
         selects = [_parquet(connection, table, group, cache, number) for number, group in enumerate(groups)]
         select = " UNION ALL ".join(selects)
+    elif "jsonserde" in table.serde:
+        select = _json(connection, table, paths)
     else:
         raise QueryError(
             "NOT_SUPPORTED",
             f"Table {table.database}.{table.name} is stored as {table.serde or 'an unknown format'}. "
-            "The local region reads Parquet only.",
+            "The local region reads Parquet and JSON Lines only.",
         )
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(table.database)}")
     connection.execute(f"CREATE VIEW {_name(table.database)}.{_name(table.name)} AS {select}")
@@ -198,6 +200,17 @@ def _parquet(
         columns.append(f"CAST({value} AS {wanted}) AS {_name(name)}")
     files = _files(connection, table, paths, number)
     return f"SELECT {_with_partitions(table, columns)} FROM read_parquet({files})"
+
+
+def _json(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str]) -> str:
+    """Return the SELECT that reads JSON Lines. Keys that are not columns are ignored; missing ones are NULL."""
+    columns = ", ".join(f"{quote(name)}: {quote(of)}" for name, of in table.columns.items())
+    files = _files(connection, table, paths, 0)
+    names = [_name(name) for name in table.columns]
+    return (
+        f"SELECT {_with_partitions(table, names)} "
+        f"FROM read_json({files}, format='newline_delimited', columns={{{columns}}})"
+    )
 
 
 def _files(connection: duckdb.DuckDBPyConnection, table: Table, paths: list[str], number: int) -> str:

@@ -1,4 +1,4 @@
-"""The message of one push. Producer and consumer validate it against the same JSON Schema."""
+"""Messages of the queue: pushes to send, and reports of pushes, each with the JSON Schema that both sides check."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-VALIDATOR = Draft202012Validator(
-    json.loads(Path(__file__).with_name("send_message.schema.json").read_text(encoding="utf-8"))
-)
+
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
+
+
+PUSH = _validator("send_message.schema.json")
+REPORT = _validator("push_report.schema.json")
 
 
 class MessageRejected(ValueError):
@@ -19,6 +23,11 @@ class MessageRejected(ValueError):
 
 def read_message(text: str) -> dict[str, Any]:
     """Parse and validate a message.
+
+    Returns
+    -------
+    dict
+        A push, or a report, which alone has a ``status``.
 
     Raises
     ------
@@ -29,9 +38,15 @@ def read_message(text: str) -> dict[str, Any]:
         message = json.loads(text)
     except ValueError as error:
         raise MessageRejected(f"The message is not JSON: {error}") from error
-    violation = next(iter(sorted(VALIDATOR.iter_errors(message), key=lambda found: list(map(str, found.path)))), None)
+    validator = REPORT if is_report(message) else PUSH
+    violation = next(iter(sorted(validator.iter_errors(message), key=lambda found: list(map(str, found.path)))), None)
     if violation is not None:
         where = ".".join(map(str, violation.absolute_path)) or "message"
         raise MessageRejected(f"{where}: {violation.message}")
     checked: dict[str, Any] = message
     return checked
+
+
+def is_report(message: Any) -> bool:
+    """Return whether a message reports of a push instead of asking for one."""
+    return isinstance(message, dict) and "status" in message
