@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import simulated
 from benchmarks.pipeline import Figure
-from benchmarks.response_worlds import ALLOWED, EVENINGS, HABITS, PERSONAL, ResponseWorld, make_world, simulated_users
+from benchmarks.response_worlds import ALLOWED, EVENINGS, HABITS, PERSONAL, ResponseWorld, make_world
+from demo.simulator import World
+from visitcast.data.dataset import Dataset, with_target_days
 from visitcast.data.schema import HOURS
+from visitcast.features.histograms import last_histograms
+from visitcast.model import visit_probability
+from visitcast.model.baselines import tuned_histogram
 from visitcast.sending import policy
 from visitcast.sending.response import Response, caused_visits, fit_response, visits_without
 from visitcast.sending.send_log import Floats, SendLog
@@ -47,12 +54,30 @@ def measure(quick: bool = False) -> list[Figure]:
     """Judge the policies in each world."""
     users = simulated_users(600 if quick else USERS)
     sizes = [Size(*SIZES[0][:3], 3)] if quick else SIZES
-    figures = []
+    figures: list[Figure] = []
     for name in (PERSONAL, EVENINGS, HABITS):
         world = make_world(name, *users)
         for size in sizes:
             figures += of_world(name, world, size)
     return [*figures, *coverage(make_world(EVENINGS, *users), 20 if quick else COVERAGE_LOGS)]
+
+
+@cache
+def simulated_users(users: int, days: int = 90) -> tuple[NDArray[np.float32], Floats]:
+    """Return the habits [users, 24] and the probability of coming [users] of simulated users, from their visit days."""
+    dataset = simulated.visit_days(World(users=users, days=days))
+    return habits_of(dataset)
+
+
+def habits_of(dataset: Dataset) -> tuple[NDArray[np.float32], Floats]:
+    """Forecast every user's day after the last one of all, by the histogram and the user's own rate."""
+    day = int(dataset.visit_date.max()) + 1
+    known = with_target_days(dataset, np.full(dataset.users, day, dtype=np.int32))
+    rows = known.offsets[1:] - 1
+    parameters = tuned_histogram.Parameters(prior=[[1 / HOURS] * HOURS] * 2, visit_prior=[0.1] * HOURS)
+    rate = visit_probability.Parameters(0.2, (visit_probability.Weights(),) * 2)
+    comes = visit_probability.predict(rate, known, rows, np.full(len(rows), day - 1, dtype=np.int32))
+    return tuned_histogram.visit_hours(parameters, last_histograms(known)), comes.astype(np.float64)
 
 
 def of_world(name: str, world: ResponseWorld, size: Size) -> Iterator[Figure]:

@@ -13,13 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import simulated
-from demo.simulator import World
-from visitcast.data.dataset import Dataset, with_target_days
 from visitcast.data.schema import HOURS
-from visitcast.features.histograms import last_histograms
-from visitcast.model import visit_probability
-from visitcast.model.baselines import tuned_histogram
 from visitcast.sending.send_log import NO_SEND, Floats, SendLog
 
 PERSONAL: Final = "A: half around the habit, half at hours of their own"
@@ -103,24 +97,6 @@ def make_world(name: str, habits: NDArray[np.float32], comes: Floats, seed: int 
     hours = np.arange(HOURS)
     free = (hours >= starts[:, None]) & (hours < (starts + length)[:, None])
     return ResponseWorld(habits, comes, free)
-
-
-@cache
-def simulated_users(users: int, days: int = 90) -> tuple[NDArray[np.float32], Floats]:
-    """Return the habits [users, 24] and the probability of coming [users] of simulated users, from their visit days."""
-    dataset = simulated.visit_days(World(users=users, days=days))
-    return habits_of(dataset)
-
-
-def habits_of(dataset: Dataset) -> tuple[NDArray[np.float32], Floats]:
-    """Forecast every user's day after the last one of all, by the histogram and the user's own rate."""
-    day = int(dataset.visit_date.max()) + 1
-    known = with_target_days(dataset, np.full(dataset.users, day, dtype=np.int32))
-    rows = known.offsets[1:] - 1
-    parameters = tuned_histogram.Parameters(prior=[[1 / HOURS] * HOURS] * 2, visit_prior=[0.1] * HOURS)
-    rate = visit_probability.Parameters(0.2, (visit_probability.Weights(),) * 2)
-    comes = visit_probability.predict(rate, known, rows, np.full(len(rows), day - 1, dtype=np.int32))
-    return tuned_histogram.visit_hours(parameters, last_histograms(known)), comes.astype(np.float64)
 
 
 @cache

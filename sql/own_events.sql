@@ -47,9 +47,10 @@ followed AS (
         count(
             CASE
                 WHEN sessions.session_start >= sends.send_at_utc
-                    AND sessions.session_start < date_add('hour', 2, sends.send_at_utc) THEN 1
+                    AND sessions.session_start < date_add('hour', 1, sends.send_at_utc) THEN 1
             END
         ) AS answers,
+        count(CASE WHEN sessions.session_start < sends.send_at_utc THEN 1 END) AS earlier,
         count(sessions.session_start) AS sessions
     FROM sends
     LEFT JOIN sessions ON sessions.user_id = sends.user_id AND sessions.start_date = sends.dt
@@ -62,7 +63,7 @@ followed AS (
 judged AS (
     SELECT
         *,
-        sessions > answers AS came_otherwise,
+        CASE WHEN earlier > 0 THEN 2 WHEN sessions > answers THEN 1 ELSE 0 END AS came_otherwise,
         CASE WHEN answers > 0 THEN 1 ELSE 0 END AS answered,
         greatest(
             least(CASE WHEN sessions > answers THEN chance / visit_probability ELSE chance END, 0.999), 0.0001
@@ -117,7 +118,7 @@ caused AS (
         ON sessions.user_id = judged.user_id
         AND sessions.start_date = judged.dt
         AND sessions.session_start >= judged.send_at_utc
-        AND sessions.session_start < date_add('hour', 2, judged.send_at_utc)
+        AND sessions.session_start < date_add('hour', 1, judged.send_at_utc)
     WHERE NOT judged.is_withheld AND crc32(to_utf8(judged.idempotency_key)) / 4294967296e0 >= kept.share
 )
 

@@ -47,13 +47,15 @@ NOT_ENOUGH: Final = "not enough sends"
 
 _QUANTILE: Final = 1.959964
 """Of the normal distribution, for intervals of 95%."""
-_WITH_POWER: Final = _QUANTILE + 0.841621
-"""A difference of so many standard errors is found in four of five cases."""
+_QUANTILE_OF_GAIN: Final = 2.575829
+"""For the interval of the gain, 99%: it is looked at every day."""
+_WITH_POWER: Final = _QUANTILE_OF_GAIN + 0.841621
+"""A gain of so many standard errors is found in four of five cases."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with the ends of its 95% interval, by user."""
+    """A mean with the ends of its interval, by user: of 95%, that of a gain of 99%."""
 
     value: float
     low: float
@@ -114,7 +116,7 @@ def judge(log: SendLog) -> Judgement:
         for name, shares in choices(judged, caused, fit_response(others, by_rank=False).hour).items():
             scores[name][here] = doubly_robust_scores(judged, without, caused, shares)
             weights[name][here] = policy_weights(judged, shares)
-    gain = mean_by_user(scores[BY_RESPONSE] - scores[BEST_HOUR], users)
+    gain = mean_by_user(scores[BY_RESPONSE] - scores[BEST_HOUR], users, _QUANTILE_OF_GAIN)
     has_no_push = bool((log.hour == NO_SEND).any())
     return Judgement(
         verdict=verdict_of(gain),
@@ -137,7 +139,7 @@ def verdict_of(gain: Estimate) -> str:
 
 def sends_needed(gain: Estimate, sends: int) -> int:
     """Return the sends of a log in which a gain worth having is found in four of five cases, at least twice as many."""
-    deviation = (gain.high - gain.low) / (2 * _QUANTILE)
+    deviation = (gain.high - gain.low) / (2 * _QUANTILE_OF_GAIN)
     times = (_WITH_POWER * deviation / max(gain.value, SMALLEST_GAIN)) ** 2
     return int(np.ceil(sends * max(2.0, times)))
 
@@ -197,10 +199,10 @@ def without_push_scores(log: SendLog, without: Floats) -> Floats:
     return np.asarray(without + weights * (log.visited - without))
 
 
-def mean_by_user(scores: Floats, users: NDArray[np.int64]) -> Estimate:
+def mean_by_user(scores: Floats, users: NDArray[np.int64], quantile: float = _QUANTILE) -> Estimate:
     """Return the mean of some scores; those of one user, numbered from 0, may depend on one another."""
     value = float(scores.mean())
-    return _interval(value, np.bincount(users, scores - value) / len(scores))
+    return _interval(value, np.bincount(users, scores - value) / len(scores), quantile)
 
 
 def ratio_by_user(weights: Floats, outcomes: Floats, users: NDArray[np.int64]) -> Estimate:
@@ -209,12 +211,12 @@ def ratio_by_user(weights: Floats, outcomes: Floats, users: NDArray[np.int64]) -
     if total == 0:
         return Estimate(float("nan"), float("nan"), float("nan"))
     value = float(weights @ outcomes / total)
-    return _interval(value, np.bincount(users, weights * (outcomes - value)) / total)
+    return _interval(value, np.bincount(users, weights * (outcomes - value)) / total, _QUANTILE)
 
 
-def _interval(value: float, of_users: Floats) -> Estimate:
+def _interval(value: float, of_users: Floats, quantile: float) -> Estimate:
     """Return an estimate with the interval from the deviations that each user adds."""
-    half = _QUANTILE * float(np.sqrt((of_users**2).sum() * len(of_users) / max(1, len(of_users) - 1)))
+    half = quantile * float(np.sqrt((of_users**2).sum() * len(of_users) / max(1, len(of_users) - 1)))
     return Estimate(value, value - half, value + half)
 
 

@@ -5,13 +5,16 @@ The mean of "visits within a day" is linear in what is known of a user and a sen
     y = a + b P + (1 - P) (c + hour[h] + rank[r]) + noise
 
 P is the forecast probability that the user comes, since a push causes no visit of a user who comes anyway; r is the
-rank of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours and ranks are
-shrunk towards one another, by a ridge whose strength maximises the evidence (MacKay, Bayesian Interpolation, 1992).
+rank of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours are
+shrunk towards one another, and those of ranks towards a line in log(1 + rank), by a ridge; its two strengths maximise
+the evidence (MacKay, Bayesian
+Interpolation, Neural Computation 1992).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -21,14 +24,15 @@ from visitcast.data.schema import HOURS
 from visitcast.sending.send_log import NO_SEND, Floats, SendLog
 
 PRIOR_DEVIATIONS: Final = (0.001, 0.003, 0.01, 0.03, 0.1)
-"""Standard deviations of the effects of hours and ranks among which the evidence chooses, in visits."""
+"""Standard deviations of the effects of hours, and of ranks, among which the evidence chooses, in visits."""
 _WIDE: Final = 10.0
 """Prior standard deviation of the other numbers."""
 _RANKS_FROM: Final = (0, 1, 2, 3, 5, 7, 10)
 """First rank of each group of ranks."""
 _GROUP_OF_RANK: Final = np.searchsorted(_RANKS_FROM, np.arange(HOURS), side="right") - 1
-_SHARED: Final = 3
-"""Numbers before those of the hours: a, b and c."""
+_LINE: Final = np.log1p(_RANKS_FROM)
+_SHARED: Final = 4
+"""Numbers before those of the hours: a, b, c and the slope of the line of ranks."""
 _WIDTH: Final = _SHARED + HOURS + len(_RANKS_FROM)
 _ROWS_AT_ONCE: Final = 200_000
 
@@ -122,6 +126,7 @@ def _inputs(log: SendLog, block: slice, by_rank: bool) -> Floats:
     inputs[sent, _SHARED + hour[sent]] = absent
     if by_rank:
         group = _group_of_hour(log.visit_hour[block][sent], log.possible[block][sent], hour[sent])
+        inputs[sent, 3] = absent * _LINE[group]
         inputs[sent, _SHARED + HOURS + group] = absent
     return inputs
 
@@ -129,9 +134,8 @@ def _inputs(log: SendLog, block: slice, by_rank: bool) -> Floats:
 def _ridge(products: Floats, answers: Floats, squares: float, rows: float) -> Floats:
     """Return the numbers of highest posterior density under the prior of highest evidence."""
     found = {}
-    for deviation in PRIOR_DEVIATIONS:
-        precision = np.full(_WIDTH, deviation**-2)
-        precision[:_SHARED] = _WIDE**-2
+    for of_hours, of_ranks in product(PRIOR_DEVIATIONS, PRIOR_DEVIATIONS):
+        precision = np.repeat([_WIDE**-2, of_hours**-2, of_ranks**-2], [_SHARED, HOURS, len(_RANKS_FROM)])
         noise = float(squares / max(rows, 1.0))
         for _ in range(3):
             numbers = np.linalg.solve(products + noise * np.diag(precision), answers)
@@ -144,5 +148,6 @@ def _ridge(products: Floats, answers: Floats, squares: float, rows: float) -> Fl
 
 
 def _of_numbers(numbers: Floats) -> Response:
-    base, of_probability, push = numbers[:_SHARED].tolist()
-    return Response(base, of_probability, push, numbers[_SHARED : _SHARED + HOURS], numbers[_SHARED + HOURS :])
+    base, of_probability, push, slope = numbers[:_SHARED].tolist()
+    rank = numbers[_SHARED + HOURS :] + slope * _LINE
+    return Response(base, of_probability, push, numbers[_SHARED : _SHARED + HOURS], rank)
