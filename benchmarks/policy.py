@@ -105,7 +105,7 @@ def of_world(name: str, world: ResponseWorld, size: Size) -> Iterator[Figure]:
     ]
     yield Figure(subject, "policy that the log decides on / best_hour", float(np.mean(kept)) / best, "")
     verdicts = Counter(one.verdict for one in judged)
-    for verdict in (policy.BETTER, policy.NO_DIFFERENCE, policy.NOT_ENOUGH):
+    for verdict in (policy.BETTER, policy.NOT_BETTER, policy.NOT_ENOUGH):
         yield Figure(subject, f"says: {verdict}", verdicts[verdict] / size.logs, "of the logs")
     yield Figure(subject, "pushes in the log", float(np.mean([one.sends for one in judged])), "")
     needed = [one.needed for one in judged if one.verdict == policy.NOT_ENOUGH]

@@ -49,7 +49,7 @@ def logs(name: str, count: int, dates: int = 1) -> list[SendLog]:
 
 def test_a_pattern_that_habits_miss_is_found_from_one_random_send_a_user() -> None:
     gains = [learnt(EVENINGS, log) for log in logs(EVENINGS, 5)]
-    assert min(gains) > 1.4
+    assert min(gains) > 1.0
     assert np.mean(gains) > 1.6
 
 
@@ -70,11 +70,25 @@ def test_little_is_lost_where_the_best_hour_is_right_and_nothing_once_the_log_de
 
 def test_personal_hours_need_more_sends_and_it_says_how_many() -> None:
     judged = [policy.judge(log) for log in logs(PERSONAL, 5)]
-    assert [one.verdict for one in judged].count(policy.NOT_ENOUGH) >= 4
     for one in judged:
-        if one.verdict == policy.NOT_ENOUGH:
-            assert one.needed >= 2 * one.sends
-            assert f"about {one.needed:,} are needed" in policy.in_words(one)[1]
+        assert one.verdict == policy.NOT_ENOUGH
+        assert one.needed > 5 * one.sends
+        assert f"the log has {one.sends:,} pushes, and about {one.needed:,} are needed" in policy.in_words(one)[1]
+
+
+def test_so_many_sends_as_are_said_to_be_needed_are_enough() -> None:
+    """With them the interval of a gain of that size lies above 0 in four of five cases."""
+    gain, other = policy.Estimate(0.03, -0.01, 0.07), policy.Estimate(0.0, -0.05, 0.05)
+    needed = policy.sends_needed(gain, other, 10_000)
+    half = 0.04 * (10_000 / needed) ** 0.5
+    assert 0.03 / (half / 2.575829) == pytest.approx(2.575829 + 0.841621, rel=1e-3)
+    assert policy.verdict_of(policy.Estimate(0.03, 0.03 - half, 0.03 + half), needed, needed) == policy.BETTER
+    assert policy.verdict_of(gain, 10_000, needed) == policy.NOT_ENOUGH
+    nothing = policy.Estimate(0.002, 0.001, 0.003)
+    needed = policy.sends_needed(nothing, other, 10_000)
+    assert needed == pytest.approx(10_000 * (3.41745 * 0.05 / 2.575829 / 0.01) ** 2, rel=1e-3)
+    assert policy.verdict_of(nothing, needed - 1, needed) == policy.NOT_ENOUGH
+    assert policy.verdict_of(nothing, needed, needed) == policy.NOT_BETTER
 
 
 def test_with_few_sends_nothing_is_learnt() -> None:

@@ -42,7 +42,7 @@ SMALLEST_GAIN: Final = 0.01
 """Visits that a policy must gain per send to be worth a change."""
 
 BETTER: Final = "better"
-NO_DIFFERENCE: Final = "no difference"
+NOT_BETTER: Final = "not better"
 NOT_ENOUGH: Final = "not enough sends"
 
 _QUANTILE: Final = 1.959964
@@ -70,13 +70,12 @@ class Judgement:
     ----------
     verdict : str
         ``BETTER`` if the whole interval of the gain is above 0, and the gain at least ``SMALLEST_GAIN``.
-        ``NO_DIFFERENCE`` if the interval lies within ``SMALLEST_GAIN`` of 0. Else ``NOT_ENOUGH``, also if the gain is
-        below 0: a policy that could have chosen the best hour has then not learnt enough to do so.
+        ``NOT_BETTER`` if it is not, in a log that would show a gain of ``SMALLEST_GAIN``. Else ``NOT_ENOUGH``.
     sends : int
         Pushes in the log.
     needed : int
-        Pushes of such a log that show a gain of ``SMALLEST_GAIN``, or the gain estimated if that is more, in four of
-        five cases.
+        Pushes of such a log that show the gain in four of five cases; if the gain is less than ``SMALLEST_GAIN``, that
+        of a policy with other hours for most users.
     gain : Estimate or None
         Visits per send by response, less those at the best hour; None with fewer than ``FEWEST_SENDS`` sends.
     visits : dict of str to Estimate
@@ -117,11 +116,13 @@ def judge(log: SendLog) -> Judgement:
             scores[name][here] = doubly_robust_scores(judged, without, caused, shares)
             weights[name][here] = policy_weights(judged, shares)
     gain = mean_by_user(scores[BY_RESPONSE] - scores[BEST_HOUR], users, _QUANTILE_OF_GAIN)
+    of_other_hours = mean_by_user(scores[ONE_HOUR] - scores[BEST_HOUR], users, _QUANTILE_OF_GAIN)
+    needed = sends_needed(gain, of_other_hours, log.sends)
     has_no_push = bool((log.hour == NO_SEND).any())
     return Judgement(
-        verdict=verdict_of(gain),
+        verdict=verdict_of(gain, log.sends, needed),
         sends=log.sends,
-        needed=sends_needed(gain, log.sends),
+        needed=needed,
         gain=gain,
         visits={name: mean_by_user(scores[name], users) for name in scores if name != NO_PUSH or has_no_push},
         weighted={name: ratio_by_user(weights[name], log.visited, users) for name in POLICIES},
@@ -130,18 +131,28 @@ def judge(log: SendLog) -> Judgement:
     )
 
 
-def verdict_of(gain: Estimate) -> str:
+def verdict_of(gain: Estimate, sends: int, needed: int) -> str:
     """Return whether a gain is one, as :class:`Judgement` describes it."""
-    if gain.low > 0 and gain.value >= SMALLEST_GAIN:
-        return BETTER
-    return NO_DIFFERENCE if gain.low > -SMALLEST_GAIN and gain.high < SMALLEST_GAIN else NOT_ENOUGH
+    if gain.value >= SMALLEST_GAIN:
+        return BETTER if gain.low > 0 else NOT_ENOUGH
+    return NOT_BETTER if sends >= needed else NOT_ENOUGH
 
 
-def sends_needed(gain: Estimate, sends: int) -> int:
-    """Return the sends of a log in which a gain worth having is found in four of five cases, at least twice as many."""
-    deviation = (gain.high - gain.low) / (2 * _QUANTILE_OF_GAIN)
-    times = (_WITH_POWER * deviation / max(gain.value, SMALLEST_GAIN)) ** 2
-    return int(np.ceil(sends * max(2.0, times)))
+def sends_needed(gain: Estimate, of_other_hours: Estimate, sends: int) -> int:
+    """Return the sends of a log in which a gain that is worth having is found in four of five cases.
+
+    Parameters
+    ----------
+    gain : Estimate
+        Of the policy. If it is not worth having, another one would have to differ from it.
+    of_other_hours : Estimate
+        Gain of a policy with other hours for most users.
+    sends : int
+        Of the log.
+    """
+    wanted, judged = (gain.value, gain) if gain.value >= SMALLEST_GAIN else (SMALLEST_GAIN, of_other_hours)
+    deviation = (judged.high - judged.low) / (2 * _QUANTILE_OF_GAIN)
+    return int(np.ceil(sends * (_WITH_POWER * deviation / wanted) ** 2))
 
 
 def choices(log: SendLog, caused: Floats, of_hour: Floats) -> dict[str, Floats]:
