@@ -84,9 +84,11 @@ def run_forecast(state_machine_arn: str, execution_input: dict[str, Any]) -> dic
 
 def show_plan(console: Console, output: dict[str, Any]) -> None:
     """Print a few sends and the totals."""
-    report = output["planned"]["report"]
-    sends = report["sends"]
-    console.print(f"\nSend plan of {output['run']['ForecastDate']} (the users' local date)\n")
+    run, planned = output["run"], output["planned"]
+    report, sends = planned["report"], planned["report"]["sends"]
+    console.print(f"\nSend plan of {run['ForecastDate']} (the users' local date), campaign {run['Campaign']}\n")
+    if planned["run_id"] != run["RunId"]:
+        console.print(f"It is that of run {planned['run_id']}: a plan that was to be handed over stands.\n")
     table = Table(box=None)
     for name in ("user", "send at, UTC", "their clock", "chance", "arm", "source"):
         table.add_column(name)
@@ -104,7 +106,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     arms = ", ".join(f"{count:,} {arm}" for arm, count in sorted(sends["by_arm"].items()))
     busiest, most = max(sends["by_utc_hour"].items(), key=lambda item: item[1], default=("-", 0))
     console.print(f"\n{report['users']:,} users forecast: {sources}")
-    console.print(f"{sends['planned']:,} sends planned: {arms}")
+    withheld = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sends["withheld"].items())) or "none"
+    console.print(f"{sends['planned']:,} sends planned ({withheld} withheld): {arms}")
     console.print(
         f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}, at a loss of at most "
         f"{sends['loss_bound']:.2%}"

@@ -28,6 +28,8 @@ CLOSED = date(2026, 10, 31)
 """The last date that is over west of all zones at `AS_OF`."""
 VISIT_DAYS = 2
 HOURS = 2
+STANDING = "'run-1', 'run-2'"
+"""What the workflow fills in of the list of plans that stand."""
 Rows = list[dict[str, Any]]
 Run = Callable[..., Rows]
 
@@ -59,6 +61,31 @@ class Send(NamedTuple):
     visit_probability: float | None
 
 
+class Planned(NamedTuple):
+    """A row of plans_by_run."""
+
+    run: str
+    user_id: str
+    send_at_utc: datetime
+    send_at_local: datetime
+
+
+class Report(NamedTuple):
+    """A row of push_reports."""
+
+    status: str
+    user_id: str
+
+
+PLANNED = pa.schema(
+    [
+        ("run", pa.string()),
+        ("user_id", pa.string()),
+        ("send_at_utc", pa.timestamp("ms")),
+        ("send_at_local", pa.timestamp("ms")),
+    ]
+)
+REPORTS = pa.schema([("status", pa.string()), ("user_id", pa.string())])
 FORECASTS = pa.schema(
     [
         ("dt", pa.string()),
@@ -93,6 +120,7 @@ def rendered(day: date, as_of: datetime, *names: str) -> dict[str, str]:
             "ForecastDate": f"{day}",
             "AsOf": f"{as_of:%Y-%m-%dT%H:%M:%SZ}",
             "Lift": {"ResponseHours": HOURS, "WindowDays": 5},
+            "Campaign": {"MinimumGapHours": 5 * 24},
         },
         load_schema("forecast"),
         plan.contradictions,
@@ -105,7 +133,7 @@ def rendered(day: date, as_of: datetime, *names: str) -> dict[str, str]:
         network=Network(),
     )
     return {
-        query["Name"]: on_duckdb(query["Sql"])
+        query["Name"]: on_duckdb(query["Sql"].replace("{}", STANDING))
         for query in plan.render_queries(run, "app", SQL)
         if query["Name"] in names
     }
@@ -127,6 +155,8 @@ def queries_of_a_run() -> Iterator[Run]:
         forecasts: Sequence[Known] = (),
         sends: Sequence[Send] = (),
         kind: str = "schedule",
+        planned: Sequence[Planned] = (),
+        reports: Sequence[Report] = (),
     ) -> Rows:
         listed = table_of(events).append_column("dt", [[f"{event.event_time:%Y-%m-%d}" for event in events]])
         tables = {
@@ -135,6 +165,8 @@ def queries_of_a_run() -> Iterator[Run]:
             "send_plans": pa.Table.from_pylist(
                 [{**row._asdict(), "send_at_utc": row.send_at_utc.replace(tzinfo=None)} for row in sends], SENDS
             ),
+            "plans_by_run": pa.Table.from_pylist([row._asdict() for row in planned], PLANNED),
+            "push_reports": pa.Table.from_pylist([row._asdict() for row in reports], REPORTS),
         }
         for name, content in tables.items():
             connection.register("given", content)

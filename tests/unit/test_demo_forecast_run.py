@@ -30,7 +30,8 @@ SMALL = {"control": "random_hour", "verdict": "sample too small", "relative": No
 def output(**changes: Any) -> dict[str, Any]:
     sends = {
         "planned": 1200,
-        "by_arm": {"best_hour": 1100, "random_hour": 100},
+        "withheld": {"no_push": 130, "opted_out": 2},
+        "by_arm": {"best_hour": 1100, "no_push": 132, "random_hour": 100},
         "by_utc_hour": {"2026-11-24T16:00Z": 3, "2026-11-24T17:00Z": 77},
         "barred": 4,
         "no_room": 5,
@@ -45,8 +46,9 @@ def output(**changes: Any) -> dict[str, Any]:
         "expectation": ["Visits expected in the hour of the push: 300"],
         "drift": {"alarm": False, "reasons": []},
     }
-    run = {"ForecastDate": "2026-11-24"}
-    return {"run": run, "planned": {"report": report | changes}, "lift": {"Lifts": []}}
+    run = {"ForecastDate": "2026-11-24", "Campaign": "autumn", "RunId": "run-2"}
+    planned = {"run_id": changes.pop("run_id", "run-2"), "report": report | changes}
+    return {"run": run, "planned": planned, "lift": {"Lifts": []}}
 
 
 def printed(show: Any, *arguments: Any) -> str:
@@ -57,14 +59,16 @@ def printed(show: Any, *arguments: Any) -> str:
 
 def test_the_plan_shows_sends_and_totals() -> None:
     text = printed(show_plan, output())
-    assert "Send plan of 2026-11-24" in text
+    assert "Send plan of 2026-11-24 (the users' local date), campaign autumn" in text
+    assert "a plan that was to be handed over" not in text
     assert "user-1" in text
     assert "25%" in text
     assert "never-came" in text
     assert "Visits expected in the hour of the push: 300" in text
     assert "22:45" in text  # the user's own clock
     assert "1,209 users forecast: 1,200 by model, 9 by prior" in text
-    assert "1,200 sends planned: 1,100 best_hour, 100 random_hour" in text
+    arms = "1,100 best_hour, 132 no_push, 100 random_hour"
+    assert f"1,200 sends planned (130 no_push, 2 opted_out withheld): {arms}" in text
     assert "Busiest hour 2026-11-24T17:00Z with 77" in text
     assert "moved for capacity 6, at a loss of at most 1.23%" in text.replace("\n", " ")
     assert "4 barred by the rules, 5 because their hours are full" in text
@@ -72,8 +76,14 @@ def test_the_plan_shows_sends_and_totals() -> None:
 
 
 def test_a_plan_without_sends_is_shown_too() -> None:
-    text = printed(show_plan, output(examples=[], sends={"planned": 0, "by_arm": {}, "by_utc_hour": {}}))
-    assert "0 sends planned" in text
+    text = printed(
+        show_plan, output(examples=[], sends={"planned": 0, "withheld": {}, "by_arm": {}, "by_utc_hour": {}})
+    )
+    assert "0 sends planned (none withheld)" in text
+
+
+def test_a_plan_that_stands_is_told() -> None:
+    assert "It is that of run run-1" in printed(show_plan, output(run_id="run-1"))
 
 
 def test_drift_is_told_with_its_reasons() -> None:
