@@ -15,11 +15,11 @@ from functions.shared.run_id import run_id
 from functions.shared.sql_text import without_comment_lines
 
 HISTORIES = "histories"
-UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
+UNLOADED = {HISTORIES: "Histories", "known_users": "Known", "send_log": "Log"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
 PUSHES = "pushes"
 """Runs just before the plan, and again if plans have changed since."""
-QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses", PUSHES)
+QUERIES = (HISTORIES, "known_users", "outcomes", "realised_visits", "responses", "send_log", PUSHES)
 PLACES = (
     "Histories",
     "Known",
@@ -28,6 +28,7 @@ PLACES = (
     "Users",
     "Answers",
     "Reference",
+    "Log",
     "Forecasts",
     "Plans",
     "Messages",
@@ -184,6 +185,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     }
     values = {
         "database": database,
+        "campaign": run["Campaign"],
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",

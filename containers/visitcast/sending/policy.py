@@ -16,8 +16,8 @@ The policies by response are learnt from the same log, and judged by other users
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,6 +229,12 @@ def _interval(value: float, of_users: Floats, quantile: float) -> Estimate:
     """Return an estimate with the interval from the deviations that each user adds."""
     half = quantile * float(np.sqrt((of_users**2).sum() * len(of_users) / max(1, len(of_users) - 1)))
     return Estimate(value, value - half, value + half)
+
+
+def to_json(judgement: Judgement, *, followed: bool) -> dict[str, Any]:
+    """Turn a judgement into JSON values, with whether the plan follows the response."""
+    content = {name: value for name, value in asdict(judgement).items() if name != "response"}
+    return {"followed": followed, **content}
 
 
 def in_words(judgement: Judgement) -> list[str]:
