@@ -120,14 +120,15 @@ def make_season(users: int, days_a_round: int) -> Season:
 def connected() -> duckdb.DuckDBPyConnection:
     """Open a connection with the functions that the SQL needs."""
     connection = duckdb.connect()
-    connection.create_function("crc32", lambda data: zlib.crc32(data), ["BLOB"], "BIGINT")  # type: ignore[list-item]
+    connection.create_function("crc32", lambda data: zlib.crc32(data), ["BLOB"], "BIGINT")
     return connection
 
 
 def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, Floats]:
     """Return the mean log losses of each round, [rounds, metrics], by model."""
     rng = np.random.default_rng(3)
-    answers, sends = [], []
+    answers: list[pa.Table] = []
+    sends: list[pa.Table] = []
     losses, last = [], []
     with connected() as connection:
         for number in range(ROUNDS):
@@ -236,7 +237,7 @@ def push(
                 schema.SEND_AT_UTC: pa.array(sent.astype("datetime64[m]").astype("datetime64[ms]")),
                 schema.CHANCE: pa.array(forecasts.comes * forecasts.visit_hour[np.arange(len(ids)), hour]),
                 schema.VISIT_PROBABILITY: pa.array(forecasts.comes),
-                schema.WITHHELD: [arms.NO_PUSH if held else None for held in withheld.tolist()],
+                schema.WITHHELD: pa.array([arms.NO_PUSH if held else None for held in withheld.tolist()], pa.string()),
                 schema.IDEMPOTENCY_KEY: [blake2b(f"{dt}/{name}".encode(), digest_size=16).hexdigest() for name in ids],
             }
         )
