@@ -80,7 +80,7 @@ class Forecasts(NamedTuple):
 def measure(quick: bool = False) -> list[Figure]:
     """Run the rounds on all visits and without those that pushes caused; in the last one also the network."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    season = make_season(150 if quick else 2_000, days_a_round=1 if quick else 3)
+    season = make_season(150 if quick else 1_500, days_a_round=1 if quick else 3)
     network = GruLearner(Hyperparameters(epochs=1 if quick else 6))
     figures = []
     losses = {kind: run_rounds(season, kind, network) for kind in (TRUTH, ALL, OWN)}
