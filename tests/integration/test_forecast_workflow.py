@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,26 @@ def test_every_user_has_one_forecast(stack: Stack, published: Execution) -> None
     assert "model" in {row["source"] for row in rows}
 
 
-def test_sends_keep_to_the_rules_and_go_to_the_queue_once_each(stack: Stack, published: Execution) -> None:
-    plan = table(stack, "send_plans", "user_id, send_hour, idempotency_key, arm")
-    assert plan
-    assert all(7 <= int(row["send_hour"]) < 22 for row in plan)  # quiet hours by default: 22 to 7
-    assert len({row["idempotency_key"] for row in plan}) == len(plan)
+def in_queue(stack: Stack) -> int:
     attributes = boto3.client("sqs").get_queue_attributes(
         QueueUrl=stack.outputs["PushQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
     )["Attributes"]
-    assert int(attributes["ApproximateNumberOfMessages"]) == len(plan)
+    return int(attributes["ApproximateNumberOfMessages"])
+
+
+def test_sends_keep_to_the_rules_and_go_to_the_queue_once_each(stack: Stack, published: Execution) -> None:
+    columns = "user_id, campaign, send_hour, idempotency_key, arm, withheld, salt, propensity, possible_hours"
+    plan = table(stack, "send_plans", columns)
+    assert plan
+    assert all(7 <= int(row["send_hour"]) < 22 for row in plan)  # quiet hours by default: 22 to 7
+    assert all(int(row["possible_hours"]) >> int(row["send_hour"]) & 1 for row in plan)
+    assert len({row["idempotency_key"] for row in plan}) == len(plan)
+    assert {(row["campaign"], row["salt"]) for row in plan} == {("daily", "visitcast-1")}
+    withheld = [row for row in plan if row["withheld"]]
+    assert {row["withheld"] for row in withheld} == {"no_push"}
+    assert withheld == [row for row in plan if row["arm"] == "no_push"]
+    assert in_queue(stack) == len(plan) - len(withheld)
+    assert table(stack, "sends", columns) == plan
 
 
 def test_running_a_date_again_gives_the_same_table(stack: Stack, published: Execution) -> None:
@@ -131,6 +143,42 @@ def test_the_demo_shows_the_plan_and_the_lift_of_a_running_stack(
     for arm in report["sends"]["by_arm"].keys() - {"best_hour"}:
         assert f"Lift over {arm}: sample too small" in printed
     assert stack.processes()  # the endpoint: the region that was running still runs
+
+
+def test_campaigns_of_a_date_share_gap_and_caps_and_an_opt_out(stack: Stack, published: Execution) -> None:
+    columns = "user_id, campaign, send_at_utc, withheld"
+    daily = table(stack, "send_plans", columns)
+    opted_out, *others = [row["user_id"] for row in daily if not row["withheld"]]
+    report = {
+        "version": 1,
+        "idempotency_key": "0" * 32,
+        "user_id": opted_out,
+        "campaign": "daily",
+        "forecast_date": DATE,
+        "status": "opted_out",
+        "reported_at": f"{DATE}T12:00:00Z",
+    }
+    record = {"messageId": "m", "body": json.dumps(report), "eventSource": "aws:sqs"}
+    assert stack.invoke("PushConsumerFunction", {"Records": [record]}) == ({"batchItemFailures": []}, False)
+    before = in_queue(stack)
+    evening = {"Name": "evening", "MostPushesADay": 2, "MinimumGapHours": 3}
+    execution = stack.run_forecast(INPUT | {"HandOver": True, "Campaign": evening})
+    assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
+
+    rows = table(stack, "sends", columns)
+    assert [row for row in rows if row["campaign"] == "daily"] == daily
+    added = [row for row in rows if row["campaign"] == "evening"]
+    assert {row["user_id"]: row["withheld"] for row in added}[opted_out] == "opted_out"
+    assert in_queue(stack) - before == sum(not row["withheld"] for row in added)
+    at = {row["user_id"]: datetime.fromisoformat(row["send_at_utc"]) for row in daily}
+    gaps = [abs(datetime.fromisoformat(row["send_at_utc"]) - at[row["user_id"]]) for row in added]
+    assert len(gaps) > len(others) / 2
+    assert min(gaps) >= timedelta(hours=3)
+
+    full = stack.run_forecast(INPUT | {"Campaign": {"Name": "third", "MostPushesADay": 2, "MinimumGapHours": 0}})
+    sends = full.output["planned"]["report"]["sends"]
+    assert sends["barred"] == len(added)  # whoever has two
+    assert sends["planned"] + sum(sends["withheld"].values()) + sends["no_room"] == len(daily) - len(added)
 
 
 @pytest.mark.parametrize(
