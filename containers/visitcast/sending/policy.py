@@ -81,7 +81,7 @@ class Judgement:
     visits : dict of str to Estimate
         Visits per send of each policy, doubly robust; without a push too if the log has such rows.
     weighted : dict of str to Estimate
-        The same, self-normalised inverse propensity.
+        The same, self-normalised inverse propensity; without policies that the log never followed.
     caused : dict of str to Estimate
         Visits per send of each policy, less those without a push; empty if the log has no rows without a push.
     response : Response or None
@@ -125,7 +125,7 @@ def judge(log: SendLog) -> Judgement:
         needed=needed,
         gain=gain,
         visits={name: mean_by_user(scores[name], users) for name in scores if name != NO_PUSH or has_no_push},
-        weighted={name: ratio_by_user(weights[name], log.visited, users) for name in POLICIES},
+        weighted={name: ratio_by_user(weights[name], log.visited, users) for name in POLICIES if weights[name].any()},
         caused={name: mean_by_user(scores[name] - scores[NO_PUSH], users) for name in POLICIES if has_no_push},
         response=fit_response(log),
     )
@@ -219,8 +219,6 @@ def mean_by_user(scores: Floats, users: NDArray[np.int64], quantile: float = _QU
 def ratio_by_user(weights: Floats, outcomes: Floats, users: NDArray[np.int64]) -> Estimate:
     """Return the weighted mean of some outcomes, with the interval of a ratio (delta method)."""
     total = float(weights.sum())
-    if total == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
     value = float(weights @ outcomes / total)
     return _interval(value, np.bincount(users, weights * (outcomes - value)) / total, _QUANTILE)
 
