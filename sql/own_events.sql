@@ -1,10 +1,10 @@
 -- events, sends -> events: without the visits that pushes caused, as well as one can know. Otherwise the model would learn
 -- its own pushes as the users' habits.
 --
--- A session that begins within two hours of a push was caused by it, or the user would have come anyway. How many come
--- anyway, the sends show that were withheld at random (arm no_push): some multiple of the chance that was forecast. So a
--- push keeps its sessions with the probability that they come anyway, given that they came; by a hash, so that a rerun
--- agrees. Without sends, or without withheld ones, all events are kept.
+-- A session that begins within an hour of a push was caused by it, or the user would have come anyway. The sends that
+-- were withheld at random (arm no_push) show how many come anyway: some multiple of the chance that was forecast. So a
+-- push with a session keeps it with the probability that it came anyway; by a hash, so that a rerun agrees. Without sends,
+-- or without withheld ones, all events are kept.
 
 WITH timed AS (
     SELECT
@@ -34,7 +34,8 @@ sessions AS (
     GROUP BY user_id, session_start
 ),
 
--- Sessions are joined by date, so that the join is one of equals: those past midnight do not count as answers.
+-- Sessions are joined by date, since a join by time alone would compare all sessions of a user with all sends: sessions
+-- past midnight do not count as answers.
 followed AS (
     SELECT
         sends.idempotency_key,
@@ -58,12 +59,12 @@ followed AS (
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 
--- A user who came at another time of the date would have come in the hour of the send with its chance on a day with a
--- visit, a user who did not with a multiple of the chance of both.
+-- other_visits: 2 if the user came earlier on the date, 1 if only later, else 0. Those who came would have come in the
+-- hour of the send too with the chance of that hour on a day with a visit.
 judged AS (
     SELECT
         *,
-        CASE WHEN earlier > 0 THEN 2 WHEN sessions > answers THEN 1 ELSE 0 END AS came_otherwise,
+        CASE WHEN earlier > 0 THEN 2 WHEN sessions > answers THEN 1 ELSE 0 END AS other_visits,
         CASE WHEN answers > 0 THEN 1 ELSE 0 END AS answered,
         greatest(
             least(CASE WHEN sessions > answers THEN chance / visit_probability ELSE chance END, 0.999), 0.0001
@@ -74,7 +75,7 @@ judged AS (
 -- Groups of sends whose chances are alike: their log odds differ by less than a half.
 counted AS (
     SELECT
-        came_otherwise,
+        other_visits,
         CAST(floor(2 * ln(own_chance / (1 - own_chance))) AS integer) AS odds,
         sum(CASE WHEN is_withheld THEN 1 ELSE 0 END) AS withheld,
         sum(CASE WHEN is_withheld THEN answered ELSE 0 END) AS withheld_answered,
@@ -90,21 +91,21 @@ counted AS (
 -- withheld sends, pushes cause little.
 anyway AS (
     SELECT
-        came_otherwise,
+        other_visits,
         (sum(withheld_answered) + 10) / (sum(withheld_chance) + 10 * sum(pushed_chance) / sum(pushed_answered)) AS times
     FROM counted
-    GROUP BY came_otherwise
+    GROUP BY other_visits
     HAVING sum(withheld) > 0 AND sum(pushed_answered) > 0
 ),
 
 -- The multiple of the chance counts as much as 50 withheld sends of the group.
 kept AS (
     SELECT
-        counted.came_otherwise,
+        counted.other_visits,
         counted.odds,
         (withheld_answered + 50 * times * pushed_chance / pushed) / (withheld + 50) * pushed / pushed_answered AS share
     FROM counted
-    INNER JOIN anyway ON anyway.came_otherwise = counted.came_otherwise
+    INNER JOIN anyway ON anyway.other_visits = counted.other_visits
     WHERE pushed_answered > 0
 ),
 
@@ -112,7 +113,7 @@ caused AS (
     SELECT DISTINCT sessions.user_id, sessions.session_start
     FROM judged
     INNER JOIN kept
-        ON kept.came_otherwise = judged.came_otherwise
+        ON kept.other_visits = judged.other_visits
         AND kept.odds = CAST(floor(2 * ln(own_chance / (1 - own_chance))) AS integer)
     INNER JOIN sessions
         ON sessions.user_id = judged.user_id
