@@ -44,7 +44,7 @@ _CAMPAIGN: dict[str, Any] = {
     "MostPushesAWeek": 7,
     "Policy": "visits",
     "LargestHourShare": 0.08,
-    "Control": {"Salt": "bench", "GlobalBestHourShare": 0.05, "RandomHourShare": 0.05, "NoPushShare": 0.1},
+    "Control": {"Salt": "bench", "GlobalBestHourShare": 0.02, "RandomHourShare": 0.02, "NoPushShare": 0.1},
     "Drift": {
         "Psi": 0.25,
         "LogLossIncreaseNats": 0.15,
@@ -63,8 +63,9 @@ def run_forecast(sizes: tuple[int, ...] = USERS) -> list[Figure]:
             opt_ml = Path(folder)
             given, output = opt_ml / "processing" / "input", opt_ml / "processing" / "output"
             make_histories(given / "histories", users)
-            for name in ("known", "audience", "reference", "outcomes", "realised", "answers", "campaign"):
+            for name in ("known", "audience", "reference", "outcomes", "realised", "answers", "campaign", "pushes"):
                 (given / name).mkdir()
+            write_pushes(given / "pushes" / "pushes.csv", users)
             (given / "campaign" / "campaign.json").write_text(json.dumps(_CAMPAIGN), encoding="utf-8")
             some = Path(sorted((given / "histories").iterdir())[0])
             write_model(opt_ml / "model", select_users(next(read_blocks([some], _AS_OF)), slice(0, 200)), UNITS)
@@ -144,6 +145,15 @@ def make_histories(folder: Path, users: int) -> None:
         count = min(USERS_PER_FILE, users - first)
         days = np.minimum(rng.geometric(1 / MEAN_DAYS, count), HISTORY_VISIT_DAYS)
         pq.write_table(histories(rng, first, days), folder / f"part-{first:08d}")
+
+
+def write_pushes(file: Path, users: int) -> None:
+    """Write the pushes of the six days before the date as Athena's result, one a day for each user."""
+    days = int(_DATE.astype(int)) - np.arange(6, 0, -1)
+    on, at = (" ".join(map(str, numbers)) for numbers in (days, days * 24 * 60 + 18 * 60))
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write('"user_id","pushed_at","pushed_on","opted_out"\n')
+        stream.writelines(f'"user-{number:08d}","{at}","{on}","0"\n' for number in range(users))
 
 
 def histories(rng: np.random.Generator, first: int, days: Any) -> pa.Table:

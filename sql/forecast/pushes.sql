@@ -5,10 +5,18 @@
 WITH pushes AS (
     SELECT
         user_id,
-        array_join(array_agg(CAST(to_unixtime(send_at_utc) AS bigint) / 60), ' ') AS pushed_at,
-        array_join(array_agg(date_diff('day', DATE '1970-01-01', CAST(send_at_local AS date))), ' ') AS pushed_on
+        CAST(to_unixtime(send_at_utc) AS bigint) / 60 AS minute,
+        date_diff('day', DATE '1970-01-01', CAST(send_at_local AS date)) AS day
     FROM "${database}".plans_by_run
     WHERE run IN ({}) AND CAST(send_at_local AS date) BETWEEN DATE '${near_starts}' AND DATE '${near_ends}'
+),
+
+pushed AS (
+    SELECT
+        user_id,
+        array_join(array_agg(minute ORDER BY minute), ' ') AS pushed_at,
+        array_join(array_agg(day ORDER BY day), ' ') AS pushed_on
+    FROM pushes
     GROUP BY user_id
 ),
 
@@ -19,9 +27,9 @@ opted_out AS (
 )
 
 SELECT
-    coalesce(pushes.user_id, opted_out.user_id) AS user_id,
-    pushes.pushed_at,
-    pushes.pushed_on,
+    coalesce(pushed.user_id, opted_out.user_id) AS user_id,
+    pushed.pushed_at,
+    pushed.pushed_on,
     CASE WHEN opted_out.user_id IS NULL THEN 0 ELSE 1 END AS opted_out
-FROM pushes
-FULL OUTER JOIN opted_out ON opted_out.user_id = pushes.user_id
+FROM pushed
+FULL OUTER JOIN opted_out ON opted_out.user_id = pushed.user_id

@@ -31,13 +31,21 @@ from samtranslator.yaml_helper import yaml_parse
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, put_files
-from functions.prepare_forecast.plan import contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import PUSHES, contradictions, plan_forecast, render_queries
 from functions.publish_sql.app import composed
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
 
 SQL = ROOT / "sql"
-TABLES = ("Database", "EventsTable", "VisitForecastsTable", "SendPlansTable")
+TABLES = (
+    "Database",
+    "EventsTable",
+    "VisitForecastsTable",
+    "SendPlansTable",
+    "SendsTable",
+    "PlansByRunTable",
+    "PushReportsTable",
+)
 BUCKET, DATABASE = "judged", "visitcast_judged"
 WORLD = World(users=40, days=30, end=date(2026, 10, 31), seed=3)
 FORECAST_DATE = date(2026, 10, 30)
@@ -132,7 +140,7 @@ def publish(day: date, users: list[str]) -> None:
     sends = [datetime(day.year, day.month, day.day, int(hour)) for hour in hours]
     plans = {
         "user_id": users,
-        "arm": random.choice(["best_hour", "global_best_hour", "random_hour"], len(users)),
+        "arm": random.choice(["best_hour", "global_best_hour", "random_hour", "no_push"], len(users)),
         "send_hour": pa.array(hours, pa.int8()),
         "send_at_utc": pa.array(sends, pa.timestamp("ms")),
         "send_at_local": pa.array(sends, pa.timestamp("ms")),
@@ -140,14 +148,23 @@ def publish(day: date, users: list[str]) -> None:
         "source": ["model"] * len(users),
         "idempotency_key": [f"{user}/{day}" for user in users],
         "visit_probability": forecasts["visit_probability"],
+        "propensity": pa.array([0.8] * len(users), pa.float64()),
+        "possible_hours": pa.array([2**24 - 1] * len(users), pa.int32()),
+        "withheld": pa.array([None, "no_push", *["opted_out"] * (len(users) - 2)], pa.string()),
+        "salt": ["visitcast-1"] * len(users),
     }
     glue = boto3.client("glue")
-    for name, columns in (("visit_forecasts", forecasts), ("send_plans", plans)):
-        key = f"runs/{day}/{name}/"
+    reports = "".join(f"{json.dumps({'user_id': user, 'status': 'opted_out'})}\n" for user in (*users[:3], "stranger"))
+    boto3.client("s3").put_object(
+        Bucket=BUCKET, Key=f"forecasts/push_reports/status=opted_out/dt={day}/1.json", Body=reports.encode()
+    )
+    for name, columns in (("visit_forecasts", forecasts), ("send_plans", plans), ("sends", plans)):
+        # The plan lies where the table of plans by run expects it.
+        key = f"runs/{day}/plans/" if name == "send_plans" else f"runs/{day}/{name}/"
         put(f"{key}part.parquet", pa.table(columns))
         descriptor = glue.get_table(DatabaseName=DATABASE, Name=name)["Table"]["StorageDescriptor"]
         partition: Any = {
-            "Values": [f"{day}"],
+            "Values": [f"{day}"] if name == "visit_forecasts" else [f"{day}", "daily"],
             "StorageDescriptor": {**descriptor, "Location": f"s3://{BUCKET}/{key}"},
         }
         glue.create_partition(DatabaseName=DATABASE, TableName=name, PartitionInput=partition)
@@ -301,7 +318,8 @@ def forecast_sql() -> dict[str, str]:
         network=Network((), ()),
     )
     # A forecast date on which there are forecasts for the outcomes too.
-    return {query["Name"]: query["Sql"] for query in render_queries(run, DATABASE, SQL)}
+    standing = ", ".join(f"'{FORECAST_DATE - timedelta(days=days)}'" for days in (0, 3))
+    return {query["Name"]: query["Sql"].replace("{}", standing) for query in render_queries(run, DATABASE, SQL)}
 
 
 QUERIES = {**training_sql(), **forecast_sql()}
@@ -310,6 +328,9 @@ QUERIES = {**training_sql(), **forecast_sql()}
 @pytest.mark.parametrize("name", QUERIES)
 def test_the_rows_are_the_same(name: str, trino: str) -> None:
     sql = QUERIES[name]
+    if name == PUSHES:  # in any order
+        require_same(*(sorted(rows, key=str) for rows in (rows_of_region(sql), ask_trino(trino, sql))))
+        return
     if "UNLOAD (" not in sql:
         require_same(rows_of_region(sql), ask_trino(trino, sql))
         return
