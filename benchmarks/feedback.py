@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -39,6 +40,7 @@ from visitcast.model.baselines import tuned_histogram
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.sending import arms
+from visitcast.sending.policy import mean_by_user
 from visitcast.training.fitting import fit
 
 TRUTH: Final = "visits without pushes"
@@ -51,6 +53,8 @@ GAP_DAYS: Final = 2
 ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
 GROUP: Final = arms.ControlGroup(salt="feedback")
 METRICS: Final = ("first-visit hour", "coming")
+LAST_ROUNDS: Final = {"histogram": 5, "network": 1}
+"""Last rounds in which each model is judged."""
 END: Final = date(2026, 11, 1)
 
 Floats = NDArray[np.floating[Any]]
@@ -82,19 +86,26 @@ def measure(quick: bool = False) -> list[Figure]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     season = make_season(150 if quick else 1_500, days_a_round=1 if quick else 3)
     network = GruLearner(Hyperparameters(epochs=1 if quick else 6))
-    figures = []
     losses = {kind: run_rounds(season, kind, network) for kind in (TRUTH, ALL, OWN)}
-    for kind in (ALL, OWN):
-        for model, of_truth in losses[TRUTH].items():
-            for number, metric in enumerate(METRICS):
-                added = losses[kind][model][:, number] - of_truth[:, number]
-                target = "< 0.01" if kind == OWN else ""
-                subject = f"{model}, {kind}"
-                if len(added) > 1:
-                    middle = f"{metric}: log loss added, mean of rounds {len(added) // 2 + 1} to {len(added)}"
-                    figures.append(Figure(subject, middle, float(added[len(added) // 2 :].mean()), "nats", target))
-                figures.append(Figure(subject, f"{metric}: log loss added, round {ROUNDS}", added[-1], "nats", target))
-    return figures
+    return [
+        figure
+        for kind in (ALL, OWN)
+        for model, rounds in LAST_ROUNDS.items()
+        for metric in METRICS
+        for figure in _added(f"{model}, {kind}", metric, rounds, losses[kind][model], losses[TRUTH][model])
+    ]
+
+
+def _added(subject: str, metric: str, rounds: int, found: pd.DataFrame, truth: pd.DataFrame) -> Iterator[Figure]:
+    """Yield the log loss that is added in the last rounds, on users and dates that both know, with its interval."""
+    both = pd.concat({"found": found[metric], "truth": truth[metric]}, axis=1, join="inner").dropna()
+    added = (both["found"] - both["truth"]).to_numpy()
+    users = both.index.get_level_values("user").factorize()[0]
+    estimate = mean_by_user(added, users)
+    name = f"{metric}: log loss added, rounds {ROUNDS - rounds + 1} to {ROUNDS}"
+    yield Figure(subject, name, estimate.value, "nats", "< 0.01" if OWN in subject else "")
+    yield Figure(subject, f"{name}, 2.5%", estimate.low, "nats")
+    yield Figure(subject, f"{name}, 97.5%", estimate.high, "nats")
 
 
 def make_season(users: int, days_a_round: int) -> Season:
@@ -124,32 +135,32 @@ def connected() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, Floats]:
-    """Return the mean log losses of each round, [rounds, metrics], by model."""
+def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, pd.DataFrame]:
+    """Return the log losses of the last rounds by model; a row for each user and date, a column for each metric."""
     rng = np.random.default_rng(3)
     answers: list[pa.Table] = []
     sends: list[pa.Table] = []
-    losses, last = [], []
+    losses: dict[str, list[pd.DataFrame]] = {name: [] for name in LAST_ROUNDS}
     with connected() as connection:
         for number in range(ROUNDS):
             first = season.starts + number * season.days_a_round
-            of_round = []
             for day in range(first, first + season.days_a_round):
                 dataset = visits(connection, known_events(season, answers, day), sends, kind)
                 if day == first:
                     model = fit_histogram(dataset)
-                    bundle = fit(dataset, learner=network) if number == ROUNDS - 1 else None
+                    judged = {name for name, rounds in LAST_ROUNDS.items() if number >= ROUNDS - rounds}
+                    bundle = fit(dataset, learner=network) if "network" in judged else None
                 forecasts = by_histogram(model, dataset, day)
-                of_round.append(judge(season, forecasts, day))
+                if "histogram" in judged:
+                    losses["histogram"].append(judge(season, forecasts, day))
                 if bundle is not None:
                     known = with_target_days(dataset, np.full(dataset.users, day, dtype=np.int32))
                     made = forecast_last(bundle, known, np.full(dataset.users, day - GAP_DAYS, dtype=np.int32))
                     found = Forecasts(dataset.user_ids, made.first_visit_hour, made.visit_hour, made.visit_probability)
-                    last.append(judge(season, found, day))
+                    losses["network"].append(judge(season, found, day))
                 if kind != TRUTH:
                     push(rng, season, forecasts, day, sends, answers)
-            losses.append(mean_losses(of_round))
-    return {"histogram": np.array(losses), "network": np.array([mean_losses(last)])}
+    return {name: pd.concat(of_dates) for name, of_dates in losses.items()}
 
 
 def known_events(season: Season, answers: list[pa.Table], day: int) -> pa.Table:
@@ -191,21 +202,19 @@ def by_histogram(
     return Forecasts(dataset.user_ids, first, visited, comes)
 
 
-def judge(season: Season, forecasts: Forecasts, day: int) -> tuple[Floats, Floats]:
-    """Return the log losses of the first-visit hours and of coming, in the world without pushes."""
+def judge(season: Season, forecasts: Forecasts, day: int) -> pd.DataFrame:
+    """Return each user's log losses of a date in the world without pushes; that of the hour is NaN if nobody came."""
     truth = season.truth[season.truth["day"] == day]
     rows = pd.Index(forecasts.users).get_indexer(pd.Index(truth["user"]))
     known = rows >= 0
     hours = truth["hour"].to_numpy()[known].astype(np.int64)
-    first = -np.log(np.maximum(forecasts.first_visit_hour[rows[known], hours], 1e-9))
+    first = np.full(len(forecasts.users), np.nan)
+    first[rows[known]] = -np.log(np.maximum(forecasts.first_visit_hour[rows[known], hours], 1e-9))
     came = np.isin(forecasts.users, truth["user"])
     chance = np.clip(forecasts.comes, 1e-6, 1 - 1e-6)
-    return first, -np.log(np.where(came, chance, 1 - chance))
-
-
-def mean_losses(of_dates: list[tuple[Floats, Floats]]) -> list[float]:
-    """Return the mean of each metric over users and dates."""
-    return [float(np.concatenate([losses[number] for losses in of_dates]).mean()) for number in range(len(METRICS))]
+    index = pd.MultiIndex.from_product([[day], forecasts.users], names=["day", "user"])
+    coming = -np.log(np.where(came, chance, 1 - chance))
+    return pd.DataFrame(dict(zip(METRICS, (first, coming), strict=True)), index=index)
 
 
 def push(

@@ -141,12 +141,16 @@ def coverage(world: ResponseWorld, logs: int) -> Iterator[Figure]:
         dates = 1 if share == 1 else 5
         held: dict[str, list[bool]] = {}
         for number in range(logs):
-            log = world.log(np.random.default_rng([2, number]), dates, share)
-            user = np.tile(np.arange(len(world.comes)), dates)
+            rng = np.random.default_rng([2, number])
+            # Other users each time, as the interval means it.
+            drawn = rng.integers(0, len(world.comes), len(world.comes))
+            log = ResponseWorld(world.visit_hour[drawn], world.comes[drawn], world.free[drawn]).log(rng, dates, share)
+            user = np.tile(np.arange(len(drawn)), dates)
+            known = drawn[user]
             for name, shares in chosen.items():
                 truth = float((world.comes + (shares * world.caused).sum(axis=1)).mean())
-                scores = policy.doubly_robust_scores(log, without[user], caused[user], shares[user])
-                ratio = policy.ratio_by_user(policy.policy_weights(log, shares[user]), log.visited, user)
+                scores = policy.doubly_robust_scores(log, without[known], caused[known], shares[known])
+                ratio = policy.ratio_by_user(policy.policy_weights(log, shares[known]), log.visited, user)
                 for kind, found in (("doubly robust", policy.mean_by_user(scores, user)), ("weighted", ratio)):
                     held.setdefault(f"{name}, {kind}", []).append(found.low <= truth <= found.high)
         for name, hits in held.items():
