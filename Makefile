@@ -89,7 +89,7 @@ forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; r
 	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
 
 .PHONY: lift
-lift: $(READY) ## show the lift of best-hour sends over the control arms so far; without a stack, run an experiment whose lift is known; LIFT_ARGS=--help lists options
+lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
 
 .PHONY: events

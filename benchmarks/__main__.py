@@ -22,6 +22,7 @@ from benchmarks import (
     forecast,
     history,
     learning_curve,
+    lift,
     policy,
     preprocessing,
     quality,
@@ -77,6 +78,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "sends": lambda options: sends.measure(options.events, options.quick),
     "feedback": lambda options: feedback.measure(options.quick),
     "policy": lambda options: policy.measure(options.quick),
+    "lift": lambda options: lift.measure(options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }

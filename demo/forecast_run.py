@@ -118,7 +118,7 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
         console.print(line)
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
-    show_lift(console, output["lift"]["Lifts"])
+    show_lift(console, output["lift"])
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from rich.table import Table
 
 from demo.errors import DemoError
 
@@ -19,59 +20,85 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5
 _QUERY = Path("sql/forecast/responses.sql")
+_RUNS = 100
+"""Runs in which campaigns are looked for."""
+RATES = {
+    "visited_date": "came on the date",
+    "visited_24_hours": "within 24 h",
+    "hit": "hits",
+    "opened": "opened",
+    "opted_out": "opted out",
+}
+"""Outcomes of a send, with the titles of their columns."""
 
 
-def measure_lift(
-    outputs: dict[str, str], until: date, days: int = 28, hours: int = 2, wanted: float = 0.1
-) -> list[dict[str, Any]]:
-    """Compare the arms over some forecast dates.
+def campaigns(state_machine_arn: str) -> list[dict[str, Any]]:
+    """Return the section ``Lift`` of the last run of each experiment, a campaign and a salt.
 
     Parameters
     ----------
-    outputs : dict
+    state_machine_arn : str
+        Of the forecast workflow.
+    """
+    sfn = boto3.client("stepfunctions")
+    done = sfn.list_executions(stateMachineArn=state_machine_arn, statusFilter="SUCCEEDED", maxResults=_RUNS)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for execution in sorted(done["executions"], key=lambda execution: execution["startDate"], reverse=True):
+        output = sfn.describe_execution(executionArn=execution["executionArn"])["output"]
+        section = json.loads(output)["run"]["Lift"]
+        campaign = section["Campaign"]
+        found.setdefault((campaign["Name"], campaign["Control"]["Salt"]), section)
+    return list(found.values())
+
+
+def measure_lift(outputs: Mapping[str, str], section: dict[str, Any], until: date, as_of: datetime) -> dict[str, Any]:
+    """Compare the arms of a campaign over some forecast dates.
+
+    Parameters
+    ----------
+    outputs : mapping
         Of the deployed stack.
+    section : dict
+        The section ``Lift`` of a run.
     until : date
         Last forecast date.
-    days : int
-        Number of dates before it that count too.
-    hours : int
-        A visit within this time after a send counts as a response.
-    wanted : float
-        Smallest relative lift that is worth detecting; it determines the necessary sample size.
+    as_of : datetime
+        Sends count if their outcomes are known at this time, UTC.
 
     Returns
     -------
-    list of dict
-        One for each control arm; see `functions.measure_lift.lift.Lift`.
+    dict
+        See `functions.measure_lift.app.handler`.
 
     Raises
     ------
     DemoError
         The query or the function failed.
     """
-    location = _run_query(lift_sql(outputs["DatabaseName"], until, days, hours), outputs["WorkGroupName"])
-    payload = {"OutputLocation": location, "ResponseHours": hours, "WantedRelativeLift": wanted}
+    location = _run_query(lift_sql(outputs["DatabaseName"], section, until, as_of), outputs["WorkGroupName"])
     answer = boto3.client("lambda").invoke(
-        FunctionName=outputs["MeasureLiftFunctionName"], Payload=json.dumps(payload).encode()
+        FunctionName=outputs["MeasureLiftFunctionName"],
+        Payload=json.dumps({"OutputLocation": location, "Lift": section}).encode(),
     )
     body: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise DemoError("The lift could not be measured.", str(body), "Look into the function's log.")
-    lifts: list[dict[str, Any]] = body["Lifts"]
-    return lifts
+    return body
 
 
-def lift_sql(database: str, until: date, days: int, hours: int) -> str:
-    """Fill dates into the query that computes the sums of each arm."""
-    starts = until - timedelta(days=days)
+def lift_sql(database: str, section: Mapping[str, Any], until: date, as_of: datetime) -> str:
+    """Fill a campaign and dates into the query that computes the sums of each arm."""
+    starts = until - timedelta(days=section["WindowDays"])
     return Template(_QUERY.read_text(encoding="utf-8")).substitute(
         database=database,
-        response_hours=hours,
-        as_of=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+        lift_campaign=section["Campaign"]["Name"],
+        lift_salt=section["Campaign"]["Control"]["Salt"].replace("'", "''"),
+        response_hours=section["ResponseHours"],
+        as_of=f"{as_of:%Y-%m-%d %H:%M:%S}",
+        as_of_date=as_of.date(),
         lift_starts=starts,
         lift_starts_minus_1=starts - timedelta(days=1),
         forecast_date=until,
-        forecast_date_plus_1=until + timedelta(days=1),
     )
 
 
@@ -87,21 +114,28 @@ def _run_query(sql: str, work_group: str) -> str:
         raise DemoError(
             "The sends and visits could not be read.",
             found["Status"].get("StateChangeReason", ""),
-            "Run the forecast workflow first: it makes the table send_plans.",
+            "Look for the query's cause in Athena; the stack must be of this version.",
         )
     return found["ResultConfiguration"]["OutputLocation"]
 
 
-def show_lift(console: Console, lifts: Sequence[dict[str, Any]]) -> None:
-    """Print the lift, as far as it is known."""
-    if not lifts:
-        console.print("Lift: no sends yet whose time is over.")
-    for lift in lifts:
-        against = f"Lift over {lift['control']}"
-        if lift["relative"] is None:
-            console.print(f"{against}: {lift['verdict']}. {lift['reason']}")
-        else:
-            console.print(
-                f"{against}: {lift['relative']:+.1%} (95% interval {lift['relative_low']:+.1%} to "
-                f"{lift['relative_high']:+.1%}): {lift['verdict']}"
-            )
+def show_lift(console: Console, measured: Mapping[str, Any]) -> None:
+    """Print the arms and the lift, as far as it is known."""
+    if not measured["Arms"]:
+        console.print("Lift: no sends yet whose date and 24 hours are over.")
+        return
+    console.print(arms_table(measured["Arms"]))
+    for words in measured["Words"]:
+        console.print(words)
+
+
+def arms_table(arms: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a table with the users, the sends and the outcomes of each arm; outcomes that nobody had are left out."""
+    table = Table(box=None)
+    known = {outcome: title for outcome, title in RATES.items() if any(arm[outcome] for arm in arms)}
+    for name in ("arm", "users", "sends", "pushes", *known.values()):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm in arms:
+        counts = (f"{arm[name]:,}" for name in ("users", "sends", "pushes"))
+        table.add_row(arm["arm"], *counts, *(f"{arm[name]:.1%}" for name in known))
+    return table

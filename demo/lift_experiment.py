@@ -1,13 +1,14 @@
 """Measure lift where the truth is known: pushes to simulated users, from the forecast workflow to the comparison.
 
-The demo trains on a world's events up to a date. Then, date by date, the forecast workflow plans the sends, the world
-answers them (`demo.push_world`), and the answers are added to the events table with the users' other visits.
+The demo trains on a world's events up to a date. Then, date by date, the forecast workflow plans the sends and hands
+them over, the world answers them (`demo.push_world`), and the answers join the users' other visits in the events table.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from rich.table import Table
 
 from demo.events import read_events
 from demo.forecast_run import run_forecast
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
 
     from demo.run import Options
 
+LAWS = {"nothing": Law(), "moved": Law(moved=0.5), "caused": Law(moved=0.5, caused=0.2)}
+"""What pushes may do; more than in a real app, so that a few users and dates show it."""
 QUIET = (22, 7)
 """Local hours without a push."""
 ALLOWED = np.array([QUIET[1] <= hour < QUIET[0] for hour in range(HOURS)])
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
 """Input of the training. The experiment is about the sends and does not need the best model."""
-_CONTROL_SHARE = 0.25
+_SHARES = {"GlobalBestHourShare": 0.2, "RandomHourShare": 0.2, "NoPushShare": 0.25}
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,19 @@ class Experiment:
     dates : int
         Forecast dates, one send to each user on each.
     hours : int
-        A visit within this time after a send counts as a response.
+        A visit within this time after a send is a hit.
     wanted : float
         Smallest relative lift that is worth detecting.
-    law : Law
-        Effect of pushes in this world.
+    world : str
+        One of `LAWS`.
     seed : int
         Of the answers.
     """
 
     dates: int = 3
     hours: int = 2
-    wanted: float = 0.4
-    law: Law = field(default_factory=Law)
+    wanted: float = 0.3
+    world: str = "caused"
     seed: int = 11
 
     def input(self, day: int) -> dict[str, Any]:
@@ -73,25 +77,29 @@ class Experiment:
         return {
             "ForecastDate": _iso(day),
             "AsOf": f"{_iso(day)}T00:00:00Z",
-            "HandOver": False,
             "Campaign": {
                 "Name": "lift",
                 "QuietHours": {"From": QUIET[0], "Until": QUIET[1]},
                 "MinimumGapHours": 0,
                 "LargestHourShare": 1,
-                "Control": {"Salt": "lift", "GlobalBestHourShare": _CONTROL_SHARE, "RandomHourShare": _CONTROL_SHARE},
+                "PricePerPush": 0.01,
+                "Control": {"Salt": "lift", **_SHARES},
             },
             "Lift": {"ResponseHours": self.hours, "WantedRelativeLift": self.wanted},
         }
 
 
-def run_experiment(experiment: Experiment, options: Options, console: Console) -> list[dict[str, Any]]:
-    """Run it in the region that the AWS_* variables point to; print and return the lifts, each with its truth.
+DEFAULTS = Experiment()
+
+
+def run_experiment(experiment: Experiment, options: Options, console: Console) -> dict[str, Any]:
+    """Run it in the region that the AWS_* variables point to, and print the lift beside its truth.
 
     Returns
     -------
-    list of dict
-        What `demo.lift.measure_lift` returned, and for each arm ``truth``: the relative lift of an endless experiment.
+    dict
+        The last result of `demo.lift.measure_lift`, and for each arm of ``Truth`` the visits on the date, per send, if
+        all users were in the arm.
     """
     events = (read_events(options.events) if options.events else _simulated(options)).sort_by(schema.EVENT_TIME)
     local_day = local_minutes(events) // DAY_MINUTES
@@ -100,66 +108,80 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     before = options.output / "events-before-the-pushes.parquet"
     before.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(events.filter(pa.array(local_day < first)), before)
-    world = make_world(events, first, experiment.law, 60 * experiment.hours)
+    world = make_world(events, first, LAWS[experiment.world])
     outputs = ensure_production(replace(options, events=before, execution_input=QUICK), console)
 
     s3, rng, rates = boto3.client("s3"), np.random.default_rng(experiment.seed), []
+    # A run does not read events from after its time, AsOf, so those without pushes may all be there.
+    after = events.filter(pa.array(local_day >= first))
+    put_files(s3, outputs["BucketName"], dict(partition_files(after)))
     dates = f"{experiment.dates} date{'' if experiment.dates == 1 else 's'}"
-    console.print(f"\nPushes to {len(world.user_ids):,} simulated users on {dates}")
-    lifts: list[dict[str, Any]] = []
+    console.print(f"\nPushes to {len(world.user_ids):,} simulated users on {dates}; world: {experiment.world}")
+    measured: dict[str, Any] = {}
     for day in range(first, first + experiment.dates):
         run = run_forecast(outputs["ForecastStateMachineArn"], experiment.input(day))["run"]
-        sends, forecasts = (_read(s3, run["Uris"][name]) for name in ("Plans", "Forecasts"))
-        user = _users(world, sends)
+        plans, forecasts = (_read(s3, run["Uris"][name]) for name in ("Plans", "Forecasts"))
+        sends = plans.filter(pc.is_null(plans[schema.WITHHELD]))
         sent = sends[schema.SEND_AT_UTC].to_numpy().astype("datetime64[m]").astype(np.int64)
-        answers = world.answers(rng, user, sent, sends[schema.SEND_HOUR].to_numpy().astype(np.int64))
-        own = events.filter(pa.array(local_day == day))
-        put_files(s3, outputs["BucketName"], dict(partition_files(pa.concat_tables([own, answers.cast(own.schema)]))))
-        rates.append(true_rates(world, day, forecasts, sends))
-        console.print(f"\n{_iso(day)}: {sends.num_rows:,} pushes, {answers.num_rows:,} more visits")
-        lifts = measure_lift(outputs, date_of(day), experiment.dates, experiment.hours, experiment.wanted)
-        show_lift(console, lifts)
-    return _with_truth(console, lifts, rates)
+        hours = sends[schema.SEND_HOUR].to_numpy().astype(np.int64)
+        answers = world.answers(rng, _users(world, sends), day, sent, hours)
+        put_files(s3, outputs["BucketName"], dict(partition_files(answers.cast(after.schema))))
+        rates.append(true_rates(world, day, forecasts, plans))
+        console.print(f"\n{_iso(day)}: {sends.num_rows:,} pushes, {answers.num_rows:,} visits soon after one")
+        # By then 24 hours after the latest push are over everywhere.
+        as_of = datetime.combine(date_of(day + 2), time(12), UTC)
+        measured = measure_lift(outputs, run["Lift"], date_of(day), as_of)
+        console.print(next(iter(measured["Words"]), "No sends yet whose date and 24 hours are over."))
+    console.print("\nAll dates together:")
+    show_lift(console, measured)
+    # Every date has the same users, so the dates weigh the same.
+    truth = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
+    show_truth(console, measured, truth)
+    return {**measured, "Truth": truth}
 
 
-def true_rates(world: PushWorld, day: int, forecasts: pa.Table, sends: pa.Table) -> dict[str, float]:
-    """Share of the pushes of a date that would be answered if everyone were in the same arm, by arm.
+def true_rates(world: PushWorld, day: int, forecasts: pa.Table, plans: pa.Table) -> dict[str, float]:
+    """Return the visits on the date, per send, that are expected if everyone were in the same arm, by arm.
 
     Parameters
     ----------
     day : int
         Days since 1970-01-01.
-    forecasts, sends : pyarrow.Table
-        The date's partitions of ``visit_forecasts`` and ``send_plans``.
+    forecasts, plans : pyarrow.Table
+        The run's rows of ``visit_forecasts`` and ``send_plans``.
     """
     user = _users(world, forecasts)
-    offset = forecasts[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int64)
-    hours = np.arange(HOURS)
-    sent = day * DAY_MINUTES + 60 * hours[None, :] - offset[:, None]
-    chance = world.chance(np.repeat(user[:, None], HOURS, axis=1), sent, np.broadcast_to(hours, sent.shape))
+    hours = np.broadcast_to(np.arange(HOURS), (len(user), HOURS))
+    chance = world.chance(np.repeat(user[:, None], HOURS, axis=1), day, hours)
     visit_hour = np.stack(forecasts[schema.HOUR_PROBABILITIES].to_pandas().to_list())
     best = np.where(ALLOWED, visit_hour, -1).argmax(axis=1)
-    in_control = sends.filter(pc.equal(sends[schema.ARM], pa.scalar(arms.GLOBAL_BEST_HOUR)))
+    in_control = plans.filter(pc.equal(plans[schema.ARM], pa.scalar(arms.GLOBAL_BEST_HOUR)))
     (one_for_all,) = set(in_control[schema.SEND_HOUR].to_pylist())
     return {
         arms.BEST_HOUR: float(_pick(chance, best).mean()),
         arms.GLOBAL_BEST_HOUR: float(chance[:, one_for_all].mean()),
         arms.RANDOM_HOUR: float(chance[:, ALLOWED].mean()),
+        arms.NO_PUSH: float(world.comes(user, day).mean()),
     }
 
 
-def _with_truth(console: Console, lifts: list[dict[str, Any]], rates: list[dict[str, float]]) -> list[dict[str, Any]]:
-    # Every date has the same users, so the dates weigh the same.
-    mean = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
-    found = [{**lift, "truth": mean[arms.BEST_HOUR] / mean[lift["control"]] - 1} for lift in lifts]
-    console.print("\nThe lift of an endless experiment in this world:")
-    for lift in found:
-        place = ""
-        if lift["relative"] is not None:
-            inside = lift["relative_low"] <= lift["truth"] <= lift["relative_high"]
-            place = ", inside the interval" if inside else ", outside the interval, as one in twenty is"
-        console.print(f"Lift over {lift['control']}: {lift['truth']:+.1%}{place}")
-    return found
+def show_truth(console: Console, measured: dict[str, Any], truth: dict[str, float]) -> None:
+    """Print the visits caused by each arm, as measured and as they are, beside the hits, which say nothing about it."""
+    hits = {arm["arm"]: arm["hit"] for arm in measured["Arms"]}
+    table = Table(box=None)
+    for name in ("arm", "hits", "visits caused per 1,000 pushes", "95% interval", "verdict", "truth"):
+        table.add_column(name, justify="left" if name in ("arm", "verdict") else "right")
+    for lift in measured["Lifts"]:
+        if lift["control"] == arms.NO_PUSH and lift["outcome"] == "visited_date":
+            known = lift["per_1000_pushes"] is not None
+            figure = f"{lift['per_1000_pushes']:+.0f}" if known else "-"
+            interval = f"{lift['per_1000_pushes_low']:+.0f} to {lift['per_1000_pushes_high']:+.0f}" if known else "-"
+            caused = f"{1000 * (truth[lift['arm']] - truth[arms.NO_PUSH]):+.0f}"
+            table.add_row(lift["arm"], f"{hits[lift['arm']]:.1%}", figure, interval, lift["verdict"], caused)
+    if arms.NO_PUSH in hits:
+        table.add_row(arms.NO_PUSH, f"{hits[arms.NO_PUSH]:.1%}", "-", "-", "-", "+0")
+    console.print("\nVisits caused, and the truth of this world:")
+    console.print(table)
 
 
 def _simulated(options: Options) -> pa.Table:

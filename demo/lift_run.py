@@ -1,7 +1,7 @@
-"""``python -m demo.lift_run``: the lift of best-hour sends over the control arms.
+"""``python -m demo.lift_run``: the visits that pushes cause, so far.
 
-If a stack is deployed, the lift of its sends so far, without running a workflow; otherwise that of an experiment in a
-simulated world whose lift is known.
+If a stack is deployed, of the sends of each of its campaigns, without running a workflow; otherwise of an experiment in
+a simulated world, beside the truth.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 
 from demo import stack
 from demo.cli import demo_options, interruptible, iso_date, options_of
-from demo.lift import measure_lift, show_lift
-from demo.lift_experiment import Experiment, run_experiment
+from demo.lift import campaigns, measure_lift, show_lift
+from demo.lift_experiment import DEFAULTS, LAWS, Experiment, run_experiment
 from demo.lock import locked
 from demo.production import deployed
 from demo.region import region
@@ -31,10 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--until", type=iso_date, default=datetime.now(UTC).date(), metavar="DATE", help="last forecast date (today)"
     )
-    parser.add_argument("--window", type=int, default=28, metavar="DAYS", help="dates to look at (%(default)s)")
-    parser.add_argument("--hours", type=int, default=2, help="hours in which a visit answers a send (%(default)s)")
-    parser.add_argument("--wanted", type=float, help="relative lift worth detecting (0.1; in the experiment 0.4)")
-    parser.add_argument("--dates", type=int, default=3, help="of the experiment (%(default)s)")
+    parser.add_argument("--window", type=int, metavar="DAYS", help="dates to look at (the campaign's)")
+    parser.add_argument("--hours", type=int, help="a visit within these hours is a hit (the campaign's; 2)")
+    parser.add_argument(
+        "--wanted",
+        type=float,
+        help=f"relative lift worth detecting (the campaign's; {DEFAULTS.wanted} in the experiment)",
+    )
+    parser.add_argument("--dates", type=int, default=DEFAULTS.dates, help="of the experiment (%(default)s)")
+    parser.add_argument(
+        "--law", choices=LAWS, default=DEFAULTS.world, help="what pushes do in the experiment (%(default)s)"
+    )
     parsed = parser.parse_args(arguments)
     options = options_of(parser, parsed, {})
 
@@ -42,14 +50,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
             outputs = deployed(options.stack_name or stack.default_name())
             if outputs is None:
-                run_experiment(Experiment(parsed.dates, parsed.hours, parsed.wanted or 0.4), options, console)
-            else:
-                show_lift(
-                    console, measure_lift(outputs, parsed.until, parsed.window, parsed.hours, parsed.wanted or 0.1)
+                experiment = Experiment(
+                    parsed.dates, parsed.hours or DEFAULTS.hours, parsed.wanted or DEFAULTS.wanted, parsed.law
                 )
+                run_experiment(experiment, options, console)
+            else:
+                _show_campaigns(console, outputs, parsed)
         return 0
 
     return interruptible(work)
+
+
+def _show_campaigns(console: Console, outputs: dict[str, str], parsed: argparse.Namespace) -> None:
+    sections = campaigns(outputs["ForecastStateMachineArn"])
+    if not sections:
+        console.print("Lift: no forecast has been published yet.")
+    chosen = {"WindowDays": parsed.window, "ResponseHours": parsed.hours, "WantedRelativeLift": parsed.wanted}
+    for section in sections:
+        given: dict[str, Any] = section | {name: value for name, value in chosen.items() if value is not None}
+        campaign = section["Campaign"]
+        console.print(f"\nCampaign {campaign['Name']}, salt {campaign['Control']['Salt']}")
+        show_lift(console, measure_lift(outputs, given, parsed.until, datetime.now(UTC)))
 
 
 if __name__ == "__main__":

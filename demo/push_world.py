@@ -1,9 +1,9 @@
 """A simulated world in which pushes have a known effect.
 
-Users visit by themselves when the events say so. In addition, a push at local hour h is answered by a visit with the
-probability ``floor + height * habit[u, h]``, where ``habit`` is the share of the user's visit days on which the user
-came in that hour. So the chance that a send is answered is known for every user, date and hour, and with it the lift
-that an endless experiment would find.
+Users visit by themselves when the events say so. What a push does beyond that is the world's law: it may bring a user
+who comes on the date anyway at another time, or bring one who would not come, if it is sent in one of the user's free
+hours. Those are the hours in which the user comes most often. So the chance of a visit on the date is known for every
+user, date and hour, and with it the number of visits that pushes cause.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from visitcast.data import schema
 from visitcast.data.schema import HOURS
 
 DAY_MINUTES = 24 * 60
-_USER_SPAN = 2**33
-"""More minutes than any date has, so that user and minute fit into one sorted number."""
+_USER_SPAN = 2**20
+"""More than any date, so that user and date fit into one number."""
+_FREE_FROM = 0.5
 _LONGEST_DELAY_MINUTES = 40
 
 Floats = NDArray[np.float64]
@@ -30,10 +31,33 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Law:
-    """Probability that a push is answered: ``floor + height * habit``."""
+    """What a push does.
 
-    floor: float = 0.04
-    height: float = 0.6
+    Attributes
+    ----------
+    moved : float
+        Probability that a user who comes on the date anyway comes soon after the push.
+    caused : float
+        Probability that a user who would not come on the date comes soon after the push, if it is sent in a free hour.
+    opts_out : float
+        Probability that a push makes the user opt out.
+    stays_away : float
+        Probability that a user who has opted out does not come on a date with a visit.
+    """
+
+    moved: float = 0.0
+    caused: float = 0.0
+    opts_out: float = 0.0
+    stays_away: float = 0.0
+
+
+WORLDS = {
+    "nothing": Law(),
+    "moved": Law(moved=0.5),
+    "caused": Law(moved=0.5, caused=0.04),
+    "annoyed": Law(moved=0.2, opts_out=0.02, stays_away=0.3),
+}
+"""Pushes that do nothing; that move visits within the day; that also cause some; that annoy."""
 
 
 @dataclass(frozen=True)
@@ -50,34 +74,45 @@ class PushWorld:
         Minutes east of UTC at the last visit before the experiment, or at the first after its beginning.
     platform : object array [U]
         Of that visit.
-    own_visits : int64 array [V]
-        User and minute of every visit without a push, sorted.
+    visit_days : int64 array [V]
+        User and local date of every visit day without a push, as one number each, sorted.
     law : Law
-    response_minutes : int
-        A visit within this time after a send counts as a response.
     """
 
     user_ids: pd.Index
     habit: Floats
     offset: Ints
     platform: NDArray[Any]
-    own_visits: Ints
+    visit_days: Ints
     law: Law
-    response_minutes: int
 
-    def chance(self, user: Ints, sent: Ints, hour: Ints) -> Floats:
-        """Chance that pushes are answered: users, UTC minutes and local hours of the sends, arrays of one shape."""
-        key = user * _USER_SPAN + sent
-        first = np.searchsorted(self.own_visits, key)
-        following = self.own_visits[np.minimum(first, len(self.own_visits) - 1)]
-        comes_anyway = (first < len(self.own_visits)) & (following < key + self.response_minutes)
-        return np.where(comes_anyway, 1.0, self.law.floor + self.law.height * self.habit[user, hour])
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Return whether each hour is a free one, [U, 24]: one with at least half the visits of the best hour."""
+        return np.asarray((self.habit > 0) & (self.habit >= _FREE_FROM * self.habit.max(axis=1, keepdims=True)))
 
-    def answers(self, rng: np.random.Generator, user: Ints, sent: Ints, hour: Ints) -> pa.Table:
-        """Draw who answers these pushes, given as for `chance`; the visits are events of the events table."""
-        answered = rng.random(len(user)) < self.law.floor + self.law.height * self.habit[user, hour]
+    def comes(self, user: Ints, day: Ints | int) -> NDArray[np.bool_]:
+        """Return whether users come on local dates without a push."""
+        return np.isin(user * _USER_SPAN + day, self.visit_days)
+
+    def chance(self, user: Ints, day: Ints | int, hour: Ints) -> Floats:
+        """Return the chance of a visit on the date if a push is sent in a local hour, arrays of one shape."""
+        return np.where(self.comes(user, day), 1.0, self.law.caused * self.free[user, hour])
+
+    def answers(self, rng: np.random.Generator, user: Ints, day: int, sent: Ints, hour: Ints) -> pa.Table:
+        """Draw the visits that follow pushes; they are events of the events table.
+
+        Parameters
+        ----------
+        user, sent, hour : int64 array [N]
+            Users, UTC minutes and local hours of the pushes.
+        day : int
+            Their local date, days since 1970-01-01.
+        """
+        chance = np.where(self.comes(user, day), self.law.moved, self.law.caused * self.free[user, hour])
+        answered = rng.random(len(user)) < chance
         user, sent = user[answered], sent[answered]
-        seconds = 60 * sent + rng.integers(30, 60 * min(_LONGEST_DELAY_MINUTES, self.response_minutes), len(user))
+        seconds = 60 * sent + rng.integers(30, 60 * _LONGEST_DELAY_MINUTES, len(user))
         return pa.table(
             {
                 schema.USER_ID: pa.array(self.user_ids[user], pa.string()),
@@ -95,7 +130,7 @@ def local_minutes(events: pa.Table) -> Ints:
     return np.asarray(_utc_minutes(events) + offsets)
 
 
-def make_world(events: pa.Table, starts: int, law: Law, response_minutes: int) -> PushWorld:
+def make_world(events: pa.Table, starts: int, law: Law) -> PushWorld:
     """Learn the habits from events before a local date, and keep all events as the visits without pushes.
 
     Parameters
@@ -124,9 +159,8 @@ def make_world(events: pa.Table, starts: int, law: Law, response_minutes: int) -
         habit=counts / np.maximum(days, 1)[:, None],
         offset=offsets[last].astype(np.int64),
         platform=events[schema.PLATFORM].to_pandas().to_numpy(dtype=object)[last],
-        own_visits=np.sort(user * _USER_SPAN + _utc_minutes(events)),
+        visit_days=np.unique(user * _USER_SPAN + day),
         law=law,
-        response_minutes=response_minutes,
     )
 
 

@@ -1,1 +1,1 @@
-"""How many more users come after a push at their own best hour than in the control group."""
+"""How many more visits the pushes cause than no push, from sums per arm."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import fields
+import os
+from collections import defaultdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.measure_lift.lift import ArmSums, lifts
+from functions.measure_lift.estimate import Sums
+from functions.measure_lift.lift import HEADLINE, Arm, Lift, in_words, lifts, table
 from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="measure_lift")
@@ -25,26 +29,52 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Parameters
     ----------
     event
-        ``OutputLocation`` (CSV result of responses.sql), ``ResponseHours`` and ``WantedRelativeLift``.
+        ``OutputLocation`` (CSV result of responses.sql) and ``Lift``, the input's section with ``ResponseHours``,
+        ``WantedRelativeLift`` and ``Campaign``: its ``Name``, ``Control`` and, if given, ``PricePerPush``.
     context
         Lambda's context object.
 
     Returns
     -------
     dict
-        ``ResponseHours`` and ``Lifts``, one for each control arm; see `functions.measure_lift.lift.Lift`.
+        ``ResponseHours``, ``Arms`` (see `functions.measure_lift.lift.table`), ``Lifts`` (see
+        `functions.measure_lift.lift.Lift`) and ``Words``, the same in sentences.
     """
     bucket, key = bucket_and_key(event["OutputLocation"])
-    text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
-    found = lifts(read_sums(text), event["WantedRelativeLift"])
-    logger.info("lift measured", extra={"lifts": found})
-    return {"ResponseHours": event["ResponseHours"], "Lifts": found}
-
-
-def read_sums(text: str) -> dict[str, ArmSums]:
-    """Read the sums of each arm from CSV."""
-    names = [field.name for field in fields(ArmSums)]
+    arms = read_arms(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8"))
+    section = event["Lift"]
+    campaign = section["Campaign"]
+    found = lifts(arms, campaign, section["WantedRelativeLift"])
+    publish(found, campaign["Name"])
+    rows = [asdict(lift) for lift in found]
+    logger.info("lift measured", extra={"lifts": rows})
     return {
-        row["arm"]: ArmSums(**{name: int(float(row[name])) for name in names})
-        for row in csv.DictReader(io.StringIO(text))
+        "ResponseHours": section["ResponseHours"],
+        "Arms": table(arms),
+        "Lifts": rows,
+        "Words": list(in_words(found, campaign["Name"])),
     }
+
+
+def read_arms(text: str) -> dict[str, Arm]:
+    """Read the sums of each arm and outcome from CSV."""
+    outcomes: dict[str, dict[str, Sums]] = defaultdict(dict)
+    counts: dict[str, tuple[int, int]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        values = {field.name: (int if field.type == "int" else float)(row[field.name]) for field in fields(Sums)}
+        outcomes[row["arm"]][row["outcome"]] = Sums(**values)  # type: ignore[arg-type]
+        counts[row["arm"]] = int(row["dates"]), int(row["pushes"])
+    return {arm: Arm(*counts[arm], outcomes=of_arm) for arm, of_arm in outcomes.items()}
+
+
+def publish(found: list[Lift], campaign: str) -> None:
+    """Log the visits that best_hour causes as metrics, which CloudWatch reads from the log."""
+    for lift in found:
+        if (lift.arm, lift.control, lift.outcome) == HEADLINE and lift.per_1000_pushes is not None:
+            metrics = EphemeralMetrics(namespace="visitcast", service="measure_lift")
+            metrics.add_dimension("Environment", os.environ["ENVIRONMENT"])
+            metrics.add_dimension("Campaign", campaign)
+            for end in ("", "_low", "_high"):
+                value = getattr(lift, f"per_1000_pushes{end}")
+                metrics.add_metric(f"caused_visits_per_1000_pushes{end}", MetricUnit.Count, value)
+            metrics.flush_metrics()

@@ -1,89 +1,114 @@
-"""Lift of sending at each user's best hour over a control arm, with its interval, from seven sums per arm.
+"""Compare the arms of a campaign: the visits that pushes cause, against the users who get none.
 
-A send is answered when the user visits within some hours of it. The sends to one user are alike, so users and not sends
-are the sampling units: the response rate of an arm is the ratio of two sums over its users, and its variance is that of
-a ratio under cluster sampling (Cochran, Sampling Techniques, 3rd ed., 1977, section 6.3). Users were put into the arms
-by chance, so the arms are independent and the difference of their rates is normal for samples of the size asked for
-here.
+Everybody stays in the arm of the first day and counts from there on, whether a push was opened, delivered or, after an
+opt-out, withheld: intention to treat.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from statistics import NormalDist
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-TREATMENT = "best_hour"
-LEVEL = 0.95
-POWER = 0.8
-MINIMUM_USERS = 100
-"""Below this the variance itself is a guess, and no sample size can be computed from it."""
+from functions.measure_lift.estimate import (
+    RATIO_NEEDED,
+    Z_LEVEL,
+    Estimate,
+    Sums,
+    always_valid_factor,
+    estimate,
+)
+from functions.measure_lift.shares import planned_alike, shares_hold
+
+BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR, NO_PUSH = "best_hour", "global_best_hour", "random_hour", "no_push"
+CONTROL_SHARES = {
+    GLOBAL_BEST_HOUR: "GlobalBestHourShare",
+    RANDOM_HOUR: "RandomHourShare",
+    NO_PUSH: "NoPushShare",
+}
+"""Of each control arm the key of its share in ``Campaign.Control``."""
+DATE, DAY_LONG, HIT, OPENED, OPTED_OUT = "visited_date", "visited_24_hours", "hit", "opened", "opted_out"
+"""Outcomes of a send: a visit on its local date, within 24 hours, within the response hours; an open or an opt-out that
+the sender reported."""
+SENT = "sent"
+"""Outcome of a date since the user's first send: another send."""
+COMPARISONS = (
+    (BEST_HOUR, NO_PUSH, DATE),
+    (BEST_HOUR, NO_PUSH, DAY_LONG),
+    (GLOBAL_BEST_HOUR, NO_PUSH, DATE),
+    (RANDOM_HOUR, NO_PUSH, DATE),
+    (BEST_HOUR, GLOBAL_BEST_HOUR, DATE),
+    (BEST_HOUR, RANDOM_HOUR, DATE),
+)
+"""Arm, control and outcome. The 24 hours after a send begin at another hour in every arm but best_hour and no_push, so
+that only these two can be compared by them."""
+HEADLINE = COMPARISONS[0]
+MINIMUM_USERS = 200
+"""Of an arm. With fewer the variance itself is a guess."""
+DAYS_EXPONENT = 0.6
+"""The variance falls as the number of dates to the power of -0.6, less than by independent dates, as the users stay the
+same: docs/lift.md has the measurement."""
+LONGEST_DAYS = 365
+HIGHER, LOWER, NO_DIFFERENCE = "higher", "lower", "no difference shown"
+TOO_SMALL, ARMS_BROKEN = "sample too small", "arms do not have their shares"
 
 
 @dataclass(frozen=True)
-class ArmSums:
-    """Sums of an arm from which the interval is computed; each of its users has n sends, of which r were answered.
+class Arm:
+    """What is known of an arm.
 
     Attributes
     ----------
-    users : int
-    sends, responses : int
-        Sums of n and of r.
-    sends_squared, responses_squared, sends_times_responses : int
-        Sums of n * n, r * r and n * r.
+    dates : int
+        Dates since the first send.
+    pushes : int
+        Sends that were handed over.
+    outcomes : mapping
+        Sums of each outcome of a send; of `SENT`, the user's dates since the first send in place of sends, and sends in
+        place of outcomes.
     """
 
-    users: int
-    sends: int
-    responses: int
-    sends_squared: int
-    responses_squared: int
-    sends_times_responses: int
-
-    @property
-    def rate(self) -> float:
-        """Share of the sends that were answered."""
-        return self.responses / self.sends if self.sends else math.nan
-
-    @property
-    def variance_per_user(self) -> float:
-        """Variance of the rate times the number of users."""
-        squares = (
-            self.responses_squared
-            - 2 * self.rate * self.sends_times_responses
-            + self.rate * self.rate * self.sends_squared
-        )
-        mean_sends = self.sends / self.users
-        return max(squares, 0.0) / (self.users - 1) / (mean_sends * mean_sends)
+    dates: int
+    pushes: int
+    outcomes: Mapping[str, Sums]
 
 
 @dataclass(frozen=True)
 class Lift:
-    """The comparison with one control arm.
+    """A comparison of an arm with a control arm.
 
     Attributes
     ----------
-    control : str
-        The control arm.
+    arm, control, outcome : str
     verdict : str
-        ``higher``, ``lower``, ``no difference shown`` or ``sample too small``.
-    rate, control_rate : float or None
-        Share of the sends that were answered; None, like everything below, if the sample is too small.
-    difference, low, high : float or None
-        Difference of the rates in answered sends per send, and the ends of its interval.
-    relative, relative_low, relative_high : float or None
-        The same as a share of the control's rate.
+        ``higher``, ``lower``, ``no difference shown``, ``sample too small`` or ``arms do not have their
+        shares``.
     users, control_users : int
         Users with at least one send.
-    users_needed, control_users_needed : int or None
-        Smallest sample, at the present ratio of the arms, that shows the wanted lift with a power of 80%.
+    rate, control_rate : float or None
+        Share of the sends with the outcome; None, as are all figures, if the arms cannot be compared.
+    difference, low, high : float or None
+        Outcomes per send more than in the control arm, and an interval that holds at all looks together.
+    one_look_low, one_look_high : float or None
+        An interval for those who look once, on a date chosen beforehand.
+    relative, relative_low, relative_high : float or None
+        The difference as a share of the control's rate, and an interval that holds at all looks.
+    per_1000_pushes, per_1000_pushes_low, per_1000_pushes_high : float or None
+        The difference per 1,000 pushes that were handed over; None against arms that get pushes too.
+    cost, cost_low, cost_high : float or None
+        Price of a caused visit; None if the pushes have no price or no visits are shown, at the upper end if there may
+        be none.
+    users_missing, days_missing : int or None
+        Users of both arms, or else days with the same users, until a difference as large as wanted would be shown with
+        a probability of 80%; 0 if there are enough, None if it is not known.
     reason : str
-        Why there is no figure; empty if there is one.
+        Why there is no figure or no verdict; empty if there is one.
     """
 
+    arm: str
     control: str
+    outcome: str
     verdict: str
     users: int
     control_users: int
@@ -92,84 +117,214 @@ class Lift:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    one_look_low: float | None = None
+    one_look_high: float | None = None
     relative: float | None = None
     relative_low: float | None = None
     relative_high: float | None = None
-    users_needed: int | None = None
-    control_users_needed: int | None = None
+    per_1000_pushes: float | None = None
+    per_1000_pushes_low: float | None = None
+    per_1000_pushes_high: float | None = None
+    cost: float | None = None
+    cost_low: float | None = None
+    cost_high: float | None = None
+    users_missing: int | None = None
+    days_missing: int | None = None
     reason: str = ""
 
 
-def lifts(arms: Mapping[str, ArmSums], wanted_relative_lift: float) -> list[dict[str, Any]]:
-    """Compare the treatment with every control arm.
+def lifts(arms: Mapping[str, Arm], campaign: Mapping[str, Any], wanted_relative_lift: float) -> list[Lift]:
+    """Make all comparisons of the arms that the campaign has.
 
     Parameters
     ----------
     arms : mapping
-        Sums of each arm, ``best_hour`` among them.
+        By name.
+    campaign : mapping
+        ``Control`` with the shares of the control arms and, if known, ``PricePerPush``.
     wanted_relative_lift : float
-        The smallest lift worth detecting, as a share of the control's rate; it determines the sample size.
-        Chosen before looking: a report that waits for its sample is not stopped at a lucky moment.
+        The smallest lift worth detecting, as a share of the control's rate. The intervals are narrowest at about this
+        size, so it is chosen before the first look and then kept.
     """
-    treatment = arms.get(TREATMENT, ArmSums(0, 0, 0, 0, 0, 0))
+    shares = arm_shares(campaign["Control"])
     return [
-        asdict(compare(name, treatment, control, wanted_relative_lift))
-        for name, control in sorted(arms.items())
-        if name != TREATMENT
+        compare(arms, names, shares, wanted_relative_lift, campaign.get("PricePerPush"))
+        for names in COMPARISONS
+        if shares[names[0]] > 0 and shares[names[1]] > 0 and (names[0] in arms or names[1] in arms)
     ]
 
 
-def compare(name: str, treatment: ArmSums, control: ArmSums, wanted_relative_lift: float) -> Lift:
-    """Compare the treatment with one control arm, or say how large the sample must be for that."""
-    sizes = {"control": name, "users": treatment.users, "control_users": control.users}
-    if min(treatment.users, control.users) < MINIMUM_USERS or 0 in (treatment.sends, control.sends):
-        reason = f"An arm has fewer than {MINIMUM_USERS} users: too few even to tell how large the sample must be."
-        return Lift(verdict="sample too small", reason=reason, **sizes)  # type: ignore[arg-type]
-    if control.responses == 0:
-        reason = "Nobody in the control arm came after a push, so there is nothing to relate the lift to."
-        return Lift(verdict="sample too small", reason=reason, **sizes)  # type: ignore[arg-type]
-    needed = control_users_needed(treatment, control, wanted_relative_lift)
-    ratio = treatment.users / control.users
-    samples = {"users_needed": math.ceil(needed * ratio), "control_users_needed": needed}
-    if control.users < needed:
-        reason = (
-            f"To show a lift of {wanted_relative_lift:.0%} the arm {name} needs {needed:,} users and has "
-            f"{control.users:,}: raise its share, or wait until more users have been sent to."
-        )
-        return Lift(verdict="sample too small", reason=reason, **sizes, **samples)  # type: ignore[arg-type]
-    return Lift(**sizes, **samples, **_interval(treatment, control))  # type: ignore[arg-type]
+def arm_shares(control: Mapping[str, Any]) -> dict[str, float]:
+    """Return the share of the users that each arm has."""
+    shares = {arm: float(control[key]) for arm, key in CONTROL_SHARES.items()}
+    return {BEST_HOUR: max(0.0, 1 - sum(shares.values())), **shares}
 
 
-def control_users_needed(treatment: ArmSums, control: ArmSums, wanted_relative_lift: float) -> int:
-    """Users that the control arm needs, at the present ratio of the arms: the usual formula for two means.
+def compare(
+    arms: Mapping[str, Arm],
+    names: tuple[str, str, str],
+    shares: Mapping[str, float],
+    wanted_relative_lift: float,
+    price: float | None = None,
+) -> Lift:
+    """Compare two arms by one outcome, or say why that is not possible.
 
-    ``(z_level + z_power)^2 * (v_control + v_treatment / ratio) / difference^2`` with the variances per user.
+    Parameters
+    ----------
+    arms : mapping
+        By name.
+    names : tuple of str
+        Arm, control and outcome.
+    shares : mapping
+        Of the users, by arm.
+    wanted_relative_lift : float
+        The smallest lift worth detecting.
+    price : float, optional
+        Of a push.
     """
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2) + NormalDist().inv_cdf(POWER)
-    ratio = treatment.users / control.users
-    difference = wanted_relative_lift * control.rate
-    variance = control.variance_per_user + treatment.variance_per_user / ratio
-    return max(MINIMUM_USERS, math.ceil(z * z * variance / (difference * difference)))
+    (arm, sums), (control, base) = ((arms.get(name), _sums(arms, name, names[2])) for name in names[:2])
+    known: dict[str, Any] = {
+        "arm": names[0],
+        "control": names[1],
+        "outcome": names[2],
+        "users": sums.users if sums else 0,
+        "control_users": base.users if base else 0,
+    }
+    if reason := _broken(arms, names, shares):
+        return Lift(verdict=ARMS_BROKEN, reason=reason, **known)
+    missing = [name for name, one in zip(names, (sums, base), strict=False) if not one or one.users < MINIMUM_USERS]
+    if missing or not (arm and control and sums and base):
+        reason = f"{' and '.join(missing)} had sends to fewer than {MINIMUM_USERS} users: too few to estimate from."
+        return Lift(verdict=TOO_SMALL, reason=reason, **known)
+    found = estimate(sums, base)
+    if min(found.rate, found.control_rate) <= 0:
+        reason = "No send of an arm had this outcome, so there is nothing to relate a difference to."
+        return Lift(verdict=TOO_SMALL, reason=reason, **known)
+    wanted = wanted_relative_lift * found.control_rate
+    figures = _figures(found, wanted)
+    if names[1] == NO_PUSH:
+        figures |= _of_pushes(figures, arm.pushes / sums.sends, price)
+    users, days = _missing(found, wanted, sums.users + base.users, max(arm.dates, control.dates))
+    figures |= {"users_missing": users, "days_missing": days}
+    verdict, reason = _verdict(figures), ""
+    if verdict == NO_DIFFERENCE and users:
+        verdict, reason = TOO_SMALL, _wait(wanted_relative_lift, users, days)
+    return Lift(verdict=verdict, reason=reason, **known, **figures)
 
 
-def _interval(treatment: ArmSums, control: ArmSums) -> dict[str, Any]:
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-    variance = treatment.variance_per_user / treatment.users
-    control_variance = control.variance_per_user / control.users
-    difference = treatment.rate - control.rate
-    half = z * math.sqrt(variance + control_variance)
+def _sums(arms: Mapping[str, Arm], name: str, outcome: str) -> Sums | None:
+    return arms[name].outcomes.get(outcome) if name in arms else None
+
+
+def _broken(arms: Mapping[str, Arm], names: tuple[str, str, str], shares: Mapping[str, float]) -> str:
+    """Say how far the arms are from what chance can have done; empty if they are not."""
+    of_arm, of_control = (_sums(arms, name, SENT) for name in names[:2])
+    users = of_arm.users if of_arm else 0, of_control.users if of_control else 0
+    pair = shares[names[0]], shares[names[1]]
+    if not shares_hold(users, pair):
+        told = (
+            f"{names[0]} has {users[0]:,} users and {names[1]} {users[1]:,}, {users[0] / sum(users):.2%} of both "
+            f"instead of {pair[0] / sum(pair):.2%}"
+        )
+    # Only these two are planned alike: in other arms the minimum gap bars other dates.
+    elif (
+        names[:2] == HEADLINE[:2] and of_arm and of_control and min(users) > 1 and not planned_alike(of_arm, of_control)
+    ):
+        told = f"{names[0]} has {of_arm.rate:.3f} sends a date and user, {names[1]} {of_control.rate:.3f}"
+    else:
+        return ""
+    return (
+        f"{told}: more than chance explains. Sends are lost or recorded twice, or the shares were changed without "
+        "another salt. Until that is mended no comparison of these arms is valid."
+    )
+
+
+def _figures(found: Estimate, wanted: float) -> dict[str, Any]:
+    factor = always_valid_factor(found.variance, wanted) if found.variance else 0.0
+    error = math.sqrt(found.variance)
     # Of the ratio by the logarithm, whose distribution is nearer to a normal one.
-    ratio = treatment.rate / control.rate
-    spread = math.exp(z * math.sqrt(variance / treatment.rate**2 + control_variance / control.rate**2)) if ratio else 1
-    low, high = difference - half, difference + half
+    ratio, spread = found.rate / found.control_rate, math.exp(factor * math.sqrt(found.log_variance))
     return {
-        "verdict": "higher" if low > 0 else "lower" if high < 0 else "no difference shown",
-        "rate": treatment.rate,
-        "control_rate": control.rate,
-        "difference": difference,
-        "low": low,
-        "high": high,
+        "rate": found.rate,
+        "control_rate": found.control_rate,
+        "difference": found.difference,
+        "low": found.difference - factor * error,
+        "high": found.difference + factor * error,
+        "one_look_low": found.difference - Z_LEVEL * error,
+        "one_look_high": found.difference + Z_LEVEL * error,
         "relative": ratio - 1,
         "relative_low": ratio / spread - 1,
         "relative_high": ratio * spread - 1,
     }
+
+
+def _verdict(figures: Mapping[str, Any]) -> str:
+    """Return what both intervals say; near 0 that of the ratio may hold it where that of the difference does not."""
+    if min(figures["low"], figures["relative_low"]) > 0:
+        return HIGHER
+    return LOWER if max(figures["high"], figures["relative_high"]) < 0 else NO_DIFFERENCE
+
+
+def _of_pushes(figures: Mapping[str, Any], handed_over: float, price: float | None) -> dict[str, Any]:
+    """Return the effect by pushes; not every send is handed over, as users have opted out."""
+    if not handed_over:
+        return {}
+    effect, low, high = (1000 * figures[name] / handed_over for name in ("difference", "low", "high"))
+    found = {"per_1000_pushes": effect, "per_1000_pushes_low": low, "per_1000_pushes_high": high}
+    if price is not None and high > 0:
+        for name, visits in (("cost", effect), ("cost_low", high), ("cost_high", low)):
+            found |= {name: 1000 * price / visits} if visits > 0 else {}
+    return found
+
+
+def _missing(found: Estimate, wanted: float, users: int, dates: int) -> tuple[int, int]:
+    """Return users, and days with the same users, until a difference as large as wanted is shown."""
+    excess = max(1.0, found.variance / (RATIO_NEEDED * wanted * wanted))
+    return math.ceil(users * (excess - 1)), math.ceil(dates * (excess ** (1 / DAYS_EXPONENT) - 1))
+
+
+def _wait(wanted: float, users: int, days: int) -> str:
+    """Say what is missing."""
+    more_days = f"about {days:,} more day{'' if days == 1 else 's'}" if days <= LONGEST_DAYS else "more than a year"
+    return (
+        f"To show a lift of {wanted:.0%} at these rates it takes {users:,} more users in these arms, or {more_days} "
+        "with the same users."
+    )
+
+
+def in_words(lifts: list[Lift], campaign: str) -> Iterator[str]:
+    """Yield what the comparisons say, for a notification or a terminal."""
+    for lift in lifts:
+        yield f"{campaign}: {_claim(lift)}" if campaign else _claim(lift)
+
+
+def _claim(lift: Lift) -> str:
+    what = {DATE: "on the date", DAY_LONG: "within 24 hours"}[lift.outcome]
+    title = f"Visits {what}, {lift.arm} against {lift.control}"
+    if lift.difference is None or lift.relative is None or lift.low is None or lift.high is None:
+        return f"{title}: {lift.verdict}. {lift.reason}"
+    if lift.per_1000_pushes is not None:
+        size = (
+            f"{lift.per_1000_pushes:+.1f} per 1,000 pushes ({lift.per_1000_pushes_low:+.1f} to "
+            f"{lift.per_1000_pushes_high:+.1f})"
+        )
+    else:
+        size = f"{1000 * lift.difference:+.1f} per 1,000 sends ({1000 * lift.low:+.1f} to {1000 * lift.high:+.1f})"
+    cost = ""
+    if lift.cost is not None and lift.verdict == HIGHER:
+        cost = f" A caused visit costs {lift.cost:.2f} ({lift.cost_low:.2f} to {lift.cost_high:.2f})."
+    reason = f" {lift.reason}" if lift.reason else ""
+    relative = f"{lift.relative:+.1%} ({lift.relative_low:+.1%} to {lift.relative_high:+.1%})"
+    return f"{title}: {size}, {relative}: {lift.verdict}.{cost}{reason}"
+
+
+def table(arms: Mapping[str, Arm]) -> list[dict[str, Any]]:
+    """Return a row for each arm: its users and sends, and the share of the sends with each outcome."""
+    rows = []
+    for name in (BEST_HOUR, *CONTROL_SHARES):
+        if name in arms:
+            outcomes = {outcome: sums for outcome, sums in arms[name].outcomes.items() if outcome != SENT}
+            sent = arms[name].outcomes[SENT]
+            counts = {"arm": name, "users": sent.users, "sends": sent.outcomes, "pushes": arms[name].pushes}
+            rows.append(counts | {outcome: sums.rate for outcome, sums in outcomes.items()})
+    return rows

@@ -145,8 +145,14 @@ def plan_forecast(
             },
         },
         "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver", "Lift")},
+        **{name: execution_input[name] for name in ("OnDrift", "HandOver")},
+        "Lift": {**execution_input["Lift"], "Campaign": _experiment(execution_input["Campaign"])},
     }
+
+
+def _experiment(campaign: dict[str, Any]) -> dict[str, Any]:
+    """Return what the report of the lift needs to know of a campaign."""
+    return {name: campaign[name] for name in ("Name", "Control", "PricePerPush") if name in campaign}
 
 
 def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dict[str, str]]:
@@ -188,6 +194,9 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         "campaign": run["Campaign"],
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
+        "lift_campaign": run["Lift"]["Campaign"]["Name"],
+        # The only text of the input without a pattern.
+        "lift_salt": run["Lift"]["Campaign"]["Control"]["Salt"].replace("'", "''"),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
         "as_of_date": _instant(run["AsOf"]).date().isoformat(),
         "known_until": known_until.isoformat(),
@@ -217,7 +226,8 @@ def last_closed_date(day: date, as_of: datetime) -> date:
 
 
 def _text(file: Path) -> str:
-    return without_comment_lines(file.read_text(encoding="utf-8"))
+    """Read a query without its comments and its indentation, a quarter of the payload that the states hand on."""
+    return "\n".join(line.strip() for line in without_comment_lines(file.read_text(encoding="utf-8")).splitlines())
 
 
 def _instant(text: str) -> datetime:

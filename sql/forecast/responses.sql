@@ -1,47 +1,128 @@
--- Sums per arm for the lift and its interval. A send is answered if the user visits within ${response_hours} hours; only
--- sends whose hours are over count.
+-- Sums per arm and outcome for the lift of a campaign: users with n sends, y of which had the outcome, and z = n times
+-- the probability of coming as it was at the user's first send. Later probabilities have seen the pushes. A user stays
+-- in the first arm. Sends count as soon as 24 hours and the response hours are closed. The outcome "sent" has the dates
+-- since the user's first send as n, and the sends as y.
 
-WITH sends AS (
-    SELECT user_id, arm, send_at_utc
-    FROM "${database}".send_plans
-    WHERE dt BETWEEN '${lift_starts}' AND '${forecast_date}'
-        AND date_add('hour', ${response_hours}, send_at_utc) <= TIMESTAMP '${as_of}'
+WITH recorded AS (
+    SELECT
+        user_id,
+        arm,
+        dt,
+        send_at_utc,
+        withheld,
+        idempotency_key,
+        coalesce(CAST(visit_probability AS double), 0) AS chance
+    FROM "${database}".sends
+    WHERE campaign = '${lift_campaign}' AND salt = '${lift_salt}' AND dt <= '${forecast_date}'
+),
+
+first_sends AS (
+    SELECT user_id, min_by(arm, dt) AS arm, min_by(chance, dt) AS chance, greatest(min(dt), '${lift_starts}') AS dt
+    FROM recorded
+    GROUP BY user_id
+),
+
+closed AS (
+    SELECT *
+    FROM recorded
+    WHERE dt >= '${lift_starts}'
+        AND date_add('hour', greatest(24, ${response_hours}), send_at_utc) <= TIMESTAMP '${as_of}'
 ),
 
 visited AS (
-    SELECT user_id, event_time
+    SELECT
+        user_id,
+        event_time,
+        CAST(CAST(date_add('minute', utc_offset_minutes, event_time) AS date) AS varchar) AS visit_date
     FROM "${database}".events
-    WHERE dt BETWEEN '${lift_starts_minus_1}' AND '${forecast_date_plus_1}'
+    WHERE dt BETWEEN '${lift_starts_minus_1}' AND '${as_of_date}'
 ),
 
-answered AS (
+-- The next visit after each send by one pass over both in the order of time: a join would pair all of a user's.
+in_order AS (
     SELECT
-        sends.user_id,
-        sends.arm,
-        sends.send_at_utc,
-        max(CASE WHEN visited.event_time IS NULL THEN 0 ELSE 1 END) AS answer
-    FROM sends
-    LEFT JOIN visited
-        ON visited.user_id = sends.user_id
-        AND visited.event_time >= sends.send_at_utc
-        AND visited.event_time < date_add('hour', ${response_hours}, sends.send_at_utc)
-    GROUP BY sends.user_id, sends.arm, sends.send_at_utc
+        idempotency_key,
+        min(event_time) OVER (
+            PARTITION BY user_id ORDER BY at_utc, is_visit ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS next_visit
+    FROM (
+        SELECT user_id, idempotency_key, send_at_utc AS at_utc, 0 AS is_visit, NULL AS event_time
+        FROM closed
+        UNION ALL
+        SELECT user_id, NULL, event_time, 1, event_time
+        FROM visited
+    ) AS sends_and_visits
+),
+
+reports AS (
+    SELECT
+        idempotency_key,
+        max(CASE status WHEN 'opened' THEN 1 END) AS opened,
+        max(CASE status WHEN 'opted_out' THEN 1 END) AS opted_out
+    FROM "${database}".push_reports
+    WHERE status IN ('opened', 'opted_out') AND dt BETWEEN '${lift_starts_minus_1}' AND '${as_of_date}'
+    GROUP BY idempotency_key
 ),
 
 users AS (
-    SELECT arm, user_id, count(*) AS sends, sum(answer) AS responses
-    FROM answered
-    GROUP BY arm, user_id
+    SELECT
+        first_sends.arm,
+        first_sends.chance,
+        date_diff('day', CAST(first_sends.dt AS date), CAST(last_date.dt AS date)) + 1 AS dates,
+        count(*) AS sends,
+        count(CASE WHEN closed.withheld IS NULL THEN 1 END) AS pushes,
+        count(days.visit_date) AS visited_date,
+        count(CASE WHEN in_order.next_visit < date_add('hour', 24, closed.send_at_utc) THEN 1 END) AS visited_24_hours,
+        count(CASE WHEN in_order.next_visit < date_add('hour', ${response_hours}, closed.send_at_utc) THEN 1 END) AS hit,
+        count(reports.opened) AS opened,
+        count(reports.opted_out) AS opted_out
+    FROM closed
+    INNER JOIN first_sends ON first_sends.user_id = closed.user_id
+    INNER JOIN in_order ON in_order.idempotency_key = closed.idempotency_key
+    CROSS JOIN (SELECT max(dt) AS dt FROM closed) AS last_date
+    LEFT JOIN (SELECT DISTINCT user_id, visit_date FROM visited) AS days
+        ON days.user_id = closed.user_id AND days.visit_date = closed.dt
+    LEFT JOIN reports ON reports.idempotency_key = closed.idempotency_key
+    GROUP BY closed.user_id, first_sends.arm, first_sends.chance, first_sends.dt, last_date.dt
+),
+
+counts AS (
+    SELECT
+        arm,
+        outcome,
+        dates,
+        pushes,
+        chance,
+        CASE outcome WHEN 'sent' THEN dates ELSE sends END AS n,
+        CASE outcome
+            WHEN 'sent' THEN sends
+            WHEN 'visited_date' THEN visited_date
+            WHEN 'visited_24_hours' THEN visited_24_hours
+            WHEN 'hit' THEN hit
+            WHEN 'opened' THEN opened
+            ELSE opted_out
+        END AS y
+    FROM users
+    CROSS JOIN (
+        VALUES ('sent'), ('visited_date'), ('visited_24_hours'), ('hit'), ('opened'), ('opted_out')
+    ) AS outcomes (outcome)
 )
 
 SELECT
     arm,
+    outcome,
+    max(dates) AS dates,
+    sum(pushes) AS pushes,
     count(*) AS users,
-    sum(sends) AS sends,
-    sum(responses) AS responses,
-    sum(sends * sends) AS sends_squared,
-    sum(responses * responses) AS responses_squared,
-    sum(sends * responses) AS sends_times_responses
-FROM users
-GROUP BY arm
-ORDER BY arm
+    sum(n) AS sends,
+    sum(y) AS outcomes,
+    sum(n * chance) AS predicted,
+    sum(n * n) AS sends_squared,
+    sum(y * y) AS outcomes_squared,
+    sum(n * y) AS sends_times_outcomes,
+    sum(n * n * chance * chance) AS predicted_squared,
+    sum(n * n * chance) AS sends_times_predicted,
+    sum(n * y * chance) AS outcomes_times_predicted
+FROM counts
+GROUP BY arm, outcome
+ORDER BY arm, outcome

@@ -38,6 +38,11 @@ ROOT = Path(__file__).parents[2]
             {"visits in the hour: expected / realised", "sends to 20% by chance alone: share of all visits"},
             id="sends",
         ),
+        pytest.param(
+            "lift",
+            {"interval of all looks covers at every look", "5% of the pushes lost: check rings"},
+            id="lift",
+        ),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
         pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),

@@ -30,15 +30,20 @@ EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 RUN = "runs/20261123-091500-85c438"
 SUMS = (
-    "arm,users,sends,responses,sends_squared,responses_squared,sends_times_responses\n"
-    "best_hour,1000,1000,300,1000,300,300\nrandom_hour,1000,1000,200,1000,200,200\n"
+    "arm,outcome,dates,pushes,users,sends,outcomes,predicted,sends_squared,outcomes_squared,sends_times_outcomes,"
+    "predicted_squared,sends_times_predicted,outcomes_times_predicted\n"
+) + "".join(
+    f"{arm},{outcome},1,{pushes},{users},{users},{came},{0.25 * users},{users},{came},{came},{0.0625 * users},"
+    f"{0.25 * users},{0.25 * came}\n"
+    for arm, users, pushes in (("best_hour", 8000, 8000), ("no_push", 1000, 0))
+    for outcome, came in (("sent", users), ("visited_date", users // 4))
 )
 ANSWERS: dict[str, Any] = {
     "copy_s3_content": {"SizeInBytes": ANY},
     "find_production_model": {"errorType": "NoProductionModel"},
     "get_query_execution": {"State": "SUCCEEDED"},
     "hand_over": {"Sent": 1},
-    "measure_lift": {"ResponseHours": 2, "Lifts": [ANY]},
+    "measure_lift": {"ResponseHours": 2, "Arms": [ANY, ANY], "Lifts": ANY, "Words": ANY},
     "prepare_forecast": {"ForecastDate": "2026-11-24", "Uris": ANY},
     "prepare_run": {"RunId": ANY, "Names": ANY},
     "publish_forecasts": {"Tables": {"send_plans": "created", "sends": "created", "visit_forecasts": "created"}},

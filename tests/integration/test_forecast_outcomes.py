@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import boto3
@@ -33,8 +34,10 @@ def run(stack: Stack, day: date, **changes: Any) -> Execution:
 @pytest.fixture(scope="module")
 def published(stack: Stack, production: Production) -> Execution:
     assert production.execution.status == "SUCCEEDED", production.execution.cause
-    execution = run(stack, DATE)
+    execution = run(stack, DATE, HandOver=True, Campaign={"Name": "outcomes"})
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
+    # Other tests count the messages of their own run.
+    boto3.client("sqs").purge_queue(QueueUrl=stack.outputs["PushQueueUrl"])
     return execution
 
 
@@ -139,28 +142,35 @@ def test_the_alarm_watches_the_metric_that_the_workflow_publishes(stack: Stack, 
     assert alarm["Dimensions"] in [metric["Dimensions"] for metric in known]
 
 
-def test_lift_counts_the_visits_after_each_send(stack: Stack, published: Execution) -> None:
+def test_lift_counts_the_visits_of_those_who_were_handed_over(stack: Stack, published: Execution) -> None:
     sends = stack.query(
-        "SELECT plan.user_id, plan.arm, plan.send_at_utc, forecast.utc_offset_minutes FROM send_plans AS plan "
-        "JOIN visit_forecasts AS forecast ON forecast.user_id = plan.user_id AND forecast.dt = plan.dt "
-        f"WHERE plan.dt = '{DATE}' ORDER BY plan.user_id"
+        "SELECT sends.user_id, sends.arm, sends.send_at_utc, sends.withheld, forecast.utc_offset_minutes FROM sends "
+        "JOIN visit_forecasts AS forecast ON forecast.user_id = sends.user_id AND forecast.dt = sends.dt "
+        f"WHERE sends.dt = '{DATE}' AND sends.campaign = 'outcomes' ORDER BY sends.user_id"
     )
     assert sends
-    answered, late = sends[::3], sends[1::3]  # the others stay away
+    soon, later = sends[::3], sends[1::3]  # the others stay away
     at = {row["user_id"]: datetime.fromisoformat(row["send_at_utc"]).replace(tzinfo=UTC) for row in sends}
-    times = [at[row["user_id"]] + timedelta(minutes=30) for row in answered]
-    too_late = [at[row["user_id"]] + timedelta(hours=2) for row in late]
-    with added(stack, visits(answered + late, times + too_late)):
-        sums = {row["arm"]: row for row in stack.query(lift_sql(stack.outputs["DatabaseName"], DATE, 0, 2))}
-        lifts = measure_lift(stack.outputs, DATE, days=0)
+    times = [at[row["user_id"]] + timedelta(minutes=30) for row in soon]
+    too_late = [at[row["user_id"]] + timedelta(hours=2) for row in later]
+    section = published.output["run"]["Lift"]
+    as_of = datetime.combine(JUDGED, time(), UTC)
+    with added(stack, visits(soon + later, times + too_late)):
+        rows = stack.query(lift_sql(stack.outputs["DatabaseName"], section, DATE, as_of))
+        measured = measure_lift(stack.outputs, section, DATE, as_of)
+    sums = {(row["arm"], row["outcome"]): row for row in rows}
+    came = {"hit": soon, "visited_24_hours": soon + later, "visited_date": soon + later, "opened": []}
     for arm in {row["arm"] for row in sends}:
-        users = [row["user_id"] for row in sends if row["arm"] == arm]
-        responses = len({row["user_id"] for row in answered}.intersection(users))
-        assert int(sums[arm]["users"]) == int(sums[arm]["sends"]) == int(sums[arm]["sends_squared"]) == len(users)
-        assert int(sums[arm]["responses"]) == int(sums[arm]["sends_times_responses"]) == responses
+        of_arm = [row for row in sends if row["arm"] == arm]
+        for outcome, found in came.items():
+            of_outcome = sums[arm, outcome]
+            assert int(of_outcome["users"]) == int(of_outcome["sends"]) == len(of_arm)
+            assert int(of_outcome["outcomes"]) == sum(row["arm"] == arm for row in found), (arm, outcome)
+            assert int(of_outcome["pushes"]) == sum(not row["withheld"] for row in of_arm)
+    assert {row["arm"]: row["users"] for row in measured["Arms"]} == Counter(row["arm"] for row in sends)
     # Sixty users are no sample, and the report says so instead of giving a figure.
-    assert {lift["verdict"] for lift in lifts} == {"sample too small"}
-    assert all(lift["relative"] is None and lift["reason"] for lift in lifts)
+    assert {lift["verdict"] for lift in measured["Lifts"]} == {"sample too small"}
+    assert all(lift["relative"] is None and lift["reason"] for lift in measured["Lifts"])
 
 
 def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> None:

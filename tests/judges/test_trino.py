@@ -154,7 +154,8 @@ def publish(day: date, users: list[str]) -> None:
         "salt": ["visitcast-1"] * len(users),
     }
     glue = boto3.client("glue")
-    reports = "".join(f"{json.dumps({'user_id': user, 'status': 'opted_out'})}\n" for user in (*users[:3], "stranger"))
+    told = [{"user_id": user, "idempotency_key": f"{user}/{day}"} for user in (*users[:3], "stranger")]
+    reports = "".join(f"{json.dumps(report)}\n" for report in told)
     boto3.client("s3").put_object(
         Bucket=BUCKET, Key=f"forecasts/push_reports/status=opted_out/dt={day}/1.json", Body=reports.encode()
     )
@@ -318,7 +319,9 @@ def forecast_sql() -> dict[str, str]:
         network=Network((), ()),
     )
     # A forecast date on which there are forecasts for the outcomes too.
-    standing = ", ".join(f"'{FORECAST_DATE - timedelta(days=days)}'" for days in (0, 3))
+    # Trino takes one value of an injected partition column, Athena several:
+    # https://docs.aws.amazon.com/athena/latest/ug/partition-projection-dynamic-id-partitioning.html
+    standing = f"'{FORECAST_DATE}'"
     return {query["Name"]: query["Sql"].replace("{}", standing) for query in render_queries(run, DATABASE, SQL)}
 
 

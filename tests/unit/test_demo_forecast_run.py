@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from rich.console import Console
 
 from demo.forecast_run import day_after, show_plan
@@ -23,8 +23,8 @@ SEND = {
     "arm": "best_hour",
     "source": "model",
 }
-LIFT = {"control": "random_hour", "verdict": "higher", "relative": 0.5, "relative_low": 0.25, "relative_high": 0.75}
-SMALL = {"control": "random_hour", "verdict": "sample too small", "relative": None, "reason": "needs 1,234 users"}
+ARM = {"arm": "best_hour", "users": 1200, "sends": 3400, "pushes": 3399, "visited_date": 0.25, "visited_24_hours": 0.3}
+ARM |= {"hit": 0.125, "opened": 0.0, "opted_out": 0.0}
 
 
 def output(**changes: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def output(**changes: Any) -> dict[str, Any]:
     }
     run = {"ForecastDate": "2026-11-24", "Campaign": "autumn", "RunId": "run-2"}
     planned = {"run_id": changes.pop("run_id", "run-2"), "report": report | changes}
-    return {"run": run, "planned": planned, "lift": {"Lifts": []}}
+    return {"run": run, "planned": planned, "lift": {"Arms": [], "Words": []}}
 
 
 def printed(show: Any, *arguments: Any) -> str:
@@ -91,16 +91,12 @@ def test_drift_is_told_with_its_reasons() -> None:
     assert "Drift: input: platform has shifted" in text
 
 
-@pytest.mark.parametrize(
-    ("lifts", "shown"),
-    [
-        pytest.param([], "no sends yet", id="none"),
-        pytest.param([LIFT], "+50.0% (95% interval +25.0% to +75.0%): higher", id="figure"),
-        pytest.param([SMALL], "sample too small. needs 1,234 users", id="refused"),
-    ],
-)
-def test_lift_is_a_figure_with_its_interval_or_a_reason(lifts: list[dict[str, Any]], shown: str) -> None:
-    assert shown in printed(show_lift, lifts)
+def test_lift_is_a_table_of_the_arms_and_what_it_says_in_words() -> None:
+    assert "no sends yet" in printed(show_lift, {"Arms": [], "Words": []})
+    text = printed(show_lift, {"Arms": [ARM], "Words": ["spring: Visits on the date: sample too small."]})
+    assert re.search(r"best_hour +1,200 +3,400 +3,399 +25\.0% +30\.0% +12\.5%", text)
+    assert "opened" not in text  # no sender reports opens here
+    assert "spring: Visits on the date: sample too small." in text
 
 
 def test_of_a_file_the_day_after_its_last_event_is_forecast(tmp_path: Path) -> None:

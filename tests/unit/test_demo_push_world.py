@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from scipy.stats import binom
 
+from benchmarks import lift, lift_worlds
 from demo.lift_experiment import ALLOWED, true_rates
-from demo.push_world import DAY_MINUTES, Law, PushWorld, make_world
-from functions.measure_lift.lift import ArmSums, compare
+from demo.push_world import DAY_MINUTES, WORLDS, Law, make_world
+from functions.measure_lift.lift import ARMS_BROKEN, BEST_HOUR, HIGHER, NO_PUSH
 from visitcast.data import schema
 
 FIRST = 20_000  # of the experiment, days since 1970-01-01
 HABIT_DAYS = 10
-USERS = 1500
 OFFSETS = np.array([-570, -300, 0, 345, 840])
 
 
@@ -42,96 +42,115 @@ def made_events(users: int, seed: int, *, dates: int = 0) -> pa.Table:
 
 def test_chances_are_those_of_the_law_unless_the_user_comes_anyway() -> None:
     events = made_events(40, 1, dates=2)
-    world = make_world(events, FIRST, Law(0.1, 0.5), 120)
+    world = make_world(events, FIRST, Law(caused=0.25))
     rows = events.to_pylist()
     for n, hour in np.random.default_rng(2).integers([0, 0], [40, 24], (200, 2)):
-        sent = (FIRST + n % 2) * DAY_MINUTES + 60 * hour - OFFSETS[n % len(OFFSETS)]
         own = [row for row in rows if row["user_id"] == f"user-{n:05d}"]
-        minutes = [row["event_time"].timestamp() / 60 for row in own]
-        local = [minute + OFFSETS[n % len(OFFSETS)] for minute in minutes]
-        habit = np.mean([m // 60 % 24 == hour for m in local if m < FIRST * DAY_MINUTES])
-        anyway = any(sent <= m < sent + 120 for m in minutes)
-        found = world.chance(np.array([n]), np.array([sent]), np.array([hour]))[0]
-        assert found == pytest.approx(1.0 if anyway else 0.1 + 0.5 * habit)
+        local = [row["event_time"].timestamp() / 60 + row["utc_offset_minutes"] for row in own]
+        before = [minute // 60 % 24 for minute in local if minute < FIRST * DAY_MINUTES]
+        free = before.count(hour) >= 0.5 * max(before.count(h) for h in range(24))
+        for day in (FIRST, FIRST + 1):
+            anyway = any(minute // DAY_MINUTES == day for minute in local)
+            found = world.chance(np.array([n]), day, np.array([hour]))[0]
+            assert found == (1.0 if anyway else 0.25 * free)
 
 
-def test_answers_are_events_soon_after_the_push() -> None:
-    world = make_world(made_events(400, 3), FIRST, Law(0.5, 0.0), 120)
-    user = np.arange(400)
-    sent = FIRST * DAY_MINUTES + 60 * 12 - world.offset
-    answers = world.answers(np.random.default_rng(4), user, sent, np.full(400, 12))
-    assert 150 < answers.num_rows < 250
-    by_user = dict(zip(world.user_ids, sent, strict=True))
+@pytest.mark.parametrize(
+    ("law", "comes", "least", "most"),
+    [
+        pytest.param(Law(moved=0.5), True, 0.35, 0.65, id="moves visits"),
+        pytest.param(Law(moved=0.5), False, 0, 0, id="causes none"),
+        pytest.param(Law(caused=0.5), False, 0.35, 0.65, id="causes visits"),
+        pytest.param(Law(caused=0.5), True, 0, 0, id="moves none"),
+    ],
+)
+def test_answers_are_events_soon_after_the_push(law: Law, comes: bool, least: float, most: float) -> None:
+    world = make_world(made_events(400, 3, dates=1), FIRST, law)
+    user = np.flatnonzero(world.comes(np.arange(400), FIRST) == comes)
+    best = world.habit[user].argmax(axis=1)
+    sent = FIRST * DAY_MINUTES + 60 * best - world.offset[user]
+    answers = world.answers(np.random.default_rng(4), user, FIRST, sent, best)
+    assert least * len(user) <= answers.num_rows <= most * len(user)
+    by_user = dict(zip(world.user_ids[user], zip(sent, best, strict=True), strict=True))
     for row in answers.to_pylist():
-        assert 0 < row["event_time"].timestamp() / 60 - by_user[row["user_id"]] < 120
-        local = row["event_time"].timestamp() / 60 + row["utc_offset_minutes"]
-        assert local // 60 % 24 == 12
+        at, hour = by_user[row["user_id"]]
+        assert 0 < row["event_time"].timestamp() / 60 - at < 60
+        assert (row["event_time"].timestamp() / 60 + row["utc_offset_minutes"]) // 60 % 24 == hour
 
 
 def test_users_of_whom_nothing_was_known_have_no_habit() -> None:
     events = made_events(20, 5, dates=3)
-    late = make_world(events, FIRST - HABIT_DAYS, Law(0.2, 0.5), 120)
+    late = make_world(events, FIRST - HABIT_DAYS, Law(caused=0.5))
     assert late.habit.max() == 0
+    assert not late.free.any()
     assert set(late.platform) == {"ios", "web"}
 
 
-def sums(answered: np.ndarray[Any, Any]) -> ArmSums:
-    """Sums of users with as many sends as the array has columns."""
-    users, sends = answered.shape
-    r = answered.sum(axis=1)
-    return ArmSums(users, users * sends, int(r.sum()), users * sends**2, int((r * r).sum()), int(sends * r.sum()))
-
-
-def experiment(world: PushWorld, rng: np.random.Generator, hours: dict[str, Any]) -> dict[str, ArmSums]:
-    """Send on two dates in random arms, and count as responses.sql does: visits of any kind within two hours."""
-    arm = rng.choice(list(hours), len(world.user_ids), p=[0.5, 0.25, 0.25])
-    found = {}
-    for name, of_user in hours.items():
-        user = np.flatnonzero(arm == name)
-        drawn = of_user(rng, user)
-        sent = (FIRST + np.arange(2)) * DAY_MINUTES + 60 * drawn - world.offset[user][:, None]
-        found[name] = sums(rng.random(sent.shape) < world.chance(np.repeat(user[:, None], 2, axis=1), sent, drawn))
-    return found
-
-
-@pytest.mark.parametrize(
-    ("law", "comes_anyway"),
-    [
-        pytest.param(Law(0.05, 0.6), True, id="a push at a good hour helps"),
-        pytest.param(Law(0.2, 0.0), False, id="no hour is better: zero lift"),
-        pytest.param(Law(0.3, -0.25), False, id="a push at a good hour annoys: negative lift"),
-    ],
-)
-def test_the_measured_lift_covers_what_the_law_says(law: Law, comes_anyway: bool) -> None:
-    world = make_world(made_events(USERS, 6, dates=2 if comes_anyway else 0), FIRST, law, 120)
-    allowed = np.flatnonzero(ALLOWED)
+def test_the_truth_is_what_an_endless_experiment_finds() -> None:
+    world = make_world(made_events(300, 6, dates=1), FIRST, Law(moved=0.5, caused=0.4))
     best = np.where(ALLOWED, world.habit, -1).argmax(axis=1)
-    hours = {
-        "best_hour": lambda _, user: np.repeat(best[user][:, None], 2, axis=1),
-        "global_best_hour": lambda _, user: np.full((len(user), 2), 14),
-        "random_hour": lambda rng, user: rng.choice(allowed, (len(user), 2)),
+    forecasts = pa.table({schema.USER_ID: pa.array(world.user_ids), "visit_hour": pa.array(list(world.habit))})
+    plans = pa.table({"arm": ["global_best_hour"], "send_hour": pa.array([14], pa.int8())})
+    truth = true_rates(world, FIRST, forecasts, plans)
+    user = np.arange(300)
+    comes = world.comes(user, FIRST)
+    assert truth[NO_PUSH] == comes.mean()
+    allowed = np.flatnonzero(ALLOWED)
+    rng = np.random.default_rng(7)
+    hours: dict[str, Any] = {
+        "best_hour": lambda: best,
+        "global_best_hour": lambda: np.full(300, 14),
+        "random_hour": lambda: rng.choice(allowed, 300),
     }
-    forecasts = pa.table(
-        {
-            schema.USER_ID: pa.array(world.user_ids),
-            schema.UTC_OFFSET_MINUTES: pa.array(world.offset.astype(np.int16)),
-            "visit_hour": pa.array(list(world.habit)),
-        }
-    )
-    sends = pa.table({"arm": ["global_best_hour"], "send_hour": pa.array([14], pa.int8())})
-    dates = [true_rates(world, FIRST + n, forecasts, sends) for n in range(2)]
-    truth = {arm: np.mean([rates[arm] for rates in dates]) for arm in hours}
-    if law.height == 0:
-        assert truth["best_hour"] == pytest.approx(truth["random_hour"])
+    for arm, of_all in hours.items():
+        came = []
+        for _ in range(300):
+            hour = of_all()
+            sent = FIRST * DAY_MINUTES + 60 * hour - world.offset
+            answered = world.answers(rng, user, FIRST, sent, hour)[schema.USER_ID].to_pandas()
+            came.append((comes | np.isin(world.user_ids, answered)).mean())
+        assert np.mean(came) == pytest.approx(truth[arm], abs=0.01), arm
 
-    rng, covered, tries = np.random.default_rng(7), 0, 150
-    for _ in range(tries):
-        arms = experiment(world, rng, hours)
-        for control in ("global_best_hour", "random_hour"):
-            found = compare(control, arms["best_hour"], arms[control], wanted_relative_lift=1.0)
-            assert found.relative_low is not None
-            assert found.relative_high is not None
-            covered += bool(found.relative_low <= truth["best_hour"] / truth[control] - 1 <= found.relative_high)
-    # At a true coverage of 95% the two comparisons of an experiment, which share an arm, spread at most like one in
-    # double. Above is no fault: users are drawn without replacement from the world.
-    assert covered / 2 >= binom.ppf(0.0001, tries, 0.95)
+
+# --- many experiments, small ------------------------------------------------------------------------------------------
+
+EXPERIMENTS, USERS, DATES = 40, 4000, 14
+RARE = 0.0005
+"""Chance of a failure where all is right."""
+
+
+@pytest.fixture(scope="module")
+def found() -> list[tuple[dict[str, lift.Found], bool]]:
+    return [lift.experiment(seed, USERS, DATES) for seed in range(EXPERIMENTS)]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_intervals_hold_in_every_world(found: list[tuple[dict[str, lift.Found], bool]], world: str) -> None:
+    of_world = [worlds[world] for worlds, _ in found]
+    truth, _ = lift_worlds.truth([one.expected[BEST_HOUR] for one in of_world])
+    figures = np.stack([one.figures[BEST_HOUR] for one in of_world])
+    _, low, high, one_low, one_high, _, _ = np.moveaxis(figures, 2, 0)
+    fixed = ((one_low <= truth) & (truth <= one_high))[:, -1].sum()
+    assert binom.ppf(RARE, EXPERIMENTS, 0.95) <= fixed
+    assert ((low <= truth) & (truth <= high)).all(axis=1).sum() >= binom.ppf(RARE, EXPERIMENTS, 0.95)
+    assert not any(ARMS_BROKEN in one.verdicts[BEST_HOUR] for one in of_world)
+    if truth[-1] <= 0:
+        assert sum(HIGHER in one.verdicts[BEST_HOUR] for one in of_world) <= binom.isf(RARE, EXPERIMENTS, 0.05)
+
+
+def test_hits_rise_where_nothing_is_caused(found: list[tuple[dict[str, lift.Found], bool]]) -> None:
+    nothing, moved = (
+        {arm: np.mean([worlds[world].hits[arm] for worlds, _ in found]) for arm in lift_worlds.SHARES}
+        for world in ("nothing", "moved")
+    )
+    assert nothing["best_hour"] > 1.5 * nothing["random_hour"]
+    assert moved["best_hour"] > 1.3 * moved[NO_PUSH]
+
+
+def test_the_prediction_narrows_the_interval(found: list[tuple[dict[str, lift.Found], bool]]) -> None:
+    errors = np.stack([worlds["nothing"].errors[-1] for worlds, _ in found])
+    assert 0.25 < 1 - (errors[:, 0] / errors[:, 1]).mean() < 0.45
+
+
+def test_a_broken_hand_over_rings(found: list[tuple[dict[str, lift.Found], bool]]) -> None:
+    assert np.mean([broken for _, broken in found]) > 0.9

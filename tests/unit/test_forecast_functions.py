@@ -145,7 +145,8 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert f"days_back <= {HISTORY_VISIT_DAYS}" in histories
     assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 04:00:00'" in histories
     assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
-    assert "date_add('hour', 3, send_at_utc) <= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
+    assert "date_add('hour', 3, closed.send_at_utc)" in queries["responses"]
+    assert "<= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
     # The last date judged is over everywhere when a run starts on the eve of its forecast date.
     assert "dt BETWEEN '2026-11-15' AND '2026-11-21'" in queries["outcomes"]
     assert "dt BETWEEN '2026-10-25' AND '2026-11-21'" in queries["realised_visits"]
@@ -233,17 +234,6 @@ def test_batches_hold_every_message_once(count):
     cut = list(batches(messages))
     assert [entry for batch in cut for entry in batch] == messages
     assert all(len(batch) <= 10 for batch in cut)
-
-
-def test_sums_are_read_as_athena_writes_them():
-    from functions.measure_lift.app import read_sums
-
-    text = (
-        '"arm","users","sends","responses","sends_squared","responses_squared","sends_times_responses"\n'
-        '"best_hour","3","9","4","29","6","13"\n'
-    )
-    assert read_sums(text)["best_hour"].responses == 4
-    assert read_sums("") == {}
 
 
 @dataclass

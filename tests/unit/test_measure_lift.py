@@ -1,103 +1,374 @@
-import math
+"""The visits that pushes cause: estimate, intervals, checks and words, from sums per arm."""
 
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from moto import mock_aws
+from scipy.stats import betabinom, binom, norm
 
-from functions.measure_lift.lift import ArmSums, compare, control_users_needed, lifts
-
-SIMULATIONS = 400
-
-
-def sums(sends, responses):
-    return ArmSums(
-        len(sends),
-        *(int(total.sum()) for total in (sends, responses, sends**2, responses**2, sends * responses)),
-    )
-
-
-def simulated(rng, users, rate, days=7):
-    """Return an arm whose users differ in response rate and number of pushes."""
-    sends = rng.integers(1, days + 1, size=users)
-    habit = rng.beta(rate * 4, (1 - rate) * 4, size=users)
-    return sends, rng.binomial(sends, habit)
-
-
-@pytest.mark.parametrize("lift", [0.0, 0.1, 0.4])
-def test_the_interval_covers_the_truth_at_its_rate(lift):
-    rng = np.random.default_rng(20)
-    covered = relative_covered = 0
-    for _ in range(SIMULATIONS):
-        control = sums(*simulated(rng, 700, 0.15))
-        treatment = sums(*simulated(rng, 4000, 0.15 * (1 + lift)))
-        found = compare("global_best_hour", treatment, control, wanted_relative_lift=0.5)
-        assert found.verdict != "sample too small"
-        covered += found.low <= 0.15 * lift <= found.high
-        relative_covered += found.relative_low <= lift <= found.relative_high
-    # With a true coverage of 95% a count outside these limits has a chance of one in ten thousand.
-    low, high = binom.ppf([0.00005, 0.99995], SIMULATIONS, 0.95)
-    assert low <= covered <= high
-    assert low <= relative_covered <= high
-
-
-def test_pretending_that_sends_are_independent_would_not_cover():
-    """With one cluster per send instead of per user the interval misses the truth far too often."""
-    rng = np.random.default_rng(21)
-    covered = 0
-    for _ in range(SIMULATIONS):
-        arms = []
-        for users in (4000, 700):
-            sends, responses = simulated(rng, users, 0.15)
-            n, r = int(sends.sum()), int(responses.sum())
-            arms.append(ArmSums(n, n, r, n, r, r))
-        found = compare("c", *arms, wanted_relative_lift=0.5)
-        covered += found.low <= 0 <= found.high
-    assert covered < binom.ppf(0.00005, SIMULATIONS, 0.95)
-
-
-def test_the_sample_asked_for_has_the_power_promised():
-    rng = np.random.default_rng(22)
-    pilot = [sums(*simulated(rng, 20_000, rate)) for rate in (0.15 * 1.2, 0.15)]
-    needed = control_users_needed(*pilot, wanted_relative_lift=0.2)
-    shown = 0
-    for _ in range(SIMULATIONS):
-        treatment, control = (sums(*simulated(rng, needed, rate)) for rate in (0.15 * 1.2, 0.15))
-        low = compare("c", treatment, control, wanted_relative_lift=10.0).low
-        shown += low > 0
-    low, high = binom.ppf([0.00005, 0.99995], SIMULATIONS, 0.8)
-    assert low <= shown <= high
-
-
-def test_a_sample_too_small_gives_no_figure_but_the_sample_needed():
-    rng = np.random.default_rng(23)
-    control, treatment = sums(*simulated(rng, 200, 0.15)), sums(*simulated(rng, 1800, 0.2))
-    found = compare("random_hour", treatment, control, wanted_relative_lift=0.05)
-    assert found.verdict == "sample too small"
-    assert found.difference is None
-    assert found.control_users_needed > 200
-    assert found.users_needed == math.ceil(found.control_users_needed * 9)
-    assert f"{found.control_users_needed:,} users and has 200" in found.reason
-
-
-@pytest.mark.parametrize(
-    "arms", [{}, {"best_hour": ArmSums(5, 5, 1, 5, 1, 1), "random_hour": ArmSums(3, 3, 0, 3, 0, 0)}]
+from functions.measure_lift import app
+from functions.measure_lift.estimate import (
+    ALPHA,
+    RATIO_NEEDED,
+    Sums,
+    always_valid_factor,
+    estimate,
 )
-def test_hardly_any_users_give_no_figure(arms):
-    assert all(found["verdict"] == "sample too small" for found in lifts(arms, 0.1))
+from functions.measure_lift.lift import (
+    BEST_HOUR,
+    COMPARISONS,
+    DATE,
+    DAY_LONG,
+    GLOBAL_BEST_HOUR,
+    HEADLINE,
+    HIT,
+    NO_PUSH,
+    OPENED,
+    OPTED_OUT,
+    RANDOM_HOUR,
+    SENT,
+    Arm,
+    Lift,
+    arm_shares,
+    compare,
+    in_words,
+    lifts,
+    table,
+)
+from functions.measure_lift.shares import LEVEL, log_bayes_factor, planned_alike, shares_hold
+
+Array = np.ndarray[Any, Any]
+CONTROL = {"Salt": "a", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1, "NoPushShare": 0.2}
+CAMPAIGN = {"Name": "spring", "Control": CONTROL, "PricePerPush": 0.01}
+SHARES = arm_shares(CONTROL)
 
 
-def test_nobody_answers_in_the_control_arm():
-    silent = ArmSums(500, 500, 0, 500, 0, 0)
-    assert "Nobody" in compare("c", ArmSums(500, 500, 9, 500, 9, 9), silent, 0.1).reason
+def sums(n: Array, y: Array, x: Array) -> Sums:
+    """Sums of users with n sends, y outcomes and prediction x."""
+    z = n * x
+    totals = (n, y, z, n * n, y * y, n * y, z * z, n * z, y * z)
+    return Sums(len(n), *(total.sum().item() for total in totals))
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=2, max_size=40))
-def test_the_variance_is_that_of_its_definition(users):
-    sends = np.array([n for n, _ in users])
-    responses = np.minimum(sends, [r for _, r in users])
-    arm = sums(sends, responses)
-    rest = responses - arm.rate * sends
-    expected = (rest**2).sum() / (len(users) - 1) / sends.mean() ** 2
-    assert arm.variance_per_user == pytest.approx(expected, abs=1e-9)
+def simulated(rng: np.random.Generator, users: int, rate: float, days: int = 7) -> Sums:
+    """Users who differ in how often they come, of whom a prediction knows something."""
+    n = rng.integers(1, days + 1, users)
+    habit = rng.beta(1.0, 4.0, users)
+    return sums(n, rng.binomial(n, np.minimum(habit * rate / 0.2, 1)), np.clip(habit + rng.normal(0, 0.1, users), 0, 1))
+
+
+def arm(outcome: Sums, *, pushed: float = 1.0, dates: int = 7) -> Arm:
+    """An arm whose users have a send on every date, all with the same sums."""
+    sent = replace(outcome, outcomes=outcome.sends, outcomes_squared=outcome.sends_squared)
+    sent = replace(sent, sends_times_outcomes=outcome.sends_squared)
+    outcomes = dict.fromkeys((DATE, DAY_LONG, HIT, OPENED, OPTED_OUT), outcome)
+    return Arm(dates, round(outcome.sends * pushed), {**outcomes, SENT: sent})
+
+
+def arms(rng: np.random.Generator, users: int = 20_000, lift: float = 0.3) -> dict[str, Arm]:
+    rates = {NO_PUSH: 0.2, **dict.fromkeys((BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR), 0.2 * (1 + lift))}
+    return {
+        name: arm(simulated(rng, round(users * SHARES[name]), rate), pushed=name != NO_PUSH)
+        for name, rate in rates.items()
+    }
+
+
+# --- the estimate ----------------------------------------------------------------------------------------------------
+
+USERS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.floats(0, 1, width=32)), min_size=2, max_size=30)
+
+
+@given(users=USERS, theta=st.floats(-1, 2))
+def test_the_variance_is_that_of_its_definition(users: list[tuple[int, int, float]], theta: float) -> None:
+    n = np.array([n for n, _, _ in users])
+    y = np.minimum(n, [y for _, y, _ in users])
+    x = np.array([x for _, _, x in users])
+    found = sums(n, y, x)
+    rest = y - found.rate * n - theta * (n * x - found.mean_prediction * n)
+    expected = len(n) / (len(n) - 1) * (rest**2).sum() / n.sum() ** 2
+    assert found.variance(theta) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_prediction_is_used_as_a_regression_would_use_it() -> None:
+    rng = np.random.default_rng(3)
+    both = []
+    for rate in (0.3, 0.2):
+        n = np.full(4000, 5)
+        habit = rng.beta(1.0, 4.0, 4000)
+        both.append((n, rng.binomial(n, np.minimum(habit * rate / 0.2, 1)), habit))
+    found = estimate(*(sums(*users) for users in both))
+    plain = estimate(*(sums(*users) for users in both), adjusted=False)
+    treated = np.repeat([1, 0], 4000)
+    y, x = (np.concatenate([users[i] for users in both]) for i in (1, 2))
+    design = np.stack([np.ones(8000), treated, x], axis=1)
+    coefficients = np.linalg.lstsq(design, y / 5, rcond=None)[0]
+    assert found.difference == pytest.approx(coefficients[1])
+    assert found.rate - found.control_rate == pytest.approx(found.difference)
+    assert found.variance < 0.7 * plain.variance
+    assert plain.difference == pytest.approx(y[:4000].mean() / 5 - y[4000:].mean() / 5)
+
+
+def test_without_a_prediction_it_is_left_out() -> None:
+    rng = np.random.default_rng(4)
+    both = [simulated(rng, 500, rate) for rate in (0.3, 0.2)]
+    unknown = [
+        replace(one, predicted=0.0, predicted_squared=0.0, sends_times_predicted=0.0, outcomes_times_predicted=0.0)
+        for one in both
+    ]
+    assert estimate(*unknown) == estimate(*both, adjusted=False)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+@given(n=st.integers(1, 10_000), sigma=st.floats(0.1, 10), rho=st.floats(0.01, 10))
+def test_the_interval_is_that_of_the_paper(n: int, sigma: float, rho: float) -> None:
+    """Waudby-Smith et al., theorem 2.2: the margin of a mean of n observations."""
+    part = n * sigma**2 * rho**2 + 1
+    paper = sigma * math.sqrt(2 * part / (n**2 * sigma**2 * rho**2) * math.log(math.sqrt(part) / ALPHA)) * sigma
+    variance = sigma**2 / n
+    scale = rho * sigma**2
+    assert always_valid_factor(variance, scale) * math.sqrt(variance) == pytest.approx(paper / sigma, rel=1e-9)
+
+
+def test_the_interval_is_nearest_where_it_should_be() -> None:
+    factors = {ratio: always_valid_factor(ratio, 1.0) for ratio in (1 / 30, 1 / 8, 1 / 2)}
+    assert min(factors, key=lambda ratio: factors[ratio]) == 1 / 8
+    assert factors[1 / 8] == pytest.approx(3.0, abs=0.05)
+
+
+def test_all_looks_at_a_mean_together_miss_it_seldom_and_fixed_intervals_often() -> None:
+    rng = np.random.default_rng(5)
+    walks = rng.normal(size=(2000, 400)).cumsum(axis=1)
+    n = np.arange(1, 401)
+    error = np.abs(walks / n) * np.sqrt(n)
+    factor = np.array([always_valid_factor(1 / k, 0.25) for k in n])
+    assert (error > factor).any(axis=1).mean() < ALPHA
+    assert (error > 1.96).any(axis=1).mean() > 0.3
+
+
+def test_the_sample_asked_for_shows_the_wanted_difference_with_the_power_promised() -> None:
+    error = math.sqrt(RATIO_NEEDED)
+    reach = always_valid_factor(RATIO_NEEDED, 1.0) * error
+    assert norm.sf((reach - 1) / error) == pytest.approx(0.8)
+
+
+# --- the checks ------------------------------------------------------------------------------------------------------
+
+
+@given(first=st.integers(0, 3000), second=st.integers(0, 3000), share=st.floats(0.05, 0.95))
+def test_the_factor_is_that_of_the_mixture_against_the_shares(first: int, second: int, share: float) -> None:
+    both = first + second
+    expected = betabinom.logpmf(first, both, 1000 * share, 1000 * (1 - share)) - binom.logpmf(first, both, share)
+    assert log_bayes_factor((first, second), (share, 1 - share)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_users_who_are_missing_ring_and_chance_does_not() -> None:
+    assert shares_hold((9050, 950), (0.8, 0.1 * 8 / 9))
+    assert not shares_hold((8000, 1000), (0.8, 0.08))
+    rng = np.random.default_rng(6)
+    looks = (rng.random((400, 30_000)) < 0.9).cumsum(axis=1)[:, 999::1000]
+    false = [
+        any(not shares_hold((int(a), 1000 * (k + 1) - int(a)), (0.9, 0.1)) for k, a in enumerate(row)) for row in looks
+    ]
+    assert np.mean(false) <= 5 * LEVEL
+
+
+def test_sends_that_are_missing_ring() -> None:
+    rng = np.random.default_rng(7)
+    dates = rng.integers(1, 15, 9000)
+    x = np.zeros(9000)
+    whole = sums(dates, rng.binomial(dates, 0.95), x)
+    control = sums(dates[:1000], rng.binomial(dates[:1000], 0.95), x[:1000])
+    lossy = sums(dates, rng.binomial(dates, 0.9), x)
+    assert planned_alike(whole, control)
+    assert not planned_alike(lossy, control)
+    every = sums(dates, dates, x)
+    assert planned_alike(every, every)
+
+
+@pytest.mark.parametrize("names", COMPARISONS)
+def test_arms_that_do_not_have_their_shares_are_not_compared(names: tuple[str, str, str]) -> None:
+    found = arms(np.random.default_rng(8))
+    found[names[0]] = arm(simulated(np.random.default_rng(9), 200, 0.3))
+    lift = compare(found, names, SHARES, 0.1)
+    assert lift.verdict == "arms do not have their shares"
+    assert lift.difference is None
+    assert f"{names[0]} has 200 users" in lift.reason
+
+
+def test_an_arm_without_any_users_does_not_go_unnoticed() -> None:
+    found = arms(np.random.default_rng(10))
+    del found[NO_PUSH]
+    verdicts = {(lift.arm, lift.control): lift.verdict for lift in lifts(found, CAMPAIGN, 0.1)}
+    assert verdicts[BEST_HOUR, NO_PUSH] == "arms do not have their shares"
+    assert verdicts[BEST_HOUR, RANDOM_HOUR] != "arms do not have their shares"
+
+
+def test_an_arm_whose_share_is_zero_is_not_compared() -> None:
+    control = {**CONTROL, "NoPushShare": 0, "RandomHourShare": 0}
+    found = {
+        name: one for name, one in arms(np.random.default_rng(11)).items() if name in (BEST_HOUR, GLOBAL_BEST_HOUR)
+    }
+    assert {(one.arm, one.control) for one in lifts(found, {"Control": control}, 0.1)} == {
+        (BEST_HOUR, GLOBAL_BEST_HOUR)
+    }
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def headline(found: dict[str, Arm], wanted: float = 0.1, price: float | None = None) -> Lift:
+    return compare(found, HEADLINE, SHARES, wanted, price)
+
+
+def test_a_difference_is_reported_by_push_relative_and_by_its_cost() -> None:
+    found = arms(np.random.default_rng(12))
+    lift = headline(found, price=0.01)
+    assert lift.verdict == "higher"
+    assert lift.low is not None
+    assert lift.high is not None
+    assert lift.difference is not None
+    assert 0 < lift.low < lift.difference < lift.high
+    assert lift.one_look_low is not None
+    assert lift.one_look_low > lift.low
+    assert lift.relative_low is not None
+    assert lift.relative_high is not None
+    assert lift.relative_low < 0.3 < lift.relative_high
+    assert lift.per_1000_pushes == pytest.approx(1000 * lift.difference)
+    assert lift.cost == pytest.approx(0.01 / lift.difference)
+    assert lift.cost_low == pytest.approx(0.01 / lift.high)
+    assert lift.cost_high == pytest.approx(0.01 / lift.low)
+
+
+def test_users_who_opted_out_stay_in_their_arm_and_get_no_pushes() -> None:
+    found = arms(np.random.default_rng(13))
+    whole = headline(found)
+    fewer = headline({**found, BEST_HOUR: replace(found[BEST_HOUR], pushes=found[BEST_HOUR].pushes // 2)})
+    assert fewer.difference == whole.difference
+    assert fewer.per_1000_pushes == pytest.approx(2 * (whole.per_1000_pushes or 0), rel=1e-3)
+    none = headline({**found, BEST_HOUR: replace(found[BEST_HOUR], pushes=0)})
+    assert none.per_1000_pushes is None
+
+
+def test_a_sample_too_small_says_how_many_users_and_days_are_missing() -> None:
+    found = arms(np.random.default_rng(14), users=3000, lift=0.0)
+    lift = headline(found)
+    assert lift.verdict == "sample too small"
+    assert lift.difference is not None  # with its interval, which says how little is known
+    assert lift.users_missing
+    assert lift.days_missing
+    assert f"takes {lift.users_missing:,} more users in these arms, or" in lift.reason
+    # With so many more users of the same sort the answer is no longer that there are too few.
+    enough = round(3000 * (1 + lift.users_missing / (lift.users + lift.control_users)) * 1.2)
+    assert headline(arms(np.random.default_rng(15), users=enough, lift=0.0)).verdict == "no difference shown"
+
+
+def test_very_long_waits_are_not_counted_in_days() -> None:
+    reason = headline(arms(np.random.default_rng(16), users=2000, lift=0.0), wanted=0.005).reason
+    assert "or more than a year with the same users" in reason
+
+
+def test_hardly_any_users_give_no_figure() -> None:
+    lift = headline(arms(np.random.default_rng(17), users=200))
+    assert lift.verdict == "sample too small"
+    assert lift.difference is None
+    assert "best_hour and no_push had sends to fewer than 200 users" in lift.reason
+
+
+def test_where_nobody_comes_there_is_nothing_to_relate_to() -> None:
+    n = np.ones(4000, dtype=int)
+    silent = {
+        BEST_HOUR: arm(sums(n[:3000], 0 * n[:3000], 0.1 * n[:3000])),
+        NO_PUSH: arm(sums(n[:1000], 0 * n[:1000], 0.1 * n[:1000])),
+    }
+    assert "nothing to relate" in headline(silent).reason
+
+
+def test_harm_is_said_too() -> None:
+    lift = headline(arms(np.random.default_rng(18), lift=-0.3), price=0.01)
+    assert lift.verdict == "lower"
+    assert lift.cost is None
+
+
+def test_the_table_has_each_arm_with_its_rates() -> None:
+    found = arms(np.random.default_rng(19))
+    rows = table(found)
+    assert [row["arm"] for row in rows] == [BEST_HOUR, GLOBAL_BEST_HOUR, RANDOM_HOUR, NO_PUSH]
+    assert rows[-1]["pushes"] == 0
+    assert rows[0]["sends"] == rows[0]["pushes"] == found[BEST_HOUR].outcomes[DATE].sends
+    assert rows[0]["hit"] == found[BEST_HOUR].outcomes[HIT].rate
+
+
+def test_words_tell_figures_intervals_costs_and_reasons() -> None:
+    known = in_words(lifts(arms(np.random.default_rng(20)), CAMPAIGN, 0.1), "spring")
+    words = dict(zip(COMPARISONS, known, strict=True))
+    assert re.fullmatch(
+        r"spring: Visits on the date, best_hour against no_push: \+\d+\.\d per 1,000 pushes \(\+\d+\.\d to "
+        r"\+\d+\.\d\), \+\d+\.\d% \(\+\d+\.\d% to \+\d+\.\d%\): higher\. "
+        r"A caused visit costs 0\.\d\d \(0\.\d\d to 0\.\d\d\)\.",
+        words[HEADLINE],
+    )
+    assert "within 24 hours" in words[BEST_HOUR, NO_PUSH, DAY_LONG]
+    assert "per 1,000 sends" in words[BEST_HOUR, RANDOM_HOUR, DATE]
+    (refused,) = in_words([headline(arms(np.random.default_rng(21), users=200))], "")
+    assert "sample too small. best_hour and no_push" in refused
+
+
+# --- the function ----------------------------------------------------------------------------------------------------
+
+
+def csv_of(found: dict[str, Arm]) -> str:
+    lines = io.StringIO()
+    for name, one in found.items():
+        for outcome, of_outcome in one.outcomes.items():
+            row = {"arm": name, "outcome": outcome, "dates": one.dates, "pushes": one.pushes, **asdict(of_outcome)}
+            if not lines.tell():
+                lines.write(",".join(f'"{column}"' for column in row) + "\n")
+            lines.write(",".join(f'"{value}"' for value in row.values()) + "\n")
+    return lines.getvalue()
+
+
+def test_the_function_reads_the_sums_and_logs_the_metrics_that_the_dashboard_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "dev")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    found = arms(np.random.default_rng(22))
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="results/a.csv", Body=csv_of(found).encode())
+        monkeypatch.setattr(app, "s3", s3)
+        event = {
+            "OutputLocation": "s3://bucket/results/a.csv",
+            "Lift": {"ResponseHours": 2, "WantedRelativeLift": 0.1, "Campaign": CAMPAIGN},
+        }
+        result = app.handler.__wrapped__(event, None)
+    expected = lifts(found, CAMPAIGN, 0.1)
+    assert result["Lifts"] == [asdict(lift) for lift in expected]
+    assert result["Words"] == list(in_words(expected, "spring"))
+    assert len(result["Arms"]) == 4
+    json.dumps(result)
+
+    (blob,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
+    (metrics,) = blob["_aws"]["CloudWatchMetrics"]
+    dashboard = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    (search,) = re.findall(r"SEARCH\('\{([^}]*)\} (\w+) ", dashboard)
+    assert search[0].split(",") == [metrics["Namespace"], *sorted(metrics["Dimensions"][0])]
+    assert all(metric["Name"].startswith(search[1]) for metric in metrics["Metrics"])
+    assert (blob["Environment"], blob["Campaign"]) == ("dev", "spring")
+    assert blob["caused_visits_per_1000_pushes"] == [expected[0].per_1000_pushes]
+    assert blob["caused_visits_per_1000_pushes_low"] == [expected[0].per_1000_pushes_low]

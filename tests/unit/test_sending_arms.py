@@ -9,7 +9,7 @@ from functions.measure_lift import lift
 from functions.shared.messages import PUSH
 from visitcast.data.schema import SOURCES
 from visitcast.errors import InputError
-from visitcast.sending.arms import ARMS, BEST_HOUR, NO_PUSH, ControlGroup, arm_codes, hashed, random_hours
+from visitcast.sending.arms import ARMS, NO_PUSH, ControlGroup, arm_codes, hashed, random_hours
 
 USERS = np.array([f"user-{n:07d}" for n in range(100_000)])
 
@@ -70,4 +70,4 @@ def test_the_functions_use_the_same_names():
     properties = PUSH.schema["properties"]
     assert {*properties["arm"]["enum"], NO_PUSH} == set(ARMS)
     assert tuple(properties["source"]["enum"]) == SOURCES
-    assert lift.TREATMENT == BEST_HOUR
+    assert tuple(lift.arm_shares(dict.fromkeys(lift.CONTROL_SHARES.values(), 0.1))) == ARMS
