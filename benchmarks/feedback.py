@@ -50,6 +50,9 @@ ROUNDS: Final = 10
 DAYS_BEFORE: Final = 90
 GAP_DAYS: Final = 2
 """The last visits that a forecast knows are those of the day before the eve."""
+FLOOR, HEIGHT, LONGEST_DELAY_S = 0.04, 0.6, 40 * 60
+"""A push is answered with the probability ``FLOOR + HEIGHT * habit``, the user's habit in its hour, within this time:
+most often where it is hard to tell from a habit."""
 ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
 GROUP: Final = arms.ControlGroup(salt="feedback")
 METRICS: Final = ("first-visit hour", "coming")
@@ -125,7 +128,7 @@ def make_season(users: int, days_a_round: int) -> Season:
             "hour": truth.first_visit_hour,
         }
     )
-    return Season(events, local_day, make_world(events, starts, Law(), 120), frame, starts, days_a_round)
+    return Season(events, local_day, make_world(events, starts, Law()), frame, starts, days_a_round)
 
 
 def connected() -> duckdb.DuckDBPyConnection:
@@ -237,7 +240,7 @@ def push(
     sent = day * DAY_MINUTES + 60 * hour - season.push_world.offset[user]
     withheld = arm == arms.ARMS.index(arms.NO_PUSH)
     pushed = np.flatnonzero(~withheld)
-    answers.append(season.push_world.answers(rng, user[pushed], sent[pushed], hour[pushed]))
+    answers.append(answers_to(rng, season.push_world, user[pushed], sent[pushed], hour[pushed]))
     sends.append(
         pa.table(
             {
@@ -250,6 +253,27 @@ def push(
                 schema.IDEMPOTENCY_KEY: [blake2b(f"{dt}/{name}".encode(), digest_size=16).hexdigest() for name in ids],
             }
         )
+    )
+
+
+def answers_to(
+    rng: np.random.Generator,
+    world: PushWorld,
+    user: NDArray[np.int64],
+    sent: NDArray[np.int64],
+    hour: NDArray[np.int64],
+) -> pa.Table:
+    """Draw the visits that answer pushes, given by user, UTC minute and local hour, as events."""
+    answered = np.flatnonzero(rng.random(len(user)) < FLOOR + HEIGHT * world.habit[user, hour])
+    user, seconds = user[answered], 60 * sent[answered] + rng.integers(30, LONGEST_DELAY_S, len(answered))
+    return pa.table(
+        {
+            schema.USER_ID: pa.array(world.user_ids[user], pa.string()),
+            schema.EVENT_TIME: pa.array(1000 * seconds, pa.timestamp("ms", tz="UTC")),
+            schema.UTC_OFFSET_MINUTES: pa.array(world.offset[user].astype(np.int16)),
+            schema.PAGE_TYPE: pa.array(np.ones(len(user), dtype=np.int8)),
+            schema.PLATFORM: pa.array(world.platform[user], pa.string()),
+        }
     )
 
 
