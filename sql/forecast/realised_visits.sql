@@ -1,6 +1,7 @@
--- What was expected of the last dates that are over everywhere, and what came of it: users who came, by date and by the
--- log odds that they were given, and sends in whose hour the user visited. Users who had never come before, and dates
--- from before there were such chances, do not count.
+-- What was expected of the last dates that are over everywhere, and what came of it: users who came, and sends in whose
+-- hour the user visited, by date and by the log odds of the forecast. The plan corrects its forecasts, so what it expected
+-- of a send is another number. Users who had never come before, and dates from before there were such chances, do not
+-- count.
 
 WITH events AS (
     SELECT *
@@ -13,15 +14,21 @@ visits AS (
 ),
 
 forecasts AS (
-    SELECT user_id, dt, CAST(visit_probability AS double) AS chance
+    SELECT user_id, dt, CAST(visit_probability AS double) AS chance, visit_hour
     FROM "${database}".visit_forecasts
     WHERE dt BETWEEN '${closed_starts}' AND '${closed_ends}' AND visit_probability IS NOT NULL
 ),
 
 sends AS (
-    SELECT user_id, dt, send_hour, CAST(chance AS double) AS chance
-    FROM "${database}".send_plans
-    WHERE dt BETWEEN '${closed_starts}' AND '${closed_ends}' AND visit_probability IS NOT NULL
+    SELECT
+        plans.user_id,
+        plans.dt,
+        plans.send_hour,
+        CAST(plans.chance AS double) AS expected,
+        forecasts.chance * element_at(forecasts.visit_hour, CAST(plans.send_hour AS integer) + 1) AS chance
+    FROM "${database}".send_plans AS plans
+    INNER JOIN forecasts ON forecasts.user_id = plans.user_id AND forecasts.dt = plans.dt
+    WHERE plans.dt BETWEEN '${closed_starts}' AND '${closed_ends}' AND plans.visit_probability IS NOT NULL
 )
 
 SELECT
@@ -29,6 +36,7 @@ SELECT
     forecasts.dt,
     CAST(floor(4 * ln(greatest(chance, 1e-6) / greatest(1 - chance, 1e-6))) AS integer) AS quarter_of_log_odds,
     count(*) AS "rows",
+    sum(chance) AS forecast,
     sum(chance) AS expected,
     sum(chance * (1 - chance)) AS variance,
     count(visits.user_id) AS realised
@@ -41,13 +49,14 @@ UNION ALL
 SELECT
     'sends' AS outcome,
     sends.dt,
-    NULL AS quarter_of_log_odds,
+    CAST(floor(4 * ln(greatest(chance, 1e-6) / greatest(1 - chance, 1e-6))) AS integer) AS quarter_of_log_odds,
     count(*) AS "rows",
-    sum(chance) AS expected,
-    sum(chance * (1 - chance)) AS variance,
+    sum(chance) AS forecast,
+    sum(expected) AS expected,
+    sum(expected * (1 - expected)) AS variance,
     coalesce(sum(bitwise_and(bitwise_right_shift(visits.hourly_visits, send_hour), 1)), 0) AS realised
 FROM sends
 LEFT JOIN visits ON visits.user_id = sends.user_id AND visits.visit_date = sends.dt
-GROUP BY 2
+GROUP BY 2, 3
 
 ORDER BY outcome, dt, quarter_of_log_odds

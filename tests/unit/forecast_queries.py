@@ -40,6 +40,7 @@ class Known(NamedTuple):
     dt: str
     user_id: str
     first_visit_hour: list[float]
+    visit_hour: list[float]
     best_hour: int
     source: str
     platform: str
@@ -239,6 +240,7 @@ def forecasts_of(draw: st.DrawFn, pairs: list[tuple[str, str]]) -> list[Known]:
                 dt,
                 user,
                 [(hour + turn) % 24 / 276 for hour in range(24)],
+                [(hour + turn) % 24 / 32 for hour in range(24)],
                 draw(st.integers(0, 23)),
                 draw(st.sampled_from(["model", "model", "prior"])),
                 draw(st.sampled_from(["ios", "web"])),

@@ -68,25 +68,31 @@ def test_realised_visits_are_counted_by_date_beside_those_expected(
 ) -> None:
     events, forecasts, sends = given
     visits = visits_by_day(events)
-    sums: dict[tuple[str, str, int | None], list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0])
+    sums: dict[tuple[str, str, int | None], list[float]] = defaultdict(lambda: [0, 0.0, 0.0, 0.0, 0])
 
-    def add(key: tuple[str, str, int | None], chance: float, came: int) -> None:
-        for position, value in enumerate((1, chance, chance * (1 - chance), came)):
-            sums[key][position] += value
+    def add(outcome: str, dt: str, forecast: float, chance: float, came: int) -> None:
+        quarter = math.floor(4 * math.log(max(forecast, 1e-6) / max(1 - forecast, 1e-6)))
+        for position, value in enumerate((1, forecast, chance, chance * (1 - chance), came)):
+            sums[outcome, dt, quarter][position] += value
+
+    known = {(row.user_id, row.dt): row for row in forecasts}
 
     for row in forecasts:
         if (p := row.visit_probability) is not None and closed(row.dt, 28):
-            odds = max(p, 1e-6) / max(1 - p, 1e-6)
-            add(("visitors", row.dt, math.floor(4 * math.log(odds))), p, (row.user_id, row.dt) in visits)
+            add("visitors", row.dt, p, p, (row.user_id, row.dt) in visits)
     for send in sends:
+        forecast = known.get((send.user_id, send.dt))
+        if forecast is None or forecast.visit_probability is None:
+            continue
         if send.visit_probability is not None and send.chance is not None and closed(send.dt, 28):
             mask = visits.get((send.user_id, send.dt), {"hourly_visits": 0})["hourly_visits"]
-            add(("sends", send.dt, None), send.chance, mask >> send.send_hour & 1)
+            product = forecast.visit_probability * forecast.visit_hour[send.send_hour]
+            add("sends", send.dt, product, send.chance, mask >> send.send_hour & 1)
     found = {}
     for one in run("realised_visits", events, forecasts, sends):
         key = one["outcome"], one["dt"], one["quarter_of_log_odds"]
         assert key not in found
-        found[key] = [float(one[name]) for name in ("rows", "expected", "variance", "realised")]
+        found[key] = [float(one[name]) for name in ("rows", "forecast", "expected", "variance", "realised")]
     assert found == {key: pytest.approx(values) for key, values in sums.items()}
 
 
@@ -103,7 +109,7 @@ def test_visits_whose_utc_date_lies_outside_the_window_count(
     day = CLOSED - timedelta(days=days)
     event = Event("ann", datetime.combine(day, local_time, UTC) - timedelta(minutes=offset), offset, 1, "ios")
     chances = [1 / 24] * 24
-    known = Known(f"{day}", "ann", chances, 0, "model", "ios", offset, None, day - timedelta(days=1), 0.5)
+    known = Known(f"{day}", "ann", chances, chances, 0, "model", "ios", offset, None, day - timedelta(days=1), 0.5)
     send = Send(f"{day}", "ann", "best_hour", local_time.hour, AS_OF, 0.25, 0.5)
     found = run("realised_visits", [event], [known], [send])
     assert [(row["outcome"], row["realised"]) for row in found] == [("sends", 1), ("visitors", 1)]

@@ -182,7 +182,19 @@ def test_the_correction_reads_closed_dates_only_and_mends_what_has_drifted() -> 
     np.testing.assert_array_equal(other.probability[same], moved.probability[same])
     closed = (pairs.date <= date - 2) & (pairs.date > date - 30)
     correction = solve_correction(pairs.probability[closed], np.ones(closed.sum()), pairs.came[closed].astype(float))
-    np.testing.assert_allclose(moved.probability[same], corrected(pairs.probability[same], correction))
+    # The evaluation, as the plan, reads sums by quarters of the log odds.
+    np.testing.assert_allclose(moved.probability[same], corrected(pairs.probability[same], correction), rtol=0.02)
+
+
+def test_the_chance_of_the_hour_has_a_correction_of_its_own() -> None:
+    pairs = made_pairs(users=400)
+    moved = user_dates.correct_by_closed_dates(replace(pairs, hour_chance=pairs.hour_chance * 1.4))
+    later = pairs.date >= pairs.date.min() + 10
+    chance, visited = moved.chance[later], pairs.visited[later]
+    assert 1.4 * pairs.chance[later].sum() / visited.sum() > 1.3
+    most = chance >= np.quantile(chance, 0.75)
+    for part in (most, ~most):
+        assert abs(chance[part].sum() / visited[part].sum() - 1) < 0.1
 
 
 def test_scarce_pushes_go_to_the_first_of_each_date() -> None:

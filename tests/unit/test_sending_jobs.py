@@ -466,11 +466,11 @@ def test_a_run_is_compared_with_its_own_weekday(opt_ml):
 def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
     _, lines, _ = run_requests(opt_ml)
     before = run_plan(opt_ml, lines)[2]
-    rows = ['"outcome","dt","quarter_of_log_odds","rows","expected","variance","realised"']
+    rows = ['"outcome","dt","quarter_of_log_odds","rows","forecast","expected","variance","realised"']
     for day in range(1, 29):
         rows += [
-            f'"visitors","2026-10-{day:02}","-4","1000","250","180","400"',
-            f'"sends","2026-10-{day:02}","","900","90","80","90"',
+            f'"visitors","2026-10-{day:02}","-4","1000","250","250","180","400"',
+            f'"sends","2026-10-{day:02}","-9","900","72","90","80","90"',
         ]
     (opt_ml / "input/realised/q.csv").write_text("\n".join(rows) + "\n")
     report, forecasts, plans, _ = again(opt_ml, lines)
@@ -485,7 +485,15 @@ def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
         * np.exp(shift),
         rtol=1e-4,
     )
-    assert (plans.chance > before.chance[plans.index]).all()
+    found = closed["chance_correction"]
+    assert found["slope"] * np.log(0.08 / 0.92) + found["shift"] == pytest.approx(np.log(0.1 / 0.9), abs=0.01)
+    # The one hour for all is that of the corrected probabilities, the others' hours are as before.
+    others = plans.index[plans.arm != "global_best_hour"]
+    forecast, chance = before.chance[others], plans.chance[others]
+    np.testing.assert_allclose(
+        chance / (1 - chance), (forecast / (1 - forecast)) ** found["slope"] * np.exp(found["shift"]), rtol=1e-4
+    )
+    assert plans.send_hour[others].equals(before.send_hour[others])
     expected = report["sends"]["expected_visits"]
     assert expected["value"] == pytest.approx(plans.chance[plans.withheld.isna()].sum())
     assert expected["low"] < expected["value"] < expected["high"]

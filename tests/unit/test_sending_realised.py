@@ -25,7 +25,7 @@ def sends_row(day: int, expected: float, variance: float, realised: float) -> Ro
 
 
 def row(outcome: str, day: int, rows: int, expected: float, variance: float, realised: float) -> Row:
-    values = {"rows": rows, "expected": expected, "variance": variance, "realised": realised}
+    values = {"rows": rows, "forecast": expected, "expected": expected, "variance": variance, "realised": realised}
     return {"outcome": outcome, "dt": f"2026-10-{day:02}", **{name: f"{value}" for name, value in values.items()}}
 
 
@@ -115,13 +115,45 @@ def test_below_a_week_nothing_is_known() -> None:
         )
 
     before, after = found(FEWEST_DATES - 1), found(FEWEST_DATES)
-    assert (before.correction, before.scatter, before.ratio) == (Correction(), None, None)
+    assert (before.correction, before.chance_correction, before.scatter, before.ratio) == (
+        Correction(),
+        None,
+        None,
+        None,
+    )
     assert (before.dates, before.expected, before.realised) == (6, 540, 600)
     assert corrected(np.array([0.2]), after.correction) > 0.28
+    assert after.chance_correction is not None
+    assert 0.09 < corrected(np.array([0.09]), after.chance_correction) < 0.1
     assert after.ratio is not None
     assert after.ratio.value == pytest.approx(0.9)
     assert "not yet known" in " ".join(in_words(expected_visits(np.array([0.5]), before), before))
     assert "not yet known" not in " ".join(in_words(expected_visits(np.array([0.5]), after), after))
+
+
+def test_chances_of_hours_that_were_chosen_are_corrected_in_each_tenth() -> None:
+    """The hour with the highest of several chances that are known with an error: what was expected is too much."""
+    rng = np.random.default_rng(4)
+    true = rng.beta(1, 8, (60_000, 15))
+    odds = np.log(true / (1 - true)) + rng.normal(0, 0.3, true.shape)
+    best = odds.argmax(axis=1)
+    forecast = 1 / (1 + np.exp(-np.take_along_axis(odds, best[:, None], axis=1)[:, 0]))
+    came = rng.random(len(best)) < np.take_along_axis(true, best[:, None], axis=1)[:, 0]
+    learnt, judged = slice(0, 50_000), slice(50_000, None)
+    quarter = np.floor(4 * np.log(forecast / (1 - forecast))).astype(int)
+    rows = [
+        row("sends", day, int(of.sum()), float(forecast[learnt][of].sum()), 1.0, float(came[learnt][of].sum()))
+        for day in range(1, FEWEST_DATES + 1)
+        for q in np.unique(quarter[learnt])
+        for of in [quarter[learnt] == q]
+    ]
+    correction = read_closed_dates(rows).chance_correction
+    assert correction is not None
+    after = corrected(forecast[judged], correction)
+    assert forecast[judged].sum() / came[judged].sum() > 1.1
+    order = np.argsort(after)
+    for tenth in np.array_split(order, 5):
+        assert after[tenth].sum() / came[judged][tenth].sum() == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("text", ["", "0"])

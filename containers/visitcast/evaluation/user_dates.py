@@ -17,7 +17,7 @@ from visitcast.data.dataset import Dataset, user_of_row
 from visitcast.data.protocol import Split
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
-from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, corrected, solve_correction
+from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.schedule import GAP_DAYS, Known
 from visitcast.model.baselines import visit_rates
@@ -200,19 +200,30 @@ def _nobody() -> UserDates:
 
 
 def correct_by_closed_dates(pairs: UserDates) -> UserDates:
-    """Correct the probabilities of each date by what came on the dates before it, as the plan of the sends does.
+    """Correct the forecasts of each date by what came on the dates before it, as the plan of the sends does.
 
-    Closed at the schedule are the dates up to two days before. There is no correction as long as they are too few.
+    Two corrections: of the probability of coming, and of the chance of a visit in the hour of the send. Closed at the
+    schedule are the dates up to two days before. There is no correction as long as they are too few.
     """
-    probability = pairs.probability.copy()
+    probability, chance = pairs.probability.copy(), pairs.chance
     for date in np.unique(pairs.date):
         closed = (pairs.date <= date - 2) & (pairs.date > date - 2 - CLOSED_DATES)
         if len(np.unique(pairs.date[closed])) >= FEWEST_DATES:
-            weight = pairs.weight[closed]
-            correction = solve_correction(pairs.probability[closed], weight, weight * pairs.came[closed])
-            of_date = pairs.date == date
-            probability[of_date] = corrected(pairs.probability[of_date], correction)
-    return replace(pairs, probability=probability)
+            weight, of_date = pairs.weight[closed], pairs.date == date
+            for values, forecast, came in (
+                (probability, pairs.probability, pairs.came),
+                (chance, pairs.chance, pairs.visited),
+            ):
+                values[of_date] = corrected(forecast[of_date], _correction(forecast[closed], weight, came[closed]))
+    return replace(pairs, probability=probability, hour_chance=chance / np.maximum(probability, np.finfo(float).tiny))
+
+
+def _correction(forecast: NDArray[np.float64], weight: NDArray[np.float64], came: NDArray[np.bool_]) -> Correction:
+    """Find the correction from sums by quarters of the log odds, as realised_visits.sql gives them."""
+    p = forecast.clip(1e-6, 1 - 1e-6)
+    _, group = np.unique(np.floor(4 * np.log(p / (1 - p))), return_inverse=True)
+    users, expected, visitors = (np.bincount(group, weight * of) for of in (np.ones(len(p)), forecast, came))
+    return solve_correction(expected / users, users, visitors)
 
 
 def size(pairs: UserDates) -> dict[str, int]:

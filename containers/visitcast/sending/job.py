@@ -91,7 +91,7 @@ def plan() -> None:
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
     judged = policy.judge(read_send_log(_parquet_files("log")))
     response = judged.response if planned.by_response and judged.verdict == policy.BETTER else None
-    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, response)
+    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction, response)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.

@@ -71,6 +71,7 @@ def plan_sends(
     date: int,
     campaign: Campaign,
     correction: Correction = NO_CORRECTION,
+    chance_correction: Correction | None = None,
     response: Response | None = None,
 ) -> Plan:
     """Plan the sends of a date.
@@ -94,6 +95,9 @@ def plan_sends(
         Rules, capacity and control group.
     correction : Correction
         Of the probability of coming, see :mod:`visitcast.sending.realised`.
+    chance_correction : Correction, optional
+        Of the chance of a visit in the hour of the send, as the forecasts have it. Default: only the probability of
+        coming is corrected.
     response : Response, optional
         By which the best hour is the one in which a push causes most visits. Default: the one with the highest chance
         of a visit.
@@ -126,6 +130,13 @@ def plan_sends(
     withheld = np.full(len(sent), None, dtype=object)
     withheld[arm == arms.ARMS.index(arms.NO_PUSH)] = arms.NO_PUSH
     withheld[pushes.opted_out[sent]] = schema.OPTED_OUT
+    visited = forecasts.visit_hour[sent, hour]
+    # The choice of the hour goes without this correction, which is one of hours that were chosen.
+    chance = (
+        probability[sent] * visited
+        if chance_correction is None
+        else corrected(forecasts.visit_probability[sent] * visited, chance_correction)
+    )
     utc, local = hours.utc[hours.clock[sent], hour], hours.local[hours.clock[sent], hour]
     first_choice = np.where(possible[sent], worth(sent), -1).argmax(axis=1)
     columns: dict[str, Any] = {
@@ -134,7 +145,7 @@ def plan_sends(
         schema.SEND_HOUR: pa.array(hour.astype(np.int8)),
         schema.SEND_AT_UTC: _timestamps(utc),
         schema.SEND_AT_LOCAL: _timestamps(local),
-        schema.CHANCE: pa.array(probability[sent] * forecasts.visit_hour[sent, hour], from_pandas=True),
+        schema.CHANCE: pa.array(chance.astype(np.float32), from_pandas=True),
         schema.SOURCE: pa.array(forecasts.source[sent], pa.string()),
         schema.IDEMPOTENCY_KEY: pa.array(idempotency_keys(ids[sent], campaign.name, date), pa.string()),
         schema.VISIT_PROBABILITY: pa.array(probability[sent], from_pandas=True),

@@ -1,8 +1,9 @@
 """What came of the forecasts of the last dates that are over everywhere, and what that says of today's.
 
 The probability that a user comes is fitted once and then used for weeks, in which an app may grow or fade. Two numbers
-correct it (:mod:`visitcast.forecasting.correction`). The forecaster and its tables do without; only the plan of the
-sends uses them.
+correct it (:mod:`visitcast.forecasting.correction`). Two more correct the chance of a visit in the hour of the send:
+the hour is chosen because its chance is high, and of such chances some are high by mistake. The forecaster and its
+tables do without; only the plan of the sends uses them.
 
 Visits in the hour of a send depend on one another, since a holiday keeps many users away at once. The dates show by how
 much: their scatter about what was expected, in binomial standard deviations.
@@ -75,6 +76,8 @@ class ClosedDates:
         known.
     correction : Correction
         Of the log odds of coming; none as long as it is not known.
+    chance_correction : Correction or None
+        Of the log odds of a visit in the hour of the send; None as long as it is not known.
     """
 
     dates: int = 0
@@ -83,6 +86,7 @@ class ClosedDates:
     ratio: Interval | None = None
     scatter: float | None = None
     correction: Correction = NO_CORRECTION
+    chance_correction: Correction | None = None
 
 
 def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
@@ -91,24 +95,29 @@ def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
     Parameters
     ----------
     rows : iterable of dict
-        ``outcome``, ``dt``, ``rows``, ``expected``, ``variance`` and ``realised`` as text: users by their probability
-        of coming (``visitors``), and sends (``sends``), by date.
+        ``outcome``, ``dt``, ``rows``, ``forecast``, ``expected``, ``variance`` and ``realised`` as text: users by their
+        probability of coming (``visitors``), and sends (``sends``), by date. Forecast is the sum before, expected
+        that after the correction of that date.
     """
     found = [row for row in rows if row["rows"] not in ("", "0")]
-    visitors = [row for row in found if row["outcome"] == "visitors"]
-    days = _sums(row for row in found if row["outcome"] == "sends")
-    correction = NO_CORRECTION
-    if len({row["dt"] for row in visitors}) >= FEWEST_DATES:
-        users, expected, realised = (_column(visitors, name) for name in ("rows", "expected", "realised"))
-        correction = solve_correction(expected / users, users, realised)
+    visitors, sends = ([row for row in found if row["outcome"] == outcome] for outcome in ("visitors", "sends"))
+    days = _sums(sends)
+    corrections = _correction(visitors) or NO_CORRECTION, _correction(sends)
     expected, variance, realised = (np.array([day[name] for day in days.values()]) for name in _SUMMED)
     total = float(expected.sum()), int(realised.sum())
     if len(days) < FEWEST_DATES or not variance.all():
-        return ClosedDates(len(days), *total, correction=correction)
+        return ClosedDates(len(days), *total, None, None, *corrections)
     scatter = max(1.0, float(np.sqrt(np.mean((realised - expected) ** 2 / variance))))
     return ClosedDates(
-        len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, correction
+        len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, *corrections
     )
+
+
+def _correction(rows: list[Mapping[str, str]]) -> Correction | None:
+    if len({row["dt"] for row in rows}) < FEWEST_DATES:
+        return None
+    count, forecast, realised = (_column(rows, name) for name in ("rows", "forecast", "realised"))
+    return solve_correction(forecast / count, count, realised)
 
 
 _SUMMED: Final = ("expected", "variance", "realised")
