@@ -116,7 +116,7 @@ def own_events_of(events: list[Event], sends: Sequence[Send]) -> list[Event]:
 
 
 @given(events=histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_without_sends_the_visits_are_those_of_all_events(run: Any, events: list[Event]) -> None:
     assert as_events(run(events)) == sorted(events)
     assert run(events, name="own_visits.sql") == visits_of(events)
@@ -143,7 +143,7 @@ def sends_near(draw: st.DrawFn, events: list[Event]) -> list[Send]:
 
 
 @given(given_=histories().flatmap(lambda events: st.tuples(st.just(events), sends_near(events))))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_events_kept_are_those_of_plain_loops(run: Any, given_: tuple[list[Event], list[Send]]) -> None:
     events, sends = given_
     found = run(events, sends)
