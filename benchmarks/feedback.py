@@ -105,7 +105,7 @@ def _added(subject: str, metric: str, rounds: int, found: pd.DataFrame, truth: p
     added = (both["found"] - both["truth"]).to_numpy()
     users = both.index.get_level_values("user").factorize()[0]
     estimate = mean_by_user(added, users)
-    name = f"{metric}: log loss added, rounds {ROUNDS - rounds + 1} to {ROUNDS}"
+    name = f"{metric}: log loss added, last {rounds} of {ROUNDS} rounds"
     yield Figure(subject, name, estimate.value, "nats", "< 0.01" if OWN in subject else "")
     yield Figure(subject, f"{name}, 2.5%", estimate.low, "nats")
     yield Figure(subject, f"{name}, 97.5%", estimate.high, "nats")

@@ -53,7 +53,7 @@ TARGETS: Final = {EVENINGS: ">= 1.6", HABITS: ">= 0.97", PERSONAL: ""}
 def measure(quick: bool = False) -> list[Figure]:
     """Judge the policies in each world."""
     users = simulated_users(600 if quick else USERS)
-    sizes = [Size(*SIZES[0][:3], 3)] if quick else SIZES
+    sizes = [Size("three random sends a user", 3, 1.0, 2)] if quick else SIZES
     figures: list[Figure] = []
     for name in (PERSONAL, EVENINGS, HABITS):
         world = make_world(name, *users)
