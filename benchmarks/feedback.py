@@ -26,6 +26,7 @@ from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
 from demo.push_world import DAY_MINUTES, Law, PushWorld, local_minutes, make_world
 from demo.simulator import World, simulate
+from functions.prepare_forecast.plan import HISTORY_VISIT_DAYS
 from functions.publish_sql.app import composed
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, with_target_days
@@ -34,7 +35,6 @@ from visitcast.data.schema import HOURS
 from visitcast.data.visits import read_visits
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.forecasting.forecaster import forecast_last
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
 from visitcast.model import visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.gru.hyperparameters import Hyperparameters
