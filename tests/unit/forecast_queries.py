@@ -195,9 +195,7 @@ def queries_of_a_run() -> Iterator[Run]:
         listed = table_of(events).append_column("dt", [[f"{event.event_time:%Y-%m-%d}" for event in events]])
         tables = {
             "events": listed,
-            "visit_forecasts": pa.Table.from_pylist(
-                [{**row._asdict(), "visit_hour": row.first_visit_hour[::-1]} for row in forecasts], FORECASTS
-            ),
+            "visit_forecasts": pa.Table.from_pylist([row._asdict() for row in forecasts], FORECASTS),
             "send_plans": pa.Table.from_pylist(
                 [{**row._asdict(), "send_at_utc": row.send_at_utc.replace(tzinfo=None)} for row in sends], SENDS
             ),

@@ -55,7 +55,7 @@ def test_the_log_holds_sends_that_are_over_with_forecast_and_outcome(
             event.user_id == send.user_id and send.send_at_utc <= event.event_time < send.send_at_utc + DAY
             for event in events
         )
-        row = send._asdict() | {"visit_hour": pytest.approx(forecast.first_visit_hour[::-1]), "visited": int(visited)}
+        row = send._asdict() | {"visit_hour": pytest.approx(forecast.visit_hour), "visited": int(visited)}
         for name in ("campaign", "chance", "send_at_utc", "idempotency_key"):
             row.pop(name)
         expected.append(row)
