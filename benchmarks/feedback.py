@@ -158,7 +158,9 @@ def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, pd.D
                     losses["histogram"].append(judge(season, forecasts, day))
                 if bundle is not None:
                     known = with_target_days(dataset, np.full(dataset.users, day, dtype=np.int32))
-                    made = forecast_last(bundle, known, np.full(dataset.users, day - GAP_DAYS, dtype=np.int32))
+                    offset = dataset.utc_offset_minutes[dataset.offsets[1:] - 1].astype(np.int64)
+                    # The end of the last known date, on each user's clock.
+                    made = forecast_last(bundle, known, (day - GAP_DAYS + 1) * DAY_MINUTES - offset)
                     found = Forecasts(dataset.user_ids, made.first_visit_hour, made.visit_hour, made.visit_probability)
                     losses["network"].append(judge(season, found, day))
                 if kind != TRUTH:
@@ -199,8 +201,8 @@ def by_histogram(
     known = with_target_days(dataset, np.full(dataset.users, day, dtype=np.int32))
     rows, counts = known.offsets[1:] - 1, last_histograms(known)
     first = tuned_histogram.predict(model[0], known.visit_date[rows], counts)
-    until = np.full(len(rows), day - GAP_DAYS, dtype=np.int32)
-    comes = visit_probability.predict(model[1], known, rows, until)
+    until = np.full(len(rows), day - GAP_DAYS)
+    comes = visit_probability.predict(model[1], known, rows, until, np.zeros(len(rows)))
     visited = np.maximum(tuned_histogram.visit_hours(model[0], counts), first)
     return Forecasts(dataset.user_ids, first, visited, comes)
 

@@ -25,7 +25,7 @@ from benchmarks.random_model import write_model
 from benchmarks.transform import serving, transform
 from visitcast.data.dataset import select_users
 from visitcast.data.histories import read_blocks
-from visitcast.forecasting.schedule import GAP_DAYS, HISTORY_VISIT_DAYS
+from visitcast.data.schedule import HISTORY_VISIT_DAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = (100_000, 1_000_000)
@@ -34,7 +34,7 @@ MEAN_DAYS = 36
 USERS_PER_FILE = 20_000
 UNITS = 96
 _DATE = np.datetime64("2026-11-24")
-_AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_AS_OF = datetime(2026, 11, 23, 16, tzinfo=UTC)
 _CAMPAIGN: dict[str, Any] = {
     "Name": "daily",
     "SendWindow": {"From": 0, "Until": 24},
@@ -160,7 +160,7 @@ def histories(rng: np.random.Generator, first: int, days: Any) -> pa.Table:
     """Histories of users, each of whom has an hour of their own."""
     total = int(days.sum())
     offsets: Any = pa.array(np.concatenate([[0], np.cumsum(days)]).astype(np.int32))
-    back = np.concatenate([np.arange(d, 0, -1) for d in days]) + GAP_DAYS - 1
+    back = np.concatenate([np.arange(d, 0, -1) for d in days]) + 1  # Nobody has come on the day before the date yet.
     hour = np.repeat(np.rint(rng.normal(18, 4, len(days))).astype(np.int64), days) + rng.integers(-1, 2, total)
     hour %= 24
     views = rng.integers(1, 9, total)

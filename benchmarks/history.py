@@ -75,7 +75,7 @@ def losses(
     loss, read = np.empty(len(rows)), np.empty(len(rows), dtype=np.int64)
     for places, known in blocks(dataset, user_of_row(dataset)[rows], dataset.visit_date[rows], visit_days):
         shorter = last_calendar_days(known.dataset, calendar_days)
-        forecast = forecast_last(model, shorter, known.known_until)
+        forecast = forecast_last(model, shorter, known.as_of)
         loss[places] = log_losses(forecast.first_visit_hour, dataset.first_visit_hour[rows[places]])
         read[places] = np.diff(shorter.offsets) - 1
     return loss, read

@@ -67,7 +67,7 @@ class LightGbmScorer:
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],
-        eve_hidden: NDArray[np.bool_] | None = None,  # noqa: ARG002 - it learns from complete days alone
+        eve_hours: NDArray[np.float64] | None = None,  # noqa: ARG002 - it learns from complete days alone
     ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         table, log_prior = hand_made(self.encoding, dataset, rows, histograms)

@@ -76,7 +76,7 @@ def habits_of(dataset: Dataset) -> tuple[NDArray[np.float32], Floats]:
     rows = known.offsets[1:] - 1
     parameters = tuned_histogram.Parameters(prior=[[1 / HOURS] * HOURS] * 2, visit_prior=[0.1] * HOURS)
     rate = visit_probability.Parameters(0.2, (visit_probability.Weights(),) * 2)
-    comes = visit_probability.predict(rate, known, rows, np.full(len(rows), day - 1, dtype=np.int32))
+    comes = visit_probability.predict(rate, known, rows, np.full(len(rows), day - 1), np.zeros(len(rows)))
     return tuned_histogram.visit_hours(parameters, last_histograms(known)), comes.astype(np.float64)
 
 

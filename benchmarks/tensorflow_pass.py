@@ -30,11 +30,13 @@ def _logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
+    unread: NDArray[np.bool_],
 ) -> Logits:
     if id(network) not in _models:
         model = keras_model.build(network, target.shape[1])
         # The fastest way in TensorFlow: a traced function, without Model.predict.
         _models[id(network)] = tf.function(model, reduce_retracing=True)
-    copied = keras_model.windows(read_visits, offsets, rows)
-    first_hour, later_visit = _models[id(network)]([*copied, target, log_prior])
+    visit, length = keras_model.windows(read_visits, offsets, rows)
+    read = np.maximum(length - unread[:, None], 1)
+    first_hour, later_visit = _models[id(network)]([visit, read, target, log_prior])
     return Logits(np.asarray(first_hour), np.asarray(later_visit))

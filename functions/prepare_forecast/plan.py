@@ -36,7 +36,7 @@ PLACES = (
 )
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
 HISTORY_VISIT_DAYS = 200
-"""Last visit days of a user that a forecast is made from; a test compares it with visitcast.forecasting.schedule."""
+"""Last visit days of a user that a forecast is made from; a test compares it with visitcast.data.schedule."""
 CAPPED_DAYS = 6
 """Dates before a date, and after it, that are in a week of the cap with it."""
 KNOWN_DAYS = 30
@@ -177,8 +177,6 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     closed = last_closed_date(day, _instant(run["AsOf"]))
     # Two local dates apart, two pushes may be as near as their times of day and the users' travels let them.
     near = max(CAPPED_DAYS, math.ceil(run["MinimumGapHours"] / 24) + 2)
-    # The same date as in visitcast.sending.requests, which tells it to the model.
-    known_until = min(_instant(run["AsOf"]).date(), day) - timedelta(days=1)
     starts = {
         "lift_starts": day - timedelta(days=run["Lift"]["WindowDays"]),
         "known_since": day - timedelta(days=KNOWN_DAYS),
@@ -199,7 +197,6 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         "lift_salt": run["Lift"]["Campaign"]["Control"]["Salt"].replace("'", "''"),
         "as_of": f"{_instant(run['AsOf']):%Y-%m-%d %H:%M:%S}",
         "as_of_date": _instant(run["AsOf"]).date().isoformat(),
-        "known_until": known_until.isoformat(),
         "history_visit_days": str(HISTORY_VISIT_DAYS),
         **{name: when.isoformat() for name, when in starts.items()},
         **{f"{name}_minus_1": (when - timedelta(days=1)).isoformat() for name, when in starts.items()},

@@ -21,7 +21,7 @@ FROM (
     FROM (
         ${own_visits}
     )
-    -- A day that is not over looks like one without the visits to come.
-    WHERE visit_date <= '${known_until}'
+    -- East of Greenwich the date to forecast may have begun.
+    WHERE visit_date < '${forecast_date}'
 )
 WHERE days_back <= ${history_visit_days}

@@ -23,8 +23,8 @@ from functions.shared.network import Network
 SQL = Path(__file__).parents[2] / "sql"
 DAY = date(2026, 11, 3)
 """The forecast date, two days after New York's clocks went back."""
-AS_OF = datetime(2026, 11, 2, 4, tzinfo=UTC)
-CLOSED = date(2026, 10, 31)
+AS_OF = datetime(2026, 11, 2, 16, tzinfo=UTC)
+CLOSED = date(2026, 11, 1)
 """The last date that is over west of all zones at `AS_OF`."""
 VISIT_DAYS = 2
 HOURS = 2
@@ -161,7 +161,7 @@ def rendered(day: date, as_of: datetime, *names: str) -> dict[str, str]:
     run = plan.plan_forecast(
         given,
         execution_id="arn:aws:states:eu-central-1:123456789012:execution:a:b",
-        started_at="2026-11-02T04:00:00Z",
+        started_at="2026-11-02T16:00:00Z",
         bucket="bucket",
         network=Network(),
     )

@@ -117,7 +117,7 @@ def _describe(user: pd.DataFrame, histograms: dict[str, Histogram], fitted: Fitt
         "day_of_month": user["date"].dt.day,
         "month": user["date"].dt.month,
         "is_weekend": weekday >= 5,
-        "eve_hidden": False,
+        "eve_known": 1,
         **{f"days_since_last_visit_is_{days}": gap == days for days in (1, 2, 3, 7)},
         **{f"hour_{hour}": user["hourly_visits"] // 2**hour % 2 for hour in HOURS},
         "platform": user["platform"].map(PLATFORMS.index),

@@ -89,7 +89,7 @@ RINGS: dict[str, dict[str, list[Samples]]] = {
         ],
     },
     "DriftAlarm": {"one limit is passed": [drift(at(NOW))], "three limits are passed": [drift(at(NOW, value=3))]},
-    "PushesWaitAlarm": {"a push is older than six hours": [queue("PushQueue", AGE, at(NOW, value=6 * HOUR + 1))]},
+    "PushesWaitAlarm": {"a push is older than an hour": [queue("PushQueue", AGE, at(NOW, value=HOUR + 1))]},
     "PushesRefusedAlarm": {"a push is in the dead letters": [queue("PushDeadLetters", VISIBLE, at(NOW))]},
 }
 
@@ -155,7 +155,7 @@ STAYS_SILENT: dict[str, dict[str, list[Samples]]] = {
     },
     "PushesWaitAlarm": {
         "the queue is empty": [],
-        "a push waits for its hour": [queue("PushQueue", AGE, at(NOW, value=5 * HOUR))],
+        "a push is read soon": [queue("PushQueue", AGE, at(NOW, value=HOUR - 1))],
         "a missed start waits": [queue("MissedStartsQueue", AGE, at(NOW, value=DAY))],
     },
     "PushesRefusedAlarm": {

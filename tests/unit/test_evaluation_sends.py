@@ -14,13 +14,13 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast.data.protocol import split
+from visitcast.data.schedule import as_known
 from visitcast.evaluation import sends, user_dates
 from visitcast.evaluation.sends import score_sends
 from visitcast.evaluation.user_dates import UserDates, forecast_user_dates
 from visitcast.evaluation.visits import area_under_curve, score_visits
 from visitcast.forecasting.correction import Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
-from visitcast.forecasting.schedule import as_known
 from visitcast.model.bundle import Bundle
 from visitcast.sending.send_window import SendRules, allowed_hours
 from visitcast.training.fitting import fit
@@ -75,7 +75,7 @@ def test_every_known_user_is_forecast_on_every_test_date_but_the_last(pairs: Use
         days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
         for date in dates:
             known = as_known(DATASET, np.array([user]), np.array([date]))
-            assert len(known.pairs) or not (days < date - 2).any()
+            assert len(known.pairs) or not (days < date - 1).any()
             if len(known.pairs):
                 expected.add((user, date))
     assert set(zip(pairs.user.tolist(), pairs.date.tolist(), strict=True)) == expected
@@ -86,7 +86,7 @@ def test_forecasts_and_outcomes_are_those_of_the_user_on_the_date(model: Bundle,
     for place in range(0, len(pairs.user), max(1, len(pairs.user) // 40)):
         user, date = int(pairs.user[place]), int(pairs.date[place])
         known = as_known(DATASET, np.array([user]), np.array([date]))
-        forecast = forecast_last(model, known.dataset, known.known_until)
+        forecast = forecast_last(model, known.dataset, known.as_of)
         np.testing.assert_allclose(pairs.probability[place], forecast.visit_probability[0], atol=1e-6)
         possible = forecast.visit_hour[0, 7:22]
         np.testing.assert_allclose(pairs.hour_chance[place], possible.max(), atol=1e-6)
@@ -110,7 +110,7 @@ def test_a_sample_keeps_within_its_bound_and_stands_for_all() -> None:
         assert len(of_date) <= 10
         for user in range(DATASET.users):
             days = DATASET.visit_date[DATASET.offsets[user] : DATASET.offsets[user + 1]]
-            days = days[days <= date - 2]
+            days = days[days < date]
             if len(days):
                 group = "active" if days[-1] >= date - user_dates.ACTIVE_DAYS else "away"
                 known[group] += 1

@@ -52,7 +52,7 @@ class RandomScorer:
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],
-        eve_hidden: NDArray[np.bool_] | None = None,
+        eve_hours: NDArray[np.float64] | None = None,
     ) -> Logits:
         drawn = np.random.default_rng(self.seed).normal(0, self.scale, (2, len(rows), HOURS)).astype(np.float32)
         return Logits(*drawn)
@@ -79,8 +79,8 @@ bundles = st.builds(
         kernel_width_hours=st.sampled_from([0.1, 1.0, 5.0]),
         visit_channel=st.sampled_from([channel.name for channel in VISITED_CHANNELS]),
     ),
-    eve_known=blends,
-    eve_hidden=blends,
+    eve_over=blends,
+    eve_unfinished=blends,
     visit_probability=st.just(visit_probability.Parameters(0.1, (visit_probability.Weights(),) * 2)),
     metadata=st.just({}),
 )

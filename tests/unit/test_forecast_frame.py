@@ -1,11 +1,11 @@
 """Forecasts in a DataFrame are those of the endpoint."""
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_visits import made_dataset
+from made_visits import changed, made_dataset
 
 from benchmarks.random_model import write_model
 from visitcast.data.dataset import with_target_days
@@ -13,6 +13,7 @@ from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.errors import InputError
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.frame import forecast
+from visitcast.model import visit_probability
 from visitcast.model.bundle import Bundle
 
 DAY = date(2026, 11, 24)
@@ -60,19 +61,20 @@ def test_a_day_may_be_a_timestamp(model: Bundle) -> None:
 
 def test_the_days_that_are_not_over_do_not_count_as_days_without_a_visit(model: Bundle) -> None:
     eve = forecast(model, VISITS, DAY)
-    earlier = forecast(model, VISITS, DAY, known_until="2026-11-20")
-    pd.testing.assert_frame_equal(forecast(model, VISITS, DAY, known_until=date(2026, 11, 23)), eve)
+    earlier = forecast(model, VISITS, DAY, as_of="2026-11-23T16:00:00Z")
+    midnight = datetime(2026, 11, 24, tzinfo=timezone(timedelta(hours=1)))  # where the users are
+    pd.testing.assert_frame_equal(forecast(model, VISITS, DAY, as_of=midnight), eve)
     assert (earlier.source == eve.source).all()
     asked = with_target_days(VISITS, np.full(VISITS.users, (DAY - date(1970, 1, 1)).days))
-    until = np.full(VISITS.users, (date(2026, 11, 20) - date(1970, 1, 1)).days, dtype=np.int32)
-    np.testing.assert_array_equal(earlier.visit_probability, forecast_last(model, asked, until).visit_probability)
+    as_of = np.full(VISITS.users, ((DAY - date(1970, 1, 1)).days * 24 - 8) * 60)
+    np.testing.assert_array_equal(earlier.visit_probability, forecast_last(model, asked, as_of).visit_probability)
     assert (earlier.visit_probability != eve.visit_probability).all()
 
 
-@pytest.mark.parametrize(("until", "said"), [("soon", "is not a date"), (DAY, "not before the day to forecast")])
-def test_visits_cannot_be_known_up_to_the_day_itself(model: Bundle, until: str | date, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        forecast(model, VISITS, DAY, known_until=until)
+@pytest.mark.parametrize("instant", ["soon", "2026-11-23", datetime(2026, 11, 23, 16)])
+def test_visits_end_at_an_instant_with_a_time_zone(model: Bundle, instant: str | datetime) -> None:
+    with pytest.raises(InputError, match="as_of is not an instant"):
+        forecast(model, VISITS, DAY, as_of=instant)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,27 @@ def test_visits_cannot_be_known_up_to_the_day_itself(model: Bundle, until: str |
 def test_a_day_that_cannot_be_forecast(model: Bundle, day: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         forecast(model, VISITS, day)
+
+
+@pytest.mark.parametrize("offset", [-480, 0, 345, 840])
+def test_the_probability_changes_hour_by_hour_from_one_midnight_to_the_next(model: Bundle, offset: int) -> None:
+    dataset = changed(VISITS, utc_offset_minutes=np.full(VISITS.visit_days, offset))
+    target = int(dataset.visit_date.max()) + 3
+    asked = with_target_days(dataset, np.full(dataset.users, target))
+    rows = asked.offsets[1:] - 1
+    nothing = np.zeros(dataset.users)
+    for under_way in (target - 2, target - 1):
+        ends = [
+            visit_probability.predict(model.visit_probability, asked, rows, np.full(dataset.users, day), nothing)
+            for day in (under_way - 1, under_way)
+        ]
+        assert (ends[0] != ends[1]).all()
+        before = ends[0]
+        for hour in range(25):
+            as_of = np.full(dataset.users, under_way * 1440 + hour * 60 - offset)
+            made = forecast_last(model, asked, as_of).visit_probability
+            if hour in (0, 24):
+                np.testing.assert_allclose(made, ends[hour // 24], rtol=1e-4)
+            # Each hour without a visit moves it the same way.
+            assert ((made - before) * (ends[1] - ends[0]) >= -1e-6).all()
+            before = made

@@ -29,7 +29,7 @@ from functions.prepare_run.plan import SOURCES
 from functions.shared.execution_input import InputRejected, load_schema, validated
 from functions.shared.messages import MessageRejected, read_message
 from functions.shared.network import Network
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS
+from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.sending.job import message_lines
 
 SCHEMA = load_schema("forecast")
@@ -64,7 +64,7 @@ def planned(key="", **given):
     return plan_forecast(
         filled,
         execution_id=EXECUTION,
-        started_at="2026-11-23T04:00:00.123Z",
+        started_at="2026-11-23T16:00:00.123Z",
         bucket="a-bucket",
         network=Network(),
         kms_key_arn=key,
@@ -78,7 +78,7 @@ def test_the_schema_is_one_and_its_defaults_keep_it():
 
 def test_a_run_forecasts_the_next_utc_date():
     run = planned()
-    assert (run["ForecastDate"], run["AsOf"]) == ("2026-11-24", "2026-11-23T04:00:00Z")
+    assert (run["ForecastDate"], run["AsOf"]) == ("2026-11-24", "2026-11-23T16:00:00Z")
     assert planned(AsOf="2026-02-27T23:59:59Z")["ForecastDate"] == "2026-02-28"
     assert planned(ForecastDate="2026-03-01")["ForecastDate"] == "2026-03-01"
 
@@ -143,19 +143,19 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
     histories = queries["histories"]
     assert f"days_back <= {HISTORY_VISIT_DAYS}" in histories
-    assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 04:00:00'" in histories
+    assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 16:00:00'" in histories
     assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
     assert "date_add('hour', 3, closed.send_at_utc)" in queries["responses"]
-    assert "<= TIMESTAMP '2026-11-23 04:00:00'" in queries["responses"]
+    assert "<= TIMESTAMP '2026-11-23 16:00:00'" in queries["responses"]
     # The last date judged is over everywhere when a run starts on the eve of its forecast date.
-    assert "dt BETWEEN '2026-11-15' AND '2026-11-21'" in queries["outcomes"]
-    assert "dt BETWEEN '2026-10-25' AND '2026-11-21'" in queries["realised_visits"]
+    assert "dt BETWEEN '2026-11-16' AND '2026-11-22'" in queries["outcomes"]
+    assert "dt BETWEEN '2026-10-26' AND '2026-11-22'" in queries["realised_visits"]
 
 
 @pytest.mark.parametrize(
     ("day", "as_of", "closed"),
     [
-        pytest.param("2026-11-24", "2026-11-23T04:00:00", "2026-11-21", id="schedule"),
+        pytest.param("2026-11-24", "2026-11-23T16:00:00", "2026-11-22", id="schedule"),
         pytest.param("2026-11-24", "2026-11-23T11:59:59", "2026-11-21", id="a second before noon"),
         pytest.param("2026-11-24", "2026-11-23T12:00:00", "2026-11-22", id="noon"),
         pytest.param("2026-11-24", "2027-01-01T00:00:00", "2026-11-23", id="a past date"),

@@ -8,6 +8,7 @@ from made_visits import datasets, history_of, made_dataset
 
 from visitcast.data.calendar import is_weekend
 from visitcast.data.dataset import hour_flags, of_columns, select_users, user_of_row, with_target_days
+from visitcast.data.schedule import known_flags
 from visitcast.features import histograms
 from visitcast.features.histograms import (
     Channel,
@@ -16,6 +17,7 @@ from visitcast.features.histograms import (
     last_histograms,
     shares,
     visit_days_behind,
+    with_eve_so_far,
 )
 from visitcast.features.smoothing import circular_kernel, smooth
 
@@ -155,16 +157,21 @@ def test_histograms_of_some_rows_are_those_of_all(dataset, data, rows_of_a_block
         np.testing.assert_array_equal(histograms_before(dataset, rows), decayed_histograms(dataset)[rows])
 
 
-@given(datasets())
+@given(datasets(), st.integers(0, 24))
 @settings(deadline=None)
-def test_a_hidden_eve_is_as_if_nobody_had_come(dataset):
-    found = decayed_histograms(dataset, hide_eve=True)
+def test_an_eve_so_far_is_a_day_with_its_hours_so_far(dataset, hours):
     user = user_of_row(dataset)
-    for row in range(dataset.visit_days):
-        start = dataset.offsets[user[row]]
-        eve = row > start and dataset.visit_date[row] - dataset.visit_date[row - 1] == 1
-        alone = take_rows(dataset, [*range(start, row - eve), row])
-        np.testing.assert_allclose(found[row], decayed_histograms(alone)[-1], rtol=1e-5, atol=1e-6)
+    rows = np.flatnonzero((np.diff(user, prepend=-1) == 0) & (np.diff(dataset.visit_date, prepend=0) == 1))
+    known = known_flags(dataset.hourly_visits[rows - 1], np.full(len(rows), float(hours)))
+    found = with_eve_so_far(dataset, rows, decayed_histograms(dataset)[rows], known)
+    for place, row in enumerate(rows):
+        start, eve_seen = dataset.offsets[user[row]], known[place].any()
+        alone = take_rows(dataset, [*range(start, row - 1 + eve_seen), row])
+        if eve_seen:
+            alone.columns["hourly_visits"][-2] = (known[place] << np.arange(24)).sum()
+            if not known[place][alone.first_visit_hour[-2]]:
+                alone.columns["first_visit_hour"][-2] = np.flatnonzero(known[place])[0]
+        np.testing.assert_allclose(found[place], decayed_histograms(alone)[-1], rtol=1e-4, atol=1e-5)
 
 
 def take_rows(dataset, rows):

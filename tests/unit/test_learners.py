@@ -47,7 +47,7 @@ class LastHourScorer:
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],
-        eve_hidden: NDArray[np.bool_] | None = None,
+        eve_hours: NDArray[np.float64] | None = None,
     ) -> Logits:
         distance = (np.arange(24) - dataset.first_visit_hour[rows - 1, None]) % 24
         first_hour = np.log(self.shares[distance]).astype(np.float32)
@@ -157,14 +157,14 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             dataset: Dataset,
             rows: NDArray[np.int64],
             histograms: NDArray[np.float32],
-            eve_hidden: NDArray[np.bool_] | None = None,
+            eve_hours: NDArray[np.float64] | None = None,
         ) -> Logits:
             hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 
     uninformed, informed = fit(DATASET, learner=Uninformed()), fit(DATASET, learner=Informed())
-    for name in ("eve_known", "eve_hidden"):
+    for name in ("eve_over", "eve_unfinished"):
         assert max(getattr(uninformed, name).mixture) == 0
         assert min(getattr(informed, name).mixture) > 0.9
 

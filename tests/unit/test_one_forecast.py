@@ -20,23 +20,23 @@ from benchmarks.random_model import write_model
 from visitcast.__main__ import main
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset
+from visitcast.data.schedule import as_known
 from visitcast.evaluation.as_sent import as_sent
-from visitcast.forecasting.schedule import as_known
 from visitcast.model.bundle import Bundle
 from visitcast.serving import scoring
 from visitcast.serving.application import Application, application
 from visitcast.serving.batching import Batches
 from visitcast.serving.limits import Limits
 
-DATE, EVE, KNOWN_UNTIL = "2026-11-24", "2026-11-23", "2026-11-22"
-AS_OF = f"{EVE}T04:00:00Z"
-"""05:00 in the users' local time."""
+DATE, EVE = "2026-11-24", "2026-11-23"
+AS_OF = f"{EVE}T16:00:00Z"
+"""17:00 in the users' local time."""
 TOLERANCE = 1e-6
 VECTORS = ["first_visit_hour", "visit_hour"]
 LATE = "user-0003"
 """Comes for the first time on the eve, after the schedule's hour: nobody knows of this user yet."""
-EARLY = "nobody knew"
-"""Comes for the first time on the eve, before the schedule's hour: a day that is not used either."""
+EARLY = "user-0004"
+"""Comes for the first time on the eve, before the schedule's hour."""
 NEW = "somebody new"
 
 
@@ -51,15 +51,22 @@ def everything() -> Dataset:
     """Visits of users with short and long histories; all come on the date, and some on the unfinished eve."""
     frame = made_frame(users=40, mean_days=8, seed=2)
     kept = [
-        history.tail({"user-0000": 1, "user-0001": 2, LATE: 0}.get(user, 99))
+        history.tail({"user-0000": 1, "user-0001": 2, LATE: 0, EARLY: 0}.get(user, 99))
         for user, history in frame.groupby("user_id")
     ]
     users = sorted(frame.user_id.unique())
     extra = [visit(user, DATE, 12) for user in users]
-    extra += [visit(user, KNOWN_UNTIL, 8, 20) for user in users[5::4]]
-    extra += [visit(user, EVE, 3, 20) for user in users[6::3]]
-    extra += [visit(user, EVE, 20, 21) for user in [LATE, *users[7::3]]]
+    extra += [visit(user, EVE, 8) for user in users[5::4]]
+    extra += [visit(user, EVE, 3, 20) for user in [EARLY, *users[6::4]]]
+    extra += [visit(user, EVE, 20, 21) for user in [LATE, *users[7::4]]]
     return from_frame(pd.concat([*kept, pd.DataFrame(extra)]))
+
+
+def select_before(dataset: Dataset, date: int) -> Dataset:
+    """The visit days before a date."""
+    kept = dataset.visit_date < date
+    offsets = np.concatenate([[0], np.cumsum(kept)])[dataset.offsets]
+    return Dataset(dataset.user_ids, offsets, {name: values[kept] for name, values in dataset.columns.items()})
 
 
 EVERYTHING = everything()
@@ -68,20 +75,18 @@ KNOWN = as_known(EVERYTHING, np.arange(EVERYTHING.users), np.full(EVERYTHING.use
 
 
 def visits_so_far() -> pd.DataFrame:
-    """What the workflow's query finds at the schedule's hour, and the eve so far, which nobody may use."""
+    """What the workflow's query finds at the schedule's hour."""
     known = KNOWN.dataset
     columns = {"user_id": np.repeat(known.user_ids, np.diff(known.offsets)), **known.columns}
     frame = pd.DataFrame(columns).drop(index=known.offsets[1:] - 1)
-    complete = frame.assign(
+    return frame.assign(
         visit_date=frame.visit_date.to_numpy().astype("datetime64[D]").astype(str),
         platform=np.array(schema.PLATFORMS)[frame.platform],
-    )
-    eve = [visit(user, EVE, 3) for user in [*known.user_ids[6::3].tolist(), EARLY]]
-    return pd.concat([complete, pd.DataFrame(eve)], ignore_index=True)[list(schema.VISITS_COLUMNS)]
+    )[list(schema.VISITS_COLUMNS)]
 
 
 VISITS = visits_so_far()
-USERS = [*KNOWN.dataset.user_ids.tolist(), LATE, EARLY, NEW]
+USERS = [*KNOWN.dataset.user_ids.tolist(), LATE, NEW]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +123,7 @@ def application_of(model: Bundle) -> Application:
 @pytest.fixture(scope="module")
 def from_python(model: Bundle) -> pd.DataFrame:
     visits = visitcast.read_visits(VISITS)
-    return visitcast.forecast(model, visits, DATE, users=USERS, known_until=KNOWN_UNTIL)
+    return visitcast.forecast(model, visits, DATE, users=USERS, as_of=AS_OF)
 
 
 def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -132,15 +137,24 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 def test_there_are_users_of_every_kind(from_python: pd.DataFrame) -> None:
-    complete = VISITS[VISITS.visit_date <= KNOWN_UNTIL]
-    days = complete.groupby("user_id").size().reindex(USERS, fill_value=0)
+    days = VISITS.groupby("user_id").size().reindex(USERS, fill_value=0)
     assert {0, 1, 2, 3} <= set(days)
     assert days.max() > 20
     assert (from_python.source == np.where(days < 3, "prior", "model")).all()
     assert (from_python.visit_probability.isna() == (days == 0)).all()
     eve = VISITS[VISITS.visit_date == EVE]
-    assert len(eve) > 5
-    assert (eve.hourly_visits == 1 << 3).all()
+    # Some have come, some came and will come again, and some will come.
+    assert set(eve.hourly_visits) == {1 << 3, 1 << 8}
+    assert len(eve) > 10
+
+
+def test_all_visits_make_the_same_forecast_as_those_so_far(model: Bundle, from_python: pd.DataFrame) -> None:
+    before = select_before(EVERYTHING, _DAY)
+    made = visitcast.forecast(model, before, DATE, users=USERS, as_of=AS_OF)
+    assert_same(made, from_python)
+    complete = visitcast.forecast(model, before, DATE, users=USERS)
+    changed = complete.visit_probability != from_python.visit_probability
+    assert 20 < changed.sum() < len(USERS)
 
 
 def test_the_endpoint(model: Bundle, from_python: pd.DataFrame) -> None:
@@ -148,7 +162,7 @@ def test_the_endpoint(model: Bundle, from_python: pd.DataFrame) -> None:
         {
             "user_id": user,
             "date": DATE,
-            "known_until": KNOWN_UNTIL,
+            "as_of": AS_OF,
             "visits": VISITS[VISITS.user_id == user].drop(columns="user_id").to_dict("records"),
         }
         for user in USERS
@@ -205,4 +219,4 @@ def test_the_evaluation_as_sent(model: Bundle, from_python: pd.DataFrame) -> Non
         },
         index=users,
     )
-    assert_same(found, from_python.drop(index=[LATE, EARLY, NEW]))
+    assert_same(found, from_python.drop(index=[LATE, NEW]))

@@ -11,9 +11,9 @@ from made_visits import made_dataset
 
 from visitcast.data.calendar import date_of, days_since_epoch
 from visitcast.data.dataset import select_users
+from visitcast.data.schedule import Known, as_known
 from visitcast.forecasting.forecaster import Forecast
 from visitcast.forecasting.profile import ACTIVE_DAYS, Profile, profile, weekday_of, weekday_profiles
-from visitcast.forecasting.schedule import GAP_DAYS, Known, as_known
 
 FIRST = "forecast: first visit hour"
 
@@ -76,7 +76,7 @@ def test_the_training_data_have_a_profile_for_each_weekday_as_the_schedule_sees_
     for user in range(dataset.users):
         known = as_known(select_users(dataset, np.array([user])), np.array([0]), np.array([target])).dataset
         days = known.visit_days - 1
-        if days > 0 and target - GAP_DAYS - known.visit_date[days - 1] <= ACTIVE_DAYS:
+        if days > 0 and target - 1 - known.visit_date[days - 1] <= ACTIVE_DAYS:
             platform[known.platform[days - 1]] += 1
             hours[known.first_visit_hour[days - 1]] += 1
     assert found[weekday_of(target)]["input: platform"] == platform

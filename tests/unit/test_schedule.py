@@ -1,17 +1,19 @@
 """Histories as the schedule sees them, against a plain loop."""
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_visits import made_dataset
+from made_visits import changed, datasets, made_dataset
 
 from visitcast.data import schema
 from visitcast.data.calendar import date_of, days_since_epoch
-from visitcast.data.dataset import Dataset
-from visitcast.forecasting.schedule import SCHEDULE_HOUR_UTC, as_known
+from visitcast.data.dataset import Dataset, with_target_days
+from visitcast.data.schedule import SCHEDULE_HOUR_UTC, as_known, known_at, scheduled_at
+from visitcast.evaluation.user_dates import QUIET_HOURS
 
 
 def hours_known(dataset: Dataset, row: int, day: date) -> list[int]:
@@ -41,13 +43,13 @@ def test_histories_are_those_of_a_plain_loop(seed: int, offset: int, visit_days:
     users = np.arange(dataset.users)[::-1].copy()
     known = as_known(dataset, users, np.full(len(users), days_since_epoch(day)), visit_days)
 
-    assert (known.known_until == days_since_epoch(day) - 2).all()
+    assert (known.as_of == scheduled_at(np.array([days_since_epoch(day)]))).all()
     pairs = iter(range(len(known.pairs)))
     for position, user in enumerate(users):
         rows = [
             (row, hours)
             for row in range(dataset.offsets[user], dataset.offsets[user + 1])
-            if dataset.visit_date[row] <= days_since_epoch(day) - 2 and (hours := hours_known(dataset, row, day))
+            if dataset.visit_date[row] < days_since_epoch(day) and (hours := hours_known(dataset, row, day))
         ][-visit_days:]
         if not rows:
             assert position not in known.pairs
@@ -69,21 +71,51 @@ def test_histories_are_those_of_a_plain_loop(seed: int, offset: int, visit_days:
             assert views == sum(known.dataset.columns[name][row] for name in schema.PAGE_VIEWS_BY_TYPE)
 
 
-@pytest.mark.parametrize(("offset", "last_hour"), [(540, 23), (0, 23), (-480, 19)])
-def test_the_eve_is_left_out_and_the_day_before_cut_at_the_instant_of_the_run(offset: int, last_hour: int) -> None:
-    """At 04:00 UTC it is 13:00 in Tokyo on the eve, and 20:00 in California on the day before the eve."""
+@pytest.mark.parametrize(
+    ("offset", "last_hour"), [(840, 23), (540, 23), (480, 23), (0, 15), (-480, 7), (-720, 3)], ids=str
+)
+def test_the_eve_is_cut_at_the_instant_of_the_run(offset: int, last_hour: int) -> None:
+    """At 16:00 UTC the eve is over in China and east of it, and it is 08:00 in California."""
     day = days_since_epoch(date(2026, 11, 20))
     every_hour = 2**schema.HOURS - 1
     values = {
-        **{column.name: np.zeros(3) for column in schema.DAY_COLUMNS},
-        schema.VISIT_DATE: np.array([day - 3, day - 2, day - 1]),
-        schema.HOURLY_VISITS: np.full(3, every_hour),
-        schema.LAST_VISIT_HOUR: np.full(3, 23),
-        schema.UTC_OFFSET_MINUTES: np.full(3, offset),
+        **{column.name: np.zeros(4) for column in schema.DAY_COLUMNS},
+        schema.VISIT_DATE: np.array([day - 3, day - 2, day - 1, day]),
+        schema.HOURLY_VISITS: np.full(4, every_hour),
+        schema.LAST_VISIT_HOUR: np.full(4, 23),
+        schema.UTC_OFFSET_MINUTES: np.full(4, offset),
     }
     typed = {column.name: values[column.name].astype(column.dtype) for column in schema.DAY_COLUMNS}
-    dataset = Dataset(np.array(["user"]), np.array([0, 3]), typed)
+    dataset = Dataset(np.array(["user"]), np.array([0, 4]), typed)
     known = as_known(dataset, np.array([0]), np.array([day])).dataset
-    days = known.visit_date[:-1].tolist()
-    assert days == [day - 3, day - 2]
-    assert known.last_visit_hour[:-1].tolist() == [23, last_hour]
+    assert known.visit_date.tolist() == [day - 3, day - 2, day - 1, day]
+    assert known.last_visit_hour[:-1].tolist() == [23, 23, last_hour]
+
+
+@given(datasets(), st.integers(-48, 400), st.sampled_from([-720, -480, 0, 345, 840]))
+def test_a_history_ends_at_any_instant(dataset: Dataset, hours_back: int, offset: int) -> None:
+    dataset = changed(dataset, utc_offset_minutes=np.full(dataset.visit_days, offset))
+    target = int(dataset.visit_date.max()) + 1
+    asked = with_target_days(dataset, np.full(dataset.users, target))
+    as_of = (target * 24 - hours_back) * 60
+    found = known_at(asked, np.full(dataset.users, as_of))
+    left = []
+    for user in range(dataset.users):
+        for row in range(asked.offsets[user], asked.offsets[user + 1]):
+            begins = int(asked.visit_date[row]) * 1440 - offset
+            hours = [hour for hour in range(24) if asked.hourly_visits[row] >> hour & 1 and begins + 60 * hour < as_of]
+            if hours or asked.visit_date[row] == target:
+                left.append((user, int(asked.visit_date[row]), hours))
+    user = np.repeat(np.arange(found.users), np.diff(found.offsets))
+    hours = [[hour for hour in range(24) if mask >> hour & 1] for mask in found.hourly_visits]
+    assert list(zip(user.tolist(), found.visit_date.tolist(), hours, strict=True)) == left
+    assert known_at(found, np.full(dataset.users, as_of)) is found
+
+
+def test_the_template_runs_at_the_hour_of_the_schedule() -> None:
+    """16:00 UTC of the day before is an hour before the shipped quiet hours end in the easternmost zone."""
+    template = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    assert f"cron(0 {SCHEDULE_HOUR_UTC} * * ? *)" in template
+    quiet_until = QUIET_HOURS[1]
+    quiet_ends = 24 + quiet_until - schema.EASTERNMOST_MINUTES // 60
+    assert quiet_ends - SCHEDULE_HOUR_UTC == 1

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from campaigns import CAMPAIGN
-from made_visits import from_frame, made_frame
+from made_visits import AS_OF, from_frame, made_frame
 
 from visitcast.__main__ import main
 from visitcast.data import schema
@@ -116,24 +116,14 @@ def test_a_line_is_the_endpoints_request(opt_ml):
     frame, lines, _ = run_requests(opt_ml)
     assert lines
     for line in map(json.loads, lines):
-        assert (line["date"], line["known_until"]) == ("2026-11-24", "2026-11-22")
+        assert (line["date"], line["as_of"]) == ("2026-11-24", "2026-11-23T12:00:00Z")
         assert line["visits"] == frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("list")
 
 
-@pytest.mark.parametrize(
-    ("as_of", "known_until"),
-    [
-        ("2026-11-23T04:00:00Z", "2026-11-22"),
-        ("2026-11-23T23:59:59Z", "2026-11-22"),
-        ("2026-11-24T00:00:00Z", "2026-11-23"),
-        ("2026-11-24T01:00:00+02:00", "2026-11-22"),
-        ("2026-12-24T00:00:00Z", "2026-11-23"),
-    ],
-)
-def test_visits_are_known_up_to_the_day_before_the_data_end(opt_ml, monkeypatch, as_of, known_until):
-    monkeypatch.setenv("VISITCAST_AS_OF", as_of)
+def test_visits_end_when_the_data_end(opt_ml, monkeypatch):
+    monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-24T01:00:00+02:00")
     _, lines, _ = run_requests(opt_ml, audience=[{"user_id": "new"}])
-    assert {json.loads(line)["known_until"] for line in lines} == {known_until}
+    assert {json.loads(line)["as_of"] for line in lines} == {"2026-11-23T23:00:00Z"}
 
 
 def test_any_identifier_of_a_user_stays_what_it_is(opt_ml):
@@ -143,7 +133,7 @@ def test_any_identifier_of_a_user_stays_what_it_is(opt_ml):
         user_id=lambda visits: visits.user_id.map(dict(zip(visits.user_id.unique(), names, strict=False)))
     )
     assert {json.loads(line)["user_id"] for line in lines} >= set(names)
-    asked = [json.loads(line) for line in request_lines(from_frame(frame), Asked(20_781, 20_779))]
+    asked = [json.loads(line) for line in request_lines(from_frame(frame), Asked(20_781, AS_OF))]
     assert {line["user_id"] for line in asked} == set(frame.user_id)
 
 

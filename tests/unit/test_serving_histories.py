@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from made_visits import assert_same_dataset, from_frame, made_frame
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, concatenate, with_target_days
 from visitcast.serving.errors import RequestError
-from visitcast.serving.histories import known_until, to_dataset
+from visitcast.serving.histories import as_of, to_dataset
 from visitcast.serving.json_requests import locate_in_json
 
 ASKED_DAY = date(2026, 11, 20)
@@ -74,14 +74,11 @@ def test_arrays_of_visits_are_equally_long() -> None:
     assert refused.value.field == "users[1].visits.platform"
 
 
-def test_visits_are_known_up_to_the_eve_if_nothing_else_is_said() -> None:
-    users = [{**NOBODY, "known_until": ASKED_DAY - timedelta(days=3)}, NOBODY]
-    day = np.datetime64(ASKED_DAY).astype(np.int64)
-    assert known_until(users, locate_in_json(users)).tolist() == [day - 3, day - 1]
-    users[1] = {**NOBODY, "known_until": ASKED_DAY}
-    with pytest.raises(RequestError) as refused:
-        known_until(users, locate_in_json(users))
-    assert refused.value.field == "users[1].known_until"
+def test_all_days_before_are_over_everywhere_if_nothing_else_is_said() -> None:
+    instant = datetime(2026, 11, 19, 17, 30, 59, tzinfo=timezone(timedelta(hours=1)))
+    users: list[Any] = [{**NOBODY, "as_of": instant}, NOBODY]
+    midnight = int(np.datetime64(ASKED_DAY).astype(np.int64)) * 24 * 60
+    assert as_of(users, dataset_of(users)).tolist() == [midnight - 7 * 60 - 30, midnight + 12 * 60]
 
 
 @pytest.mark.parametrize(

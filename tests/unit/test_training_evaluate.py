@@ -11,13 +11,13 @@ from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast import paths
 from visitcast.data.dataset import user_of_row
 from visitcast.data.protocol import split
+from visitcast.data.schedule import as_known
 from visitcast.errors import InputError
 from visitcast.evaluation import as_sent
 from visitcast.evaluation.evaluate import Evaluation, evaluate, known_rows
 from visitcast.evaluation.gate import Limits
 from visitcast.evaluation.job import FOLDS_VARIABLE, parse_arguments, read_cross_validation
 from visitcast.forecasting.forecaster import forecast_last
-from visitcast.forecasting.schedule import as_known
 from visitcast.model.bundle import Bundle
 from visitcast.training.fitting import fit
 
@@ -102,7 +102,7 @@ def test_rows_as_sent_are_what_the_schedule_would_forecast(model: Bundle, monkey
     for place in range(0, len(sent.rows), 25):
         row = sent.rows[place]
         known = as_known(DATASET, users[place : place + 1], DATASET.visit_date[[row]])
-        expected = forecast_last(model, known.dataset, known.known_until)
+        expected = forecast_last(model, known.dataset, known.as_of)
         np.testing.assert_allclose(sent.forecasts[0].visit_hour[place], expected.visit_hour[0], atol=1e-6)
         assert sent.last_hour[place] == known.dataset.first_visit_hour[-2]
     monkeypatch.setattr(as_sent, "BLOCK_PAIRS", 7)

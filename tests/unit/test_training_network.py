@@ -15,12 +15,12 @@ from made_visits import changed as changed_columns
 from made_visits import made_dataset
 
 from benchmarks.network_weights import weights_of
-from visitcast.data.dataset import position_in_history, select_users, user_of_row
+from visitcast.data.dataset import days_since_last_visit, position_in_history, select_users, user_of_row
 from visitcast.data.protocol import MINIMUM_HISTORY, split
+from visitcast.data.schedule import as_known, hours_known
 from visitcast.features.histogram_features import HOUR_COLUMNS
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.forecasting.schedule import as_known
 from visitcast.model.gru import blocks, feed, inference, network, trainer
 from visitcast.model.gru.blocks import TrainingBlocks
 from visitcast.model.gru.gradient_step import GradientStep
@@ -88,18 +88,22 @@ def test_onnx_and_keras_give_the_same_logits() -> None:
         rows[order],
         target[order],
         log_prior[order],
+        np.zeros(len(wanted), dtype=bool),
     )
 
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other.numpy()[order], rtol=1e-5, atol=1e-5)
 
 
-def test_a_day_whose_eve_is_hidden_is_learnt_as_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "EVE_HIDDEN_SHARE", 1.0)
+def test_a_day_whose_eve_is_not_over_is_learnt_as_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "AS_SCHEDULED_SHARE", 1.0)
     monkeypatch.setattr(blocks, "BLOCK_VISIT_DAYS", 10_000)
     everybody = made_dataset(users=20, mean_days=25, seed=3)
     dataset = select_users(everybody, np.flatnonzero(np.diff(everybody.offsets) > MINIMUM_HISTORY))
-    rows = np.flatnonzero(position_in_history(dataset) >= MINIMUM_HISTORY)
+    offsets = np.array([-480, 60, 540])[user_of_row(dataset) % 3].astype(np.int16)
+    dataset = changed_columns(dataset, utc_offset_minutes=offsets)
+    # The schedule may know one visit day less.
+    rows = np.flatnonzero(position_in_history(dataset) > MINIMUM_HISTORY)
     encoding = FeaturePipeline(int(dataset.visit_date.max())).fit(dataset).encoding_
     made = TrainingBlocks(dataset, rows, encoding)
     model = network.build(made.visit_width, made.target_width, units=6)
@@ -117,9 +121,16 @@ def test_a_day_whose_eve_is_hidden_is_learnt_as_it_is_served(monkeypatch: pytest
     row = lanes.rows.T[lanes.wanted.T]
     known = as_known(dataset, user_of_row(dataset)[row], dataset.visit_date[row])
     assert len(known.pairs) == len(rows)
-    assert (np.diff(known.dataset.offsets) - 1 < position_in_history(dataset, row)).any()
+    asked = known.dataset.offsets[1:] - 1
+    date, offset = known.dataset.visit_date[asked], known.dataset.utc_offset_minutes[asked - 1]
+    eve_hours = hours_known(date - 1, offset, known.as_of)
+    seen, came = known.dataset.visit_date[asked - 1] == date - 1, days_since_last_visit(dataset, row) == 1
+    assert (came & ~seen).any()  # The visit came later.
+    partly = known.dataset.hourly_visits[asked - 1] != dataset.hourly_visits[row - 1]
+    assert (seen & partly).any()
+    assert (seen & ~partly & (eve_hours == 24)).any()  # The day is over in the east.
     served = GruScorer(inference.load(to_onnx(weights)), encoding).logits(
-        known.dataset, known.dataset.offsets[1:] - 1, last_histograms(known.dataset), np.ones(len(row), dtype=bool)
+        known.dataset, asked, last_histograms(known.dataset), eve_hours
     )
     for one, other in zip(learnt, served, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

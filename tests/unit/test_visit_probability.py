@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_visits import datasets, made_dataset
+from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, select_users, with_target_days
 from visitcast.data.protocol import split
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS, as_known
+from visitcast.data.schedule import HISTORY_VISIT_DAYS, as_known
 from visitcast.model import visit_probability
 from visitcast.model.baselines import visit_rates
 from visitcast.model.visit_probability import Parameters, UserDates, Weights
@@ -22,6 +23,8 @@ from visitcast.model.visit_probability import Parameters, UserDates, Weights
 ONE = Weights(0.6, 0.43, 0.6, -1.69, 0.05, -0.06, 0.03)
 TWO = Weights(0.11, 0.5, -0.41, -0.19, 0.13, -0.16, -0.44)
 PARAMETERS = Parameters(0.2, (ONE, TWO))
+LATE_SHARE, LATE_HOUR = 0.4, 20
+"""Share of the made visits at a late hour, which the schedule does not see on the eve."""
 
 
 def days_of(dataset: Dataset, user: int) -> list[int]:
@@ -36,8 +39,6 @@ def oracle(days: list[int], target: int, until: int, parameters: Parameters = PA
     """The definition, day by day."""
     if not days:
         return math.nan
-    until = max(until, days[0])
-    days = [day for day in days if day <= until]
 
     def log_odds(end: int, of_type: bool) -> tuple[float, float]:
         visits = watched = 0.0
@@ -71,9 +72,10 @@ def oracle(days: list[int], target: int, until: int, parameters: Parameters = PA
 @given(datasets(), st.integers(1, 40), st.integers(1, 9))
 def test_the_closed_forms_are_the_definition(dataset: Dataset, later: int, gap: int) -> None:
     last = dataset.visit_date[dataset.offsets[1:] - 1]
-    targets = last + later
+    targets, gap = last + later, min(gap, later)
     asked = with_target_days(dataset, targets)
-    made = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, (targets - gap).astype(np.int32))
+    over = np.zeros(dataset.users)
+    made = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, targets - gap, over)
     expected = [
         oracle(days_of(dataset, user), int(targets[user]), int(targets[user] - gap)) for user in range(dataset.users)
     ]
@@ -87,7 +89,7 @@ def test_years_of_absence_and_of_visits_every_day() -> None:
     dates = np.concatenate([[3000], np.arange(18_500, 20_000)]).astype(np.int32)
     columns = {name: values[rows] for name, values in dataset.columns.items()} | {"visit_date": dates}
     asked = with_target_days(Dataset(dataset.user_ids[:2], offsets, columns), np.array([20_000, 20_000]))
-    made = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, np.full(2, 19_999, dtype=np.int32))
+    made = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, np.full(2, 19_999), np.zeros(2))
     expected = [oracle([3000], 20_000, 19_999), oracle(list(range(18_500, 20_000)), 20_000, 19_999)]
     np.testing.assert_allclose(made, expected, rtol=1e-5)
 
@@ -96,24 +98,47 @@ def test_a_user_without_visit_days_has_none_and_one_who_came_on_the_eve_has_one(
     dataset = made_dataset(users=1)
     without = Dataset(dataset.user_ids, np.zeros(2, dtype=np.int64), select_users(dataset, slice(0)).columns)
     asked = with_target_days(without, np.array([20_000]))
-    assert np.isnan(visit_probability.predict(PARAMETERS, asked, np.array([0]), np.array([19_998], dtype=np.int32)))
+    assert np.isnan(visit_probability.predict(PARAMETERS, asked, np.array([0]), np.array([19_999]), np.array([0.5])))
 
     only_the_eve = {name: values[:1] for name, values in dataset.columns.items()}
     only_the_eve["visit_date"] = np.array([19_999], dtype=np.int32)
     asked = with_target_days(Dataset(dataset.user_ids, np.array([0, 1]), only_the_eve), np.array([20_000]))
-    made = visit_probability.predict(PARAMETERS, asked, np.array([1]), np.array([19_998], dtype=np.int32))
-    assert made[0] == pytest.approx(oracle([19_999], 20_000, 19_998))
+    made = visit_probability.predict(PARAMETERS, asked, np.array([1]), np.array([19_999]), np.array([0.5]))
+    assert made[0] == pytest.approx(oracle([19_999], 20_000, 19_999))
 
 
 def test_a_user_gets_the_same_bits_alone_as_among_others() -> None:
     dataset = made_dataset(users=50)
     asked = with_target_days(dataset, np.full(50, 20_800))
-    until = np.full(50, 20_798, dtype=np.int32)
-    together = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, until)
+    until, rest = np.full(50, 20_799), np.linspace(0, 1, 50)
+    together = visit_probability.predict(PARAMETERS, asked, asked.offsets[1:] - 1, until, rest)
     for user in range(50):
         alone = select_users(asked, slice(user, user + 1))
-        found = visit_probability.predict(PARAMETERS, alone, alone.offsets[1:] - 1, until[:1])
+        found = visit_probability.predict(PARAMETERS, alone, alone.offsets[1:] - 1, until[:1], rest[user : user + 1])
         assert found.tobytes() == together[user : user + 1].tobytes()
+
+
+@given(datasets(), st.floats(0, 1), st.integers(1, 4))
+def test_a_day_under_way_lies_between_one_that_has_not_begun_and_one_that_is_over(
+    dataset: Dataset, rest: float, gap: int
+) -> None:
+    date = int(dataset.visit_date.max()) + gap
+    asked = with_target_days(dataset, np.full(dataset.users, date))
+    rows, until = asked.offsets[1:] - 1, np.full(dataset.users, date - 1)
+
+    def made(known_until: NDArray[np.int64], share: float) -> NDArray[np.float32]:
+        shares = np.full(dataset.users, share)
+        return visit_probability.predict(PARAMETERS, asked, rows, known_until, shares)
+
+    over = made(until, 0.0)
+    came = asked.visit_date[rows - 1] == until
+    before = np.where(came, over, made(np.maximum(until - 1, asked.visit_date[rows - 1]), 0.0))
+    np.testing.assert_allclose(made(until, 1.0), before, rtol=1e-5)
+    stays_away = (1 - before) / (1 - before + before * rest + 1e-12)
+    # Before the day begins the forecast is a mean of those after a visit and after none.
+    after_visit = (before - (1 - before) * over) / before
+    expected = np.where(came, over, stays_away * over + (1 - stays_away) * after_visit)
+    np.testing.assert_allclose(made(until, rest), expected, rtol=1e-4, atol=1e-6)
 
 
 def made_comers(users: int = 600, days: int = 200, seed: int = 3, until: int = 20_700) -> Dataset:
@@ -128,6 +153,8 @@ def made_comers(users: int = 600, days: int = 200, seed: int = 3, until: int = 2
     base = made_dataset(users=1)
     columns = {name: values[np.zeros(len(user), dtype=np.int64)] for name, values in base.columns.items()}
     columns["visit_date"] = (until - days + 1 + day).astype(np.int32)
+    hour = np.where(np.random.default_rng(seed + 1).random(len(user)) < LATE_SHARE, LATE_HOUR, 9)
+    columns |= {"first_visit_hour": hour, "last_visit_hour": hour, "hourly_visits": 1 << hour}
     ids = np.array([f"{number:05d}" for number in range(users)])
     return Dataset(ids, np.concatenate([[0], np.cumsum(came.sum(axis=1))]), columns)
 
@@ -148,9 +175,14 @@ def test_the_fit_is_calibrated_and_beats_the_rates() -> None:
     known = as_known(dataset, users, dates)
     assert len(known.pairs) == len(users)
     rows = known.dataset.offsets[1:] - 1
-    made = visit_probability.predict(parameters, known.dataset, rows, known.known_until).astype(np.float64)
-    assert made.sum() / came.sum() == pytest.approx(1, abs=0.05)
-    baselines = visit_rates.predict(visit_rates.fit(dataset, parts), known.dataset, known.known_until)
+    eve = known.dataset.visit_date[rows].astype(np.int64) - 1
+    share_to_come = np.full(len(rows), LATE_SHARE)
+    made = visit_probability.predict(parameters, known.dataset, rows, eve, share_to_come).astype(np.float64)
+    so_far = known.dataset.visit_date[rows - 1] == eve
+    for users_alike in (so_far, ~so_far):
+        assert users_alike.sum() > 1000
+        assert made[users_alike].sum() / came[users_alike].sum() == pytest.approx(1, abs=0.05)
+    baselines = visit_rates.predict(visit_rates.fit(dataset, parts), known.dataset)
 
     def loss(chances: np.ndarray) -> float:
         return float(-np.log(np.where(came, chances, 1 - chances)).mean())
@@ -216,7 +248,8 @@ def test_where_nobody_or_everybody_comes_the_rate_of_the_user_answers(nobody: bo
     parts = replace(split(dataset), validation_starts=20_030, test_starts=20_050)
     parameters, _ = visit_probability.fit(alike, parts, HISTORY_VISIT_DAYS)
     asked = with_target_days(alike, np.full(30, 20_061))
-    made = visit_probability.predict(parameters, asked, asked.offsets[1:] - 1, np.full(30, 20_059, dtype=np.int32))[:-1]
+    until, over = np.full(30, 20_059), np.zeros(30)
+    made = visit_probability.predict(parameters, asked, asked.offsets[1:] - 1, until, over)[:-1]
     assert ((made >= 0) & (made < 0.1)).all() if nobody else ((made > 0.9) & (made <= 1)).all()
 
 

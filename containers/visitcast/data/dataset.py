@@ -202,24 +202,6 @@ def with_target_days(dataset: Dataset, target_dates: Sequence[int] | NDArray[np.
     return Dataset(dataset.user_ids, offsets, columns)
 
 
-def known_days(dataset: Dataset, known_until: NDArray[Any]) -> Dataset:
-    """Remove visit days after the dates up to which visits are known, but not the last row of each user.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Visit days, with days to forecast appended by :func:`with_target_days`.
-    known_until : int array [U]
-        A date for each user, days since 1970-01-01.
-    """
-    kept = dataset.visit_date <= np.repeat(known_until, np.diff(dataset.offsets))
-    kept[dataset.offsets[1:] - 1] = True
-    if kept.all():
-        return dataset
-    offsets = np.concatenate([[0], np.cumsum(kept)])[dataset.offsets]
-    return Dataset(dataset.user_ids, offsets, {name: values[kept] for name, values in dataset.columns.items()})
-
-
 def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
     """Keep some users (indices, ascending) and all their rows."""
     chosen = np.arange(dataset.users)[users]

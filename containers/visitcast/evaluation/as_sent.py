@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, user_of_row
 from visitcast.data.protocol import Split
+from visitcast.data.schedule import HISTORY_VISIT_DAYS, Known, as_known
 from visitcast.data.schema import HOURS
 from visitcast.features.histograms import Channel, last_histograms
 from visitcast.forecasting.forecaster import Forecast, forecast_last
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS, Known, as_known
 from visitcast.metrics import Outcomes, point_outcomes, probability_outcomes
 from visitcast.model.baselines import (
     GLOBAL_HISTOGRAM,
@@ -79,7 +79,7 @@ def as_sent(
         histograms.append(last_histograms(known.dataset))
         hours.append(last_hour.predict(known.dataset, known.dataset.offsets[1:] - 1))
         for model, forecasts in zip(models, made, strict=True):
-            forecasts.append(forecast_last(model, known.dataset, known.known_until))
+            forecasts.append(forecast_last(model, known.dataset, known.as_of))
     kept = np.concatenate([np.empty(0, dtype=np.int64), *places])
     return AsSent(rows[kept], np.concatenate(histograms), np.concatenate(hours), [join(parts) for parts in made])
 
@@ -136,7 +136,7 @@ def baseline_outcomes(dataset: Dataset, parts: Split, counts: NDArray[np.float32
         Rows to forecast.
     """
     hour, mask = dataset.first_visit_hour[test.rows], dataset.hourly_visits[test.rows]
-    # All of them are known: at most two of their three or more earlier days are cut away.
+    # All of them are known: at most one of their three or more earlier days is cut away.
     validation = as_sent(dataset, parts.validation).histograms
     tuned = tuned_histogram.fit(dataset, parts, validation)
     user = user_histogram.fit(dataset, parts, counts)

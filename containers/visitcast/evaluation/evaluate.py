@@ -165,7 +165,7 @@ def evaluate(
         limits or Limits(),
     )
     results["profile"] = weekday_profiles(
-        visits, lambda known: forecaster.forecast_last(model, known.dataset, known.known_until)
+        visits, lambda known: forecaster.forecast_last(model, known.dataset, known.as_of)
     )
     return Evaluation(parts, sent.forecasts[0], results)
 

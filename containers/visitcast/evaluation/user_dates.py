@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, user_of_row
 from visitcast.data.protocol import Split
+from visitcast.data.schedule import Known
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
 from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
-from visitcast.forecasting.schedule import GAP_DAYS, Known
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
 
@@ -119,8 +119,8 @@ def sample(
     sizes = []
     for date in dates:
         active = np.zeros(dataset.users, dtype=bool)
-        active[user[slice(*day.searchsorted([date - ACTIVE_DAYS, date - GAP_DAYS + 1]))]] = True
-        strata = np.flatnonzero(active), np.flatnonzero(~active & (first <= date - GAP_DAYS))
+        active[user[slice(*day.searchsorted([date - ACTIVE_DAYS, date]))]] = True
+        strata = np.flatnonzero(active), np.flatnonzero(~active & (first < date))
         most = most_pairs // len(dates)
         of_active = min(len(strata[0]), most - min(len(strata[1]), most // 4))
         sizes.append(0)
@@ -141,7 +141,7 @@ def _of_block(
     weights: NDArray[np.float64],
     known: Known,
 ) -> UserDates:
-    forecast = forecast_last(model, known.dataset, known.known_until)
+    forecast = forecast_last(model, known.dataset, known.as_of)
     chances = np.where(allowed_hours(), forecast.visit_hour, -1.0)
     hour = chances.argmax(axis=1)
     came, mask = _outcomes(dataset, users, dates)
@@ -154,10 +154,7 @@ def _of_block(
         absent_days=dates - last,
         probability=forecast.visit_probability.astype(np.float64),
         hour_chance=chances.max(axis=1).astype(np.float64),
-        rates={
-            name: rate.astype(np.float64)
-            for name, rate in visit_rates.predict(rates, known.dataset, known.known_until).items()
-        },
+        rates={name: rate.astype(np.float64) for name, rate in visit_rates.predict(rates, known.dataset).items()},
         came=came,
         visited=((mask >> hour) & 1).astype(bool),
     )

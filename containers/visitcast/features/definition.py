@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.calendar import SATURDAY, month_and_day, weekday
 from visitcast.data.dataset import Dataset, days_since_last_visit, hour_bits, position_in_history
+from visitcast.data.schedule import known_flags
 
 Values = NDArray[Any]
 
@@ -36,14 +37,14 @@ class Days:
         Visit days.
     rows : int64 array [rows] or None
         Row numbers; None for all.
-    eve_hidden : bool array [rows] or None
-        Whether the day before is not over when the row is forecast, so that a visit on it is not known; None for never.
-        Not with `rows` None.
+    eve_hours : float64 array [rows] or None
+        Hours of the day before that are known when the row is forecast. A visit day before that began later counts as
+        none; one that began earlier has to be cut already. None for 24; not with `rows` None.
     """
 
     dataset: Dataset
     rows: NDArray[np.int64] | None = None
-    eve_hidden: NDArray[np.bool_] | None = None
+    eve_hours: NDArray[np.float64] | None = None
 
     def stored(self, name: str) -> Values:
         """Return the values of a column of the dataset, [rows]."""
@@ -53,9 +54,10 @@ class Days:
     @cached_property
     def hidden_visit(self) -> NDArray[np.bool_] | None:
         """Whether there was a visit on the day before that is not known, [rows]; None if that is never so."""
-        if self.rows is None or self.eve_hidden is None:
+        if self.rows is None or self.eve_hours is None:
             return None
-        hidden: NDArray[np.bool_] = self.eve_hidden & (days_since_last_visit(self.dataset, self.rows) == 1)
+        known = known_flags(self.dataset.hourly_visits[self.rows - 1], self.eve_hours).any(axis=1)
+        hidden: NDArray[np.bool_] = ~known & (days_since_last_visit(self.dataset, self.rows) == 1)
         return hidden
 
     @cached_property
@@ -111,8 +113,8 @@ MONTH: Final = "month"
 WEEKEND: Final = "is_weekend"
 EARLIER_VISIT_DAYS: Final = "earlier_visit_days"
 LAST_HOUR_YESTERDAY: Final = "last_hour_yesterday"
-EVE_HIDDEN: Final = "eve_hidden"
-"""Tells a day before without a visit from one that is not over yet."""
+EVE_KNOWN: Final = "eve_known"
+"""Share of the day before that is known: tells one without a visit from one that is not over yet."""
 
 COLUMNS: Final[Mapping[str, Callable[[Days], Values]]] = {
     **{column.name: _stored(column.name) for column in schema.DAY_COLUMNS},
@@ -124,7 +126,7 @@ COLUMNS: Final[Mapping[str, Callable[[Days], Values]]] = {
     WEEKEND: lambda days: days.weekday >= SATURDAY,
     EARLIER_VISIT_DAYS: lambda days: days.earlier_visit_days,
     LAST_HOUR_YESTERDAY: lambda days: days.last_hour_yesterday,
-    EVE_HIDDEN: lambda days: np.zeros(len(days.gap)) if days.eve_hidden is None else days.eve_hidden,
+    EVE_KNOWN: lambda days: np.ones(len(days.gap)) if days.eve_hours is None else days.eve_hours / schema.HOURS,
 }
 """How the values [rows] of each column are computed."""
 
@@ -226,7 +228,7 @@ TARGET: Final = (
     Block(_circle(12), (MONTH,)),
     Block(_one_hot(7), (DAY_OF_WEEK,)),
     Block(_one_hot(schema.HOURS), (LAST_HOUR_YESTERDAY,)),
-    Block(_COPIED, (WEEKEND, EVE_HIDDEN, *GAP_FLAGS)),
+    Block(_COPIED, (WEEKEND, EVE_KNOWN, *GAP_FLAGS)),
 )
 """Features that are known before a day begins; those of the histograms follow them."""
 

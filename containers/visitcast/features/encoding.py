@@ -105,7 +105,7 @@ def target_features(
     dataset: Dataset,
     rows: NDArray[np.int64],
     histograms: NDArray[np.float32],
-    eve_hidden: NDArray[np.bool_] | None = None,
+    eve_hours: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compute what is known before some days.
 
@@ -118,9 +118,9 @@ def target_features(
     rows : int64 array [rows]
         Days to forecast.
     histograms : float32 array [rows, len(Channel), 24]
-        Decayed histograms of the known days before each of them.
-    eve_hidden : bool array [rows], optional
-        Whether the day before is not over, so that a visit on it is not known. Default: never.
+        Decayed histograms of the known visits before each of them.
+    eve_hours : float64 array [rows], optional
+        Hours of the day before that are known, see :class:`visitcast.features.definition.Days`. Default: 24.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def target_features(
     log_prior : float32 array [rows, 24]
         Log of the user's smoothed first-hour shares before the day.
     """
-    return _target_features(encoding, Days(dataset, rows, eve_hidden), histograms)
+    return _target_features(encoding, Days(dataset, rows, eve_hours), histograms)
 
 
 def _target_features(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from visitcast.data.calendar import is_weekend, weekday
 from visitcast.data.dataset import Dataset, days_since_last_visit, hour_bits, hour_flags, select_users
+from visitcast.data.schedule import first_known
 from visitcast.data.schema import HOURS
 
 
@@ -76,6 +77,9 @@ _FIRST: Final = slice(Channel.FIRST_ALL, Channel.VISITED_ALL)
 _VISITED: Final = slice(Channel.VISITED_ALL, len(Channel))
 _DECAY: Final = np.array([1.0 if channel == _CALENDAR else 0.5 ** (1 / channel.half_life) for channel in Channel])
 """Factor for each later day that counts; the calendar channel decays with the days between visits instead."""
+_SINCE_EVE: Final = np.ones(len(Channel), dtype=np.float32)
+_SINCE_EVE[_CALENDAR] = 0.5 ** (1 / _CALENDAR.half_life)
+"""Weight of the day before in each channel that counts it."""
 _KINDS: Final[dict[Counted, tuple[int, Callable[[NDArray[Any]], NDArray[Any]]]]] = {
     Counted.SAME_DAY_TYPE: (2, is_weekend),
     Counted.SAME_WEEKDAY: (7, weekday),
@@ -100,7 +104,7 @@ def _calendar_decay(days: NDArray[np.int32]) -> NDArray[np.float64]:
     return decay
 
 
-def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.float32]:
+def decayed_histograms(dataset: Dataset) -> NDArray[np.float32]:
     """Compute the histograms of every user before every visit day.
 
     Additions and multiplications have the same order for one user as for many: results are bit-equal.
@@ -109,8 +113,6 @@ def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.f
     ----------
     dataset : Dataset
         Visit days; the last rows may be days to forecast.
-    hide_eve : bool
-        Leave out the day before each row's, as a forecast must that is made before that day is over.
 
     Returns
     -------
@@ -128,7 +130,6 @@ def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.f
     visited = hour_flags(dataset.hourly_visits)
     gap = days_since_last_visit(dataset)
     calendar_decay = _calendar_decay(gap).astype(np.float32)
-    one_day = _calendar_decay(np.ones(1, dtype=np.int32)).astype(np.float32)
     decay = _DECAY.astype(np.float32)[:, None]
 
     out = np.empty((dataset.visit_days, len(Channel), HOURS), dtype=np.float32)
@@ -139,7 +140,6 @@ def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.f
         channels = [channel for channel in Channel if channel.counted is counted]
         states = np.zeros((len(lengths), kinds, len(channels), HOURS), dtype=np.float32)
         by_kind.append((channels, kind_of(dataset.visit_date).astype(np.int64), states))
-    before_eve = state[:0]
     for position, users in enumerate(active):
         rows = starts[:users] + position
         now = state[:users]
@@ -147,22 +147,51 @@ def decayed_histograms(dataset: Dataset, hide_eve: bool = False) -> NDArray[np.f
         for channels, kind, states in by_kind:
             now[:, channels] = states[np.arange(users), kind[rows]]
         out[rows] = now
-        if hide_eve:
-            if position:
-                after_eve = gap[rows] == 1
-                out[rows[after_eve]] = before_eve[after_eve]
-            # What the next row sees without this one, if it is of the next day.
-            before_eve = now[: active[position + 1] if position + 1 < len(active) else 0].copy()
-            before_eve[:, _CALENDAR] *= one_day
-            for channels, kind, states in by_kind:
-                next_kind = kind[rows[: len(before_eve)] + 1]
-                before_eve[:, channels] = states[np.arange(len(before_eve)), next_kind]
         now *= decay
         now[:, _FIRST] += first[rows, None]
         now[:, _VISITED] += visited[rows, None]
         for channels, kind, states in by_kind:
             states[np.arange(users), kind[rows]] = now[:, channels]
     return out
+
+
+def with_eve_so_far(
+    dataset: Dataset, rows: NDArray[np.int64], histograms: NDArray[np.float32], known: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Take the hours of the day before that are not known yet out of histograms, float32 [rows, len(Channel), 24].
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Visit days.
+    rows : int64 array [rows]
+        Days whose user came on the day before too.
+    histograms : float32 array [rows, len(Channel), 24]
+        Decayed histograms before each of them.
+    known : bool array [rows, 24]
+        Hours of the day before with a known visit; where there is none, the day does not count.
+    """
+    eve = rows - 1
+    seen: NDArray[np.bool_] = np.asarray(known.any(axis=1))
+    first_hour = dataset.first_visit_hour[eve]
+    first = np.eye(HOURS, dtype=np.float32)[first_hour]
+    first -= np.eye(HOURS, dtype=np.float32)[first_known(known, first_hour)] * seen[:, None]
+    visited = hour_flags(dataset.hourly_visits[eve]) * ~known
+    out = histograms.copy()
+    for channel in Channel:
+        counts = _same_kind(channel, dataset.visit_date[eve], dataset.visit_date[rows])
+        out[:, channel] -= (visited if channel in VISITED_CHANNELS else first) * (counts * _SINCE_EVE[channel])[:, None]
+        # Without the day, those before it have not decayed.
+        out[:, channel] /= np.where(seen | ~counts, np.float32(1), np.float32(_DECAY[channel]))[:, None]
+    return out
+
+
+def _same_kind(channel: Channel, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return whether a channel before the other dates counts the dates, [rows] each."""
+    if channel.counted is Counted.ALL:
+        return np.ones(len(one), dtype=np.bool_)
+    _, kind_of = _KINDS[channel.counted]
+    return np.asarray(kind_of(one) == kind_of(other))
 
 
 def histograms_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, known_days, position_in_history
+from visitcast.data.dataset import Dataset, position_in_history
 from visitcast.data.protocol import MINIMUM_HISTORY
+from visitcast.data.schedule import MINUTES_A_DAY, hours_known, known_at, over_everywhere
+from visitcast.data.schema import HOURS
 from visitcast.features.histograms import decayed_histograms, last_histograms
 from visitcast.model import calibration, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
@@ -74,10 +76,10 @@ def forecast(
         ``decayed_histograms(dataset)``, if the caller has it already.
     """
     counts = decayed_histograms(dataset) if histograms is None else histograms
-    return _forecast(bundle, dataset, rows, counts[rows], None)
+    return _forecast(bundle, dataset, rows, counts[rows], over_everywhere(dataset.visit_date[rows]))
 
 
-def forecast_last(bundle: Bundle, dataset: Dataset, known_until: NDArray[np.int32] | None = None) -> Forecast:
+def forecast_last(bundle: Bundle, dataset: Dataset, as_of: NDArray[np.int64] | None = None) -> Forecast:
     """Forecast every user's last row, as :func:`forecast` does, without computing the histograms of the rows before.
 
     Parameters
@@ -86,13 +88,14 @@ def forecast_last(bundle: Bundle, dataset: Dataset, known_until: NDArray[np.int3
         Fitted model.
     dataset : Dataset
         Visit days, with target days appended by :func:`visitcast.data.dataset.with_target_days`.
-    known_until : int32 array [U], optional
-        Last date of each user whose visits are complete, days since 1970-01-01, before the target day. Later visit days
-        are not used: a day that is not over looks like one without the visits to come. Default: the day before the
-        target day.
+    as_of : int64 array [U], optional
+        Instant of each user at which the data end, minutes since 1970-01-01T00:00Z; later visits are not used. A user's
+        local time is that of the last visit day. Default: all days before the target day are over.
     """
-    known = dataset if known_until is None else known_days(dataset, known_until)
-    return _forecast(bundle, known, known.offsets[1:] - 1, last_histograms(known), known_until)
+    if as_of is None:
+        as_of = over_everywhere(dataset.visit_date[dataset.offsets[1:] - 1])
+    known = known_at(dataset, as_of)
+    return _forecast(bundle, known, known.offsets[1:] - 1, last_histograms(known), as_of)
 
 
 def _forecast(
@@ -100,23 +103,34 @@ def _forecast(
     dataset: Dataset,
     rows: NDArray[np.int64],
     counts: NDArray[np.float32],
-    known_until: NDArray[np.int32] | None,
+    as_of: NDArray[np.int64],
 ) -> Forecast:
     """Forecast rows from the histograms [rows, len(Channel), 24] before them."""
     made = tuned_histogram.probabilities(bundle.histogram, dataset.visit_date[rows], counts)
-
-    eve = dataset.visit_date[rows] - 1
-    until = eve if known_until is None else known_until
-    eve_hidden = until < eve
     history = position_in_history(dataset, rows)
+    last_known, hours = _last_known(dataset, rows, history, as_of)
+    rest = (made.first_hour * (np.arange(HOURS) >= hours[:, None])).sum(axis=1)
+    comes = visit_probability.predict(bundle.visit_probability, dataset, rows, last_known, rest)
+
+    eve_hours = np.where(last_known == dataset.visit_date[rows] - 1, hours, 0.0)
+    unfinished = eve_hours < HOURS
     from_model = history >= MINIMUM_HISTORY
-    for blend, wanted in ((bundle.eve_known, ~eve_hidden), (bundle.eve_hidden, eve_hidden)):
+    for blend, wanted in ((bundle.eve_over, ~unfinished), (bundle.eve_unfinished, unfinished)):
         here = np.flatnonzero(from_model & wanted)
         if len(here) == 0:
             continue
-        scored = probabilities(bundle.scorer.logits(dataset, rows[here], counts[here], eve_hidden[here]))
+        scored = probabilities(bundle.scorer.logits(dataset, rows[here], counts[here], eve_hours[here]))
         mixed = mixture.blend(blend.mixture, history[here], scored, Probabilities(*(kind[here] for kind in made)))
         for kind, calibrated in zip(made, calibration.apply(blend.calibration, mixed), strict=True):
             kind[here] = calibrated
-    comes = visit_probability.predict(bundle.visit_probability, dataset, rows, until)
     return Forecast(made.first_hour, any_visit(made), from_model, comes)
+
+
+def _last_known(
+    dataset: Dataset, rows: NDArray[np.int64], history: NDArray[np.int64], as_of: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the last local date before each row's of which hours are known, and how many hours, [rows] each."""
+    eve = dataset.visit_date[rows].astype(np.int64) - 1
+    offset = np.where(history > 0, dataset.utc_offset_minutes[rows - 1], 0)
+    date = np.minimum((as_of + offset - 1) // MINUTES_A_DAY, eve)
+    return date, hours_known(date, offset, as_of)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
 from visitcast.data.dataset import Dataset, concatenate, require_dataset, select_users, with_target_days
+from visitcast.data.instants import read_instant
+from visitcast.data.schedule import minutes_of
 from visitcast.errors import InputError
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.model.bundle import Bundle
@@ -25,7 +27,7 @@ def forecast(
     visits: Dataset,
     day: date | str,
     users: Sequence[str] | None = None,
-    known_until: date | str | None = None,
+    as_of: datetime | str | None = None,
 ) -> pd.DataFrame:
     """Forecast a day for users, as the endpoint does.
 
@@ -39,9 +41,9 @@ def forecast(
         Local calendar day to forecast; text as ``YYYY-MM-DD``.
     users : sequence of str, optional
         Users to forecast. A user without visits gets the histogram of all users. Default: all users of `visits`.
-    known_until : date or str, optional
-        Last local day whose visits are complete, before `day`; visits of later days are not used. Default: the day
-        before `day`.
+    as_of : datetime or str, optional
+        Instant at which the visits end, with a time zone; text as ISO-8601. Later visits are not used. Default: all
+        days before `day` are over.
 
     Returns
     -------
@@ -54,8 +56,8 @@ def forecast(
     Raises
     ------
     InputError
-        The day is not a date, or not later than all visits; `known_until` is not a date before it; `visits` or `users`
-        is something else.
+        The day is not a date, or not later than all visits; `as_of` is not an instant; `visits` or `users` is something
+        else.
     """
     import pandas as pd  # The serving image does not have it.
 
@@ -63,19 +65,12 @@ def forecast(
     if isinstance(users, str):
         raise InputError("The users are one text.", f"It is {users!r}.", "Pass a list of user identifiers.")
     wanted = None if users is None else [str(user) for user in users]
-    target = _days(day, "The day to forecast")
-    until = target - 1 if known_until is None else _days(known_until, "The day up to which visits are complete")
-    if until >= target:
-        raise InputError(
-            "The day up to which visits are complete is not before the day to forecast.",
-            f"They are {known_until} and {day}.",
-            "Leave it out if all earlier days are over.",
-        )
+    target = _days(day)
     asked = visits if wanted is None else _of_users(visits, wanted)
     made = forecast_last(
         model,
         with_target_days(asked, np.full(asked.users, target)),
-        np.full(asked.users, until, dtype=np.int32),
+        None if as_of is None else np.full(asked.users, minutes_of(read_instant("as_of", str(as_of)))),
     )
     frame = pd.DataFrame(
         {
@@ -91,11 +86,11 @@ def forecast(
     return frame if wanted is None else frame.loc[wanted]
 
 
-def _days(day: date | str, what: str) -> int:
+def _days(day: date | str) -> int:
     try:
         return days_since_epoch(date.fromisoformat(day) if isinstance(day, str) else date(day.year, day.month, day.day))
     except ValueError:
-        raise InputError(f"{what} is not a date.", f"It is {day!r}.", "Use YYYY-MM-DD.") from None
+        raise InputError("The day to forecast is not a date.", f"It is {day!r}.", "Use YYYY-MM-DD.") from None
 
 
 def _of_users(visits: Dataset, users: Sequence[str]) -> Dataset:

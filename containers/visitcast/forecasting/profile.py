@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.calendar import weekday
 from visitcast.data.dataset import Dataset
-from visitcast.forecasting.schedule import GAP_DAYS, Known, as_known
+from visitcast.data.schedule import Known, as_known
 
 if TYPE_CHECKING:
     from visitcast.forecasting.forecaster import Forecast  # The sending image does not have all that it imports.
@@ -96,7 +96,7 @@ def profile_of_known(known: Known, forecast: Forecast) -> Profile:
         platform=columns.platform[target - 1],
         utc_offset_minutes=columns.utc_offset_minutes[target - 1],
         history_days=np.diff(known.dataset.offsets) - 1,
-        absent_days=known.known_until - columns.visit_date[target - 1],
+        absent_days=columns.visit_date[target] - 1 - columns.visit_date[target - 1],
         first_visit_hour=forecast.first_visit_hour,
         best_hour=forecast.best_hour,
         confidence=forecast.confidence,
@@ -141,7 +141,7 @@ def weekday_of(date: int) -> str:
 
 def _visitors(dataset: Dataset, date: int) -> NDArray[np.int64]:
     """Return the users who may be active on a date."""
-    earliest = date - GAP_DAYS - ACTIVE_DAYS
+    earliest = date - 1 - ACTIVE_DAYS
     rows = np.flatnonzero((dataset.visit_date < date) & (dataset.visit_date >= earliest))
     return np.unique(dataset.offsets.searchsorted(rows, side="right") - 1)
 

@@ -69,7 +69,7 @@ class ArticleScorer:
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],  # noqa: ARG002 - it reads the last visit only
-        eve_hidden: NDArray[np.bool_] | None = None,  # noqa: ARG002
+        eve_hours: NDArray[np.float64] | None = None,  # noqa: ARG002
     ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         density = discretised_gaussian(self.hours(dataset, rows), self.sigma)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE: Final = "model.json"
 
-MODEL_VERSION: Final = 5
+MODEL_VERSION: Final = 6
 """Version of the bundle's files and the network's layers; raise it when older models become unreadable. Features are
 compared by name instead."""
 
@@ -66,7 +66,7 @@ class Bundle:
         What was learnt.
     histogram : tuned_histogram.Parameters
         Tuned histogram, for short histories and for mixing.
-    eve_known, eve_hidden : Blend
+    eve_over, eve_unfinished : Blend
         For forecasts made after the day before is over, and for those made earlier, as by the schedule. A scorer may
         lead by far in the first, and not in the second.
     visit_probability : visit_probability.Parameters
@@ -79,8 +79,8 @@ class Bundle:
 
     scorer: Scorer
     histogram: tuned_histogram.Parameters
-    eve_known: Blend
-    eve_hidden: Blend
+    eve_over: Blend
+    eve_unfinished: Blend
     visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
@@ -101,8 +101,8 @@ def save(folder: Path, bundle: Bundle) -> None:
         "schema_version": SCHEMA_VERSION,
         "model_version": MODEL_VERSION,
         "scorer": bundle.scorer.kind,
-        "eve_known": asdict(bundle.eve_known),
-        "eve_hidden": asdict(bundle.eve_hidden),
+        "eve_over": asdict(bundle.eve_over),
+        "eve_unfinished": asdict(bundle.eve_unfinished),
         "tuned_histogram": tuned_histogram.to_json(bundle.histogram),
         "visit_probability": visit_probability.to_json(bundle.visit_probability),
         "metadata": bundle.metadata,
@@ -149,8 +149,8 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
     return Bundle(
         scorer=scorers[kind].load(folder),
         histogram=tuned_histogram.from_json(content["tuned_histogram"]),
-        eve_known=_blend(content["eve_known"]),
-        eve_hidden=_blend(content["eve_hidden"]),
+        eve_over=_blend(content["eve_over"]),
+        eve_unfinished=_blend(content["eve_unfinished"]),
         visit_probability=visit_probability.from_json(content["visit_probability"]),
         metadata=content["metadata"],
     )

@@ -61,7 +61,7 @@ class Scorer(Protocol):
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],
-        eve_hidden: NDArray[np.bool_] | None = None,
+        eve_hours: NDArray[np.float64] | None = None,
     ) -> Logits:
         """Score some rows of any dataset.
 
@@ -73,8 +73,8 @@ class Scorer(Protocol):
             Rows to forecast, ascending, none of them a user's first.
         histograms : float32 array [rows, len(Channel), 24]
             Decayed histograms before each of them.
-        eve_hidden : bool array [rows], optional
-            Whether the day before the row's is not over, so that a visit on it is not among the rows. Default: never.
+        eve_hours : float64 array [rows], optional
+            Hours of the day before the row's that are known; later visits on it are not among the rows. Default: 24.
         """
         ...
 

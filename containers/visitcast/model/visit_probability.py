@@ -1,7 +1,8 @@
 """The probability that a user comes on a local date: a logistic regression on six features of the visit days so far.
 
-Visits are known up to a date. The gap between that date and the date to forecast is 1 when the eve is over, and 2 at
-the shipped schedule; each has weights of its own, since a day that is not over must not count as a day without a visit.
+The gap between the last date that is over and the date to forecast is 1 when the eve is over, and 2 before it begins.
+Each has weights of its own, since a day that is not over must not count as a day without a visit. While the eve is
+under way, as at the shipped schedule, :func:`predict` weighs the two.
 """
 
 from __future__ import annotations
@@ -169,9 +170,20 @@ def _rows_before(dataset: Dataset, user: NDArray[np.int64], date: NDArray[np.int
 
 
 def predict(
-    parameters: Parameters, dataset: Dataset, rows: NDArray[np.int64], known_until: NDArray[np.int32]
+    parameters: Parameters,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    known_until: NDArray[np.int64],
+    rest: NDArray[Any],
 ) -> NDArray[np.float32]:
     """Forecast whether the user of each row comes on the row's date.
+
+    The last known date may not be over. If the user has come on it, the features have all that they need. If not, the
+    user may still come. Let p be the probability, before that date began, of a visit on it, and r the share of first
+    visits that fall into its remaining hours. By Bayes' rule there will be no visit on it with the probability
+    ``(1 - p) / (1 - p + p r)``. The forecast before the date began is the mean, by p, of those after a visit on it and
+    after none. So the forecast now is ``m`` times the one before the date began plus ``1 - m`` times the one after no
+    visit, with ``m = r / (1 - p + p r)``. The forecast before the date began stands for p, which matters little.
 
     Parameters
     ----------
@@ -180,10 +192,11 @@ def predict(
     dataset : Dataset
         Visit days.
     rows : int64 array [rows]
-        Rows to forecast, ascending, from the rows of the user before them.
-    known_until : int32 array [rows]
-        Last date whose visits are complete, days since 1970-01-01. Visit days after it are not used, unless the user
-        has no others: visits are then known up to the first of them.
+        Rows to forecast, ascending, from the rows of the user before them, of which none is after `known_until`.
+    known_until : int64 array [rows]
+        Last date of which visits are known, days since 1970-01-01.
+    rest : float array [rows]
+        Share of a visit day's first visits that come after what is known of this date; 0 where it is over.
 
     Returns
     -------
@@ -195,16 +208,31 @@ def predict(
     known = np.flatnonzero(rows > starts)
     days = int((rows[known] - starts[known]).sum())
     for block in np.array_split(known, 1 + days // _DAYS_AT_ONCE):
-        first, end = starts[block], rows[block]
-        target = dataset.visit_date[end].astype(np.int64)
-        until = np.maximum(known_until[block], dataset.visit_date[first]).astype(np.int64)
-        values = _features(dataset.visit_date, first, end, target, until, parameters.base_rate)
-        gap = target - until
-        for weights, wanted in zip(parameters.gaps, GAPS, strict=True):
-            of_gap = gap == wanted if wanted != max(GAPS) else gap >= wanted
-            if of_gap.any():
-                out[block[of_gap]] = _chances(weights, values[of_gap])
+        out[block] = _of_last_date(parameters, dataset, starts[block], rows[block], known_until[block])
+        open_ = block[(rest[block] > 0) & (dataset.visit_date[rows[block] - 1] < known_until[block])]
+        before = _of_last_date(parameters, dataset, starts[open_], rows[open_], known_until[open_] - 1)
+        still = rest[open_]
+        weight = still / (1 - before + before * still)
+        out[open_] += weight * (before - out[open_])
     return out
+
+
+def _of_last_date(
+    parameters: Parameters,
+    dataset: Dataset,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    known_until: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Forecast rows `ends` from the rows before them, if all dates up to `known_until` are over, [rows]."""
+    target = dataset.visit_date[ends].astype(np.int64)
+    values = _features(dataset.visit_date, starts, ends, target, known_until, parameters.base_rate)
+    chances = np.empty(len(ends))
+    for weights, wanted in zip(parameters.gaps, GAPS, strict=True):
+        gap = target - known_until
+        of_gap = gap == wanted if wanted != max(GAPS) else gap >= wanted
+        chances[of_gap] = _chances(weights, values[of_gap])
+    return chances
 
 
 def _features(
@@ -232,11 +260,11 @@ def _features(
     visit_date : int32 array [N]
         Visit days, ascending for each user.
     starts, ends : int64 arrays [users]
-        Rows of each user's visit days; at least one is not after `known_until`.
+        Rows of each user's visit days, at least one.
     target : int64 array [users]
         Date to forecast.
     known_until : int64 array [users]
-        Last date whose visits are complete.
+        Last date of which visits are known, not before the last visit day.
     base_rate : float
         Of all users.
     """
@@ -245,13 +273,10 @@ def _features(
     user = np.arange(users).repeat(lengths)
     row = np.arange(len(user)) + (starts - lengths.cumsum() + lengths).repeat(lengths)
     day = visit_date[row].astype(np.int64)
-    later = day > known_until[user]
-    count = lengths - np.bincount(user[later], minlength=users)
-    first, last = visit_date[starts].astype(np.int64), visit_date[starts + count - 1].astype(np.int64)
+    first, last = visit_date[starts].astype(np.int64), visit_date[ends - 1].astype(np.int64)
     weekend = is_weekend(target)
 
     weight = np.exp2((day - last[user]) / HALF_LIFE_DAYS)
-    weight[later] = 0.0
     total = np.bincount(user, weight, minlength=users)
     weight[is_weekend(day) != weekend[user]] = 0.0
     total_of_type = np.bincount(user, weight, minlength=users)
@@ -268,7 +293,7 @@ def _features(
     out[:, 1] = _log_odds(rate_of_type)
     out[:, 2] = np.log1p(away)
     out[:, 3] = np.log1p(away * rate_at_last)
-    out[:, 4] = np.log(count)
+    out[:, 4] = np.log(lengths)
     out[:, 5] = weekend
     return out
 

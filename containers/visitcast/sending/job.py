@@ -29,7 +29,7 @@ from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
-from visitcast.sending.requests import Asked, known_until, write_requests, write_users
+from visitcast.sending.requests import Asked, write_requests, write_users
 from visitcast.sending.send_log import read_send_log
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
@@ -56,8 +56,7 @@ def requests() -> None:
     data_end = as_of(os.environ)
     blocks = read_blocks(_parquet_files("histories"), data_end)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        asked = Asked(date, known_until(data_end, date))
-        users = write_requests(blocks, audience, asked, folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ))
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
         write_users(folder, users)
@@ -78,7 +77,7 @@ def plan() -> None:
     users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
     forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
     progress(0.4, "comparing with the training data, four weeks ago and the dates that are over")
-    counted = profile_of(users, forecasts, known_until(as_of(os.environ), date))
+    counted = profile_of(users, forecasts, date)
     closed = read_closed_dates(_rows("realised"))
     evaluation = _json("reference", "evaluation.json")
     references = {
@@ -111,10 +110,10 @@ def plan() -> None:
     progress(1.0, f"done: {found['sends']['planned']:,} sends planned")
 
 
-def profile_of(users: pa.Table, forecasts: Forecasts, until: int) -> Profile:
-    """Count inputs and forecasts for the drift check; `until` is the last date whose visits are known."""
+def profile_of(users: pa.Table, forecasts: Forecasts, date: int) -> Profile:
+    """Count inputs and forecasts of a date for the drift check."""
     last = users[schema.LAST_VISIT_DATE].to_numpy().astype("datetime64[D]")
-    absent = np.where(np.isnat(last), 100_000, until - last.astype(np.int64))
+    absent = np.where(np.isnat(last), 100_000, date - 1 - last.astype(np.int64))
     return profile(
         platform=platform_codes(users[schema.PLATFORM].to_numpy()),
         utc_offset_minutes=users[schema.UTC_OFFSET_MINUTES].to_numpy().astype(np.int16),

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.calendar import days_since_epoch
+from visitcast.data.calendar import date_of
 from visitcast.data.dataset import Dataset
 from visitcast.errors import InputError
 
@@ -28,26 +28,18 @@ _PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
 
 
 class Asked(NamedTuple):
-    """What is asked of every user, in days since 1970-01-01.
+    """What is asked of every user.
 
     Attributes
     ----------
     date : int
-        Date to forecast.
-    known_until : int
-        Last date whose visits are complete.
+        Date to forecast, days since 1970-01-01.
+    as_of : datetime
+        Instant at which the visits end, in UTC.
     """
 
     date: int
-    known_until: int
-
-
-def known_until(as_of: datetime, date: int) -> int:
-    """Return the last date whose visits are complete, the day before `as_of` and before the date to forecast.
-
-    West of UTC that day may have some hours left. To leave it out too would cost more than these hours.
-    """
-    return min(days_since_epoch(as_of.date()), date) - 1
+    as_of: datetime
 
 
 def write_requests(
@@ -62,7 +54,7 @@ def write_requests(
     audience : DataFrame
         What :func:`visitcast.sending.audience.read_audience` returned.
     asked : Asked
-        Date to forecast, and up to when visits are complete.
+        Date to forecast, and when the visits end.
     folder : Path
         Gets ``requests-00000.jsonl`` and so on.
     users_per_file : int
@@ -84,7 +76,7 @@ def write_requests(
     def lines() -> Iterator[str]:
         for block in blocks:
             _require_days_before(block, asked.date)
-            users.append(_last_known(block, asked.known_until))
+            users.append(_last_known(block))
             yield from request_lines(block, asked)
         absent = audience.index.difference(pd.concat(users).index)
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
@@ -132,20 +124,19 @@ def _texts(column: schema.Column, values: NDArray[Any]) -> Any:
 
 def _head(user: str, asked: Asked) -> str:
     """Write a line up to the user's visits."""
-    day, until = np.datetime64(asked.date, "D"), np.datetime64(asked.known_until, "D")
-    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","{schema.KNOWN_UNTIL}":"{until}","visits":'
+    day, as_of = date_of(asked.date), f"{asked.as_of:%Y-%m-%dT%H:%M:%SZ}"
+    return f'{{"{schema.USER_ID}":{json.dumps(user)},"{schema.DATE}":"{day}","{schema.AS_OF}":"{as_of}","visits":'
 
 
-def _last_known(block: Dataset, known_until: int) -> pd.DataFrame:
-    """Describe users by their last visit day, and count the days that a forecast uses."""
+def _last_known(block: Dataset) -> pd.DataFrame:
+    """Describe users by their last visit day, and count their visit days."""
     last = block.offsets[1:] - 1
-    used = np.add.reduceat(block.visit_date <= known_until, block.offsets[:-1], dtype=np.int64)
     return pd.DataFrame(
         {
             schema.PLATFORM: _PLATFORM_NAMES[block.platform[last]],
             schema.UTC_OFFSET_MINUTES: block.utc_offset_minutes[last],
             schema.LAST_VISIT_DATE: block.visit_date[last].astype("datetime64[D]"),
-            schema.HISTORY_DAYS: used,
+            schema.HISTORY_DAYS: np.diff(block.offsets),
         },
         index=pd.Index(block.user_ids.astype(object), name=schema.USER_ID),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
+from visitcast.data.schedule import minutes_of, over_everywhere
 from visitcast.serving.errors import RequestError
 from visitcast.serving.json_requests import Locate, User
 
@@ -95,21 +96,16 @@ def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
     return of_columns(ids, offsets, columns)
 
 
-def known_until(users: Sequence[User], locate: Locate) -> NDArray[np.int32]:
-    """Return the last date of each user whose visits are complete, int32 [users]; by default the eve of the date.
+def as_of(users: Sequence[User], dataset: Dataset) -> NDArray[np.int64]:
+    """Return the instant of each user at which the visits end, minutes since 1970-01-01T00:00Z, int64 [users].
 
-    Raises
-    ------
-    RequestError
-        It is not before the day to forecast.
+    By default the days before the day to forecast, the last row of each user in the dataset, are over.
     """
-    days = np.array([user["date"].toordinal() - 1 for user in users], dtype=np.int32)
+    instants = over_everywhere(dataset.visit_date[dataset.offsets[1:] - 1])
     for number, user in enumerate(users):
-        if (until := user.get("known_until")) is not None:
-            if until >= user["date"]:
-                raise RequestError(locate(number, None, "known_until"), "It must be before the day to forecast.")
-            days[number] = until.toordinal()
-    return days - EPOCH.toordinal()
+        if (instant := user.get("as_of")) is not None:
+            instants[number] = minutes_of(instant)
+    return instants
 
 
 def _by_column(user: User, number: int, locate: Locate) -> Visits:

@@ -10,7 +10,17 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Annotated, Any, Final, NotRequired
 
-from pydantic import ConfigDict, FailFast, Field, Strict, StringConstraints, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    FailFast,
+    Field,
+    Strict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypeAliasType, TypedDict
 
 from visitcast.data import schema
@@ -21,6 +31,7 @@ MAX_PLATFORM_LENGTH = 64
 
 _STRICT_KEYS = ConfigDict(extra="forbid")
 Day = Annotated[date, Strict()]
+Instant = Annotated[AwareDatetime, Strict()]
 
 
 def _type_of(column: schema.Column) -> Any:
@@ -55,7 +66,7 @@ class User(TypedDict):
 
     user_id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     date: Day
-    known_until: NotRequired[Day]
+    as_of: NotRequired[Instant]
     visits: Annotated[_VisitList | VisitColumns, Field(union_mode="left_to_right")]
 
 

@@ -16,7 +16,7 @@ from visitcast.model.bundle import Bundle
 from visitcast.serving import answers, json_requests
 from visitcast.serving.errors import RequestError
 from visitcast.serving.formats import Format
-from visitcast.serving.histories import known_until, to_dataset
+from visitcast.serving.histories import as_of, to_dataset
 from visitcast.serving.json_requests import Locate, User, locate_in_json
 from visitcast.serving.limits import Limits
 
@@ -68,7 +68,7 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
         # One request is invalid: check them one by one to name the field in that request.
         read = [_checked(one) for one in read]
         asked = _together(read)
-    forecast = forecast_last(fitted, asked.dataset, asked.known_until)
+    forecast = forecast_last(fitted, asked.dataset, asked.as_of)
     first = 0
     answers_: list[Answer | RequestError] = []
     for question, one in zip(questions, read, strict=True):
@@ -119,7 +119,7 @@ class _Asked(NamedTuple):
     """What a forecast is made from."""
 
     dataset: Dataset
-    known_until: NDArray[np.int32]
+    as_of: NDArray[np.int64]
 
 
 def _together(read: Sequence[_Read | RequestError]) -> _Asked:
@@ -128,7 +128,8 @@ def _together(read: Sequence[_Read | RequestError]) -> _Asked:
 
 
 def _asked(users: Sequence[User], locate: Locate) -> _Asked:
-    return _Asked(to_dataset(users, locate), known_until(users, locate))
+    dataset = to_dataset(users, locate)
+    return _Asked(dataset, as_of(users, dataset))
 
 
 def _written(

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from visitcast.contract import progress
 from visitcast.data.dataset import Dataset, hour_flags, position_in_history, require_dataset, user_of_row
 from visitcast.data.protocol import MINIMUM_HISTORY, Split, require_enough_rows, split
+from visitcast.data.schedule import HISTORY_VISIT_DAYS, as_known, hours_known
+from visitcast.data.schema import HOURS
 from visitcast.data.user_sample import sample_users
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
-from visitcast.forecasting.schedule import HISTORY_VISIT_DAYS, as_known
 from visitcast.metrics import Scores, score_probabilities
 from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
@@ -93,9 +94,9 @@ def fit(
 
     chosen = some_rows(len(validation), MOST_BLENDED_ROWS, seed)
     actual = validation[chosen]
-    complete = _Rows(dataset, actual, counts[chosen], np.zeros(len(actual), dtype=np.bool_))
-    eve_known, _ = _blend(learnt.scorer, histogram, complete, dataset, actual)
-    eve_hidden, scores = _blend(learnt.scorer, histogram, *_as_scheduled(dataset, actual))
+    complete = _Rows(dataset, actual, counts[chosen], np.full(len(actual), float(HOURS)))
+    eve_over, _ = _blend(learnt.scorer, histogram, complete, dataset, actual)
+    eve_unfinished, scores = _blend(learnt.scorer, histogram, *_as_scheduled(dataset, actual))
     comes, fit_of_comes = visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS, seed)
     metadata = {
         **learnt.metadata,
@@ -106,16 +107,16 @@ def fit(
         "validation_metrics": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return Bundle(learnt.scorer, histogram, eve_known, eve_hidden, comes, metadata, pipeline)
+    return Bundle(learnt.scorer, histogram, eve_over, eve_unfinished, comes, metadata, pipeline)
 
 
 class _Rows(NamedTuple):
-    """Rows to forecast: a dataset, row numbers, and the histograms and whether the eve is hidden for each."""
+    """Rows to forecast: a dataset, row numbers, and the histograms and the known hours of the eve for each."""
 
     dataset: Dataset
     rows: NDArray[np.int64]
     histograms: NDArray[np.float32]
-    eve_hidden: NDArray[np.bool_]
+    eve_hours: NDArray[np.float64]
 
 
 def _as_scheduled(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[_Rows, Dataset, NDArray[np.int64]]:
@@ -124,8 +125,10 @@ def _as_scheduled(dataset: Dataset, rows: NDArray[np.int64]) -> tuple[_Rows, Dat
     last = known.dataset.offsets[1:] - 1
     scorable = np.flatnonzero(position_in_history(known.dataset, last) >= MINIMUM_HISTORY)
     last, histograms = last[scorable], last_histograms(known.dataset)[scorable]
-    eve_hidden = known.known_until[scorable] < known.dataset.visit_date[last] - 1
-    return _Rows(known.dataset, last, histograms, eve_hidden), dataset, rows[known.pairs[scorable]]
+    eve_hours = hours_known(
+        known.dataset.visit_date[last] - 1, known.dataset.utc_offset_minutes[last - 1], known.as_of[scorable]
+    )
+    return _Rows(known.dataset, last, histograms, eve_hours), dataset, rows[known.pairs[scorable]]
 
 
 def _blend(

@@ -82,13 +82,14 @@ def test_visits_by_column_give_the_same_forecasts(server: Server) -> None:
 def test_a_day_that_is_not_over_does_not_count_as_a_day_without_a_visit(server: Server, root: Path) -> None:
     user = longest()
     user["date"] = str(np.datetime64(user["date"], "D") + 3)
-    until = np.datetime64(user["date"], "D") - 3
-    asked = [user, {**user, "known_until": str(until + 2)}, {**user, "known_until": str(until)}]
+    midnight = np.datetime64(user["date"], "m")
+    instant = midnight - np.timedelta64(8, "h")
+    asked = [user, {**user, "as_of": f"{midnight}Z"}, {**user, "as_of": f"{instant}Z"}]
     default, eve, earlier = server.post({"users": asked}).json["forecasts"]
     assert default == eve
     history = from_frame(VISITS[VISITS[schema.USER_ID] == LONGEST])
     extended = with_target_days(history, np.datetime64(user["date"], "D").astype(np.int64).reshape(1))
-    made = forecast_last(bundle.load(root / "model"), extended, until.astype(np.int64).astype(np.int32).reshape(1))
+    made = forecast_last(bundle.load(root / "model"), extended, instant.astype(np.int64).reshape(1))
     assert earlier["visit_probability"] == pytest.approx(float(made.visit_probability[0]), abs=1e-6)
     for name in ("first_visit_hour", "visit_hour"):
         assert earlier[name] == pytest.approx(getattr(made, name)[0].tolist(), abs=1e-6)

@@ -57,8 +57,9 @@ REFUSED = [
     pytest.param(changed(user_id="u" * 257), "users[0].user_id", id="long user"),
     pytest.param(changed(visits="none"), "users[0].visits", id="no list of visits"),
     pytest.param(changed(shoe_size=1), "users[0].shoe_size", id="unknown key of a user"),
-    pytest.param(changed(known_until="today"), "users[0].known_until", id="known until no date"),
-    pytest.param(changed(known_until=longest()["date"]), "users[0].known_until", id="known until the day itself"),
+    pytest.param(changed(as_of="today"), "users[0].as_of", id="as of no instant"),
+    pytest.param(changed(as_of=1_795_000_000), "users[0].as_of", id="as of a number"),
+    pytest.param(changed(as_of="2026-11-23T16:00:00"), "users[0].as_of", id="as of an instant without a time zone"),
     pytest.param(by_column(first_visit_hour=[24]), "users[0].visits.first_visit_hour[0]", id="column: out of range"),
     pytest.param(by_column(platform=[None]), "users[0].visits.platform[0]", id="column: null"),
     pytest.param(by_column(visit_date=["soon"]), "users[0].visits.visit_date[0]", id="column: no date"),
@@ -151,7 +152,7 @@ ALMOST_RIGHT = st.fixed_dictionaries(
                 {
                     "user_id": st.text(max_size=3) | st.just("a"),
                     "date": st.dates().map(str) | st.just("2026-11-24"),
-                    "known_until": st.dates().map(str) | st.just("2026-11-20"),
+                    "as_of": st.datetimes().map(str) | st.just("2026-11-20T16:00:00Z"),
                     "visits": st.dictionaries(st.sampled_from(VISIT_COLUMNS), st.lists(VISIT_VALUES, max_size=2))
                     | st.lists(
                         st.dictionaries(st.sampled_from(VISIT_COLUMNS), VISIT_VALUES).map(

@@ -40,8 +40,10 @@ def fit(dataset: Dataset, parts: Split, seed: int = 7) -> Parameters:
     return Parameters(rate, (by_weekday[0] + PRIOR_DAYS * rate) / (by_weekday[1] + PRIOR_DAYS))
 
 
-def predict(parameters: Parameters, dataset: Dataset, known_until: NDArray[np.int32]) -> dict[str, NDArray[np.float32]]:
+def predict(parameters: Parameters, dataset: Dataset) -> dict[str, NDArray[np.float32]]:
     """Forecast whether each user comes on the day of the user's last row.
+
+    The day before it counts like the others, also if it is not over: one of some fourteen days that matter.
 
     Parameters
     ----------
@@ -49,8 +51,6 @@ def predict(parameters: Parameters, dataset: Dataset, known_until: NDArray[np.in
         What :func:`fit` returned.
     dataset : Dataset
         Visit days, with target days appended by :func:`visitcast.data.dataset.with_target_days`.
-    known_until : int32 array [U]
-        Last date of each user whose visits are complete; later visit days are not used.
 
     Returns
     -------
@@ -59,11 +59,11 @@ def predict(parameters: Parameters, dataset: Dataset, known_until: NDArray[np.in
     """
     target = dataset.offsets[1:] - 1
     user, date = user_of_row(dataset), dataset.visit_date.astype(np.int64)
-    age = known_until[user] - date
-    weight = np.where(age >= 0, np.exp2(-age / HALF_LIFE_DAYS), 0.0)
+    age = date[target][user] - 1 - date
+    weight = np.exp2(-age / HALF_LIFE_DAYS)
     weight[target] = 0.0
     visits = np.bincount(user, weight, minlength=dataset.users)
-    watched = np.maximum(known_until - date[dataset.offsets[:-1]] + 1, 0)
+    watched = date[target] - date[dataset.offsets[:-1]]
     days = (1 - np.exp2(-watched / HALF_LIFE_DAYS)) / (1 - 0.5 ** (1 / HALF_LIFE_DAYS))
     rates = {
         GLOBAL_RATE: np.full(dataset.users, parameters.global_rate),

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, days_since_last_visit, position_in_history, select_users
+from visitcast.data.schedule import cut_days, hours_known, known_flags, scheduled_at
+from visitcast.data.schema import HOURS
 from visitcast.features import encoding as features
 from visitcast.features.encoding import Encoding
-from visitcast.features.histograms import decayed_histograms
+from visitcast.features.histograms import decayed_histograms, with_eve_so_far
 from visitcast.model.gru.packing import Lanes, pack
 from visitcast.model.gru.sequences import cut
 
@@ -43,11 +45,14 @@ class OpenBlock:
         Hour of the first visit.
     hourly_visits : int32 array [N]
         Mask of the visited hours.
-    after_eve : int32 array [N]
-        Position in the two arrays below of a row to learn from whose user came on the day before too; -1 for others.
-    target_without_eve : float32 array [A, G]
-        What is known of such a row before the day before it is over.
-    log_prior_without_eve : float32 array [A, 24]
+    eve_known : float32 array [N]
+        Share of the day before that is known when the schedule forecasts the row.
+    as_scheduled : int32 array [N]
+        Position in the arrays below of a row to learn from whose eve is a visit day, and not over when the schedule
+        forecasts the row; -1 for others.
+    target_as_scheduled : float32 array [A, G]
+        What the schedule knows of such a row.
+    log_prior_as_scheduled : float32 array [A, 24]
         The same for `log_prior`.
     """
 
@@ -56,9 +61,10 @@ class OpenBlock:
     log_prior: NDArray[np.float32]
     first_hour: NDArray[np.int32]
     hourly_visits: NDArray[np.int32]
-    after_eve: NDArray[np.int32]
-    target_without_eve: NDArray[np.float32]
-    log_prior_without_eve: NDArray[np.float32]
+    eve_known: NDArray[np.float32]
+    as_scheduled: NDArray[np.int32]
+    target_as_scheduled: NDArray[np.float32]
+    log_prior_as_scheduled: NDArray[np.float32]
 
 
 class TrainingBlocks:
@@ -114,17 +120,22 @@ class TrainingBlocks:
         if number in self._open:
             return self._open[number]
         dataset = self._blocks[number]
-        made = features.transform(self._encoding, dataset)
+        histograms = decayed_histograms(dataset)
+        made = features.transform(self._encoding, dataset, histograms)
         train = self._train[number]
-        rows = train[days_since_last_visit(dataset, train) == 1]
-        after_eve = np.full(dataset.visit_days, -1, dtype=np.int32)
-        after_eve[rows] = np.arange(len(rows))
-        target_without_eve, log_prior_without_eve = features.target_features(
-            self._encoding,
-            dataset,
-            rows,
-            decayed_histograms(dataset, hide_eve=True)[rows],
-            np.ones(len(rows), dtype=np.bool_),
+        dates = dataset.visit_date[train]
+        eve_hours = hours_known(dates - 1, dataset.utc_offset_minutes[train - 1], scheduled_at(dates))
+        eve_known = np.ones(dataset.visit_days, dtype=np.float32)
+        eve_known[train] = eve_hours / HOURS
+        unfinished = (days_since_last_visit(dataset, train) == 1) & (eve_hours < HOURS)
+        rows, eve_hours = train[unfinished], eve_hours[unfinished]
+        known = known_flags(dataset.hourly_visits[rows - 1], eve_hours)
+        seen = known.any(axis=1)
+        so_far = cut_days(dataset, rows[seen] - 1, known[seen])
+        as_scheduled = np.full(dataset.visit_days, -1, dtype=np.int32)
+        as_scheduled[rows] = np.arange(len(rows))
+        target_as_scheduled, log_prior_as_scheduled = features.target_features(
+            self._encoding, so_far, rows, with_eve_so_far(dataset, rows, histograms[rows], known), eve_hours
         )
         block = OpenBlock(
             visit=made.history,
@@ -132,9 +143,10 @@ class TrainingBlocks:
             log_prior=made.log_prior,
             first_hour=dataset.first_visit_hour.astype(np.int32),
             hourly_visits=dataset.hourly_visits,
-            after_eve=after_eve,
-            target_without_eve=target_without_eve,
-            log_prior_without_eve=log_prior_without_eve,
+            eve_known=eve_known,
+            as_scheduled=as_scheduled,
+            target_as_scheduled=target_as_scheduled,
+            log_prior_as_scheduled=log_prior_as_scheduled,
         )
         if self._open_visit_days + dataset.visit_days <= KEPT_VISIT_DAYS:
             self._open[number] = block

@@ -10,18 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from visitcast.data.schema import HOURS
-from visitcast.features.definition import EVE_HIDDEN
+from visitcast.features.definition import EVE_KNOWN
 from visitcast.features.encoding import target_names
 from visitcast.model.gru.blocks import OpenBlock, TrainingBlocks
 from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.packing import LANE, Lanes, batches, lanes_per_batch
 
 PREFETCHED_BATCHES: Final = 2
-EVE_HIDDEN_SHARE: Final = 0.5
-"""Share of the rows that are learnt as at the schedule's hour, when the day before is not over; the others as at an
+AS_SCHEDULED_SHARE: Final = 0.5
+"""Share of the rows that are learnt as the schedule knows them, when the day before may not be over; the others as an
 endpoint that is asked later."""
 
-_EVE_HIDDEN: Final = target_names().index(f"copied__{EVE_HIDDEN}")
+_EVE_KNOWN: Final = target_names().index(f"copied__{EVE_KNOWN}")
 
 
 def feed(blocks: TrainingBlocks, hyperparameters: Hyperparameters, epoch: int) -> Any:
@@ -64,17 +64,17 @@ def _opened(blocks: TrainingBlocks, order: Sequence[int]) -> Iterator[tuple[int,
 def _gather(block: OpenBlock, lanes: Lanes, rng: np.random.Generator) -> dict[str, Any]:
     """Copy the rows of one batch out of a block. Time comes first: the lanes of a step lie side by side.
 
-    For some rows, drawn anew in each epoch, the day before is not over yet: the state is then that before the visit on
-    that day.
+    Some rows, drawn anew in each epoch, are seen as by the schedule. The GRU does not read a day that is not over: the
+    histograms and other features of the day to forecast have what is known of it, and reading it too changed nothing.
     """
     steps, wanted = lanes.rows.T, np.flatnonzero(lanes.wanted.T)
     row = steps.ravel()[wanted]
     target, log_prior = block.target[row], block.log_prior[row]
-    eve_hidden = rng.random(len(row)) < EVE_HIDDEN_SHARE
-    target[eve_hidden, _EVE_HIDDEN] = 1
-    moved = np.flatnonzero(eve_hidden & (block.after_eve[row] >= 0))
-    alone = block.after_eve[row[moved]]
-    target[moved], log_prior[moved] = block.target_without_eve[alone], block.log_prior_without_eve[alone]
+    scheduled = rng.random(len(row)) < AS_SCHEDULED_SHARE
+    target[scheduled, _EVE_KNOWN] = block.eve_known[row[scheduled]]
+    moved = np.flatnonzero(scheduled & (block.as_scheduled[row] >= 0))
+    seen = block.as_scheduled[row[moved]]
+    target[moved], log_prior[moved] = block.target_as_scheduled[seen], block.log_prior_as_scheduled[seen]
     # A row to learn from is never the first or second step of its piece.
     wanted[moved] -= len(lanes.rows)
     return {

@@ -63,6 +63,7 @@ def logits(
     rows: NDArray[np.int64],
     target: Float,
     log_prior: Float,
+    unread: NDArray[np.bool_],
 ) -> Logits:
     """Run the network for some rows.
 
@@ -82,9 +83,12 @@ def logits(
         Features of the days to forecast.
     log_prior : float32 array [rows, 24]
         Log of the histogram's forecast.
+    unread : bool array [rows]
+        Whether the GRU does not read the row before, since that day is not over.
     """
     pieces = cut(offsets, rows)
-    step = rows - pieces.start[pieces.of_row]
+    # A piece has earlier steps, but for a user's second row.
+    step = np.maximum(rows - unread - pieces.start[pieces.of_row], 0)
     made = Logits(np.empty_like(log_prior), np.empty_like(log_prior))
     for members, here, sequence in _blocks(pieces):
         start, length = pieces.start[members], pieces.length[members]

@@ -10,7 +10,8 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.data.dataset import Dataset
+from visitcast.data.dataset import Dataset, days_since_last_visit
+from visitcast.data.schema import HOURS
 from visitcast.features import encoding
 from visitcast.features.encoding import Encoding
 from visitcast.model.gru import inference
@@ -44,12 +45,15 @@ class GruScorer:
         dataset: Dataset,
         rows: NDArray[np.int64],
         histograms: NDArray[np.float32],
-        eve_hidden: NDArray[np.bool_] | None = None,
+        eve_hours: NDArray[np.float64] | None = None,
     ) -> Logits:
         """Score some rows, see :meth:`visitcast.model.learner.Scorer.logits`."""
         read_visits = encoding.history_reader(self.encoding, dataset)
-        target, log_prior = encoding.target_features(self.encoding, dataset, rows, histograms, eve_hidden)
-        return inference.logits(self.network, read_visits, dataset.offsets, rows, target, log_prior)
+        target, log_prior = encoding.target_features(self.encoding, dataset, rows, histograms, eve_hours)
+        unread = np.zeros(len(rows), dtype=np.bool_)
+        if eve_hours is not None:
+            unread = (days_since_last_visit(dataset, rows) == 1) & (eve_hours < HOURS)
+        return inference.logits(self.network, read_visits, dataset.offsets, rows, target, log_prior, unread)
 
     def save(self, folder: Path) -> None:
         """Write ``network.onnx`` and ``encoding.json``."""
