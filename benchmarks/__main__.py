@@ -18,10 +18,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from benchmarks import (
+    feedback,
     forecast,
     history,
     learning_curve,
     lift,
+    policy,
     preprocessing,
     quality,
     sends,
@@ -74,6 +76,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "simulated": lambda options: simulated.measure(options.quick),
     "history": lambda options: history.measure(options.events, options.quick),
     "sends": lambda options: sends.measure(options.events, options.quick),
+    "feedback": lambda options: feedback.measure(options.quick),
+    "policy": lambda options: policy.measure(options.quick),
     "lift": lambda options: lift.measure(options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],

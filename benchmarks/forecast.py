@@ -42,6 +42,7 @@ _CAMPAIGN: dict[str, Any] = {
     "MinimumGapHours": 12,
     "MostPushesADay": 1,
     "MostPushesAWeek": 7,
+    "Policy": "visits",
     "LargestHourShare": 0.08,
     "Control": {"Salt": "bench", "GlobalBestHourShare": 0.02, "RandomHourShare": 0.02, "NoPushShare": 0.1},
     "Drift": {

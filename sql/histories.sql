@@ -1,10 +1,10 @@
--- events -> histories: one row per user with the visit days as parallel arrays ordered by date. Written as many Parquet
+-- events, sends -> histories: one row per user with the visit days as parallel arrays ordered by date. Written as many Parquet
 -- files in parallel, for data that is too large for a single CSV file.
 --
 -- A user is one row, so a user's whole history is in one file, and instances that share the files by S3 key
 -- (ShardedByS3Key) never split a user's days.
 --
--- Two placeholders: publishing the SQL fills in the text of visits.sql, starting the query the destination, an empty prefix.
+-- Two placeholders: publishing the SQL fills in the text of own_visits.sql, starting the query the destination, an empty prefix.
 
 UNLOAD (
     SELECT
@@ -24,7 +24,7 @@ UNLOAD (
         -- At least 64 files: enough for 20 instances, and below the 100 partitions that UNLOAD may write.
         mod(crc32(to_utf8(user_id)), 64) AS bucket
     FROM (
-        ${visits}
+        ${own_visits}
     )
     GROUP BY user_id
 )

@@ -35,7 +35,7 @@ EVENTS_OF_A_RUN: Final = 150
 EVENTS_PER_FILE: Final = 7
 """For each file of messages: start and end of the iteration and the five events of a task."""
 BYTES_PER_FILE_NAME: Final = 24
-BYTES_OF_A_RUN: Final = 36_000
+BYTES_OF_A_RUN: Final = 50_000
 """The run's plan with the text of its queries; tests/unit/test_forecast_functions.py compares a real one with it."""
 PARALLEL_HAND_OVERS: Final = 10
 """MaxConcurrency of the map."""

@@ -96,7 +96,7 @@ RESPONSES: dict[str, Response] = {
     "RunWithoutEndpoint": run({}, endpoint_mode="none"),
     "RunRefused": throws("InvalidInput", "ModelNam is not a key of the execution input."),
     "QueryStarted": function({"QueryExecutionId": "query"}),
-    "QueryNotStarted": throws("NoSuchKey", "There is no sql/visits.sql."),
+    "QueryNotStarted": throws("NoSuchKey", "There is no sql/own_visits.sql."),
     "QueryUnknown": throws("InvalidRequestException", "QueryExecution query was not found"),
     "QueryCancelled": query("CANCELLED"),
     "QuerySucceeded": query("SUCCEEDED"),

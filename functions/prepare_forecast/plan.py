@@ -15,11 +15,11 @@ from functions.shared.run_id import run_id
 from functions.shared.sql_text import without_comment_lines
 
 HISTORIES = "histories"
-UNLOADED = {HISTORIES: "Histories", "known_users": "Known"}
+UNLOADED = {HISTORIES: "Histories", "known_users": "Known", "send_log": "Log"}
 """Queries that write Parquet, with their destination; the results of the others are small CSV files."""
 PUSHES = "pushes"
 """Runs just before the plan, and again if plans have changed since."""
-QUERIES = (*UNLOADED, "outcomes", "realised_visits", "responses", PUSHES)
+QUERIES = (HISTORIES, "known_users", "outcomes", "realised_visits", "responses", "send_log", PUSHES)
 PLACES = (
     "Histories",
     "Known",
@@ -28,6 +28,7 @@ PLACES = (
     "Users",
     "Answers",
     "Reference",
+    "Log",
     "Forecasts",
     "Plans",
     "Messages",
@@ -188,6 +189,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     }
     values = {
         "database": database,
+        "campaign": run["Campaign"],
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
         "lift_campaign": run["Lift"]["Campaign"]["Name"],
@@ -201,8 +203,11 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
     # The same query as in training, on the last visit days.
-    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values)
-    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(visits=visit_days)}
+    own_visits = Template(_text(folder / "own_visits.sql")).substitute(
+        values, own_events=_text(folder / "own_events.sql")
+    )
+    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
+    texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [

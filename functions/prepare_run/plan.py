@@ -12,7 +12,7 @@ from functions.shared.run_id import run_id
 LONGEST_BASE_NAME = 50
 
 # Format of the source SQL's result: the SQL file, and where in the run's input folder the result goes.
-SOURCES = {"csv": ("visits.sql", "visits.csv"), "parquet": ("histories.sql", "histories/")}
+SOURCES = {"csv": ("own_visits.sql", "visits.csv"), "parquet": ("histories.sql", "histories/")}
 
 
 # Hyperparameters that select the rows to train on: all of the protocol's.

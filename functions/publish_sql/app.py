@@ -71,11 +71,13 @@ def publish(bucket: str, folder: Path) -> dict[str, str]:
 def composed(texts: dict[str, str]) -> dict[str, str]:
     """Replace ``${name}`` by the text of ``<name>.sql`` in the other files; Athena has no include.
 
+    An included file may include others.
+
     >>> composed({"a.sql": "SELECT 1", "b.sql": "UNLOAD (${a}) TO '${destination}'"})["b.sql"]
     "UNLOAD (SELECT 1) TO '${destination}'"
     """
     result = dict(texts)
-    for included, text in texts.items():
+    for included in texts:
         marker = f"${{{included.removesuffix('.sql')}}}"
-        result = {name: body.replace(marker, text) for name, body in result.items()}
+        result = {name: body.replace(marker, result[included]) for name, body in result.items()}
     return result

@@ -137,6 +137,21 @@ def test_tables_are_those_read_not_those_of_with() -> None:
     assert sql.tables(tree, "own") == {("own", "events"), ("other", "t"), ("db", "u")}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("WITH t AS (SELECT * FROM t), u AS (SELECT * FROM t) SELECT * FROM u", {"t"}),
+        ("WITH t AS (SELECT 1 AS n) SELECT * FROM (WITH t AS (SELECT * FROM t) SELECT * FROM t)", set()),
+        ("SELECT * FROM (WITH t AS (SELECT 1 AS n) SELECT * FROM t), t", {"t"}),
+        ("WITH t AS (SELECT * FROM u), u AS (SELECT 1 AS n) SELECT * FROM t", {"u"}),
+        ("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT * FROM t", set()),
+    ],
+    ids=["its own name", "the name further out", "beside it", "a later name", "recursive"],
+)
+def test_a_query_of_with_does_not_see_its_own_name(text: str, expected: set[str]) -> None:
+    assert sql.tables(sql.parse(text), "own") == {("own", name) for name in expected}
+
+
 def test_parameters_are_put_in_order() -> None:
     tree = sql.bind(sql.parse("SELECT ? || ?, ?"), ["'a''b'", "'?'", "-5"])
     with duckdb.connect() as connection:

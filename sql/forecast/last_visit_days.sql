@@ -1,10 +1,16 @@
 -- What a forecast is made from: every user's last visit days, from all events up to the instant at which the data end.
--- prepare_forecast fills in the placeholders and uses the result instead of visits.sql in histories.sql.
+-- prepare_forecast fills in the placeholders and uses the result instead of own_visits.sql in histories.sql.
 
 WITH events AS (
     SELECT *
     FROM "${database}".events
     WHERE dt <= '${as_of_date}' AND event_time < TIMESTAMP '${as_of}'
+),
+
+sends AS (
+    SELECT *
+    FROM "${database}".sends
+    WHERE dt <= '${as_of_date}' AND send_at_utc < TIMESTAMP '${as_of}'
 )
 
 SELECT *
@@ -13,7 +19,7 @@ FROM (
         *,
         row_number() OVER (PARTITION BY user_id ORDER BY visit_date DESC) AS days_back
     FROM (
-        ${visits}
+        ${own_visits}
     )
     -- East of Greenwich the date to forecast may have begun.
     WHERE visit_date < '${forecast_date}'

@@ -43,6 +43,15 @@ ROOT = Path(__file__).parents[2]
             {"interval of all looks covers at every look", "5% of the pushes lost: check rings"},
             id="lift",
         ),
+        pytest.param(
+            "feedback",
+            {
+                "first-visit hour: log loss added, last 5 of 10 rounds",
+                "coming: log loss added, last 1 of 10 rounds, 97.5%",
+            },
+            id="feedback",
+        ),
+        pytest.param("policy", {"by_response / best_hour", "says: not enough sends"}, id="policy"),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
         pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("unharmed")
 
 
 @contextmanager
-def published_sql(stack: Stack, sql: str, file: str = "visits.sql") -> Iterator[None]:
+def published_sql(stack: Stack, sql: str, file: str = "own_visits.sql") -> Iterator[None]:
     """Put another SQL text where the state machine reads it."""
     key = next(key for key in stack.keys("sql/") if key.endswith(f"/{file}"))
     original = stack.read(f"s3://{stack.bucket}/{key}")
@@ -85,7 +85,7 @@ def test_empty_result(stack: Stack) -> None:
 
 
 def test_empty_unload(stack: Stack) -> None:
-    unload = (ROOT / "sql/histories.sql").read_text(encoding="utf-8").replace("${visits}", f"{VISITS_SQL} LIMIT 0")
+    unload = (ROOT / "sql/histories.sql").read_text(encoding="utf-8").replace("${own_visits}", f"{VISITS_SQL} LIMIT 0")
     with published_sql(stack, unload, "histories.sql"):
         execution = stack.run({"SourceSql": {"Format": "parquet"}})
     ended_in(execution, "Source SQL returned no visits", "no rows")

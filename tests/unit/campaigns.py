@@ -11,6 +11,7 @@ CAMPAIGN: dict[str, Any] = {
     "MinimumGapHours": 20,
     "MostPushesADay": 1,
     "MostPushesAWeek": 7,
+    "Policy": "visits",
     "LargestHourShare": 1.0,
     "Control": {"Salt": "test", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1, "NoPushShare": 0.1},
     "Drift": {

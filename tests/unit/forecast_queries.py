@@ -78,6 +78,37 @@ class Report(NamedTuple):
     user_id: str
 
 
+class HandedOver(NamedTuple):
+    """A row of sends."""
+
+    dt: str
+    campaign: str
+    user_id: str
+    send_hour: int
+    send_at_utc: datetime
+    chance: float | None
+    visit_probability: float | None
+    withheld: str | None = None
+    propensity: float = 0.5
+    possible_hours: int = 2**24 - 1
+    idempotency_key: str = "0" * 32
+
+
+HANDED_OVER = pa.schema(
+    [
+        ("dt", pa.string()),
+        ("campaign", pa.string()),
+        ("user_id", pa.string()),
+        ("send_hour", pa.int8()),
+        ("send_at_utc", pa.timestamp("ms")),
+        ("chance", pa.float32()),
+        ("visit_probability", pa.float32()),
+        ("withheld", pa.string()),
+        ("propensity", pa.float64()),
+        ("possible_hours", pa.int32()),
+        ("idempotency_key", pa.string()),
+    ]
+)
 PLANNED = pa.schema(
     [
         ("run", pa.string()),
@@ -159,6 +190,7 @@ def queries_of_a_run() -> Iterator[Run]:
         kind: str = "schedule",
         planned: Sequence[Planned] = (),
         reports: Sequence[Report] = (),
+        handed_over: Sequence[HandedOver] = (),
     ) -> Rows:
         listed = table_of(events).append_column("dt", [[f"{event.event_time:%Y-%m-%d}" for event in events]])
         tables = {
@@ -166,6 +198,10 @@ def queries_of_a_run() -> Iterator[Run]:
             "visit_forecasts": pa.Table.from_pylist([row._asdict() for row in forecasts], FORECASTS),
             "send_plans": pa.Table.from_pylist(
                 [{**row._asdict(), "send_at_utc": row.send_at_utc.replace(tzinfo=None)} for row in sends], SENDS
+            ),
+            "sends": pa.Table.from_pylist(
+                [{**row._asdict(), "send_at_utc": row.send_at_utc.replace(tzinfo=None)} for row in handed_over],
+                HANDED_OVER,
             ),
             "plans_by_run": pa.Table.from_pylist([row._asdict() for row in planned], PLANNED),
             "push_reports": pa.Table.from_pylist([row._asdict() for row in reports], REPORTS),

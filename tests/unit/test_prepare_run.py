@@ -170,7 +170,7 @@ def test_what_is_fixed_is_not_searched() -> None:
 @pytest.mark.parametrize(
     ("source", "sql", "result"),
     [
-        pytest.param({}, "visits.sql", "input/visits.csv", id="csv is the default"),
+        pytest.param({}, "own_visits.sql", "input/visits.csv", id="csv is the default"),
         pytest.param({"Format": "parquet"}, "histories.sql", "input/histories/", id="parquet"),
     ],
 )

@@ -300,6 +300,50 @@ def test_a_plan_that_is_made_again_overwrites_all_files_of_the_first(opt_ml, mon
     assert len(plans) == len(users) - 30
 
 
+def write_log(opt_ml, rows=6000):
+    """Write what send_log.sql finds, in a world where pushes at 20:00 bring every third user and others nobody."""
+    rng = np.random.default_rng(5)
+    hour, withheld = rng.integers(7, 22, rows), rng.random(rows) < 0.1
+    visited = (rng.random(rows) < 0.1) | (~withheld & (hour == 20) & (rng.random(rows) < 0.3))
+    log = {
+        "user_id": [f"user-{number:04d}" for number in range(rows)],
+        "dt": ["2026-11-20"] * rows,
+        "send_hour": pa.array(hour.astype(np.int8)),
+        "withheld": pa.array(np.where(withheld, "no_push", None).tolist(), pa.string()),
+        "propensity": np.where(withheld, 0.1, 0.9 / 15),
+        "possible_hours": pa.array([sum(1 << h for h in range(7, 22))] * rows, pa.int32()),
+        "visit_probability": np.full(rows, 0.1, dtype=np.float32),
+        "visit_hour": rng.random((rows, 24)).astype(np.float32).tolist(),
+        "visited": pa.array(visited.astype(np.int32)),
+    }
+    (opt_ml / "input/log/unloaded").mkdir(parents=True)
+    (opt_ml / "input/log/about.txt").write_text("written by the run")
+    pq.write_table(pa.table(log), opt_ml / "input/log/unloaded/part-0")
+
+
+@pytest.mark.parametrize("policy", ["visits", "response"])
+def test_the_hours_follow_the_response_only_where_that_is_wanted_and_better(opt_ml, policy):
+    _, lines, _ = run_requests(opt_ml)
+    write_campaign(opt_ml, Policy=policy)
+    report, forecasts, plans, _ = run_plan(opt_ml, lines)
+    best_hours = plans.send_hour[plans.arm == "best_hour"]
+    chances = np.stack(forecasts.loc[best_hours.index, "visit_hour"].to_list())[:, 7:22]
+    assert (best_hours == 7 + chances.argmax(axis=1)).all()
+    assert report["policy"]["followed"] is False
+    assert report["expectation"][-1] == "Hours by response: not enough sends, 0 of 1,000"
+
+    write_log(opt_ml)
+    report, _, plans, _ = again(opt_ml, lines)
+    assert report["policy"]["verdict"] == "better"
+    assert report["policy"]["gain"]["value"] == pytest.approx(0.3 * 0.9 * 14 / 15, abs=0.05)
+    assert report["policy"]["followed"] is (policy == "response")
+    assert report["expectation"][-1].startswith("By response against the best hour: better, ")
+    at_response = (plans.send_hour[plans.arm == "best_hour"] == 20).mean()
+    assert (at_response > 0.9) == (policy == "response")
+    # Exploration goes on.
+    assert plans.send_hour[plans.arm == "random_hour"].nunique() > 1
+
+
 def test_no_hour_takes_more_than_its_share(opt_ml):
     control = {"Salt": "test", "GlobalBestHourShare": 0.02, "RandomHourShare": 0.02, "NoPushShare": 0.02}
     write_campaign(opt_ml, LargestHourShare=0.1, Control=control)

@@ -27,7 +27,7 @@ DATE = days_since_epoch(date(2026, 11, 24))
 
 def campaign(share: float, control: float = 0.0, salt: str = "test", window: tuple[int, int] = (0, 0)) -> Campaign:
     rules = SendRules(window=window, quiet=None, minimum_gap_minutes=0)
-    return Campaign("daily", rules, share, ControlGroup(salt, control, control, control), Limits())
+    return Campaign("daily", rules, share, ControlGroup(salt, control, control, control), False, Limits())
 
 
 def planned(

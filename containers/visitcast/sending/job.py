@@ -23,13 +23,14 @@ from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
-from visitcast.sending import drift
+from visitcast.sending import drift, policy
 from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 from visitcast.sending.requests import Asked, write_requests, write_users
+from visitcast.sending.send_log import read_send_log
 from visitcast.sending.send_times import unknown_zones
 from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
 
@@ -87,7 +88,9 @@ def plan() -> None:
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
-    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction)
+    judged = policy.judge(read_send_log(_parquet_files("log")))
+    response = judged.response if planned.by_response and judged.verdict == policy.BETTER else None
+    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction, response)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -99,6 +102,8 @@ def plan() -> None:
         _write_parts(plans, sends.table, users.num_rows)
         files = write_messages(messages, sends.table, planned.name, day)
         found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
+        found["policy"] = policy.to_json(judged, followed=response is not None)
+        found["expectation"] += policy.in_words(judged)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
@@ -19,6 +20,7 @@ from visitcast.sending.answers import Forecasts
 from visitcast.sending.audience import minutes_of
 from visitcast.sending.capacity import UNSENT, spread
 from visitcast.sending.pushes import Pushes, at_caps, too_near
+from visitcast.sending.response import Response, caused_visits
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
 from visitcast.sending.send_window import allowed_hours, sendable
 from visitcast.sending.settings import Campaign
@@ -29,6 +31,9 @@ Hours = NDArray[np.int64]
 DEVIATIONS: Final = 3
 """An hour has so many standard deviations of room for the chance that more users than expected are in the arms that
 want it: one hour in a thousand takes more than its share, and few more."""
+
+_LEAST_WORTH: Final = 1e-6
+"""Of a push that causes no visit: more than none, so that it is sent where there is room."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def plan_sends(
     campaign: Campaign,
     correction: Correction = NO_CORRECTION,
     chance_correction: Correction | None = None,
+    response: Response | None = None,
 ) -> Plan:
     """Plan the sends of a date.
 
@@ -92,6 +98,9 @@ def plan_sends(
     chance_correction : Correction, optional
         Of the chance of a visit in the hour of the send, as the forecasts have it. Default: only the probability of
         coming is corrected.
+    response : Response, optional
+        By which the best hour is the one in which a push causes most visits. Default: the one with the highest chance
+        of a visit.
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
@@ -99,7 +108,17 @@ def plan_sends(
     possible = _possible(users, hours, pushes, date, campaign)
     probability = corrected(forecasts.visit_probability, correction).astype(np.float32)
     one_for_all = _one_for_all(forecasts.visit_hour, probability, possible, campaign)
-    best, gap = _best_hours(forecasts.visit_hour, probability, hours, possible, one_for_all, campaign)
+
+    def worth(rows: Hours) -> NDArray[Any]:
+        """Return what a push is worth to some users in each hour, > 0."""
+        comes, chances = np.nan_to_num(probability[rows]), forecasts.visit_hour[rows]
+        if response is not None:
+            return np.maximum(caused_visits(response, chances, possible[rows], comes), _LEAST_WORTH)
+        # Nobody knows whether a user who never came will come: the hour alone decides.
+        return chances * np.where(np.isnan(probability[rows]), np.float32(1), comes)[:, None]
+
+    came = ~np.isnan(probability)
+    best, gap = _best_hours(worth, came, hours, possible, one_for_all, campaign)
     # Whoever has no hour in one arm has none in any, so that the arms stay alike.
     sent = np.flatnonzero(best != UNSENT)
     arm = arms.arm_codes(ids[sent], campaign.control)
@@ -119,7 +138,7 @@ def plan_sends(
         else corrected(forecasts.visit_probability[sent] * visited, chance_correction)
     )
     utc, local = hours.utc[hours.clock[sent], hour], hours.local[hours.clock[sent], hour]
-    first_choice = np.where(possible[sent], forecasts.visit_hour[sent], -1).argmax(axis=1)
+    first_choice = np.where(possible[sent], worth(sent), -1).argmax(axis=1)
     columns: dict[str, Any] = {
         schema.USER_ID: users[schema.USER_ID].take(pa.array(sent, pa.int64())),
         schema.ARM: pa.array(np.array(arms.ARMS)[arm], pa.string()),
@@ -157,8 +176,8 @@ def _possible(users: pa.Table, hours: LocalHours, pushes: Pushes, date: int, cam
 
 
 def _best_hours(
-    visit_hour: NDArray[np.float32],
-    probability: NDArray[np.float32],
+    worth: Callable[[Hours], NDArray[Any]],
+    came: Mask,
     hours: LocalHours,
     possible: Mask,
     one_for_all: Hours,
@@ -172,22 +191,20 @@ def _best_hours(
     bucket = hours.utc.astype(np.int64) // 60
     # An hour that never comes is not possible, so its bucket does not matter.
     bucket = np.where(hours.utc == NEVER, 0, bucket - bucket.min())
-    most = max(1, int(campaign.largest_hour_share * len(visit_hour)))
+    most = max(1, int(campaign.largest_hour_share * len(came)))
     capacity = capacity_for_best(most, _of_control(bucket, hours.clock, possible, one_for_all, campaign), campaign)
-    hour = np.full(len(visit_hour), UNSENT, dtype=np.int64)
+    hour = np.full(len(came), UNSENT, dtype=np.int64)
 
-    def fill(rows: Hours, value: NDArray[np.float32]) -> float:
-        assignment = spread(value, bucket, hours.clock[rows], possible[rows], capacity)
+    def fill(rows: Hours) -> float:
+        assignment = spread(worth(rows), bucket, hours.clock[rows], possible[rows], capacity)
         hour[rows] = assignment.hour
         sent = assignment.hour != UNSENT
         np.subtract.at(capacity, bucket[hours.clock[rows][sent], assignment.hour[sent]], 1)
         return assignment.gap
 
-    came = ~np.isnan(probability)
-    known, unknown = np.flatnonzero(came), np.flatnonzero(~came)
-    gap = fill(known, visit_hour[known] * probability[known, None])
-    # Nobody knows whether a user who never came will come: such users get what is left, by the hour alone.
-    fill(unknown, visit_hour[unknown])
+    gap = fill(np.flatnonzero(came))
+    # Users who never came get what is left.
+    fill(np.flatnonzero(~came))
     return hour, gap
 
 

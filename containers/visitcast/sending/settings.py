@@ -36,6 +36,8 @@ class Campaign:
         Largest share of the users who may get their push in any one hour of UTC, > 0 and at most 1.
     control : ControlGroup
         Users who get their push at another hour, for comparison.
+    by_response : bool
+        Whether pushes go out in the hours that cause most visits, once the log of sends shows which these are.
     limits : Limits
         Limits beyond which a run raises the alarm.
     """
@@ -44,6 +46,7 @@ class Campaign:
     rules: SendRules
     largest_hour_share: float
     control: ControlGroup
+    by_response: bool
     limits: Limits
 
 
@@ -134,6 +137,7 @@ def campaign(file: Path) -> Campaign:
                 content["Control"]["RandomHourShare"],
                 content["Control"]["NoPushShare"],
             ),
+            by_response=content["Policy"] == "response",
             limits=Limits(
                 psi=content["Drift"]["Psi"],
                 log_loss_increase=content["Drift"]["LogLossIncreaseNats"],

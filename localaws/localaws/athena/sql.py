@@ -118,13 +118,30 @@ def bind(tree: exp.Expr, parameters: Sequence[str]) -> exp.Expr:
 
 def tables(tree: exp.Expr, database: str) -> set[tuple[str, str]]:
     """Return the tables that a statement reads, as (database, table) in lower case, without names of WITH."""
-    common = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     found = set()
     for table in tree.find_all(exp.Table):
         name = table.name.lower()
-        if name and (table.db or name not in common) and table.db.lower() != "information_schema":
+        if name and (table.db or name not in _common(table)) and table.db.lower() != "information_schema":
             found.add((table.db.lower() or database, name))
     return found
+
+
+def _common(table: exp.Expr) -> set[str]:
+    """Return the names that WITH clauses give to queries where a table is named: a query does not see its own name.
+
+    So ``WITH events AS (SELECT * FROM events)`` reads the table.
+    """
+    names: set[str] = set()
+    inside, around = table, table.parent
+    while around is not None:
+        clause = around if isinstance(around, exp.With) else around.args.get("with_")
+        if clause is not None and clause is not inside:
+            for query in clause.expressions:
+                if query is inside and not clause.recursive:
+                    break
+                names.add(query.alias.lower())
+        inside, around = around, around.parent
+    return names
 
 
 def to_duckdb(tree: exp.Expr) -> str:
