@@ -92,8 +92,8 @@ def test_a_good_log(tmp_path: Path) -> None:
         ),
         pytest.param(
             lambda frame: frame.assign(offset=2),
-            "warning",
-            "Some rows were left out or read in another unit.",
+            "note",
+            "offset was read as hours; --offset-unit names another unit.",
             id="hours",
         ),
     ],

@@ -26,7 +26,7 @@ _TEMPLATE: Final = "report.html.j2"
 class Verdict:
     """Outcome of one check: a headline, what shows it, and what helps."""
 
-    level: Literal["good", "warning", "refused"]
+    level: Literal["good", "note", "warning", "refused"]
     headline: str
     cause: str = ""
     remedy: str = ""
@@ -109,12 +109,12 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
     verdicts = [
         *_history(eligible),
         *_midnight(midnight, rows),
-        *(Verdict("warning", "Some rows were left out or read in another unit.", note) for note in events.notes),
+        *(Verdict("note", note) for note in events.notes),
         *_offsets(zeros, rows),
         *_duplicates(duplicates, rows),
         *_busy(busy),
     ]
-    order = ("refused", "warning", "good")
+    order = ("refused", "warning", "note", "good")
     facts = {
         "Rows": f"{events.rows:,}"
         + "".join(f", {count:,} {name} left out" for name, count in events.left_out.items() if count),
