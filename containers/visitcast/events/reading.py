@@ -229,6 +229,7 @@ class _Reading:
         name = self._name(schema.EVENT_TIME)
         self._refuse("staged", "t IS NULL", "t", f"column {name} must not be empty", "Remove these rows.")
         number = f"regexp_matches(t, '{_NUMBER}') AND NOT regexp_matches(t, '{_COMPACT}')"
+        kinds = [self.source.types[column] for column in self.columns[schema.EVENT_TIME]]
         if self.mapping.time_format:
             form = literal(self.mapping.time_format)
             try:
@@ -241,6 +242,13 @@ class _Reading:
                     f"{form} is not a time format.", f"{error}", 'Give one such as --time-format "%d.%m.%Y %H:%M".'
                 ) from error
             rule = f"column {name} must have the time format {form}"
+        elif all(kind.startswith("TIMESTAMP") for kind in kinds):
+            naive = not all("TIME ZONE" in kind for kind in kinds)
+            self.connection.execute(
+                f"CREATE TABLE timed AS SELECT *, {naive} AS naive, NULL::INTEGER AS inside, "
+                "epoch_ms(try_cast(t AS TIMESTAMP)) AS clock FROM staged"
+            )
+            rule = f"column {name} must be a time"
         else:
             self._refuse(
                 "staged",
