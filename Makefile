@@ -81,20 +81,24 @@ lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the 
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file.parquet or .csv for your own events; DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
+demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder for your own events, EVENTS_ARGS says how they are read; DEMO_ARGS=--help lists options
+	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: forecast
 forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}', DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)") $(DEMO_ARGS)
+	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: lift
 lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
-	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)") $(LIFT_ARGS)
+	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(LIFT_ARGS)
 
 .PHONY: events
-events: $(READY) ## write events for AWS, one folder per date: EVENTS=file.parquet or .csv, else simulated; OUT=build/events
-	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)") $(if $(OUT),--output "$(OUT)")
+events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=build/events
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)")
+
+.PHONY: check-events
+check-events: $(READY) ## report what a log of events holds and whether it can be used, in seconds: EVENTS=file or folder; EVENTS_ARGS=--help lists options
+	@$(BIN)/python -m visitcast check --page build/events.html $(if $(EVENTS),"$(EVENTS)") $(EVENTS_ARGS)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599

@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from demo.errors import DemoError
+from demo.events import mapping_of_options
 from demo.lock import locked
 from demo.run import Options, run_demo
 from demo.simulator import World
+from visitcast.events.command import mapping_options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,8 +73,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 def demo_options() -> argparse.ArgumentParser:
     """Return the parent of the parsers of all commands that may run the demo."""
     world = World()
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--events", type=Path, metavar="FILE", help="your events, Parquet or CSV; default: simulated")
+    parser = argparse.ArgumentParser(add_help=False, parents=[mapping_options()])
+    parser.add_argument("--events", type=Path, metavar="PATH", help="your events, file or folder; default: simulated")
     parser.add_argument("--users", type=int, default=world.users, help="users to simulate (%(default)s)")
     parser.add_argument("--days", type=int, default=world.days, help="days to simulate (%(default)s)")
     parser.add_argument(
@@ -98,16 +100,18 @@ ARTICLE_MODEL: dict[str, Any] = {"Evaluation": {"ArticleModelEpochs": 20}}
 def options_of(
     parser: argparse.ArgumentParser, parsed: argparse.Namespace, execution_input: Mapping[str, Any]
 ) -> Options:
-    """Return the demo's options; an impossible world ends the program with the parser's usage."""
+    """Return the demo's options; an impossible world or mapping ends the program with the parser's usage."""
     try:
         world = World(users=parsed.users, days=parsed.days, end=parsed.end, seed=parsed.seed)
-    except ValueError as error:
+        mapping = mapping_of_options(parsed)
+    except (ValueError, DemoError) as error:
         parser.error(str(error))
     given = ARTICLE_MODEL | dict(execution_input)
     if parsed.hyperparameter:
         given["Hyperparameters"] = {**given.get("Hyperparameters", {}), **dict(parsed.hyperparameter)}
     return Options(
         events=parsed.events,
+        mapping=mapping,
         world=world,
         execution_input=given,
         stack_name=parsed.stack_name,

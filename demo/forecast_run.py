@@ -26,6 +26,7 @@ from demo.lock import locked
 from demo.production import ensure_production
 from demo.region import region
 from visitcast.data import schema
+from visitcast.events.mapping import EventsMapping
 
 _POLL_SECONDS = 0.5
 
@@ -42,16 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
             outputs = ensure_production(options, console)
-            given = (day_after(options.events) if options.events else {}) | parsed.input
+            given = (day_after(options.events, options.mapping) if options.events else {}) | parsed.input
             show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], given))
         return 0
 
     return interruptible(work)
 
 
-def day_after(events: Path) -> dict[str, str]:
+def day_after(events: Path, mapping: EventsMapping | None = None) -> dict[str, str]:
     """Return the input that forecasts the day after the last event of a file, which may be long before tomorrow."""
-    last = pc.max(read_events(events)[schema.EVENT_TIME]).as_py()
+    last = pc.max(read_events(events, mapping)[schema.EVENT_TIME]).as_py()
     day = (last + timedelta(days=1)).date()
     return {"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z"}
 

@@ -101,7 +101,9 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
         The last result of `demo.lift.measure_lift`, and for each arm of ``Truth`` the visits on the date, per send, if
         all users were in the arm.
     """
-    events = (read_events(options.events) if options.events else _simulated(options)).sort_by(schema.EVENT_TIME)
+    events = (read_events(options.events, options.mapping) if options.events else _simulated(options)).sort_by(
+        schema.EVENT_TIME
+    )
     local_day = local_minutes(events) // DAY_MINUTES
     # The last local date is not over everywhere.
     first = int(local_day.max()) - experiment.dates
@@ -109,7 +111,7 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     before.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(events.filter(pa.array(local_day < first)), before)
     world = make_world(events, first, LAWS[experiment.world])
-    outputs = ensure_production(replace(options, events=before, execution_input=QUICK), console)
+    outputs = ensure_production(replace(options, events=before, mapping=None, execution_input=QUICK), console)
 
     s3, rng, rates = boto3.client("s3"), np.random.default_rng(experiment.seed), []
     # A run does not read events from after its time, AsOf, so those without pushes may all be there.

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from demo import stack
 from demo.errors import DemoError
 from demo.evaluation_report import fetch_report, remove_report
-from demo.events import read_events
+from demo.events import read_and_check
 from demo.execution import Execution, execute, explanation
 from demo.forecast import ask, example_request, read_visits
 from demo.history import run_plan
@@ -31,6 +31,7 @@ from demo.simulator import Truth, World, best_possible_log_loss, concatenate, si
 from demo.summary import Outcome, endpoint_action, evaluation_of, summarise, write_summary
 from demo.upload import partition_files, replace_events
 from visitcast.data import schema
+from visitcast.events.mapping import EventsMapping
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +42,7 @@ class Options:
     """Options of a run of the demo; without `events` it simulates `world`."""
 
     events: Path | None
+    mapping: EventsMapping | None
     world: World
     execution_input: dict[str, Any]
     stack_name: str | None
@@ -79,9 +81,19 @@ def run_demo(options: Options, console: Console) -> int:
 def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> None:
     logs = options.output / "logs"
     with ExitStack() as running:
+        own = None
+        if options.events is not None:
+            # Before anything is built: events that cannot be used are refused within seconds.
+            with screen.step("Read and check the events"):
+                own, report = read_and_check(options.events, options.mapping)
+            screen.console.print(report, markup=False)
         build = running.enter_context(stack.building(logs))  # continues while events are made and the region starts
-        with screen.step("Read the events" if options.events else "Simulate events"):
-            events, truth = _events(options)
+        if own is None:
+            with screen.step("Simulate events"):
+                events, truth = _simulated(options.world)
+        else:
+            events, truth = own, None
+        del own
         outcome.events = events.num_rows
         remove_report(options.output)
         first_event: datetime = pc.min(events[schema.EVENT_TIME]).as_py()
@@ -128,10 +140,8 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
             outcome.endpoint = _endpoint(execution, deployed.endpoint)
 
 
-def _events(options: Options) -> tuple[pa.Table, Truth | None]:
-    if options.events is not None:
-        return read_events(options.events), None
-    blocks = list(simulate(options.world))
+def _simulated(world: World) -> tuple[pa.Table, Truth | None]:
+    blocks = list(simulate(world))
     return pa.concat_tables(block.events for block in blocks), concatenate([block.truth for block in blocks])
 
 

@@ -12,22 +12,30 @@ from rich.console import Console
 
 from demo.cli import interruptible
 from demo.errors import DemoError
-from demo.events import read_events
+from demo.events import mapping_of_options, read_events
 from demo.simulator import World, simulate
 from demo.upload import PREFIX, partition_files
+from visitcast.events.command import mapping_options
+from visitcast.events.mapping import EventsMapping
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 if the files are there."""
-    parser = argparse.ArgumentParser(prog="python -m demo.write_events", description=__doc__)
-    parser.add_argument("--events", type=Path, metavar="FILE", help="your events, Parquet or CSV; default: simulated")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.write_events", description=__doc__, parents=[mapping_options()]
+    )
+    parser.add_argument("--events", type=Path, metavar="PATH", help="your events, file or folder; default: simulated")
     parser.add_argument("--output", type=Path, default=Path("build/events"), help="new folder (%(default)s)")
     options = parser.parse_args(arguments)
-    return interruptible(lambda console: write_events(options.events, options.output, console))
+
+    def work(console: Console) -> int:
+        return write_events(options.events, mapping_of_options(options), options.output, console)
+
+    return interruptible(work)
 
 
-def write_events(source: Path | None, folder: Path, console: Console) -> int:
-    """Convert a file of events, or simulated ones, to files for ``aws s3 sync``; return 0.
+def write_events(source: Path | None, mapping: EventsMapping | None, folder: Path, console: Console) -> int:
+    """Convert an export, or simulated events, to files for ``aws s3 sync``; return 0.
 
     Raises
     ------
@@ -36,7 +44,7 @@ def write_events(source: Path | None, folder: Path, console: Console) -> int:
     """
     if folder.exists():
         raise DemoError(f"{folder} exists.", "Its events would be counted too.", "Delete it, or set OUT= to another.")
-    events = read_events(source) if source else pa.concat_tables(block.events for block in simulate(World()))
+    events = read_events(source, mapping) if source else pa.concat_tables(block.events for block in simulate(World()))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         made = Path(unfinished) / folder.name

@@ -1,4 +1,7 @@
-"""Entry point of every image: ``python -m visitcast COMMAND``, as SageMaker or an image's default command starts it."""
+"""Entry point of every image: ``python -m visitcast COMMAND``, as SageMaker or an image's default command starts it.
+
+``python -m visitcast check FILE`` is for people: it reports on a log of events.
+"""
 
 from __future__ import annotations
 
@@ -52,4 +55,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["check"]:
+        # For people, not for a job: no failure file, and another exit status for a log that cannot be used.
+        sys.exit(import_module("visitcast.events.command").main(sys.argv[2:]))
     sys.exit(contract.run(lambda: main(sys.argv[1:])))

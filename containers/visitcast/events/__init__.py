@@ -1,0 +1,1 @@
+"""A user's own log of events: read any export, convert it to the events table, and report what it holds."""

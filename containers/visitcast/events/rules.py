@@ -1,0 +1,46 @@
+"""What events must follow besides their types: the limits, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+MAX_USER_ID_LENGTH: Final = 256
+"""A message and a request of the endpoint hold no longer user id."""
+LARGEST_SHARE_LEFT_OUT: Final = 0.01
+ALWAYS_LEFT_OUT: Final = 5
+"""A few rows with a wrong clock are left out; more of them mean that the times were read wrongly."""
+FIRST_YEAR: Final = 1990
+FUTURE: Final = timedelta(days=1)
+"""Clocks of devices may be this far ahead."""
+MIDNIGHT_REFUSED: Final = 0.9
+MIDNIGHT_WARNED: Final = 0.2
+"""Shares of the rows at exactly 00:00:00: dates written as times, or some of them."""
+MANY_EVENTS_A_DAY: Final = 1000
+"""More events than this on a mean active day come from a program, not from a person."""
+DUPLICATES_WARNED: Final = 0.01
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A rule on times; rows that break it are left out if they are few."""
+
+    name: str
+    rule: str
+
+    def condition(self, now: datetime | None) -> str:
+        """Return SQL that is true for rows that break the rule."""
+        if self.name == "ancient":
+            return f"ms < {_ms(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))}"
+        return f"ms > {_ms((now or datetime.now(UTC)) + FUTURE)}"
+
+
+LEFT_OUT: Final = (
+    LeftOut("ancient", f"must not be before {FIRST_YEAR}"),
+    LeftOut("future", "must not be more than a day in the future"),
+)
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,136 @@
+"""The data report: facts, verdicts, the command and its page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from visitcast.events.command import main
+from visitcast.events.mapping import EventsMapping
+from visitcast.events.reading import reading
+from visitcast.events.report import Report, report_on
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def log(users: int = 30, days: int = 20) -> pd.DataFrame:
+    times = pd.date_range("2026-10-01T08:15:00Z", periods=days)
+    frames = [
+        pd.DataFrame({"user_id": f"user-{user}", "event_time": times + pd.Timedelta(hours=user % 9), "offset": 60})
+        for user in range(users)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def report(frame: pd.DataFrame, folder: Path) -> Report:
+    frame.to_parquet(folder / "e.parquet")
+    mapping = EventsMapping(columns={"utc_offset_minutes": "offset"})
+    with reading(folder / "e.parquet", mapping, NOW) as events:
+        return report_on(events, folder / "e.parquet", NOW)
+
+
+def levels(found: Report) -> list[tuple[str, str]]:
+    return [(verdict.level, verdict.headline) for verdict in found.verdicts]
+
+
+def test_a_good_log(tmp_path: Path) -> None:
+    found = report(log(), tmp_path)
+    assert levels(found) == [("good", "There is enough history to train and judge a model.")]
+    assert found.facts["Rows"] == "600"
+    assert found.facts["Users"] == "30"
+    assert found.facts["Local dates"] == "2026-10-01 to 2026-10-20, 20 days"
+    assert found.facts["Trained and judged on"].startswith("510 visit days")
+    assert found.facts["A forecast is for"] == "2026-10-21: the log ended 31 days ago"
+    assert sum(found.hours) == 600
+    assert found.hours[9] == 80  # users 0, 9, 18 and 27 at 08:15 UTC
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "headline"),
+    [
+        pytest.param(
+            lambda frame: frame.assign(event_time=frame["event_time"].dt.floor("D")),
+            "refused",
+            "The times are dates: they are at midnight.",
+            id="dates as times",
+        ),
+        pytest.param(
+            lambda frame: frame.assign(
+                event_time=frame["event_time"].where(frame.index % 3 > 0, frame["event_time"].dt.floor("D"))
+            ),
+            "warning",
+            "Many times are exactly at midnight.",
+            id="a pile at midnight",
+        ),
+        pytest.param(
+            lambda frame: frame.assign(offset=0), "warning", "Every offset is 0, so hours are those of UTC.", id="UTC"
+        ),
+        pytest.param(lambda frame: pd.concat([frame, frame]), "warning", "Rows are repeated.", id="twice"),
+        pytest.param(
+            lambda frame: pd.concat([frame, *[frame[:1].assign(user_id="bot")] * 1500]),
+            "warning",
+            "1 users have more than 1,000 events on a mean active day.",
+            id="a program",
+        ),
+        pytest.param(
+            lambda frame: frame[frame["user_id"] < "user-1"],
+            "refused",
+            "There are too few visit days to train and judge a model.",
+            id="one user",
+        ),
+        pytest.param(
+            lambda frame: frame[frame["event_time"] < "2026-10-02"],
+            "refused",
+            "No user has enough history to learn from.",
+            id="one day",
+        ),
+        pytest.param(
+            lambda frame: frame.assign(offset=2),
+            "note",
+            "offset was read as hours; --offset-unit names another unit.",
+            id="hours",
+        ),
+    ],
+)
+def test_verdicts(change: Callable[[pd.DataFrame], pd.DataFrame], level: str, headline: str, tmp_path: Path) -> None:
+    assert (level, headline) in levels(report(change(log()), tmp_path))
+
+
+def test_the_command_prints_the_report_and_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, page = tmp_path / "<b>.csv", tmp_path / "build/events.html"
+    log().to_csv(path, index=False)
+    assert main([str(path), "--columns", "utc_offset_minutes=offset", "--page", str(page)]) == 0
+    printed = capsys.readouterr().out
+    assert "GOOD: There is enough history" in printed
+    assert f"As a page: {page}" in printed
+    html = page.read_text(encoding="utf-8")
+    assert "&lt;b&gt;.csv" in html
+    assert "<b>" not in html
+    assert "enough history" in html
+
+
+def test_the_package_s_command_refuses_with_the_remedy_and_leaves_no_failure_file(tmp_path: Path) -> None:
+    log(users=2).drop(columns="offset").to_csv(tmp_path / "e.csv", index=False)
+    run = subprocess.run(
+        [sys.executable, "-m", "visitcast", "check", "e.csv"],
+        cwd=tmp_path,
+        env={"OPT_ML_DIR": str(tmp_path / "opt")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "--time-zone Europe/Berlin" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "opt").exists()
+
+
+def test_a_log_that_is_too_small_ends_with_status_1(tmp_path: Path) -> None:
+    log(users=1).to_csv(tmp_path / "e.csv", index=False)
+    assert main([str(tmp_path / "e.csv"), "--columns", "utc_offset_minutes=offset"]) == 1
