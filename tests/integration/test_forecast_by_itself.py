@@ -27,7 +27,7 @@ def test_an_experiment_with_a_known_lift_by_itself(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     _, _, shown = done.stdout.partition("Visits caused, and the truth of this world:")
-    (found,) = re.findall(r"best_hour +([\d.]+)% +([+-]\d+) +([+-]\d+) to ([+-]\d+) +[\w ]+? +([+-]\d+) *\n", shown)
+    (found,) = re.findall(r"\n best_hour +([\d.]+)% +([+-]\d+) +([+-]\d+) to ([+-]\d+) +[\w ]+? +([+-]\d+) *\n", shown)
     hits, caused, low, high, truth = map(float, found)
     # In this world a push in a free hour brings one in five of those who would not come; most best hours are free.
     assert 60 < truth < 200
