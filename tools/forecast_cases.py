@@ -8,7 +8,7 @@ from typing import Any
 
 from mocked_responses import Case, Response, function, no_quota, returns, throws, without
 
-from functions.prepare_forecast.plan import PUSHES, contradictions, plan_forecast, render_queries
+from functions.prepare_forecast.plan import PUSHES, QUERIES, contradictions, plan_forecast, render_queries
 from functions.shared.bundle import SQL
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
@@ -16,8 +16,8 @@ from functions.shared.standing_plans import NOTHING
 
 MACHINE = "visitcast-forecast-mocked"
 EXECUTION = f"arn:aws:states:eu-central-1:123456789012:execution:{MACHINE}:sample"
-QUERIES = 5
-"""Of the state that runs them side by side."""
+SIDE_BY_SIDE = len([name for name in QUERIES if name != PUSHES])
+"""Queries of the state "Run queries"."""
 FILES = ["messages-0.jsonl", "messages-1.jsonl"]
 TWICE = "0-1"
 """A run that another one overtakes plans a second time."""
@@ -82,9 +82,9 @@ RESPONSES: dict[str, Response] = {
     "NoModelInProduction": throws("NoProductionModel", "No version of visitcast-mocked is approved."),
     "QueriesSucceeded": returns(
         {"QueryExecution": {"ResultConfiguration": {"OutputLocation": "s3://bucket/athena-results/query.csv"}}},
-        f"0-{QUERIES - 1}",
+        f"0-{SIDE_BY_SIDE - 1}",
     ),
-    "QueriesFailed": throws("States.TaskFailed", '{"StateChangeReason": "COLUMN_NOT_FOUND"}', f"0-{QUERIES - 1}"),
+    "QueriesFailed": throws("States.TaskFailed", '{"StateChangeReason": "COLUMN_NOT_FOUND"}', f"0-{SIDE_BY_SIDE - 1}"),
     "RequestsBuilt": returns({"ProcessingJobName": "requests", "ProcessingJobStatus": "Completed"}),
     "RequestsNotBuilt": throws("States.TaskFailed", '{"ExitMessage": "No user has visits."}'),
     "RequestsTimedOut": throws("States.Timeout", "The task has timed out."),

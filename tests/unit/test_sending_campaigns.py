@@ -207,7 +207,7 @@ class Campaigns(RuleBasedStateMachine):
             np.full(len(USERS), 0.5, dtype=np.float32),
             np.full(len(USERS), schema.MODEL, dtype=object),
         )
-        campaign = Campaign(run.campaign, self.rules, 1.0, CONTROL, Limits())
+        campaign = Campaign(run.campaign, self.rules, 1.0, CONTROL, False, Limits())
         assert run.pushes is not None
         table = plan_sends(users, forecasts, run.pushes, run.day, campaign).table
         folder = Path(self.folder.name) / f"{run.name}-{len(list(Path(self.folder.name).iterdir()))}"
