@@ -98,7 +98,7 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
             send["user_id"],
             send["send_at_utc"],
             send["send_at_local"][11:16],
-            "-" if send["chance"] is None else f"{send['chance']:.0%}",
+            _percent(send["chance"]),
             send["arm"],
             send["source"],
         )
@@ -120,6 +120,12 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
     show_lift(console, output["lift"])
+
+
+def _percent(chance: float | None) -> str:
+    if chance is None:
+        return "-"
+    return "<1%" if chance < 0.01 else f"{chance:.0%}"
 
 
 if __name__ == "__main__":

@@ -42,7 +42,11 @@ def output(**changes: Any) -> dict[str, Any]:
         "users": 1209,
         "sources": {"model": 1200, "prior": 9},
         "sends": sends | changes.pop("sends", {}),
-        "examples": [SEND, SEND | {"user_id": "never-came", "chance": None}],
+        "examples": [
+            SEND,
+            SEND | {"user_id": "never-came", "chance": None},
+            SEND | {"user_id": "rare", "chance": 0.004},
+        ],
         "expectation": ["Visits expected in the hour of the push: 300"],
         "drift": {"alarm": False, "reasons": []},
     }
@@ -63,7 +67,8 @@ def test_the_plan_shows_sends_and_totals() -> None:
     assert "a plan that was to be handed over" not in text
     assert "user-1" in text
     assert "25%" in text
-    assert "never-came" in text
+    assert re.search(r"never-came .* - ", text)
+    assert re.search(r"rare .* <1% ", text)
     assert "Visits expected in the hour of the push: 300" in text
     assert "22:45" in text  # the user's own clock
     assert "1,209 users forecast: 1,200 by model, 9 by prior" in text
