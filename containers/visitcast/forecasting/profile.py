@@ -74,7 +74,8 @@ def profile(
         "input: platform": _counts(platform[active], len(schema.PLATFORMS)),
         "input: utc offset": _binned(utc_offset_minutes[active], REGION_MINUTES),
         "input: visit days": _binned(history_days[active], HISTORY_DAYS),
-        "input: days since last visit": _binned(absent_days[active], ABSENT_DAYS),
+        # The eve and the day before are one: how much of the eve is over differs from run to run.
+        "input: days since last visit": _binned(np.maximum(absent_days[active], 1), ABSENT_DAYS),
         "forecast: best hour": _counts(best_hour[active], schema.HOURS),
         "forecast: confidence": _counts(confident, CONFIDENCE_BINS),
         "forecast: first visit hour": np.rint(first).astype(int).tolist(),
