@@ -30,7 +30,9 @@ HISTORY_DAYS: Final = (0, 3)
 
 Longer histories are not told apart: they grow in an app that does not change.
 """
-ABSENT_DAYS: Final = (0, 1, 2, 4, 7, 14)
+ABSENT_DAYS: Final = (0, 2, 4, 7, 14)
+"""First number of days of each bin. The eve, 0, and the day before are one: how much of the eve is over differs from
+run to run."""
 REGION_MINUTES: Final = (schema.WESTERNMOST_MINUTES, -90, 195, 555)
 """First UTC offset of each bin: the Americas, Europe and Africa, Asia, Oceania.
 
@@ -74,8 +76,7 @@ def profile(
         "input: platform": _counts(platform[active], len(schema.PLATFORMS)),
         "input: utc offset": _binned(utc_offset_minutes[active], REGION_MINUTES),
         "input: visit days": _binned(history_days[active], HISTORY_DAYS),
-        # The eve and the day before are one: how much of the eve is over differs from run to run.
-        "input: days since last visit": _binned(np.maximum(absent_days[active], 1), ABSENT_DAYS),
+        "input: days since last visit": _binned(absent_days[active], ABSENT_DAYS),
         "forecast: best hour": _counts(best_hour[active], schema.HOURS),
         "forecast: confidence": _counts(confident, CONFIDENCE_BINS),
         "forecast: first visit hour": np.rint(first).astype(int).tolist(),
