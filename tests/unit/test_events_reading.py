@@ -364,3 +364,11 @@ def test_the_unit_of_offsets_is_told_apart(
     written = [minutes / unit[1] for minutes in offsets]
     pd.DataFrame({"user_id": "a", "event_time": ISO[0], "utc_offset_minutes": written}).to_csv(path, index=False)
     assert read_events(path)["utc_offset_minutes"].to_pylist() == offsets
+
+
+def test_all_page_types_are_one_kind_if_the_mapping_says_so(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text(
+        "user,time,page_type\na,2025-07-01T10:00:00+02:00,home\na,2025-07-01T11:00:00+02:00,\n"
+    )
+    table = read_events(tmp_path / "e.csv", EventsMapping(page_types={"*": 2}))
+    assert table["page_type"].to_pylist() == [2, 2]

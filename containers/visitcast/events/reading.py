@@ -169,8 +169,9 @@ def _pages(export: Export) -> None:
         page = "1"
     elif export.mapping.page_types:
         named = {value: number for value, number in export.mapping.page_types.items() if value != "*"}
-        whens = "".join(f" WHEN {literal(value)} THEN {int(number)}" for value, number in named.items())
-        page = f"CASE p{whens} ELSE {int(export.mapping.page_types.get('*', 0))} END" if whens else "p"
+        whens = "".join(f" WHEN p = {literal(value)} THEN {int(number)}" for value, number in named.items())
+        others = int(export.mapping.page_types.get("*", 0))
+        page = f"CASE{whens} ELSE {others} END" if named else f"{others}"
     else:
         page = "CASE WHEN try_cast(p AS DOUBLE) IN (1, 2, 3, 4) THEN try_cast(p AS DOUBLE)::TINYINT ELSE 0 END"
     export.connection.execute(
