@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from demo.errors import DemoError
 from visitcast.errors import InputError
+from visitcast.events import reading
 from visitcast.events.command import mapping_of, mapping_options
 from visitcast.events.mapping import EventsMapping
-from visitcast.events.reading import ARROW_SCHEMA, reading
 from visitcast.events.report import as_text, report_on
 
 
@@ -40,8 +40,8 @@ def read_events(path: Path, mapping: EventsMapping | None = None) -> pa.Table:
     DemoError
         Naming the column, the rule and up to five offending rows.
     """
-    with _as_demo_error(), reading(path, mapping or _default(path)) as events:
-        return pa.Table.from_batches(events.batches(), ARROW_SCHEMA)
+    with _as_demo_error():
+        return reading.read_events(path, mapping or _default(path))
 
 
 def read_and_check(path: Path, mapping: EventsMapping | None = None) -> tuple[pa.Table, str]:
@@ -57,11 +57,11 @@ def read_and_check(path: Path, mapping: EventsMapping | None = None) -> tuple[pa
     DemoError
         The events cannot be read, or no model can learn from them.
     """
-    with _as_demo_error(), reading(path, mapping or _default(path)) as events:
+    with _as_demo_error(), reading.reading(path, mapping or _default(path)) as events:
         report = report_on(events, path)
         if refused := report.refused:
             raise DemoError(refused.headline, refused.cause, refused.remedy)
-        return pa.Table.from_batches(events.batches(), ARROW_SCHEMA), as_text(report)
+        return events.table(), as_text(report)
 
 
 def _default(path: Path) -> EventsMapping:

@@ -73,11 +73,15 @@ class Events:
         for batch in reader:
             yield batch.cast(ARROW_SCHEMA)
 
+    def table(self) -> pa.Table:
+        """Return the events as one table."""
+        return pa.Table.from_batches(self.batches(), ARROW_SCHEMA)
+
 
 def read_events(path: Path, mapping: EventsMapping | None = None) -> pa.Table:
     """Read an export as one table of ``ARROW_SCHEMA``; raises as `reading` does."""
     with reading(path, mapping) as events:
-        return pa.Table.from_batches(events.batches(), ARROW_SCHEMA)
+        return events.table()
 
 
 @contextmanager
@@ -155,9 +159,9 @@ def _users(export: Export) -> None:
     )
     export.refuse(
         "staged",
-        f"length(u) > {rules.MAX_USER_ID_LENGTH} OR contains(u, chr(0))",
+        f"length(u) > {schema.MAX_USER_ID_LENGTH} OR contains(u, chr(0))",
         "u",
-        f"column {name} must have at most {rules.MAX_USER_ID_LENGTH} characters and no NUL",
+        f"column {name} must have at most {schema.MAX_USER_ID_LENGTH} characters and no NUL",
         "Remove these rows, or choose another column: --columns user_id=...",
     )
 

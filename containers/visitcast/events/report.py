@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 
 from visitcast.data import schema
+from visitcast.data.calendar import date_of
 from visitcast.data.protocol import MINIMUM_HISTORY, cut_dates, require_enough
 from visitcast.errors import InputError
 from visitcast.events import rules
@@ -105,7 +106,7 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
         f"SELECT count(*) FROM (SELECT user_id FROM events GROUP BY user_id "
         f"HAVING count(DISTINCT {local} // {_DAY_MS}) >= {MINIMUM_HISTORY})",
     )[0][0]
-    first_date, last_date = _date(first), _date(last)
+    first_date, last_date = date_of(first), date_of(last)
     verdicts = [
         *_history(eligible),
         *_midnight(midnight, rows),
@@ -194,7 +195,7 @@ def _history(eligible: list[tuple[Any, ...]]) -> list[Verdict]:
             "good",
             "There is enough history to train and judge a model.",
             f"Visit days: {train:,} to train on, {validation:,} to validate, {test:,} to judge, "
-            f"the last from {_date(cut.test_starts)} on.",
+            f"the last from {date_of(cut.test_starts)} on.",
         )
     ]
 
@@ -257,10 +258,6 @@ def _busy(busy: list[tuple[Any, ...]]) -> list[Verdict]:
 def _all(events: Events, query: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = events.connection.execute(query).fetchall()
     return found
-
-
-def _date(day: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=int(day))
 
 
 def _offset(minutes: int) -> str:

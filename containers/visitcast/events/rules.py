@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-MAX_USER_ID_LENGTH: Final = 256
-"""A message and a request of the endpoint hold no longer user id."""
 LARGEST_SHARE_LEFT_OUT: Final = 0.01
 ALWAYS_LEFT_OUT: Final = 5
 """A few rows with a wrong clock are left out; more of them mean that the times were read wrongly."""

@@ -64,7 +64,7 @@ _VisitList = TypeAliasType("_VisitList", Annotated[list[Visit], FailFast(), _Len
 class User(TypedDict):
     """A user, the day to forecast, and the visit days so far in any order."""
 
-    user_id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    user_id: Annotated[str, StringConstraints(min_length=1, max_length=schema.MAX_USER_ID_LENGTH)]
     date: Day
     as_of: NotRequired[Instant]
     visits: Annotated[_VisitList | VisitColumns, Field(union_mode="left_to_right")]
