@@ -23,6 +23,9 @@ SCHEDULE_HOUR_UTC: Final = 16
 HISTORY_VISIT_DAYS: Final = 200
 """The workflow reads this many of a user's last visit days; docs/evaluation.md has the measurement."""
 
+QUIET_HOURS: Final = (22, 7)
+"""Local hours from which and until which the shipped campaign sends nothing."""
+
 MINUTES_A_DAY: Final = 24 * 60
 _COUNTS: Final = (*schema.PAGE_VIEWS_BY_TYPE, schema.TOTAL_PAGE_VIEWS, schema.TOTAL_TIME_SPENT_S)
 _OF_HOURS: Final = (schema.HOURLY_VISITS, schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from visitcast.data.dataset import Dataset, rows_before, user_of_row
 from visitcast.data.protocol import Split
-from visitcast.data.schedule import Known
+from visitcast.data.schedule import QUIET_HOURS, Known
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
 from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, Correction, corrected, solve_correction
@@ -26,8 +26,6 @@ from visitcast.model.bundle import Bundle
 
 MAXIMUM_PAIRS: Final = 200_000
 """Pairs of a user and a date that the evaluation job forecasts."""
-QUIET_HOURS: Final = (22, 7)
-"""Local hours from which and until which the shipped campaign sends nothing."""
 ACTIVE_DAYS: Final = 90
 """Users whose last visit day is at most so many days before the date compete for the capacity. Nearly all visits are
 theirs, so that most of a sample is of them."""
