@@ -31,7 +31,6 @@ from functions.publish_sql.app import composed
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, with_target_days
 from visitcast.data.protocol import split
-from visitcast.data.schema import HOURS
 from visitcast.data.visits import read_visits
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.forecasting.forecaster import forecast_last
@@ -41,6 +40,7 @@ from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.sending import arms
 from visitcast.sending.policy import mean_by_user
+from visitcast.sending.send_window import SendRules, allowed_hours
 from visitcast.training.fitting import fit
 
 TRUTH: Final = "visits without pushes"
@@ -53,7 +53,7 @@ GAP_DAYS: Final = 2
 FLOOR, HEIGHT, LONGEST_DELAY_S = 0.04, 0.6, 40 * 60
 """A push is answered with the probability ``FLOOR + HEIGHT * habit``, the user's habit in its hour, within this time:
 most often where it is hard to tell from a habit."""
-ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
+ALLOWED: Final = allowed_hours(SendRules())
 GROUP: Final = arms.ControlGroup(salt="feedback")
 METRICS: Final = ("first-visit hour", "coming")
 LAST_ROUNDS: Final = {"histogram": 5, "network": 1}
