@@ -170,7 +170,7 @@ def _outcomes(
     dataset: Dataset, users: NDArray[np.int64], dates: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return who came on the date, and in which hours as a mask, 0 for the others."""
-    came = visit_probability.came(dataset, visit_probability.UserDates(users, dates))
+    came = visit_probability.came(dataset, visit_probability.Pairs(users, dates))
     mask = np.zeros(len(users), dtype=np.int64)
     mask[came] = dataset.hourly_visits[rows_before(dataset, users[came], dates[came])]
     return came, mask

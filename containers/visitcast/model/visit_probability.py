@@ -70,7 +70,7 @@ class Parameters:
     gaps: tuple[Weights, ...]
 
 
-class UserDates(NamedTuple):
+class Pairs(NamedTuple):
     """Pairs of a user and a date.
 
     Attributes
@@ -137,7 +137,7 @@ def fit_dates(dataset: Dataset, parts: Split) -> NDArray[np.int64]:
     return dates[: len(dates) // 7 * 7 if days >= DATES else None][::-1]
 
 
-def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int) -> UserDates:
+def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int) -> Pairs:
     """Pair each date with the users who have a visit day at least `gap` days before it.
 
     At most ``MAXIMUM_ROWS`` pairs, of which each date has an equal part, chosen by `seed`.
@@ -150,10 +150,10 @@ def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int)
         known = np.flatnonzero(first <= date - gap)
         users.append(known if len(known) <= per_date else np.sort(rng.choice(known, per_date, replace=False)))
     lengths = [len(known) for known in users]
-    return UserDates(np.concatenate([np.zeros(0, dtype=np.int64), *users]), np.repeat(dates, lengths))
+    return Pairs(np.concatenate([np.zeros(0, dtype=np.int64), *users]), np.repeat(dates, lengths))
 
 
-def came(dataset: Dataset, pairs: UserDates) -> NDArray[np.bool_]:
+def came(dataset: Dataset, pairs: Pairs) -> NDArray[np.bool_]:
     """Return whether each user came on the date, [pairs]."""
     row = rows_before(dataset, pairs.user, pairs.date)
     same_user = row < dataset.offsets[pairs.user + 1]
