@@ -31,7 +31,6 @@ from functions.publish_sql.app import composed
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, with_target_days
 from visitcast.data.protocol import split
-from visitcast.data.schema import HOURS
 from visitcast.data.visits import read_visits
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.forecasting.forecaster import forecast_last
@@ -41,6 +40,7 @@ from visitcast.model.gru.hyperparameters import Hyperparameters
 from visitcast.model.gru.learner import GruLearner
 from visitcast.sending import arms
 from visitcast.sending.policy import mean_by_user
+from visitcast.sending.send_window import SendRules, allowed_hours
 from visitcast.training.fitting import fit
 
 TRUTH: Final = "visits without pushes"
@@ -49,11 +49,11 @@ OWN: Final = "without the visits that pushes caused"
 ROUNDS: Final = 10
 DAYS_BEFORE: Final = 90
 GAP_DAYS: Final = 2
-"""The last visits that a forecast knows are those of the day before the eve."""
-FLOOR, HEIGHT, LONGEST_DELAY_S = 0.04, 0.6, 40 * 60
-"""A push is answered with the probability ``FLOOR + HEIGHT * habit``, the user's habit in its hour, within this time:
-most often where it is hard to tell from a habit."""
-ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
+"""The last visits that a forecast knows are those of the day before the eve; the shipped schedule knows more."""
+FLOOR, HEIGHT = 0.04, 0.6
+"""A push is answered with the probability ``FLOOR + HEIGHT * habit``, the user's habit in its hour: most often where it
+is hard to tell from a habit."""
+ALLOWED: Final = allowed_hours(SendRules())
 GROUP: Final = arms.ControlGroup(salt="feedback")
 METRICS: Final = ("first-visit hour", "coming")
 LAST_ROUNDS: Final = {"histogram": 5, "network": 1}
@@ -242,7 +242,9 @@ def push(
     sent = day * DAY_MINUTES + 60 * hour - season.push_world.offset[user]
     withheld = arm == arms.ARMS.index(arms.NO_PUSH)
     pushed = np.flatnonzero(~withheld)
-    answers.append(answers_to(rng, season.push_world, user[pushed], sent[pushed], hour[pushed]))
+    habit = season.push_world.habit[user[pushed], hour[pushed]]
+    answered = pushed[rng.random(len(pushed)) < FLOOR + HEIGHT * habit]
+    answers.append(season.push_world.visits_after(rng, user[answered], sent[answered]))
     sends.append(
         pa.table(
             {
@@ -255,27 +257,6 @@ def push(
                 schema.IDEMPOTENCY_KEY: [blake2b(f"{dt}/{name}".encode(), digest_size=16).hexdigest() for name in ids],
             }
         )
-    )
-
-
-def answers_to(
-    rng: np.random.Generator,
-    world: PushWorld,
-    user: NDArray[np.int64],
-    sent: NDArray[np.int64],
-    hour: NDArray[np.int64],
-) -> pa.Table:
-    """Draw the visits that answer pushes, given by user, UTC minute and local hour, as events."""
-    answered = np.flatnonzero(rng.random(len(user)) < FLOOR + HEIGHT * world.habit[user, hour])
-    user, seconds = user[answered], 60 * sent[answered] + rng.integers(30, LONGEST_DELAY_S, len(answered))
-    return pa.table(
-        {
-            schema.USER_ID: pa.array(world.user_ids[user], pa.string()),
-            schema.EVENT_TIME: pa.array(1000 * seconds, pa.timestamp("ms", tz="UTC")),
-            schema.UTC_OFFSET_MINUTES: pa.array(world.offset[user].astype(np.int16)),
-            schema.PAGE_TYPE: pa.array(np.ones(len(user), dtype=np.int8)),
-            schema.PLATFORM: pa.array(world.platform[user], pa.string()),
-        }
     )
 
 

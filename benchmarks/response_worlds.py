@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from visitcast.data.schema import HOURS
 from visitcast.sending.send_log import NO_SEND, Floats, SendLog
+from visitcast.sending.send_window import SendRules, allowed_hours
 
 PERSONAL: Final = "A: half around the habit, half at hours of their own"
 EVENINGS: Final = "B: one in five around the habit, the others mostly in the evening"
 HABITS: Final = "C: all around the habit"
 ANSWERED: Final = 0.25
 """Chance that a push in a free hour brings a user who would not come."""
-ALLOWED: Final = np.array([7 <= hour < 22 for hour in range(HOURS)])
+ALLOWED: Final = allowed_hours(SendRules())
 _LEISURE: Final = {
     PERSONAL: {8: 0.1, 12: 0.25, 16: 0.2, 18: 0.1, 20: 0.35},
     EVENINGS: {12: 0.15, 16: 0.15, 20: 0.7},

@@ -30,8 +30,10 @@ from demo.simulator import simulate
 from demo.upload import partition_files, put_files
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
+from visitcast.data.schedule import QUIET_HOURS
 from visitcast.data.schema import HOURS
 from visitcast.sending import arms
+from visitcast.sending.send_window import SendRules, allowed_hours
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,9 +42,7 @@ if TYPE_CHECKING:
 
 LAWS = {"nothing": Law(), "moved": Law(moved=0.5), "caused": Law(moved=0.5, caused=0.2)}
 """What pushes may do; more than in a real app, so that a few users and dates show it."""
-QUIET = (22, 7)
-"""Local hours without a push."""
-ALLOWED = np.array([QUIET[1] <= hour < QUIET[0] for hour in range(HOURS)])
+ALLOWED = allowed_hours(SendRules())
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
 """Input of the training. The experiment is about the sends and does not need the best model."""
 _SHARES = {"GlobalBestHourShare": 0.2, "RandomHourShare": 0.2, "NoPushShare": 0.25}
@@ -79,7 +79,7 @@ class Experiment:
             "AsOf": f"{_iso(day)}T00:00:00Z",
             "Campaign": {
                 "Name": "lift",
-                "QuietHours": {"From": QUIET[0], "Until": QUIET[1]},
+                "QuietHours": {"From": QUIET_HOURS[0], "Until": QUIET_HOURS[1]},
                 "MinimumGapHours": 0,
                 "LargestHourShare": 1,
                 "PricePerPush": 0.01,

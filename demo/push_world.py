@@ -111,7 +111,10 @@ class PushWorld:
         """
         chance = np.where(self.comes(user, day), self.law.moved, self.law.caused * self.free[user, hour])
         answered = rng.random(len(user)) < chance
-        user, sent = user[answered], sent[answered]
+        return self.visits_after(rng, user[answered], sent[answered])
+
+    def visits_after(self, rng: np.random.Generator, user: Ints, sent: Ints) -> pa.Table:
+        """Draw one visit of each user soon after a UTC minute, as events of the events table."""
         seconds = 60 * sent + rng.integers(30, 60 * _LONGEST_DELAY_MINUTES, len(user))
         return pa.table(
             {

@@ -21,8 +21,9 @@ from pathlib import Path
 import boto3
 import prove_report
 from botocore.exceptions import BotoCoreError, ClientError
+from proof import Proof
 from prove_report import Step
-from prove_steps import CLEANING, STEPS, Proof, UnprovenError
+from prove_steps import CLEANING, STEPS
 from rich.console import Console
 
 from demo import stack
@@ -52,7 +53,7 @@ def prove(environment: str, output: Path, console: Console, record: Path | None)
                     with _uninterrupted():
                         for name in CLEANING:
                             take(steps[name], proof, goes_on=True)
-    except (UnprovenError, DemoError, ClientError, BotoCoreError) as error:
+    except (DemoError, ClientError, BotoCoreError) as error:
         console.print(f"\n{error}", markup=False)
     finally:
         report = prove_report.Report(place, revision, began, list(steps.values()))

@@ -17,9 +17,10 @@ import docker
 import pyarrow as pa
 import pytest
 from container_engine import new_name
-from deployed_stack import PARAMETERS, ROOT, STACK_NAME, Stack, deploy, local_region, region_environment, wait_for
+from deployed_stack import PARAMETERS, ROOT, STACK_NAME, Stack, wait_for
 from docker.errors import DockerException
 from region_relay import relay
+from sam_commands import deploy, local_region, region_environment
 from sam_local import SamLocal, write_template, write_variables
 
 from demo.simulator import World, simulate

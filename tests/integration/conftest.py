@@ -9,22 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deployed_stack import (
-    PARAMETERS,
-    QUICK,
-    STACK_NAME,
-    EmptyRegion,
-    Production,
-    Stack,
-    build,
-    delete,
-    deploy,
-    local_region,
-    region_environment,
-    stack_outputs,
-)
+from deployed_stack import PARAMETERS, QUICK, STACK_NAME, EmptyRegion, Production, Stack
 from iam_stack import read_stack
 from judged_roles import require_allowed
+from sam_commands import build, delete, deploy, local_region, region_environment, stack_outputs
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events

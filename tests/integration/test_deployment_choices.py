@@ -11,22 +11,9 @@ from typing import Any
 import boto3
 import pyarrow as pa
 import pytest
-from deployed_stack import (
-    LOCAL,
-    QUICK,
-    STACK_NAME,
-    Execution,
-    Production,
-    Stack,
-    build,
-    local_region,
-    region_environment,
-    requested,
-    sam_deploy,
-    stack_outputs,
-    wait_for,
-)
+from deployed_stack import QUICK, STACK_NAME, Execution, Production, Stack, requested, wait_for
 from iam_policy import is_allowed
+from sam_commands import LOCAL, build, local_region, region_environment, sam_deploy, stack_outputs
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events

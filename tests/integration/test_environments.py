@@ -10,7 +10,8 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import ROOT, EmptyRegion, sam, sam_deploy, stack_outputs
+from deployed_stack import ROOT, EmptyRegion
+from sam_commands import sam, sam_deploy, stack_outputs
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 del SAMCONFIG["version"]  # everything else is an environment

@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from deployed_stack import STACK_NAME, Stack, sam
+from deployed_stack import STACK_NAME, Stack
+from sam_commands import sam
 
 MIB = 1024**2
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from deployed_stack import ROOT, EmptyRegion, pack, sam, sam_deploy
+from deployed_stack import ROOT, EmptyRegion
 from iam_stack import read_stack
 from judged_roles import require_allowed
+from sam_commands import pack, sam, sam_deploy
 
 from functions.build_images.sources import image_tag
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import LOCAL, EmptyRegion, sam, sam_deploy, stack_outputs
+from deployed_stack import EmptyRegion
 from iam_stack import read_stack
 from judged_roles import require_allowed
+from sam_commands import LOCAL, sam, sam_deploy, stack_outputs
 
 VPC = {"SubnetIds": "subnet-0a1b2c3d,subnet-4e5f6a7b", "SecurityGroupIds": "sg-0a1b2c3d"}
 

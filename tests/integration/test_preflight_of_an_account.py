@@ -6,10 +6,11 @@ import subprocess
 
 import boto3
 import pytest
-from deployed_stack import ROOT, local_region, region_environment
+from deployed_stack import ROOT
 from deployment import read_deployment
 from patience import patient
 from preflight import FAILURE, OK, WARNING, Account, Check, check_names, check_quotas, checks
+from sam_commands import local_region, region_environment
 
 QUOTAS = """
 [quotas]

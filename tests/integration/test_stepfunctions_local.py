@@ -16,7 +16,8 @@ import mock_config
 import pytest
 from asl_lint import ROOT
 from botocore.model import OperationModel, StructureShape
-from deployed_stack import local_region, wait_for
+from deployed_stack import wait_for
+from sam_commands import local_region
 from train_cases import INNER_ENDS
 
 FILE = ROOT / "tests/stepfunctions_local/MockConfigFile.json"

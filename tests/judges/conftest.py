@@ -8,7 +8,7 @@ from typing import Any
 
 import cases
 import pytest
-from deployed_stack import local_region
+from sam_commands import local_region
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from typing import Any
 
 import boto3
 import pytest
-from deployed_stack import local_region, region_environment
 from made_visits import made_frame
 from patience import patient
 from programs import ROOT, missing
+from sam_commands import local_region, region_environment
 
 PYTHON = ROOT / "build/sdk/bin/python"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/any"

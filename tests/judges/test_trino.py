@@ -24,9 +24,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deployed_stack import local_region, region_environment, wait_for
+from deployed_stack import wait_for
 from patience import patient
 from programs import BUILD, ROOT, answers, free_port, missing, server
+from sam_commands import local_region, region_environment
 from samtranslator.yaml_helper import yaml_parse
 
 from demo.simulator import World, simulate

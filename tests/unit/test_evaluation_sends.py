@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.lightgbm_peer import LightGbmLearner
 from visitcast.data.protocol import split
-from visitcast.data.schedule import as_known
+from visitcast.data.schedule import QUIET_HOURS, as_known
 from visitcast.evaluation import sends, user_dates
 from visitcast.evaluation.sends import score_sends
 from visitcast.evaluation.user_dates import UserDates, forecast_user_dates
@@ -64,7 +64,7 @@ def made_pairs(users: int = 400, dates: int = 60, true_shift: float = 0.0, seed:
 def test_quiet_hours_are_those_of_the_shipped_campaign() -> None:
     schema = json.loads((ROOT / "statemachine/forecast.input.schema.json").read_text())
     quiet = schema["properties"]["Campaign"]["properties"]["QuietHours"]["properties"]
-    assert user_dates.QUIET_HOURS == tuple(quiet[end]["default"] for end in ("From", "Until")) == SendRules().quiet
+    assert QUIET_HOURS == tuple(quiet[end]["default"] for end in ("From", "Until")) == SendRules().quiet
     np.testing.assert_array_equal(user_dates.allowed_hours(), allowed_hours(SendRules()))
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import prove
 import prove_report
 import pytest
-from prove_steps import CLEANING, STEPS, Proof, billed_hours
+from proof import Proof, billed_hours
+from prove_steps import CLEANING, STEPS
 from rich.console import Console
 
 from demo.errors import DemoError

@@ -12,8 +12,7 @@ from made_visits import changed, datasets, made_dataset
 from visitcast.data import schema
 from visitcast.data.calendar import date_of, days_since_epoch
 from visitcast.data.dataset import Dataset, with_target_days
-from visitcast.data.schedule import SCHEDULE_HOUR_UTC, as_known, known_at, scheduled_at
-from visitcast.evaluation.user_dates import QUIET_HOURS
+from visitcast.data.schedule import QUIET_HOURS, SCHEDULE_HOUR_UTC, as_known, known_at, scheduled_at
 
 
 def hours_known(dataset: Dataset, row: int, day: date) -> list[int]:

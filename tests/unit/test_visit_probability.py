@@ -18,7 +18,7 @@ from visitcast.data.protocol import split
 from visitcast.data.schedule import HISTORY_VISIT_DAYS, as_known
 from visitcast.model import visit_probability
 from visitcast.model.baselines import visit_rates
-from visitcast.model.visit_probability import Parameters, UserDates, Weights
+from visitcast.model.visit_probability import Pairs, Parameters, Weights
 
 ONE = Weights(0.6, 0.43, 0.6, -1.69, 0.05, -0.06, 0.03)
 TWO = Weights(0.11, 0.5, -0.41, -0.19, 0.13, -0.16, -0.44)
@@ -171,7 +171,7 @@ def test_the_fit_is_calibrated_and_beats_the_rates() -> None:
     last = int(dataset.visit_date.max())
     users = np.tile(np.arange(dataset.users), last - parts.test_starts)
     dates = np.repeat(np.arange(parts.test_starts, last), dataset.users)
-    came = visit_probability.came(dataset, UserDates(users, dates))
+    came = visit_probability.came(dataset, Pairs(users, dates))
     known = as_known(dataset, users, dates)
     assert len(known.pairs) == len(users)
     rows = known.dataset.offsets[1:] - 1

@@ -111,6 +111,13 @@ def days_since_last_visit(dataset: Dataset, rows: NDArray[np.int64] | None = Non
     return gaps
 
 
+def rows_before(dataset: Dataset, users: NDArray[np.int64], dates: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the rows after the last visit days of users before dates, [pairs], from positions of users and dates."""
+    span = np.int64(1) << 32
+    rows: NDArray[np.int64] = (user_of_row(dataset) * span + dataset.visit_date).searchsorted(users * span + dates)
+    return rows
+
+
 def hour_flags(hourly_visits: NDArray[np.int32]) -> NDArray[np.float32]:
     """Turn masks [rows] into flags [rows, 24] of 0.0 and 1.0."""
     return hour_bits(hourly_visits).astype(np.float32)

@@ -16,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data import schema
-from visitcast.data.dataset import Dataset, hour_bits, user_of_row
+from visitcast.data.dataset import Dataset, hour_bits, rows_before
 
 SCHEDULE_HOUR_UTC: Final = 16
 """Hour of UTC at which the shipped schedule runs, on the day before the date that it forecasts."""
 HISTORY_VISIT_DAYS: Final = 200
 """The workflow reads this many of a user's last visit days; docs/evaluation.md has the measurement."""
+
+QUIET_HOURS: Final = (22, 7)
+"""Local hours from which and until which the shipped campaign sends nothing."""
 
 MINUTES_A_DAY: Final = 24 * 60
 _COUNTS: Final = (*schema.PAGE_VIEWS_BY_TYPE, schema.TOTAL_PAGE_VIEWS, schema.TOTAL_TIME_SPENT_S)
@@ -108,8 +111,7 @@ def as_known(
     dates = np.asarray(dates, dtype=np.int64)
     as_of = scheduled_at(dates)
     starts = dataset.offsets[users]
-    span = np.int64(1) << 32
-    ends = (user_of_row(dataset) * span + dataset.visit_date).searchsorted(users * span + dates)
+    ends = rows_before(dataset, users, dates)
     has_last = np.flatnonzero(ends > starts)
     last = ends[has_last] - 1
     hours = hours_known(dataset.visit_date[last], dataset.utc_offset_minutes[last], as_of[has_last])

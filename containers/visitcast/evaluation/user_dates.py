@@ -13,20 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.data.dataset import Dataset, user_of_row
+from visitcast.data.dataset import Dataset, rows_before, user_of_row
 from visitcast.data.protocol import Split
-from visitcast.data.schedule import Known
+from visitcast.data.schedule import QUIET_HOURS, Known
 from visitcast.data.schema import HOURS
 from visitcast.evaluation.as_sent import blocks
 from visitcast.forecasting.correction import CLOSED_DATES, FEWEST_DATES, Correction, corrected, solve_correction
 from visitcast.forecasting.forecaster import forecast_last
+from visitcast.model import visit_probability
 from visitcast.model.baselines import visit_rates
 from visitcast.model.bundle import Bundle
 
 MAXIMUM_PAIRS: Final = 200_000
 """Pairs of a user and a date that the evaluation job forecasts."""
-QUIET_HOURS: Final = (22, 7)
-"""Local hours from which and until which the shipped campaign sends nothing."""
 ACTIVE_DAYS: Final = 90
 """Users whose last visit day is at most so many days before the date compete for the capacity. Nearly all visits are
 theirs, so that most of a sample is of them."""
@@ -171,11 +170,10 @@ def _outcomes(
     dataset: Dataset, users: NDArray[np.int64], dates: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return who came on the date, and in which hours as a mask, 0 for the others."""
-    span = np.int64(1) << 32
-    keys, wanted = user_of_row(dataset) * span + dataset.visit_date, users * span + dates
-    row = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
-    came = keys[row] == wanted
-    return came, np.where(came, dataset.hourly_visits[row], 0).astype(np.int64)
+    came = visit_probability.came(dataset, visit_probability.Pairs(users, dates))
+    mask = np.zeros(len(users), dtype=np.int64)
+    mask[came] = dataset.hourly_visits[rows_before(dataset, users[came], dates[came])]
+    return came, mask
 
 
 def _join(parts: list[UserDates]) -> UserDates:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.calendar import is_weekend, weekday
-from visitcast.data.dataset import Dataset, user_of_row
+from visitcast.data.dataset import Dataset, rows_before
 from visitcast.data.protocol import Split
 
 HALF_LIFE_DAYS: Final = 40.0
@@ -70,7 +70,7 @@ class Parameters:
     gaps: tuple[Weights, ...]
 
 
-class UserDates(NamedTuple):
+class Pairs(NamedTuple):
     """Pairs of a user and a date.
 
     Attributes
@@ -114,7 +114,7 @@ def fit(dataset: Dataset, parts: Split, visit_days: int, seed: int = 7) -> tuple
     weights, metadata = [], {}
     for gap, pairs in samples.items():
         until = pairs.date - gap
-        ends = _rows_before(dataset, pairs.user, until + 1)
+        ends = rows_before(dataset, pairs.user, until + 1)
         starts = np.maximum(dataset.offsets[pairs.user], ends - visit_days)
         values = _features(dataset.visit_date, starts, ends, pairs.date, until, base_rate)
         fitted = _regression(values, outcomes[gap])
@@ -137,7 +137,7 @@ def fit_dates(dataset: Dataset, parts: Split) -> NDArray[np.int64]:
     return dates[: len(dates) // 7 * 7 if days >= DATES else None][::-1]
 
 
-def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int) -> UserDates:
+def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int) -> Pairs:
     """Pair each date with the users who have a visit day at least `gap` days before it.
 
     At most ``MAXIMUM_ROWS`` pairs, of which each date has an equal part, chosen by `seed`.
@@ -150,23 +150,15 @@ def known_users(dataset: Dataset, dates: NDArray[np.int64], gap: int, seed: int)
         known = np.flatnonzero(first <= date - gap)
         users.append(known if len(known) <= per_date else np.sort(rng.choice(known, per_date, replace=False)))
     lengths = [len(known) for known in users]
-    return UserDates(np.concatenate([np.zeros(0, dtype=np.int64), *users]), np.repeat(dates, lengths))
+    return Pairs(np.concatenate([np.zeros(0, dtype=np.int64), *users]), np.repeat(dates, lengths))
 
 
-def came(dataset: Dataset, pairs: UserDates) -> NDArray[np.bool_]:
+def came(dataset: Dataset, pairs: Pairs) -> NDArray[np.bool_]:
     """Return whether each user came on the date, [pairs]."""
-    row = _rows_before(dataset, pairs.user, pairs.date)
+    row = rows_before(dataset, pairs.user, pairs.date)
     same_user = row < dataset.offsets[pairs.user + 1]
     found: NDArray[np.bool_] = same_user & (dataset.visit_date[np.minimum(row, dataset.visit_days - 1)] == pairs.date)
     return found
-
-
-def _rows_before(dataset: Dataset, user: NDArray[np.int64], date: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the row after the last visit day of each user before the date, [pairs]."""
-    span = np.int64(1) << 32
-    key = user_of_row(dataset) * span + dataset.visit_date
-    rows: NDArray[np.int64] = key.searchsorted(user * span + date)
-    return rows
 
 
 def predict(

@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.schedule import MINUTES_A_DAY
 from visitcast.data.schema import HOURS
 
 NEVER: Final = np.iinfo(np.int32).max
 """Stands for the instant of an hour on a date that a time zone leaves out (Samoa had no 2011-12-30)."""
 
 _EPOCH: Final = datetime(1970, 1, 1)  # local clock readings carry no zone
-_DAY_MINUTES: Final = 24 * 60
 
 Minutes = NDArray[np.int32]
 
@@ -90,7 +90,7 @@ def _all_zones() -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
     """Return the instants and wall clock readings of one date's hours on one clock, [2, 24]."""
-    midnight = day * _DAY_MINUTES
+    midnight = day * MINUTES_A_DAY
     if not zone:
         local = midnight + 60 * np.arange(HOURS)
         return np.stack([local - offset_minutes, local]).astype(np.int32)
@@ -101,7 +101,7 @@ def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
 
 def _on_the_date(hours: list[tuple[int, int]], midnight: int) -> list[tuple[int, int]]:
     """Move hours beyond the end of the date back to the last hour on it."""
-    on_date = [hour for hour in hours if midnight <= hour[1] < midnight + _DAY_MINUTES]
+    on_date = [hour for hour in hours if midnight <= hour[1] < midnight + MINUTES_A_DAY]
     if not on_date:
         return [(NEVER, NEVER)] * HOURS
     return [hour if hour in on_date else on_date[-1] for hour in hours]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.schedule import QUIET_HOURS
 from visitcast.data.schema import HOURS
 from visitcast.sending.send_times import NEVER, LocalHours, Minutes
 
@@ -29,7 +30,7 @@ class SendRules:
     """
 
     window: tuple[int, int] = (0, 0)
-    quiet: tuple[int, int] | None = (22, 7)
+    quiet: tuple[int, int] | None = QUIET_HOURS
     minimum_gap_minutes: int = 20 * 60
     most_a_day: int = 1
     most_a_week: int = 7
