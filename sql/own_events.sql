@@ -67,7 +67,11 @@ judged AS (
         CASE WHEN earlier > 0 THEN 2 WHEN sessions > answers THEN 1 ELSE 0 END AS other_visits,
         CASE WHEN answers > 0 THEN 1 ELSE 0 END AS answered,
         greatest(
-            least(CASE WHEN sessions > answers THEN chance / visit_probability ELSE chance END, 0.999), 0.0001
+            least(
+                -- Answers have six decimals, so that a small probability is 0.
+                CASE WHEN sessions > answers THEN chance / greatest(visit_probability, 1e-6) ELSE chance END, 0.999
+            ),
+            0.0001
         ) AS own_chance
     FROM followed
 ),
