@@ -27,8 +27,13 @@ sessions AS (
     SELECT
         user_id,
         session_start,
+        -- By the offset of the first event; of several at one instant the smallest, so that a rerun agrees.
         CAST(
-            CAST(date_add('minute', min_by(utc_offset_minutes, event_time), session_start) AS date) AS varchar
+            CAST(
+                date_add(
+                    'minute', min(CASE WHEN event_time = session_start THEN utc_offset_minutes END), session_start
+                ) AS date
+            ) AS varchar
         ) AS start_date
     FROM in_sessions
     GROUP BY user_id, session_start
