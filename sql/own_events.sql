@@ -27,8 +27,13 @@ sessions AS (
     SELECT
         user_id,
         session_start,
+        -- By the offset of the first event; of several at one instant the smallest, so that a rerun agrees.
         CAST(
-            CAST(date_add('minute', min_by(utc_offset_minutes, event_time), session_start) AS date) AS varchar
+            CAST(
+                date_add(
+                    'minute', min(CASE WHEN event_time = session_start THEN utc_offset_minutes END), session_start
+                ) AS date
+            ) AS varchar
         ) AS start_date
     FROM in_sessions
     GROUP BY user_id, session_start
@@ -67,7 +72,11 @@ judged AS (
         CASE WHEN earlier > 0 THEN 2 WHEN sessions > answers THEN 1 ELSE 0 END AS other_visits,
         CASE WHEN answers > 0 THEN 1 ELSE 0 END AS answered,
         greatest(
-            least(CASE WHEN sessions > answers THEN chance / visit_probability ELSE chance END, 0.999), 0.0001
+            least(
+                -- Answers have six decimals, so that a small probability is 0.
+                CASE WHEN sessions > answers THEN chance / greatest(visit_probability, 1e-6) ELSE chance END, 0.999
+            ),
+            0.0001
         ) AS own_chance
     FROM followed
 ),

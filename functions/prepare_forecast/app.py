@@ -16,7 +16,7 @@ from functions.shared.bundle import SQL
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
 from functions.shared.s3_uri import bucket_and_key
-from functions.shared.standing_plans import KEY, NOTHING
+from functions.shared.standing_plans import CHANGED, KEY, NOTHING
 
 logger = Logger(service="prepare_forecast")
 s3 = boto3.client("s3")
@@ -81,7 +81,7 @@ def begin_standing_plans(bucket: str) -> None:
     try:
         s3.put_object(Bucket=bucket, Key=KEY, Body=json.dumps(NOTHING).encode(), IfNoneMatch="*")
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+        if error.response["Error"]["Code"] not in CHANGED:
             raise
 
 

@@ -43,7 +43,8 @@ KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
 CLOSED_DAYS = 28
-"""Last dates that are over in every time zone from which expected and realised visits are compared."""
+"""Last dates that are over in every time zone from which expected and realised visits are compared; a test compares it
+with visitcast.forecasting.correction."""
 OUTCOME_DAYS = 7
 """The last of them, whose outcomes are compared with the evaluation."""
 WESTERNMOST_HOURS = 12

@@ -20,14 +20,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from functions.shared.s3_uri import bucket_and_key
-from functions.shared.standing_plans import KEY, run_of, with_plan
+from functions.shared.standing_plans import CHANGED, KEY, run_of, with_plan
 
 logger = Logger(service="publish_forecasts")
 glue = boto3.client("glue")
 s3 = boto3.client("s3")
-CHANGED = ("PreconditionFailed", "ConditionalRequestConflict")
-"""Errors of a conditional write: another one came first, or at the same time.
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
 class PlansChanged(RuntimeError):
@@ -74,7 +71,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         Bucket=bucket,
         Key=f"forecasts/profiles/dt={day}.json",
     )
-    report = {**read_json(bucket, f"runs/{run}/report/report.json")}
+    report = read_json(bucket, f"runs/{run}/report/report.json")
     if run != own:
         report["drift"] = read_json(bucket, f"{prefix}/report.json")["drift"]
     logger.info("forecasts published", extra={"forecast_date": day, "tables": done, "plan_run_id": run})

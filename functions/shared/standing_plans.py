@@ -15,6 +15,9 @@ KEY = "forecasts/standing_plans.json"
 KEPT_DAYS = 62
 """Longer than the longest gap of 30 days, before and after a date."""
 NO_RUN = "'none'"
+CHANGED = ("PreconditionFailed", "ConditionalRequestConflict")
+"""Errors of a conditional write: another one came first, or at the same time.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 Standing = Mapping[str, Any]
 """``version``, a number that grows with every change; ``plans``, each with ``dt``, ``campaign`` and ``run``; and

@@ -1,7 +1,8 @@
 -- What was expected of the last dates that are over everywhere, and what came of it: users who came, and sends in whose
 -- hour the user visited, by date and by the log odds of the forecast. The plan corrects its forecasts, so what it expected
 -- of a send is another number. Users who had never come before, and dates from before there were such chances, do not
--- count.
+-- count. All visits do, also those that pushes caused: which these are is an estimate from the withheld sends
+-- (own_events.sql), whose error the intervals of the plan would not contain.
 
 WITH events AS (
     SELECT *

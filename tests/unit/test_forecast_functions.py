@@ -30,6 +30,7 @@ from functions.shared.execution_input import InputRejected, load_schema, validat
 from functions.shared.messages import MessageRejected, read_message
 from functions.shared.network import Network
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
+from visitcast.forecasting.correction import CLOSED_DATES
 from visitcast.sending.job import message_lines
 
 SCHEMA = load_schema("forecast")
@@ -150,6 +151,7 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     # The last date judged is over everywhere when a run starts on the eve of its forecast date.
     assert "dt BETWEEN '2026-11-16' AND '2026-11-22'" in queries["outcomes"]
     assert "dt BETWEEN '2026-10-26' AND '2026-11-22'" in queries["realised_visits"]
+    assert (date(2026, 11, 22) - date(2026, 10, 26)).days + 1 == CLOSED_DATES
 
 
 @pytest.mark.parametrize(

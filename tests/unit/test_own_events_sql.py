@@ -190,3 +190,21 @@ def test_as_many_visits_are_kept_as_users_come_by_themselves(run: Any, effect: f
 def test_without_withheld_sends_all_visits_are_kept(run: Any) -> None:
     events, sends, _ = a_world(0.3, 0.0)
     assert as_events(run(events, sends)) == sorted(events)
+
+
+def test_a_user_who_comes_although_the_probability_is_0_is_judged_too(run: Any) -> None:
+    """Answers have six decimals."""
+    events = [Event("ann", DAY + timedelta(hours=9), 0, 1, "ios"), Event("ann", DAY + 12 * HOUR, 0, 1, "ios")]
+    sends = [Send("ann", f"{DAY:%Y-%m-%d}", DAY + 12 * HOUR, 0.0, 0.0, None, "0" * 32)]
+    assert as_events(run(events, sends)) == events
+
+
+def test_of_offsets_at_one_instant_the_smallest_decides_on_the_date(run: Any) -> None:
+    start = DAY + timedelta(hours=7)
+    events = [Event("Bob", start, -720, 1, "ios"), Event("Bob", start, -240, 1, "ios")]
+    sends = [
+        Send("ann", f"{DAY:%Y-%m-%d}", start, 0.03125, 0.25, "no_push", "0" * 32),
+        Send("Bob", f"{DAY:%Y-%m-%d}", start, 0.0001, 0.25, None, "1" * 32),
+    ]
+    for given_ in (events, events[::-1]):
+        assert as_events(run(given_, sends)) == events

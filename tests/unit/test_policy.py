@@ -17,6 +17,7 @@ from benchmarks.response_worlds import ALLOWED, EVENINGS, HABITS, PERSONAL, Resp
 from visitcast.data.schema import HOURS
 from visitcast.sending import policy
 from visitcast.sending.plan import masks
+from visitcast.sending.realised import Interval
 from visitcast.sending.response import caused_visits, fit_response, visits_without
 from visitcast.sending.send_log import NO_SEND, SendLog, read_send_log
 
@@ -78,13 +79,13 @@ def test_personal_hours_need_more_sends_and_it_says_how_many() -> None:
 
 def test_so_many_sends_as_are_said_to_be_needed_are_enough() -> None:
     """With them the interval of a gain of that size lies above 0 in four of five cases."""
-    gain, other = policy.Estimate(0.03, -0.01, 0.07), policy.Estimate(0.0, -0.05, 0.05)
+    gain, other = Interval(0.03, -0.01, 0.07), Interval(0.0, -0.05, 0.05)
     needed = policy.sends_needed(gain, other, 10_000)
     half = 0.04 * (10_000 / needed) ** 0.5
     assert 0.03 / (half / 2.575829) == pytest.approx(2.575829 + 0.841621, rel=1e-3)
-    assert policy.verdict_of(policy.Estimate(0.03, 0.03 - half, 0.03 + half), needed, needed) == policy.BETTER
+    assert policy.verdict_of(Interval(0.03, 0.03 - half, 0.03 + half), needed, needed) == policy.BETTER
     assert policy.verdict_of(gain, 10_000, needed) == policy.NOT_ENOUGH
-    nothing = policy.Estimate(0.002, 0.001, 0.003)
+    nothing = Interval(0.002, 0.001, 0.003)
     needed = policy.sends_needed(nothing, other, 10_000)
     assert needed == pytest.approx(10_000 * (3.41745 * 0.05 / 2.575829 / 0.01) ** 2, rel=1e-3)
     assert policy.verdict_of(nothing, needed - 1, needed) == policy.NOT_ENOUGH

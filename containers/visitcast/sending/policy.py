@@ -17,20 +17,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visitcast.data.schema import HOURS
-from visitcast.sending.arms import hashed
+from visitcast.sending import arms
+from visitcast.sending.realised import Interval
 from visitcast.sending.response import Response, caused_visits, fit_response, visits_without
 from visitcast.sending.send_log import NO_SEND, Floats, SendLog
 
-NO_PUSH: Final = "no_push"
-BEST_HOUR: Final = "best_hour"
+NO_PUSH: Final = arms.NO_PUSH
+BEST_HOUR: Final = arms.BEST_HOUR
 ONE_HOUR: Final = "one_hour_by_response"
-RANDOM_HOUR: Final = "random_hour"
+RANDOM_HOUR: Final = arms.RANDOM_HOUR
 BY_RESPONSE: Final = "by_response"
 POLICIES: Final = (BEST_HOUR, ONE_HOUR, RANDOM_HOUR, BY_RESPONSE)
 
@@ -45,26 +47,19 @@ BETTER: Final = "better"
 NOT_BETTER: Final = "not better"
 NOT_ENOUGH: Final = "not enough sends"
 
-_QUANTILE: Final = 1.959964
-"""Of the normal distribution, for intervals of 95%."""
-_QUANTILE_OF_GAIN: Final = 2.575829
+_QUANTILE: Final = NormalDist().inv_cdf(0.975)
+"""For intervals of 95%."""
+_QUANTILE_OF_GAIN: Final = NormalDist().inv_cdf(0.995)
 """For the interval of the gain, 99%: it is looked at every day."""
-_WITH_POWER: Final = _QUANTILE_OF_GAIN + 0.841621
+_WITH_POWER: Final = _QUANTILE_OF_GAIN + NormalDist().inv_cdf(0.8)
 """A gain of so many standard errors is found in four of five cases."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with the ends of its interval, by user: of 95%, that of a gain of 99%."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
 class Judgement:
     """What a log says of the policies.
+
+    Intervals are by user, and of 95%; that of the gain is of 99%.
 
     Attributes
     ----------
@@ -76,13 +71,13 @@ class Judgement:
     needed : int
         Pushes of such a log that show the gain in four of five cases; if the gain is less than ``SMALLEST_GAIN``, that
         of a policy with other hours for most users.
-    gain : Estimate or None
+    gain : Interval or None
         Visits per send by response, less those at the best hour; None with fewer than ``FEWEST_SENDS`` sends.
-    visits : dict of str to Estimate
+    visits : dict of str to Interval
         Visits per send of each policy, doubly robust; without a push too if the log has such rows.
-    weighted : dict of str to Estimate
+    weighted : dict of str to Interval
         The same, self-normalised inverse propensity; without policies that the log never followed.
-    caused : dict of str to Estimate
+    caused : dict of str to Interval
         Visits per send of each policy, less those without a push; empty if the log has no rows without a push.
     response : Response or None
         Learnt from all users.
@@ -91,10 +86,10 @@ class Judgement:
     verdict: str
     sends: int
     needed: int
-    gain: Estimate | None = None
-    visits: Mapping[str, Estimate] = field(default_factory=dict)
-    weighted: Mapping[str, Estimate] = field(default_factory=dict)
-    caused: Mapping[str, Estimate] = field(default_factory=dict)
+    gain: Interval | None = None
+    visits: Mapping[str, Interval] = field(default_factory=dict)
+    weighted: Mapping[str, Interval] = field(default_factory=dict)
+    caused: Mapping[str, Interval] = field(default_factory=dict)
     response: Response | None = None
 
 
@@ -105,7 +100,7 @@ def judge(log: SendLog) -> Judgement:
     users = np.unique(log.user, return_inverse=True)[1]
     scores = {name: np.empty(log.rows) for name in (NO_PUSH, *POLICIES)}
     weights = {name: np.empty(log.rows) for name in POLICIES}
-    fold = (hashed(log.user, "policy/fold") * FOLDS).astype(np.int64)
+    fold = (arms.hashed(log.user, "policy/fold") * FOLDS).astype(np.int64)
     for number in np.unique(fold):
         here, others = np.flatnonzero(fold == number), log.take(np.flatnonzero(fold != number))
         judged, response = log.take(here), fit_response(others)
@@ -131,21 +126,21 @@ def judge(log: SendLog) -> Judgement:
     )
 
 
-def verdict_of(gain: Estimate, sends: int, needed: int) -> str:
+def verdict_of(gain: Interval, sends: int, needed: int) -> str:
     """Return whether a gain is one, as :class:`Judgement` describes it."""
     if gain.value >= SMALLEST_GAIN:
         return BETTER if gain.low > 0 else NOT_ENOUGH
     return NOT_BETTER if sends >= needed else NOT_ENOUGH
 
 
-def sends_needed(gain: Estimate, of_other_hours: Estimate, sends: int) -> int:
+def sends_needed(gain: Interval, of_other_hours: Interval, sends: int) -> int:
     """Return the sends of a log in which a gain that is worth having is found in four of five cases.
 
     Parameters
     ----------
-    gain : Estimate
+    gain : Interval
         Of the policy. If it is not worth having, another one would have to differ from it.
-    of_other_hours : Estimate
+    of_other_hours : Interval
         Gain of a policy with other hours for most users.
     sends : int
         Of the log.
@@ -210,23 +205,23 @@ def without_push_scores(log: SendLog, without: Floats) -> Floats:
     return np.asarray(without + weights * (log.visited - without))
 
 
-def mean_by_user(scores: Floats, users: NDArray[np.int64], quantile: float = _QUANTILE) -> Estimate:
+def mean_by_user(scores: Floats, users: NDArray[np.int64], quantile: float = _QUANTILE) -> Interval:
     """Return the mean of some scores; those of one user, numbered from 0, may depend on one another."""
     value = float(scores.mean())
     return _interval(value, np.bincount(users, scores - value) / len(scores), quantile)
 
 
-def ratio_by_user(weights: Floats, outcomes: Floats, users: NDArray[np.int64]) -> Estimate:
+def ratio_by_user(weights: Floats, outcomes: Floats, users: NDArray[np.int64]) -> Interval:
     """Return the weighted mean of some outcomes, with the interval of a ratio (delta method)."""
     total = float(weights.sum())
     value = float(weights @ outcomes / total)
     return _interval(value, np.bincount(users, weights * (outcomes - value)) / total, _QUANTILE)
 
 
-def _interval(value: float, of_users: Floats, quantile: float) -> Estimate:
-    """Return an estimate with the interval from the deviations that each user adds."""
+def _interval(value: float, of_users: Floats, quantile: float) -> Interval:
+    """Return a value with the interval from the deviations that each user adds."""
     half = quantile * float(np.sqrt((of_users**2).sum() * len(of_users) / max(1, len(of_users) - 1)))
-    return Estimate(value, value - half, value + half)
+    return Interval(value, value - half, value + half)
 
 
 def to_json(judgement: Judgement, *, followed: bool) -> dict[str, Any]:
@@ -256,5 +251,5 @@ _NAMES: Final = {
 }
 
 
-def _per_thousand(estimate: Estimate) -> str:
+def _per_thousand(estimate: Interval) -> str:
     return f"{1000 * estimate.value:.0f} ({1000 * estimate.low:.0f} to {1000 * estimate.high:.0f})"

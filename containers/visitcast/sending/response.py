@@ -5,10 +5,9 @@ The mean of "visits within a day" is linear in what is known of a user and a sen
     y = a + b P + (1 - P) (c + hour[h] + rank[r]) + noise
 
 P is the forecast probability that the user comes, since a push causes no visit of a user who comes anyway; r is the
-rank of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours are
-shrunk towards one another, and those of ranks towards a line in log(1 + rank), by a ridge; its two strengths maximise
-the evidence (MacKay, Bayesian
-Interpolation, Neural Computation 1992).
+rank of the hour among the user's possible hours by the forecast chance of a visit. The effects of hours are shrunk
+towards one another, and those of ranks towards a line in log(1 + rank), by a ridge; its two strengths maximise the
+evidence (MacKay, Bayesian Interpolation, Neural Computation 1992).
 """
 
 from __future__ import annotations

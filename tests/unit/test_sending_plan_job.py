@@ -1,174 +1,35 @@
-"""The two jobs around a batch transform whose answers are made here."""
+"""The job after a batch transform whose answers are made here."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from campaigns import CAMPAIGN
-from made_visits import AS_OF, from_frame, made_frame
+from sending_folder import (
+    DATE,
+    again,
+    answer_to,
+    run_plan,
+    run_requests,
+    sending_folder,
+    write_answers,
+    write_campaign,
+    write_log,
+    write_pushes,
+)
 
 from visitcast.__main__ import main
-from visitcast.data import schema
 from visitcast.data.calendar import days_since_epoch
 from visitcast.errors import InputError
 from visitcast.sending import job
-from visitcast.sending.requests import Asked, request_lines
-
-DATE = date(2026, 11, 24)
 
 
 @pytest.fixture
 def opt_ml(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPT_ML_DIR", str(tmp_path))
-    monkeypatch.setenv("VISITCAST_FORECAST_DATE", DATE.isoformat())
-    monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-23T12:00:00Z")
-    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "5000")
-    monkeypatch.setenv("VISITCAST_ENVIRONMENT", "test")
-    for name in (
-        "histories",
-        "known",
-        "audience",
-        "users",
-        "answers",
-        "reference",
-        "outcomes",
-        "realised",
-        "campaign",
-        "pushes",
-    ):
-        (tmp_path / "processing" / "input" / name).mkdir(parents=True)
-    write_campaign(tmp_path / "processing")
-    return tmp_path / "processing"
-
-
-def write_campaign(folder, **changes):
-    (folder / "input/campaign/campaign.json").write_text(json.dumps({**CAMPAIGN, **changes}))
-
-
-def write_histories(folder, frame):
-    frame = frame.assign(**{schema.VISIT_DATE: pd.to_datetime(frame[schema.VISIT_DATE]).dt.date})
-    lists = frame.groupby(schema.USER_ID).agg(list).reset_index()
-    table = pa.Table.from_pydict(lists.to_dict("list"))
-    pq.write_table(table, folder / "histories" / "part-0")
-
-
-def write_audience(folder, rows):
-    pd.DataFrame(rows).to_csv(folder / "audience" / "audience.csv", index=False)
-
-
-def write_answers(opt_ml, lines):
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (opt_ml / "input" / "answers" / "requests-00000.jsonl.out").write_text(text)
-
-
-def visit_days(asked):
-    return len(asked["visits"] and asked["visits"]["visit_date"])
-
-
-def answer_to(line, seed=0):
-    asked = json.loads(line)
-    rng = np.random.default_rng([seed, visit_days(asked), ord(asked["user_id"][-1])])
-    first = rng.dirichlet(np.ones(24))
-    return {
-        "user_id": asked["user_id"],
-        "date": asked["date"],
-        "first_visit_hour": first.tolist(),
-        "visit_hour": rng.random(24).tolist(),
-        "visit_probability": rng.uniform(0.05, 0.6) if asked["visits"] else None,
-        "best_hour": 3,
-        "confidence": 0.2,
-        "source": "model" if visit_days(asked) >= 3 else "prior",
-    }
-
-
-def run_requests(opt_ml, users=40, mean_days=6.0, audience=()):
-    frame = made_frame(users, mean_days)
-    write_histories(opt_ml / "input", frame)
-    write_audience(opt_ml / "input", list(audience) or {"user_id": []})
-    main(["requests"])
-    lines = [line for file in sorted((opt_ml / "output/requests").iterdir()) for line in file.read_text().splitlines()]
-    table = pq.read_table(opt_ml / "output/users/users.parquet")
-    pq.write_table(table, opt_ml / "input/users/users.parquet")
-    return frame, lines, table.to_pandas().set_index("user_id")
-
-
-def test_every_user_gets_a_line(opt_ml):
-    audience = [
-        {"user_id": "new-1", "platform": "ios", "utc_offset_minutes": -300, "time_zone": "America/New_York"},
-        {"user_id": "new-2", "platform": "", "utc_offset_minutes": "", "time_zone": ""},
-        {"user_id": "user-0003", "platform": "", "utc_offset_minutes": "", "time_zone": "Europe/Berlin"},
-    ]
-    frame, lines, users = run_requests(opt_ml, audience=audience)
-    days = frame.groupby("user_id").size()
-    asked = [json.loads(line) for line in lines]
-    assert [line["user_id"] for line in asked] == users.index.to_list()
-    assert {line["user_id"]: visit_days(line) for line in asked} == {**days, "new-1": 0, "new-2": 0}
-    assert users.history_days.to_dict() == {**days, "new-1": 0, "new-2": 0}
-    assert users.loc["user-0003", "time_zone"] == "Europe/Berlin"
-    assert users.loc["new-2", ["platform", "utc_offset_minutes"]].tolist() == ["other", 0]
-
-
-def test_a_line_is_the_endpoints_request(opt_ml):
-    frame, lines, _ = run_requests(opt_ml)
-    assert lines
-    for line in map(json.loads, lines):
-        assert (line["date"], line["as_of"]) == ("2026-11-24", "2026-11-23T12:00:00Z")
-        assert line["visits"] == frame[frame.user_id == line["user_id"]].drop(columns="user_id").to_dict("list")
-
-
-def test_visits_end_when_the_data_end(opt_ml, monkeypatch):
-    monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-24T01:00:00+02:00")
-    _, lines, _ = run_requests(opt_ml, audience=[{"user_id": "new"}])
-    assert {json.loads(line)["as_of"] for line in lines} == {"2026-11-23T23:00:00Z"}
-
-
-def test_any_identifier_of_a_user_stays_what_it_is(opt_ml):
-    names = ['"\\', "Zoë", "🙂", "a,b", "\u2028", "{}"]
-    _, lines, _ = run_requests(opt_ml, users=3, audience=[{"user_id": name} for name in names])
-    frame = made_frame(3).assign(
-        user_id=lambda visits: visits.user_id.map(dict(zip(visits.user_id.unique(), names, strict=False)))
-    )
-    assert {json.loads(line)["user_id"] for line in lines} >= set(names)
-    asked = [json.loads(line) for line in request_lines(from_frame(frame), Asked(20_781, AS_OF))]
-    assert {line["user_id"] for line in asked} == set(frame.user_id)
-
-
-def test_request_files_hold_so_many_users(opt_ml, monkeypatch):
-    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", "7")
-    _, lines, users = run_requests(opt_ml)
-    files = sorted((opt_ml / "output/requests").iterdir())
-    assert len(lines) == len(users) > 7
-    assert [len(file.read_text().splitlines()) for file in files[:-1]] == [7] * (len(files) - 1)
-
-
-@pytest.mark.parametrize("text", ["", "0", "-3", "many"])
-def test_a_file_of_no_users_is_refused(opt_ml, monkeypatch, text):
-    monkeypatch.setenv("VISITCAST_USERS_PER_FILE", text)
-    with pytest.raises(InputError, match="not a positive number"):
-        run_requests(opt_ml)
-
-
-def test_a_visit_on_the_day_to_forecast_is_refused(opt_ml, monkeypatch):
-    monkeypatch.setenv("VISITCAST_FORECAST_DATE", "2026-11-10")
-    with pytest.raises(InputError, match="not before the date"):
-        run_requests(opt_ml)
-    assert not list((opt_ml / "output" / "requests").glob("*"))
-
-
-def run_plan(opt_ml, lines):
-    write_answers(opt_ml, [answer_to(line) for line in lines])
-    main(["plan"])
-    report = json.loads((opt_ml / "output/report/report.json").read_text())
-    forecasts = pq.read_table(opt_ml / "output/forecasts").to_pandas().set_index("user_id")
-    plans = pq.read_table(opt_ml / "output/plans").to_pandas().set_index("user_id")
-    messages = [
-        json.loads(line) for name in report["message_files"] for line in (opt_ml / "output/messages" / name).open()
-    ]
-    return report, forecasts, plans, messages
+    return sending_folder(tmp_path, monkeypatch)
 
 
 def test_tables_messages_and_report_agree(opt_ml):
@@ -224,16 +85,6 @@ def test_the_gap_since_the_last_push_is_kept(opt_ml):
     report, _, plans, _ = run_plan(opt_ml, lines)
     assert plans.loc["user-0001", "send_at_utc"] >= pd.Timestamp("2026-11-24T18:00")
     assert report["sends"]["barred"] == 0
-
-
-def write_pushes(opt_ml, rows):
-    """Write what pushes.sql finds: pushes by user, each with its instant and local date, and users who opted out."""
-    lines = ['"user_id","pushed_at","pushed_on","opted_out"']
-    for user, pushes, opted_out in rows:
-        minutes, days = (" ".join(str(push[place]) for push in pushes) for place in (0, 1))
-        lists = f'"{minutes}","{days}"' if pushes else ","
-        lines.append(f'"{user}",{lists},"{opted_out}"')
-    (opt_ml / "input/pushes/q.csv").write_text("\n".join(lines) + "\n")
 
 
 def test_pushes_of_all_campaigns_count_and_who_opted_out_gets_none(opt_ml):
@@ -298,27 +149,6 @@ def test_a_plan_that_is_made_again_overwrites_all_files_of_the_first(opt_ml, mon
     _, _, plans, _ = again(opt_ml, lines)
     assert {file.name for file in (opt_ml / "output/plans").iterdir()} == first
     assert len(plans) == len(users) - 30
-
-
-def write_log(opt_ml, rows=6000):
-    """Write what send_log.sql finds, in a world where pushes at 20:00 bring every third user and others nobody."""
-    rng = np.random.default_rng(5)
-    hour, withheld = rng.integers(7, 22, rows), rng.random(rows) < 0.1
-    visited = (rng.random(rows) < 0.1) | (~withheld & (hour == 20) & (rng.random(rows) < 0.3))
-    log = {
-        "user_id": [f"user-{number:04d}" for number in range(rows)],
-        "dt": ["2026-11-20"] * rows,
-        "send_hour": pa.array(hour.astype(np.int8)),
-        "withheld": pa.array(np.where(withheld, "no_push", None).tolist(), pa.string()),
-        "propensity": np.where(withheld, 0.1, 0.9 / 15),
-        "possible_hours": pa.array([sum(1 << h for h in range(7, 22))] * rows, pa.int32()),
-        "visit_probability": np.full(rows, 0.1, dtype=np.float32),
-        "visit_hour": rng.random((rows, 24)).astype(np.float32).tolist(),
-        "visited": pa.array(visited.astype(np.int32)),
-    }
-    (opt_ml / "input/log/unloaded").mkdir(parents=True)
-    (opt_ml / "input/log/about.txt").write_text("written by the run")
-    pq.write_table(pa.table(log), opt_ml / "input/log/unloaded/part-0")
 
 
 @pytest.mark.parametrize("policy", ["visits", "response"])
@@ -407,13 +237,6 @@ def test_unsound_forecasts_are_not_published(opt_ml, spoil, rule):
     assert not any((opt_ml / "output" / name).exists() for name in ("forecasts", "plans", "messages", "report"))
 
 
-def again(opt_ml, lines):
-    """The plan of the next attempt."""
-    for name in ("forecasts", "plans", "messages", "report"):
-        (opt_ml / "output" / name).rename(opt_ml / f"old-{name}")
-    return run_plan(opt_ml, lines)
-
-
 def test_drift_is_reported(opt_ml):
     _, lines, _ = run_requests(opt_ml, users=300)
     run_plan(opt_ml, lines)
@@ -489,11 +312,6 @@ def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
     assert expected["low"] < expected["value"] < expected["high"]
     assert "ratio 1.00 (0.96 to 1.04)" in report["expectation"][1]
     assert {m["MetricName"]: m["Value"] for m in report["metrics"]}["expected_over_realised_visits"] == 1
-
-
-def test_an_unknown_job_is_named():
-    with pytest.raises(InputError, match="unknown command"):
-        main(["publish"])
 
 
 def test_messages_say_when():
