@@ -11,7 +11,7 @@ SDK    := build/sdk
 JUDGES := build/judges
 REGION := build/localaws
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
-DISTRIBUTIONS := containers localaws
+DISTRIBUTIONS := containers localaws console
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # Trust the system's certificates, as pip does: uv's own do not include those of a company proxy.

@@ -1,0 +1,153 @@
+"""Geometry of the pictures, which the templates draw as SVG. Pure functions."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SHADES = 5
+"""Shades of a heat map above empty; the style sheet has a colour for each."""
+_GRAPHS = Path(__file__).with_name("graphs")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a heat map: column, row, shade (0: empty) and what it says."""
+
+    column: int
+    row: int
+    shade: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A calendar: a cell for each day, a column for each week; and the columns in which months begin."""
+
+    weeks: int
+    cells: list[Cell]
+    months: list[tuple[int, str]]
+
+
+def calendar(values: Mapping[date, int], first: date, last: date, unit: str) -> Calendar:
+    """Lay out the days from `first` to `last` as weeks that begin on Monday, each day shaded by its value."""
+    start = first - timedelta(days=first.weekday())
+    largest = max(values.values(), default=0)
+    cells, months = [], []
+    day = first
+    while day <= last:
+        column = (day - start).days // 7
+        value = values.get(day, 0)
+        text = f"{day:%a %d %b %Y}: {value:,} {unit}" if value else f"{day:%a %d %b %Y}: no visit"
+        cells.append(Cell(column, day.weekday(), shade(value, largest), text))
+        if day.day == 1:
+            months.append((column, f"{day:%b}"))
+        day += timedelta(days=1)
+    return Calendar((last - start).days // 7 + 1, cells, months)
+
+
+def shade(value: float, largest: float) -> int:
+    """Return the shade of a value, 0 only if it is 0; by the square root, since views of a day are skewed.
+
+    >>> [shade(value, 100) for value in (0, 1, 16, 50, 100)]
+    [0, 1, 2, 4, 5]
+    """
+    if value <= 0 or largest <= 0:
+        return 0
+    return min(SHADES, max(1, math.ceil(SHADES * math.sqrt(value / largest))))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis: maps values from `low` to `high` onto pixels from `start` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the pixel of a value."""
+        span = self.high - self.low or 1.0
+        return round(self.start + (value - self.low) / span * (self.end - self.start), 2)
+
+    def ticks(self, about: int = 4) -> list[float]:
+        """Return about so many round values on the axis.
+
+        >>> Scale(0, 0.23, 0, 100).ticks()
+        [0.0, 0.05, 0.1, 0.15, 0.2]
+        """
+        span = (self.high - self.low) or 1.0
+        raw = span / about
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+        first = math.ceil(self.low / step - 1e-9)
+        return [round(step * number, 10) for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Curves with common axes: points of each as an SVG path, by name, and the last values."""
+
+    x: Scale
+    y: Scale
+    paths: dict[str, str]
+    last: dict[str, tuple[float, float, float]]
+
+
+def curves(series: Mapping[str, Sequence[tuple[float, float]]], most: float, width: float, height: float) -> Curve:
+    """Lay out curves over 0..`most` in a box; the margins left and below leave room for the axes."""
+    values = [value for points in series.values() for _, value in points]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    room = (high - low or abs(high) or 1.0) * 0.08
+    x, y = Scale(1, max(most, 2), 44, width - 96), Scale(low - room, high + room, height - 24, 8)
+    return Curve(
+        x,
+        y,
+        {
+            name: "M" + " L".join(f"{x(at)} {y(value)}" for at, value in points)
+            for name, points in series.items()
+            if points
+        },
+        {
+            name: (x(points[-1][0]), y(points[-1][1]), points[-1][1])
+            for name, points in series.items()
+            if points
+        },
+    )
+
+
+@cache
+def graph(workflow: str) -> dict[str, Any]:
+    """Return the picture of a workflow as ``tools/console_graph.py`` has placed it."""
+    found: dict[str, Any] = json.loads((_GRAPHS / f"{workflow}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def path(points: Sequence[Sequence[float]], radius: float = 6) -> str:
+    """Return the SVG path of a line with round corners."""
+    (x, y), rest = points[0], points[1:]
+    words = [f"M{x:g} {y:g}"]
+    for number, (corner_x, corner_y) in enumerate(rest[:-1]):
+        after_x, after_y = rest[number + 1]
+        before, after = math.dist((x, y), (corner_x, corner_y)), math.dist((corner_x, corner_y), (after_x, after_y))
+        bend = min(radius, before / 2, after / 2)
+        if bend < 0.5:
+            continue
+        in_x, in_y = _towards(corner_x, corner_y, x, y, bend)
+        out_x, out_y = _towards(corner_x, corner_y, after_x, after_y, bend)
+        words.append(f"L{in_x:g} {in_y:g} Q{corner_x:g} {corner_y:g} {out_x:g} {out_y:g}")
+        x, y = corner_x, corner_y
+    words.append(f"L{rest[-1][0]:g} {rest[-1][1]:g}")
+    return " ".join(words)
+
+
+def _towards(x: float, y: float, to_x: float, to_y: float, by: float) -> tuple[float, float]:
+    distance = math.dist((x, y), (to_x, to_y)) or 1.0
+    return round(x + (to_x - x) / distance * by, 2), round(y + (to_y - y) / distance * by, 2)

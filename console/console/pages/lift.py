@@ -1,0 +1,106 @@
+"""*Lift*: the visits that pushes cause, with intervals that hold at all looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console.charts import Scale
+from console.data import lift
+from console.pages.rendering import page, stack_of
+
+HEADLINE = ("best_hour", "no_push", "visited_date")
+OUTCOMES = {
+    "visited_date": "came on the date",
+    "visited_24_hours": "within 24 h",
+    "hit": "hits",
+    "opened": "opened",
+    "opted_out": "opted out",
+}
+WIDTH, HEIGHT = 640, 240
+
+
+def index(request: Request) -> Response:
+    """Show an experiment: the one of the query, or else the one that was looked at last."""
+    stack = stack_of(request)
+    known = lift.experiments(stack)
+    wanted = request.query_params.get("of", "")
+    chosen = next((one for one in known if f"{one.campaign} {one.salt}" == wanted), known[0] if known else None)
+    values: dict[str, Any] = {"known": known, "chosen": chosen, "outcomes": OUTCOMES}
+    if chosen is not None:
+        latest = chosen.looks[-1]
+        values |= {
+            "latest": latest,
+            "headline": headline(latest),
+            "series": series(chosen),
+            "arms": ratios(chosen),
+            "comparisons": forest(latest),
+        }
+    return page(request, "lift", stack=stack, **values)
+
+
+def headline(look: lift.Look) -> dict[str, Any] | None:
+    """Return the comparison of the best hour with no push by visits on the date."""
+    return next((one for one in look.lifts if (one["arm"], one["control"], one["outcome"]) == HEADLINE), None)
+
+
+def series(experiment: lift.Experiment) -> dict[str, Any] | None:
+    """Return the headline's interval at each look; None before the first one with an interval."""
+    points = [
+        (look, found)
+        for look in experiment.looks
+        if (found := headline(look)) is not None and found["per_1000_pushes"] is not None
+    ]
+    if not points:
+        return None
+    keys = ("per_1000_pushes_low", "per_1000_pushes_high")
+    values = [found[key] for _, found in points for key in keys]
+    low, high = min(0.0, *values), max(0.0, *values)
+    room = (high - low or 1.0) * 0.06
+    x, y = Scale(0, max(1, len(points) - 1), 60, WIDTH - 30), Scale(low - room, high + room, HEIGHT - 28, 10)
+    return {
+        "x": x,
+        "y": y,
+        "points": [
+            {
+                "at": look.as_of,
+                "x": x(number) if len(points) > 1 else WIDTH / 2,
+                "value": found["per_1000_pushes"],
+                "low": found[keys[0]],
+                "high": found[keys[1]],
+                "verdict": found["verdict"],
+            }
+            for number, (look, found) in enumerate(points)
+        ],
+    }
+
+
+def ratios(experiment: lift.Experiment) -> list[dict[str, Any]]:
+    """Return a row for each arm at the last look, with the share of the users that it has and is to have."""
+    arms = experiment.looks[-1].arms
+    users = sum(arm["users"] for arm in arms)
+    shares = experiment.shares()
+    return [{**arm, "share": arm["users"] / users if users else None, "wanted": shares.get(arm["arm"])} for arm in arms]
+
+
+def forest(look: lift.Look) -> list[dict[str, Any]]:
+    """Return a row for each comparison at a look; places of its interval where there is one."""
+    known = [one for one in look.lifts if one["low"] is not None]
+    if known:
+        low = min(0.0, *(1000 * one["low"] for one in known))
+        high = max(0.0, *(1000 * one["high"] for one in known))
+        scale = Scale(low, high, 6, 194)
+    rows = []
+    for one in look.lifts:
+        row = dict(one)
+        if one["low"] is not None:
+            row["places"] = {
+                "low": scale(1000 * one["low"]),
+                "high": scale(1000 * one["high"]),
+                "at": scale(1000 * one["difference"]),
+                "zero": scale(0),
+            }
+        rows.append(row)
+    return rows
