@@ -100,6 +100,13 @@ events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or fo
 check-events: $(READY) ## report what a log of events holds and whether it can be used, in seconds: EVENTS=file or folder; EVENTS_ARGS=--help lists options
 	@$(BIN)/python -m visitcast check --page build/events.html $(if $(EVENTS),"$(EVENTS)") $(EVENTS_ARGS)
 
+# Without ENVIRONMENT it shows the region on this machine; with dev or prod the account of the usual credentials.
+.PHONY: console
+console: ENVIRONMENT := local
+console: $(READY) ## show runs, models, forecasts, plans and lift in the browser; ENVIRONMENT=dev for an account, CONSOLE_ARGS=--allow-runs to start runs
+	@$(if $(filter local,$(ENVIRONMENT)),settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings";) \
+		$(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
+
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
 	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
@@ -179,12 +186,13 @@ lint-safety:
 lint-template:
 	$(BIN)/sam validate --lint --region eu-central-1
 lint-weaknesses:
-	$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive benchmarks containers demo functions localaws/localaws tools
+	$(SCAN)/bin/bandit --quiet --configfile pyproject.toml --recursive benchmarks console/console containers demo functions localaws/localaws tools
 lint-machines:
 	$(BIN)/python tools/asl_lint.py
 lint-imports:
 	$(BIN)/lint-imports --no-cache --config pyproject.toml
 	$(BIN)/lint-imports --no-cache --config localaws/pyproject.toml
+	$(BIN)/lint-imports --no-cache --config console/pyproject.toml
 lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -205,6 +213,18 @@ format: $(READY) ## format the code and apply ruff's fixes
 graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in docs/
 	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
 	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
+
+GRAPH_LAYOUT := build/graph-layout
+$(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.ready
+	@mkdir -p $(GRAPH_LAYOUT)
+	cp tools/graph_layout/package.json tools/graph_layout/package-lock.json $(GRAPH_LAYOUT)
+	cd $(GRAPH_LAYOUT) && $(NPM) ci
+	@touch $@
+
+.PHONY: console-graph
+console-graph: $(GRAPH_LAYOUT)/.ready ## place the states of the console's pictures anew, with ELK
+	for machine in train forecast; do PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/console_graph.py \
+		$(GRAPH_LAYOUT) statemachine/$$machine.asl.json console/console/graphs/$$machine.json || exit; done
 
 .PHONY: roles
 roles: $(READY) ## run the integration tests and write the proof of each role's permissions into docs/security.md

@@ -17,7 +17,8 @@ from asl_graph import Graph, kind_of, read_graph, unfolded
 
 LAYOUT = Path(__file__).with_name("graph_layout") / "layout.mjs"
 LINE_HEIGHT, PADDING, CHARACTER = 15, 12, 6.6
-"""Pixels: of a line of a label, around it, and the widest mean width of a character in the console's 12 px type."""
+"""Pixels: of a line of a label, around it, and the mean width of a character in the console's 12 px type."""
+CAPITAL = 9.0
 LONGEST_LINE = 22
 """Characters; a longer name is broken into two or more lines."""
 OPTIONS = {
@@ -64,9 +65,14 @@ def elk_graph(graph: Graph) -> dict[str, Any]:
     for number, edge in enumerate(graph.edges):
         labels = []
         if edge.label and not edge.on_error:
-            labels = [{"text": edge.label, "width": len(edge.label) * CHARACTER, "height": LINE_HEIGHT}]
+            labels = [{"text": edge.label, "width": label_width(edge.label), "height": LINE_HEIGHT}]
         edges.append({"id": f"e{number}", "sources": [edge.source], "targets": [edge.target], "labels": labels})
     return {"id": "root", "layoutOptions": OPTIONS, "children": children, "edges": edges}
+
+
+def label_width(text: str) -> float:
+    """Return the width of an edge's label; capitals are wide."""
+    return sum(CAPITAL if letter.isupper() else CHARACTER for letter in text) + 6
 
 
 def broken(name: str) -> list[str]:

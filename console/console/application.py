@@ -89,7 +89,8 @@ async def _not_deployed(request: Request, error: Exception) -> Response:
         404,
         "There is no stack to show.",
         str(error),
-        "Deploy it: on this machine by `make up` and `make demo`, on AWS by `sam deploy`. Or name another one with --stack-name.",
+        "Deploy it: on this machine by `make up` and `make demo`, on AWS by `sam deploy`. "
+        "Or name another one with --stack-name.",
     )
 
 
@@ -102,7 +103,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     code = error.response["Error"]["Code"]
     status = 404 if code in ("ExecutionDoesNotExist", "InvalidArn") else 502
     return _failure(
-        request, status, f"AWS answered: {code}.", str(error), "Check the name, and the permissions of your credentials."
+        request,
+        status,
+        f"AWS answered: {code}.",
+        str(error),
+        "Check the name, and the permissions of your credentials.",
     )
 
 

@@ -93,34 +93,23 @@ class Scale:
 
 @dataclass(frozen=True)
 class Curve:
-    """Curves with common axes: points of each as an SVG path, by name, and the last values."""
+    """A curve with its axes: an SVG path, the place of the last point and its value."""
 
     x: Scale
     y: Scale
-    paths: dict[str, str]
-    last: dict[str, tuple[float, float, float]]
+    path: str
+    last: tuple[float, float]
+    value: float
 
 
-def curves(series: Mapping[str, Sequence[tuple[float, float]]], most: float, width: float, height: float) -> Curve:
-    """Lay out curves over 0..`most` in a box; the margins left and below leave room for the axes."""
-    values = [value for points in series.values() for _, value in points]
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    room = (high - low or abs(high) or 1.0) * 0.08
-    x, y = Scale(1, max(most, 2), 44, width - 96), Scale(low - room, high + room, height - 24, 8)
-    return Curve(
-        x,
-        y,
-        {
-            name: "M" + " L".join(f"{x(at)} {y(value)}" for at, value in points)
-            for name, points in series.items()
-            if points
-        },
-        {
-            name: (x(points[-1][0]), y(points[-1][1]), points[-1][1])
-            for name, points in series.items()
-            if points
-        },
-    )
+def curve(points: Sequence[tuple[float, float]], most: float, width: float, height: float) -> Curve:
+    """Lay out a curve over 1..`most` in a box; the margins left and below leave room for the axes."""
+    values = [value for _, value in points]
+    room = (max(values) - min(values) or abs(values[0]) or 1.0) * 0.12
+    x = Scale(1, max(most, 2), 44, width - 8)
+    y = Scale(min(values) - room, max(values) + room, height - 24, 8)
+    line = "M" + " L".join(f"{x(at)} {y(value)}" for at, value in points)
+    return Curve(x, y, line, (x(points[-1][0]), y(values[-1])), values[-1])
 
 
 @cache

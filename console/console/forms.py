@@ -75,9 +75,16 @@ class Field:
         return self.values[0] if self.values else ""
 
     @property
+    def is_filled(self) -> bool:
+        """Return whether something else than the default is filled in."""
+        return bool(self.values) and self.values != _listed(self.default)
+
+    @property
     def is_open(self) -> bool:
         """Return whether a group has something to show: a value or an error in it."""
-        return self.is_null or bool(self.errors) or any(one.values or one.errors or one.is_open for one in self.fields)
+        return (
+            self.is_null or bool(self.errors) or any(one.is_filled or one.errors or one.is_open for one in self.fields)
+        )
 
     def all(self) -> Iterator[Field]:
         """Yield the field and all fields in it."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Any
 
 from console.data.stack import Stack, client
 
@@ -49,6 +52,12 @@ def rows(stack: Stack, sql: str) -> list[Row]:
         while len(_results) > KEPT:
             _results.popitem(last=False)
     return result
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Call functions that wait for queries, all at once, and return their results in order."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
 def forget() -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from console.data.athena import literal, rows
+from console.data.athena import literal, rows, together
 from console.data.objects import partitions
 from console.data.stack import Stack
 
@@ -107,17 +107,16 @@ def dates(stack: Stack) -> list[str]:
 
 def totals(stack: Stack, day: date) -> Totals:
     """Sum up the forecasts of a date."""
-    groups = rows(
-        stack,
+    groups_sql = (
         "SELECT source, best_hour, count(*) AS users, sum(coalesce(visit_probability, 0)) AS coming "
-        f"FROM visit_forecasts WHERE dt = {literal(f'{day}')} GROUP BY source, best_hour",
+        f"FROM visit_forecasts WHERE dt = {literal(f'{day}')} GROUP BY source, best_hour"
     )
-    means = rows(
-        stack,
+    means_sql = (
         "SELECT place, avg(chance) AS mean FROM visit_forecasts "
         f"CROSS JOIN UNNEST(visit_hour) WITH ORDINALITY AS hours (chance, place) WHERE dt = {literal(f'{day}')} "
-        "GROUP BY place ORDER BY place",
+        "GROUP BY place ORDER BY place"
     )
+    groups, means = together(lambda: rows(stack, groups_sql), lambda: rows(stack, means_sql))
     by_source: dict[str, int] = {}
     best = [0] * HOURS
     for group in groups:

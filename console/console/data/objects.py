@@ -28,8 +28,10 @@ class Partition:
 
 def partitions(stack: Stack, table: str) -> list[Partition]:
     """List the partitions of a table, the latest first."""
-    pages = client("glue").get_paginator("get_partitions").paginate(
-        DatabaseName=stack.database, TableName=table, ExcludeColumnSchema=True
+    pages = (
+        client("glue")
+        .get_paginator("get_partitions")
+        .paginate(DatabaseName=stack.database, TableName=table, ExcludeColumnSchema=True)
     )
     found = [
         Partition(tuple(item["Values"]), item["StorageDescriptor"]["Location"])

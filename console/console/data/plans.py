@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
-from console.data.athena import literal, rows
+from console.data.athena import literal, rows, together
 from console.data.objects import partitions, read_json
 from console.data.stack import Stack
 
@@ -56,22 +57,22 @@ def read_plan(stack: Stack, day: date, campaign: str) -> Plan | None:
     report = read_json(stack.bucket, f"runs/{run}/report/report.json")
     rules = read_json(stack.bucket, f"runs/{run}/audience/campaign.json")
     of_plan = f"dt = {literal(f'{day}')} AND campaign = {literal(campaign)}"
-    wanted = rows(
-        stack,
+    wanted_sql = (
         "SELECT date_format(date_add('minute', -CAST(coalesce(utc_offset_minutes, 0) AS integer), "
         "date_add('hour', CAST(best_hour AS integer), CAST(dt AS timestamp))), '%Y-%m-%dT%H') AS at_hour, "
-        f"count(*) AS users FROM visit_forecasts WHERE dt = {literal(f'{day}')} GROUP BY 1",
+        f"count(*) AS users FROM visit_forecasts WHERE dt = {literal(f'{day}')} GROUP BY 1"
     )
-    sends = rows(
-        stack,
-        "SELECT date_format(send_at_utc, '%Y-%m-%dT%H') AS at_hour, coalesce(withheld, arm) AS what, count(*) AS pushes "
-        f"FROM send_plans WHERE {of_plan} GROUP BY 1, 2",
+    sends_sql = (
+        "SELECT date_format(send_at_utc, '%Y-%m-%dT%H') AS at_hour, coalesce(withheld, arm) AS what, "
+        "count(*) AS pushes "
+        f"FROM send_plans WHERE {of_plan} GROUP BY 1, 2"
     )
-    handed = rows(stack, f"SELECT count(*) AS pushes FROM sends WHERE {of_plan} AND withheld IS NULL")
+    handed_sql = f"SELECT count(*) AS pushes FROM sends WHERE {of_plan} AND withheld IS NULL"
+    wanted, sends, handed = together(*(partial(rows, stack, sql) for sql in (wanted_sql, sends_sql, handed_sql)))
     by_hour: dict[str, dict[str, int]] = {}
     for row in sends:
         by_hour.setdefault(row["at_hour"], {})[row["what"]] = int(row["pushes"])
-    share = rules.get("LargestHourShare", rules.get("largest_hour_share", 0))
+    share = rules.get("LargestHourShare", 0)
     return Plan(
         run=run,
         report=report,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from console import charts
 from console.data import forecasts
+from console.data.athena import together
 from console.pages.rendering import page, stack_of
 
 
@@ -24,14 +25,15 @@ def index(request: Request) -> Response:
         day = known[0]
     when = date.fromisoformat(day)
     text, user = request.query_params.get("find", "").strip(), request.query_params.get("user", "")
-    totals = forecasts.totals(stack, when)
-    found = forecasts.find_users(stack, when, text)
+    totals, found = together(lambda: forecasts.totals(stack, when), lambda: forecasts.find_users(stack, when, text))
     if not user and text and len(found) == 1:
         user = found[0]
     values: dict[str, Any] = {"dates": known, "day": when, "find": text, "found": found, "user": user, "totals": totals}
     forecast = forecasts.forecast_of(stack, when, user) if user else None
     if forecast is not None:
-        history = forecasts.history_of(stack, when, user)
+        history, sends = together(
+            lambda: forecasts.history_of(stack, when, user), lambda: forecasts.sends_of(stack, when, user)
+        )
         first = when - timedelta(days=forecasts.HISTORY_DAYS)
         views = {visited: sum(hours.values()) for visited, hours in history.hours.items()}
         values |= {
@@ -39,7 +41,7 @@ def index(request: Request) -> Response:
             "calendar": charts.calendar(views, first, when - timedelta(days=1), "page views"),
             "week": week(history),
             "reasons": reasons(history, totals),
-            "sends": forecasts.sends_of(stack, when, user),
+            "sends": sends,
         }
     return page(request, "forecasts", stack=stack, forecast=forecast, **values)
 
@@ -58,7 +60,11 @@ def reasons(history: forecasts.History, totals: forecasts.Totals) -> list[dict[s
             "text": f"{len(weekday)} visit days on this weekday",
             "values": history.shares(weekday),
         },
-        {"title": "All days", "text": f"{len(history.hours)} visit days", "values": history.shares(list(history.hours))},
+        {
+            "title": "All days",
+            "text": f"{len(history.hours)} visit days",
+            "values": history.shares(list(history.hours)),
+        },
         {
             "title": "Everybody",
             "text": f"mean forecast of {totals.users:,} users for this date",

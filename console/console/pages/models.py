@@ -31,7 +31,23 @@ def index(request: Request) -> Response:
     """Show the versions."""
     stack = stack_of(request)
     found = models.versions(stack)
-    return page(request, "model", stack=stack, versions=found, rows=rows(found))
+    judged = next((one for one in found if one.in_production), found[0] if found else None)
+    return page(
+        request,
+        "model",
+        stack=stack,
+        versions=found,
+        rows=rows(found),
+        judged=judged,
+        baselines=beside_baselines(judged) if judged is not None else {},
+        metrics=METRICS,
+    )
+
+
+def beside_baselines(version: models.Version) -> dict[str, Mapping[str, Any]]:
+    """Return the metrics as sent of a version and of the baselines; empty without an evaluation."""
+    as_sent = version.evaluation.get("as_sent")
+    return {"model": as_sent, **as_sent.get("baselines", {})} if as_sent else {}
 
 
 def rows(versions: list[models.Version]) -> list[dict[str, Any]]:

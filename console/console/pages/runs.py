@@ -23,7 +23,7 @@ from console.forms import read_form as read_fields
 from console.live import END, stream
 from console.pages.rendering import page, part, read_form, settings_of, stack_of
 
-CURVE_WIDTH, CURVE_HEIGHT = 620, 220
+CURVE_WIDTH, CURVE_HEIGHT = 320, 170
 
 
 def index(request: Request) -> Response:
@@ -107,9 +107,7 @@ class View:
         Logs that were read before.
     """
 
-    def __init__(
-        self, details: runs.Details, chosen: str, logs: dict[tuple[str, str], JobLog] | None = None
-    ) -> None:
+    def __init__(self, details: runs.Details, chosen: str, logs: dict[tuple[str, str], JobLog] | None = None) -> None:
         self.details, self.now = details, datetime.now(UTC)
         self.chosen = chosen
         kept = {} if logs is None else logs
@@ -170,16 +168,16 @@ class View:
         """Return the stays that last."""
         return [stay for stay in self.details.stays if stay.status == RUNNING and stay.left is None]
 
-    def picture(self) -> charts.Curve | None:
-        """Return the curves of the training; None before its second epoch."""
+    def curves(self) -> dict[str, charts.Curve]:
+        """Return the curves of the training by what they show; none before its second epoch."""
         epochs = self.training.epochs if self.training is not None else []
         if len(epochs) < 2:
-            return None
+            return {}
         series = {
-            "training": [(epoch.number, epoch.train_loss) for epoch in epochs],
-            "validation": [(epoch.number, epoch.validation_log_loss) for epoch in epochs],
+            "Validation log loss, nats": [(epoch.number, epoch.validation_log_loss) for epoch in epochs],
+            "Training loss, nats": [(epoch.number, epoch.train_loss) for epoch in epochs],
         }
-        return charts.curves(series, epochs[-1].of, CURVE_WIDTH, CURVE_HEIGHT)
+        return {name: charts.curve(points, epochs[-1].of, CURVE_WIDTH, CURVE_HEIGHT) for name, points in series.items()}
 
 
 def form(request: Request) -> Response:

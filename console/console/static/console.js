@@ -72,6 +72,7 @@ function colour(graph, marks) {
     state.classList.remove(...STATUSES);
     state.classList.add(status);
     if (status === "running" || status === "failed") latest = state;
+    if (status === "failed") state.closest("details")?.setAttribute("open", "");
   }
   if (latest && graph.contains(latest)) centre(graph, latest);
 }
@@ -118,6 +119,7 @@ function runPage(page) {
   });
 }
 
+for (const box of document.querySelectorAll(".scroll.latest")) box.scrollLeft = box.scrollWidth;
 themeSwitch(document.getElementById("theme"));
 stampLines(document);
 tick();
