@@ -80,7 +80,7 @@ class Scale:
     def ticks(self, about: int = 4) -> list[float]:
         """Return about so many round values on the axis.
 
-        >>> Scale(0, 0.23, 0, 100).ticks()
+        >>> Scale(0, 0.23, 0, 100).ticks(5)
         [0.0, 0.05, 0.1, 0.15, 0.2]
         """
         span = (self.high - self.low) or 1.0
