@@ -73,10 +73,23 @@ lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the 
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
 	for tool in scan sdk judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
-	cd tests/judges && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved
+	for place in tests/judges tools/browser tools/graph_layout; do \
+		(cd $$place && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved) || exit; done
 	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
 	for image in preprocessing training serving sending; do \
 		$(LOCK) -c requirements/dev.txt containers/pyproject.toml --extra $$image -o containers/$$image/requirements.txt || exit; done
+
+# For the tests of the console where no Chromium is installed; needs no rights of an administrator.
+BROWSER := build/browser
+$(BROWSER)/.ready: tools/browser/package-lock.json tools/browser/unpack.mjs $(JUDGES)/python/.ready
+	@mkdir -p $(BROWSER)/unpacked
+	cp tools/browser/package.json tools/browser/package-lock.json tools/browser/unpack.mjs $(BROWSER)
+	cd $(BROWSER) && $(NPM) ci && TMPDIR="$(CURDIR)/$(BROWSER)/unpacked" PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" node unpack.mjs
+	@touch $@
+
+.PHONY: browser
+browser: ## install a Chromium for the tests of the console, unless the system has one
+	@command -v chromium chromium-browser google-chrome > /dev/null || $(MAKE) --no-print-directory $(BROWSER)/.ready
 
 # --- run -------------------------------------------------------------------------------------------------------------
 
@@ -140,8 +153,8 @@ TEST_PROCESSES ?= 2
 # Lint runs beside the tests, which leave a core idle now and then. Findings are printed at once; the last line names the lints that failed.
 .PHONY: test
 test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
-	@mkdir -p build; \
-	{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
+	@mkdir -p build; $(MAKE) --no-print-directory browser > build/browser.log 2>&1 || echo "No browser could be installed: see build/browser.log"
+	@{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
 	$(BIN)/python -m pytest --ignore=tests/benchmarks --ignore=tests/containers \
 		--ignore=tests/judges --ignore=tests/prove --numprocesses=$(TEST_PROCESSES) --dist=loadgroup --no-loadscope-reorder $(PYTEST_ARGS); tests=$$?; \
@@ -154,6 +167,11 @@ QUICK_TESTS := tests/unit functions containers --ignore=tests/unit/endpoint \
 .PHONY: test-quick
 test-quick: $(READY) lint-code lint-types ## the inner loop, two to five minutes: ruff, mypy, unit tests without training and containers
 	$(BIN)/python -m pytest $(QUICK_TESTS) --numprocesses=$(TEST_PROCESSES) $(PYTEST_ARGS)
+
+.PHONY: test-console
+test-console: $(READY) ## drive the console in a real browser, against a stack in a local region
+	-@$(MAKE) --no-print-directory browser
+	$(BIN)/python -m pytest $(PYTEST_ARGS) console tests/integration/test_console.py
 
 .PHONY: test-benchmarks
 test-benchmarks: $(READY) ## run every benchmark at a small size
