@@ -52,7 +52,7 @@ def calendar(values: Mapping[date, int], first: date, last: date, unit: str) -> 
     return Calendar((last - start).days // 7 + 1, cells, months)
 
 
-def shade(value: float, largest: float) -> int:
+def shade(value: int, largest: int) -> int:
     """Return the shade of a value, 0 only if it is 0; by the square root, since views of a day are skewed.
 
     >>> [shade(value, 100) for value in (0, 1, 16, 50, 100)]

@@ -162,7 +162,7 @@ def test_the_plan_says_what_its_picture_shows(page: Page) -> None:
 @pytest.mark.usefixtures("forecasts")
 def test_the_lift_has_the_arms_and_their_shares(page: Page) -> None:
     page.get_by_role("link", name="Lift").click()
-    arms = page.get_by_role("region", name="Arms").get_by_role("rowheader").all_inner_texts()
+    arms = page.get_by_role("region", name="Table of the arms").get_by_role("rowheader").all_inner_texts()
     assert {"best_hour", "no_push"} <= set(arms)
     expect(page.locator(".verdict .lead")).not_to_be_empty()
 

@@ -30,15 +30,20 @@ def index(request: Request) -> Response:
     chosen = next((one for one in known if f"{one.campaign} {one.salt}" == wanted), known[0] if known else None)
     values: dict[str, Any] = {"known": known, "chosen": chosen, "outcomes": OUTCOMES}
     if chosen is not None:
-        latest = chosen.looks[-1]
+        latest = with_arms(chosen)
         values |= {
             "latest": latest,
             "headline": headline(latest),
             "series": series(chosen),
-            "arms": ratios(chosen),
+            "arms": ratios(chosen, latest),
             "comparisons": forest(latest),
         }
     return page(request, "lift", stack=stack, **values)
+
+
+def with_arms(experiment: lift.Experiment) -> lift.Look:
+    """Return the last look that has arms; if none has, the last one."""
+    return next((look for look in reversed(experiment.looks) if look.arms), experiment.looks[-1])
 
 
 def headline(look: lift.Look) -> dict[str, Any] | None:
@@ -77,9 +82,9 @@ def series(experiment: lift.Experiment) -> dict[str, Any] | None:
     }
 
 
-def ratios(experiment: lift.Experiment) -> list[dict[str, Any]]:
-    """Return a row for each arm at the last look, with the share of the users that it has and is to have."""
-    arms = experiment.looks[-1].arms
+def ratios(experiment: lift.Experiment, look: lift.Look) -> list[dict[str, Any]]:
+    """Return a row for each arm at a look, with the share of the users that it has and is to have."""
+    arms = look.arms
     users = sum(arm["users"] for arm in arms)
     shares = experiment.shares()
     return [{**arm, "share": arm["users"] / users if users else None, "wanted": shares.get(arm["arm"])} for arm in arms]
