@@ -91,21 +91,17 @@ def ratios(experiment: lift.Experiment, look: lift.Look) -> list[dict[str, Any]]
 
 
 def forest(look: lift.Look) -> list[dict[str, Any]]:
-    """Return a row for each comparison at a look; places of its interval where there is one."""
+    """Return a row for each comparison at a look; ``places`` has those of its interval, None where there is none."""
     known = [one for one in look.lifts if one["low"] is not None]
-    if known:
-        low = min(0.0, *(1000 * one["low"] for one in known))
-        high = max(0.0, *(1000 * one["high"] for one in known))
-        scale = Scale(low, high, 6, 194)
+    ends = [1000 * one[end] for one in known for end in ("low", "high")]
+    scale = Scale(min(0.0, *ends), max(0.0, *ends), 6, 194) if ends else Scale(0, 1, 6, 194)
     rows = []
     for one in look.lifts:
-        row = dict(one)
-        if one["low"] is not None:
-            row["places"] = {
-                "low": scale(1000 * one["low"]),
-                "high": scale(1000 * one["high"]),
-                "at": scale(1000 * one["difference"]),
-                "zero": scale(0),
+        places = None
+        if one in known:
+            places = {
+                name: scale(1000 * one[key]) for name, key in (("low", "low"), ("high", "high"), ("at", "difference"))
             }
-        rows.append(row)
+            places["zero"] = scale(0)
+        rows.append({**one, "places": places})
     return rows
