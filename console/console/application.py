@@ -98,8 +98,7 @@ async def _query_failed(request: Request, error: Exception) -> Response:
     return _failure(request, 502, "A query failed.", str(error), "Look for the query in Athena's history.")
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ClientError)
+async def _refused(request: Request, error: Any) -> Response:
     code = error.response["Error"]["Code"]
     status = 404 if code in ("ExecutionDoesNotExist", "InvalidArn") else 502
     return _failure(
@@ -121,8 +120,7 @@ async def _unreachable(request: Request, error: Exception) -> Response:
     )
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http(request: Request, error: Any) -> Response:
     return _failure(request, error.status_code, str(error.detail), "", "")
 
 
