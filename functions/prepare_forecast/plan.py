@@ -210,9 +210,15 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
+    unpushed = Template(_text(folder / "forecast" / "unpushed_forecasts.sql")).substitute(values)
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [
-        {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
+        {
+            "Name": name,
+            "Sql": Template(texts[name]).substitute(
+                values, unpushed_forecasts=unpushed, destination=destinations.get(name, "")
+            ),
+        }
         for name in QUERIES
     ]
 
