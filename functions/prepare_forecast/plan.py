@@ -38,7 +38,8 @@ PLACES = (
 HISTORY_VISIT_DAYS = 200
 """Last visit days of a user that a forecast is made from; a test compares it with visitcast.data.schedule."""
 CAPPED_DAYS = 6
-"""Dates before a date, and after it, that are in a week of the cap with it."""
+"""Dates before a date, and after it, that are in a week of the cap with it; a test compares it with
+visitcast.sending.pushes."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100

@@ -15,7 +15,9 @@ import sqlglot
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
+from demo.lift import lift_sql
 from functions.prepare_forecast.plan import (
+    CAPPED_DAYS,
     HISTORIES,
     PUSHES,
     QUERIES,
@@ -32,6 +34,7 @@ from functions.shared.network import Network
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.forecasting.correction import CLOSED_DATES
 from visitcast.sending.job import message_lines
+from visitcast.sending.pushes import WEEK
 
 SCHEMA = load_schema("forecast")
 SQL = Path(__file__).resolve().parents[2] / "sql"
@@ -170,6 +173,23 @@ def test_a_date_is_closed_when_it_is_over_west_of_all(day, as_of, closed):
     assert found == date.fromisoformat(closed)
     over = datetime.combine(found + timedelta(days=1), datetime.min.time(), timezone(timedelta(hours=-12)))
     assert over <= instant
+
+
+def test_make_lift_asks_the_query_of_the_workflow():
+    run = planned(
+        ForecastDate="2026-11-24",
+        Campaign={"Name": "spring", "Control": {"Salt": "it's salt"}},
+        Lift={"ResponseHours": 3, "WindowDays": 20},
+    )
+    (own,) = [query["Sql"] for query in render_queries(run, "visitcast_dev", SQL) if query["Name"] == "responses"]
+    as_of = datetime(2026, 11, 23, 16, tzinfo=UTC)
+    of_demo = lift_sql("visitcast_dev", run["Lift"], date(2026, 11, 24), as_of)
+    parsed = [sqlglot.parse_one(text, dialect="athena").sql(comments=False) for text in (own, of_demo)]
+    assert parsed[0] == parsed[1]
+
+
+def test_pushes_are_read_of_every_week_that_the_cap_may_hold_in():
+    assert CAPPED_DAYS == WEEK - 1
 
 
 def test_every_sql_file_is_run():
