@@ -224,6 +224,6 @@ def test_the_expectation_in_words() -> None:
         "(without the push: no effect is claimed)"
     )
     assert second == (
-        "Users without a push on the last 28 dates that are over: 3,480 expected, 3,500 came, ratio 0.99 (0.96 to 1.03)"
+        "Users without a push, last 28 dates that are over: 3,480 expected, 3,500 came, ratio 0.99 (0.96 to 1.03)"
     )
     assert third == "Users who never came before, not counted: 1"

@@ -184,14 +184,14 @@ def in_words(expected: Expected, closed: ClosedDates) -> list[str]:
         else f"on {EXPECTED_LEVEL:.0%} of such dates between {expected.low:,.0f} and {expected.high:,.0f}"
     )
     ratio = (
-        f"ratio not yet known ({FEWEST_DATES} dates with users without a push are needed)"
+        f"ratio not yet known ({FEWEST_DATES} such dates are needed)"
         if closed.ratio is None
         else f"ratio {closed.ratio.value:.2f} ({closed.ratio.low:.2f} to {closed.ratio.high:.2f})"
     )
     return [
         f"Visits expected in the hour of the push: {expected.value:,.0f}, {interval} "
         "(without the push: no effect is claimed)",
-        f"Users without a push on the last {closed.dates} dates that are over: {closed.expected:,.0f} expected, "
+        f"Users without a push, last {closed.dates} dates that are over: {closed.expected:,.0f} expected, "
         f"{closed.realised:,} came, {ratio}",
         f"Users who never came before, not counted: {expected.unknown_users:,}",
     ]
