@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
 from visitcast.sending import drift, policy
 from visitcast.sending.answers import Forecasts, gather
+from visitcast.sending.arms import BEST_HOUR
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.pushes import read_pushes
@@ -32,7 +34,8 @@ from visitcast.sending.realised import ClosedDates, expected_visits, in_words, r
 from visitcast.sending.requests import Asked, write_requests, write_users
 from visitcast.sending.send_log import read_send_log
 from visitcast.sending.send_times import unknown_zones
-from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
+from visitcast.sending.send_window import barred_date
+from visitcast.sending.settings import Campaign, as_of, campaign, environment_name, forecast_date, users_per_file
 
 MESSAGES_PER_FILE: Final = 20_000
 """At most, since rows that are withheld count too. One Lambda hands a file over within a minute or so."""
@@ -90,7 +93,17 @@ def plan() -> None:
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
     judged = policy.judge(read_send_log(_parquet_files("log")))
     response = judged.response if planned.by_response and judged.verdict == policy.BETTER else None
-    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction, response)
+    sends = plan_sends(
+        users,
+        forecasts,
+        pushes,
+        date,
+        planned,
+        closed.correction,
+        closed.chance_correction,
+        response,
+        as_of=math.ceil(as_of(os.environ).timestamp() / 60),
+    )
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -104,6 +117,7 @@ def plan() -> None:
         found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
         found["policy"] = policy.to_json(judged, followed=response is not None)
         found["expectation"] += policy.in_words(judged)
+        found["notes"] = notes(sends, planned, date)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
@@ -219,7 +233,7 @@ def summary(
             "barred": sends.barred,
             "no_room": sends.no_room,
             "moved": sends.moved,
-            "loss_bound": sends.loss_bound,
+            "loss": sends.loss,
         },
         "closed_dates": asdict(closed),
         "expectation": in_words(expected, closed),
@@ -227,6 +241,23 @@ def summary(
         "message_files": files,
         "examples": [json.loads(line) for line in message_lines(_spread_out(sent), campaign, date)],
     }
+
+
+def notes(sends: Plan, planned: Campaign, date: int) -> list[str]:
+    """Say what people should know of a plan before they rely on it."""
+    found = []
+    if barred := barred_date(planned.rules, date):
+        found.append(f"No push is planned: {barred}")
+    if sends.moved or sends.no_room:
+        treated = _counts(sends.table[schema.ARM]).get(BEST_HOUR, 0)
+        found.append(
+            f"Full hours: {sends.moved:,} of {treated:,} users ({sends.moved / max(treated, 1):.0%}) get the push at "
+            f"another hour than their own best, and {sends.no_room:,} get none, since at most "
+            f"{planned.largest_hour_share:.0%} of the users may get it in one hour of UTC "
+            f"(Campaign.LargestHourShare). This costs {sends.loss:.1%} of the visits expected at everybody's own best "
+            "hour."
+        )
+    return found
 
 
 def _spread_out(sends: pa.Table) -> pa.Table:
