@@ -149,7 +149,7 @@ def plan_forecast(
             },
         },
         "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver")},
+        **{name: execution_input[name] for name in ("OnDrift", "OnNoModel", "HandOver")},
         "Lift": {**execution_input["Lift"], "Campaign": _experiment(execution_input["Campaign"])},
     }
 

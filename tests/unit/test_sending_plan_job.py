@@ -382,6 +382,42 @@ def test_the_report_says_what_full_hours_cost(opt_ml):
     assert f"This costs {loss:.1%} of the visits" in note
 
 
+@pytest.mark.parametrize("source", ["model", "baseline"])
+def test_the_baseline_is_marked_and_judged_by_its_own_figures(opt_ml, source):
+    _, lines, _ = run_requests(opt_ml, users=400)
+    answers = [answer_to(line) for line in lines]
+    of_baseline = [answer | {"source": source if answer["source"] == "model" else "prior"} for answer in answers]
+    write_answers(opt_ml, of_baseline)
+    # The model's forecasts were of another kind, and a good deal better, than what came of the baseline's.
+    counts = [0] * 23 + [1000]
+    of_model = {"forecast: best hour": counts, "forecast: first visit hour": counts}
+    weekdays = {str(day): of_model for day in range(7)}
+    evaluation = {
+        "profile": weekdays,
+        "as_sent": {
+            "log_loss": 1.0,
+            "best_hour_hit_rate": 0.9,
+            "baselines": {"tuned_histogram": {"log_loss": 2.6123, "best_hour_hit_rate": 0.31}},
+        },
+    }
+    (opt_ml / "input/reference/evaluation.json").write_text(json.dumps(evaluation))
+    (opt_ml / "input/outcomes/q.csv").write_text(
+        '"rows","users","log_loss","log_loss_deviation","best_hour_hit_rate"\n"3000","3000","2.6","0.5","0.3"\n'
+    )
+    main(["plan"])
+    report = json.loads((opt_ml / "output/report/report.json").read_text())
+    plans = pq.read_table(opt_ml / "output/plans").to_pandas()
+    forecasts = pq.read_table(opt_ml / "output/forecasts").to_pandas()
+    assert set(plans.source) == set(forecasts.source) == set(report["sources"]) == {source, "prior"}
+    assert report["drift"]["alarm"] is (source == "model")
+    if source == "baseline":
+        (note,) = report["notes"]
+        assert "the gate rejected the newest one" in note
+        assert "a log loss of 2.612 nats and a hit rate of 0.310" in note
+    else:
+        assert report["notes"] == []
+
+
 def test_no_push_is_planned_before_the_run(opt_ml, monkeypatch):
     _, lines, users = run_requests(opt_ml)
     monkeypatch.setenv("VISITCAST_AS_OF", "2026-11-24T12:00:01Z")

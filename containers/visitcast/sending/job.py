@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
+from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.sending import drift, policy
 from visitcast.sending.answers import Forecasts, gather
 from visitcast.sending.arms import BEST_HOUR
@@ -83,11 +86,14 @@ def plan() -> None:
     counted = profile_of(users, forecasts, date)
     closed = read_closed_dates(_rows("realised"))
     evaluation = _json("reference", "evaluation.json")
-    references = {
-        drift.TRAINING: evaluation.get("profile", {}).get(weekday_of(date)),
-        drift.FOUR_WEEKS_AGO: _json("reference", "profile.json"),
-    }
+    trained = evaluation.get("profile", {}).get(weekday_of(date))
     evaluated = evaluation["as_sent"] if evaluation else {}
+    by_baseline = bool((forecasts.source == schema.BASELINE).any())
+    if by_baseline and evaluation:
+        # The baseline is judged by its own figures; the training data's profile has the forecasts of the model.
+        evaluated = evaluated["baselines"][TUNED_HISTOGRAM]
+        trained = trained and {name: counts for name, counts in trained.items() if name.startswith(drift.INPUT)}
+    references = {drift.TRAINING: trained, drift.FOUR_WEEKS_AGO: _json("reference", "profile.json")}
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
@@ -117,7 +123,7 @@ def plan() -> None:
         found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
         found["policy"] = policy.to_json(judged, followed=response is not None)
         found["expectation"] += policy.in_words(judged)
-        found["notes"] = notes(sends, planned, date)
+        found["notes"] = notes(sends, planned, date, evaluated if by_baseline else None)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
@@ -243,9 +249,32 @@ def summary(
     }
 
 
-def notes(sends: Plan, planned: Campaign, date: int) -> list[str]:
-    """Say what people should know of a plan before they rely on it."""
+def notes(sends: Plan, planned: Campaign, date: int, of_baseline: Mapping[str, float] | None) -> list[str]:
+    """Say what people should know of a plan before they rely on it.
+
+    Parameters
+    ----------
+    sends : Plan
+        The plan.
+    planned : Campaign
+        Its campaign.
+    date : int
+        Days since 1970-01-01.
+    of_baseline : mapping, optional
+        Figures of the baseline, if it forecasts; may be empty.
+    """
     found = []
+    if of_baseline is not None:
+        figures = (
+            f" Its forecasts as sent have a log loss of {of_baseline[LOG_LOSS]:.3f} nats and a hit rate of "
+            f"{of_baseline[BEST_HOUR_HIT_RATE]:.3f}."
+            if of_baseline
+            else ""
+        )
+        found.append(
+            "No model is in production, since the gate rejected the newest one: the best baseline, the tuned "
+            f"histogram, forecasts (source: {schema.BASELINE}; OnNoModel: stop prevents it).{figures}"
+        )
     if barred := barred_date(planned.rules, date):
         found.append(f"No push is planned: {barred}")
     if sends.moved or sends.no_room:
