@@ -109,8 +109,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     withheld = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sends["withheld"].items())) or "none"
     console.print(f"{sends['planned']:,} sends planned ({withheld} withheld): {arms}")
     console.print(
-        f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}, at a loss of "
-        f"{sends['loss']:.1%} of the visits expected at everybody's own best hour"
+        f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}: "
+        f"{sends['loss']:.1%} fewer visits expected than at own best hours"
     )
     barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
     console.print(f"Not sent: {barred}, {full}")

@@ -77,7 +77,7 @@ def test_the_plan_shows_sends_and_totals() -> None:
     arms = "1,100 best_hour, 132 no_push, 100 random_hour"
     assert f"1,200 sends planned (130 no_push, 2 opted_out withheld): {arms}" in text
     assert "Busiest hour 2026-11-24T17:00Z with 77" in text
-    assert "moved for capacity 6, at a loss of 1.2% of the visits expected at" in text.replace("\n", " ")
+    assert "moved for capacity 6: 1.2% fewer visits expected than at own best hours" in text.replace("\n", " ")
     assert "Full hours: 6 of 1,100 users" in text
     assert "4 barred by the rules, 5 because their hours are full" in text
     assert "none beyond the limits" in text

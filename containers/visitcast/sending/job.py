@@ -272,8 +272,8 @@ def notes(sends: Plan, planned: Campaign, date: int, of_baseline: Mapping[str, f
             else ""
         )
         found.append(
-            "No model is in production, since the gate rejected the newest one: the best baseline, the tuned "
-            f"histogram, forecasts (source: {schema.BASELINE}; OnNoModel: stop prevents it).{figures}"
+            "No model is in production, since the gate rejected the newest one: the baseline, the tuned histogram, "
+            f"forecasts (source: {schema.BASELINE}; OnNoModel: stop prevents it).{figures}"
         )
     if barred := barred_date(planned.rules, date):
         found.append(f"No push is planned: {barred}")
