@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from demo.errors import DemoError
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"):
-            return run_demo(options, console)
+            return 0 if run_demo(options, console).succeeded else 1
 
     return interruptible(work)
 
@@ -50,7 +51,7 @@ def interruptible(work: Callable[[Console], int]) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
-    except DemoError as error:
+    except (DemoError, ClientError, BotoCoreError) as error:
         console.print(f"FAILED\n{error}", markup=False)
         return 1
     except OSError as error:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from demo.commands import run
@@ -43,17 +43,18 @@ def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
     with _isolated():
         environment = _environment_of(home)
         is_new = environment is None
+        failed = True
         try:
             os.environ.update(_start(home, logs, keep=keep) if environment is None else environment)
             yield
-        except BaseException:
-            keep = False
-            raise
+            failed = False
         finally:
-            if is_new and not keep:
+            if is_new and (failed or not keep):
                 # A second, impatient Ctrl-C must not leave the region and its jobs behind.
                 previous = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
-                run(_localaws("down", home), logs / "region-down.log")
+                # What failed in the block is what a person must read, not that the region did not end well after it.
+                with suppress(DemoError) if failed else nullcontext():
+                    run(_localaws("down", home), logs / "region-down.log")
                 for number, handler in previous.items():
                     signal.signal(number, handler)
 

@@ -54,10 +54,13 @@ WESTERNMOST_HOURS = 12
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
-    try:
-        date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
-    except ValueError:
-        yield f"ForecastDate: {execution_input['ForecastDate']} is not in the calendar"
+    days = [("ForecastDate", execution_input.get("ForecastDate", "2000-01-01"))]
+    days += [("Campaign.DatesWithoutSends", day) for day in execution_input["Campaign"]["DatesWithoutSends"]]
+    for key, day in days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            yield f"{key}: {day} is not in the calendar"
     control = execution_input["Campaign"]["Control"]
     # Three decimal fractions that sum to 1 may miss it by a rounding error.
     if control["GlobalBestHourShare"] + control["RandomHourShare"] + control["NoPushShare"] > 1 + 1e-9:
@@ -147,7 +150,7 @@ def plan_forecast(
             },
         },
         "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver")},
+        **{name: execution_input[name] for name in ("OnDrift", "OnNoModel", "HandOver")},
         "Lift": {**execution_input["Lift"], "Campaign": _experiment(execution_input["Campaign"])},
     }
 

@@ -109,6 +109,11 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"LargestHourShare": 0.08}}, "sum to more than LargestHourShare"),
         ({"Campaign": {"LargestHourShare": 0}}, "Campaign.LargestHourShare"),
         ({"Campaign": {"MostPushesADay": 0}}, "Campaign.MostPushesADay"),
+        ({"Campaign": {"Weekdays": []}}, "Campaign.Weekdays"),
+        ({"Campaign": {"Weekdays": ["Mon"]}}, "Campaign.Weekdays"),
+        ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not in the"),
+        ({"Campaign": {"DatesWithoutSends": ["24.12."]}}, "Campaign.DatesWithoutSends"),
+        ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
         (
             {"Transform": {"InstanceType": "ml.c7g.xlarge"}},
