@@ -129,15 +129,17 @@ def infer(block: Dataset, date: int) -> Inferred:
     offset = block.utc_offset_minutes.astype(np.int64)
     # A visit day has the offset of its last event, of which the hour is known.
     begins = block.visit_date * np.int64(MINUTES_A_DAY) + 60 * np.int64(block.last_visit_hour) - offset
-    segment = np.searchsorted(table.starts, begins, side="right")
-    # An hour in which a clock changes somewhere tells nothing.
-    told = segment == np.searchsorted(table.starts, begins + 59, side="right")
-    rows = np.flatnonzero(told & (block.visit_date >= date - RECORD_DAYS))
-    seen, kind = np.unique((segment[rows] << 16) + offset[rows] - schema.WESTERNMOST_MINUTES, return_inverse=True)
-    of_zone = table.offsets[:, seen >> 16].T
-    explained = of_zone == ((seen & 0xFFFF) + schema.WESTERNMOST_MINUTES)[:, None]
+    segment = np.searchsorted(table.starts, begins + 59, side="right")
+    rows = np.flatnonzero(block.visit_date >= date - RECORD_DAYS)
+    # Few distinct numbers for millions of visits. A clock may change within the hour.
+    before, segments = np.searchsorted(table.starts, begins[rows], side="right"), table.offsets.shape[1]
+    number = ((before * segments + segment[rows]) << 11) + offset[rows] - schema.WESTERNMOST_MINUTES
+    distinct, kind = np.unique(number, return_inverse=True)
+    before, after = np.divmod(distinct >> 11, segments)
+    seen = (distinct & 0x7FF) + schema.WESTERNMOST_MINUTES
+    explained = ((table.offsets[:, before] == seen) | (table.offsets[:, after] == seen)).T
     ones = np.ones(len(rows), dtype=np.float32)
-    days: Any = coo_array((ones, (user_of_row(block)[rows], kind)), shape=(block.users, len(seen))).tocsr()
+    days: Any = coo_array((ones, (user_of_row(block)[rows], kind)), shape=(block.users, len(distinct))).tocsr()
     counts = days @ explained.astype(np.float32)
 
     last = block.offsets[1:] - 1
