@@ -96,4 +96,4 @@ def load_application() -> Application:
     # pages.
     gc.freeze()
     logs.event("loaded", model=scoring.model_of(fitted), seconds=round(time.perf_counter() - started, 3))
-    return application(Batches(score), allowed)
+    return application(Batches(score, allowed.are_of_an_endpoint), allowed)
