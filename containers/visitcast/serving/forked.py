@@ -70,7 +70,7 @@ class Forked:
             self._streams = None
             _, status = os.waitpid(self._pid, 0)
             code = os.waitstatus_to_exitcode(status)
-            logs.event("process for large requests ended", pid=self._pid, exit_code=code)
+            logs.event("large requests failed", pid=self._pid, exit_code=code)
             raise ProcessError(f"The process ended with exit code {code}.") from error
         if isinstance(result, ProcessError):
             raise result
