@@ -90,7 +90,7 @@ def test_a_run_is_started_in_the_form_watched_to_its_end_approved_and_rolled_bac
     expect(train).to_have_class(re.compile("succeeded"))
     expect(page.locator('[data-row="Train"]')).to_contain_text("visitcast-train-")
 
-    page.get_by_role("link", name="Model").click()
+    page.get_by_role("link", name="Model", exact=True).click()
     version = before + 1
     head = page.locator("thead th", has_text=f"Version {version}").first
     expect(head).not_to_contain_text("production")
@@ -98,12 +98,14 @@ def test_a_run_is_started_in_the_form_watched_to_its_end_approved_and_rolled_bac
     expect(head).to_contain_text("production")
     # Approving has started its deployment; the list of runs shows it as soon as it begins.
     page.get_by_role("link", name="Runs", exact=True).click()
-    expect(page.locator("#runs tr").first.locator(".status")).to_have_text("succeeded", timeout=LONG)
-    page.get_by_role("link", name="Model").click()
+    newest = page.locator("#runs tr").first
+    expect(newest.get_by_role("link")).not_to_have_attribute("href", f"/runs/train/{execution}", timeout=LONG)
+    expect(newest.locator(".status")).to_have_text("succeeded", timeout=LONG)
+    page.get_by_role("link", name="Model", exact=True).click()
     page.locator('form[action$="/roll-back"] button').first.click()
     page.wait_for_url(re.compile("/runs/train/"))
     expect(page.locator("#head .status").first).to_have_text("succeeded", timeout=LONG)
-    page.get_by_role("link", name="Model").click()
+    page.get_by_role("link", name="Model", exact=True).click()
     expect(head).not_to_contain_text("production")
     expect(page.get_by_text(re.compile("Rolled back to version"))).to_be_visible()
 
@@ -127,7 +129,7 @@ def test_an_input_that_the_workflow_rejects_shows_why(page: Page, stack: Stack) 
 
 @pytest.mark.usefixtures("forecasts")
 def test_a_user_is_found(page: Page) -> None:
-    page.get_by_role("link", name="Forecasts").click()
+    page.get_by_role("link", name="Forecasts", exact=True).click()
     page.get_by_label("Date").select_option(LATER["ForecastDate"])
     page.get_by_role("searchbox", name="User").fill("0000002")
     page.get_by_role("button", name="Find").click()
@@ -150,7 +152,7 @@ def test_an_id_with_markup_in_it_is_text(page: Page) -> None:
 
 @pytest.mark.usefixtures("forecasts")
 def test_the_plan_says_what_its_picture_shows(page: Page) -> None:
-    page.get_by_role("link", name="Plan").click()
+    page.get_by_role("link", name="Plan", exact=True).click()
     page.get_by_label("Plan", exact=True).select_option(f"{LATER['ForecastDate']} daily")
     page.wait_for_url(re.compile("of="))
     planned = int(page.locator("dt", has_text="Pushes planned").locator("+ dd").inner_text().replace(",", ""))
@@ -161,7 +163,7 @@ def test_the_plan_says_what_its_picture_shows(page: Page) -> None:
 
 @pytest.mark.usefixtures("forecasts")
 def test_the_lift_has_the_arms_and_their_shares(page: Page) -> None:
-    page.get_by_role("link", name="Lift").click()
+    page.get_by_role("link", name="Lift", exact=True).click()
     arms = page.get_by_role("region", name="Table of the arms").get_by_role("rowheader").all_inner_texts()
     assert {"best_hour", "no_push"} <= set(arms)
     expect(page.locator(".verdict .lead")).not_to_be_empty()
