@@ -23,11 +23,13 @@ WIDTH, HEIGHT = 640, 240
 
 
 def index(request: Request) -> Response:
-    """Show an experiment: the one of the query, or else the one that was looked at last."""
+    """Show an experiment: the one of the query, or else the one that was looked at last and has arms."""
     stack = stack_of(request)
     known = lift.experiments(stack)
     wanted = request.query_params.get("of", "")
-    chosen = next((one for one in known if f"{one.campaign} {one.salt}" == wanted), known[0] if known else None)
+    # Without a wish, one that has something to show.
+    default = next((one for one in known if with_arms(one).arms), known[0] if known else None)
+    chosen = next((one for one in known if f"{one.campaign} {one.salt}" == wanted), default)
     values: dict[str, Any] = {"known": known, "chosen": chosen, "outcomes": OUTCOMES}
     if chosen is not None:
         latest = with_arms(chosen)
