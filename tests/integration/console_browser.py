@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from deployed_stack import ROOT
 from patience import patient
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 UNPACKED = ROOT / "build/browser/unpacked"
 """Where `make browser` puts Chromium if the system has none."""
 WITHIN_MS = patient(30) * 1000
+expect.set_options(timeout=WITHIN_MS)
 
 
 @contextmanager

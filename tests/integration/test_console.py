@@ -146,7 +146,7 @@ def test_an_id_with_markup_in_it_is_text(page: Page) -> None:
     page.get_by_role("searchbox", name="User").fill("onerror")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("heading", name=MARKUP)).to_be_visible()
-    expect(page.get_by_text("never came")).to_be_visible()
+    expect(page.get_by_text("never came", exact=True)).to_be_visible()
     assert page.locator("main img").count() == 0
 
 
