@@ -85,18 +85,17 @@ def in_utc(read: str, columns: Mapping[str, tuple[str, ...]], types: Mapping[str
     part = {number: f"regexp_extract(t, {literal(ISO)}, {number})" for number in range(1, 9)}
     date, time = f"{part[1]} || '-' || {part[2]} || '-' || {part[3]}", f"{part[4]} || ':' || {part[5]}"
     seconds = f"coalesce(nullif({part[6]}, ''), '00') || '.' || rpad(coalesce({part[7]}, ''), 3, '0')"
-    value = "abs(CAST(trim(t) AS decimal(38, 6)))"
+    number = "CAST(trim(t) AS decimal(38, 6))"
     scaled = (
-        f"CASE WHEN {value} < 100000000000 THEN CAST(trim(t) AS decimal(38, 6)) * 1000 "
-        f"WHEN {value} < 100000000000000 THEN CAST(trim(t) AS decimal(38, 6)) "
-        f"WHEN {value} < 100000000000000000 THEN CAST(trim(t) AS decimal(38, 6)) / 1000 "
-        "ELSE CAST(trim(t) AS decimal(38, 6)) / 1000000 END"
+        f"CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000 WHEN abs({number}) < 100000000000000 THEN {number} "
+        f"WHEN abs({number}) < 100000000000000000 THEN {number} / 1000 ELSE {number} / 1000000 END"
     )
     rule = f"column {given} must be an ISO-8601 time such as 2026-11-20T08:15:00+01:00, or a number since 1970"
     dates = f"column {given} must have a time of day, not a date alone"
     written = f"TRY_CAST({date} || ' ' || {time} || ':' || {seconds} AS timestamp)"
     clock = (
-        f"CASE WHEN is_number THEN date_add('millisecond', CAST(floor({scaled}) AS bigint), {_EPOCH}) "
+        # In two steps, since date_add takes 32 bits.
+        f"CASE WHEN is_number THEN date_add('millisecond', ms % 60000, date_add('minute', ms / 60000, {_EPOCH})) "
         f"ELSE {_or_fail(written, rule)} END"
     )
     # A text that is a date alone could also be a number.
@@ -112,7 +111,8 @@ def in_utc(read: str, columns: Mapping[str, tuple[str, ...]], types: Mapping[str
         "SELECT user_id, o, z, p, f, f_lower, d, date_add('minute', -coalesce(inside, 0), clock) AS clock, inside,\n"
         "suffix IS NULL AND NOT is_number AS naive FROM (\n"
         f"SELECT *, {checked} AS clock, {inside} AS inside FROM (\n"
-        f"SELECT *, nullif({part[8]}, '') AS suffix, {is_number} AS is_number FROM (\n{read}\n)\n)\n)"
+        f"SELECT *, CASE WHEN is_number THEN CAST(floor({scaled}) AS bigint) END AS ms FROM (\n"
+        f"SELECT *, nullif({part[8]}, '') AS suffix, {is_number} AS is_number FROM (\n{read}\n)\n)\n)\n)"
     )
 
 

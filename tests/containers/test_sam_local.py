@@ -132,7 +132,7 @@ def places(functions: Functions) -> dict[str, str]:
         "your-bucket": stack.bucket,
         "your-stack": STACK_NAME,
         "your-group": "visitcast-local",
-        "sql/0123456789abcdef/visits.sql": sql,
+        "sql/0123456789abcdef": sql.rpartition("/")[0],
         "visitcast_dev": stack.outputs["DatabaseName"],
         "visitcast-dev": stack.outputs["WorkGroupName"],
     }

@@ -14,9 +14,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from handlers_in_moto import BUCKET, handler_module
 
 from benchmarks.athena_sql import on_duckdb
 from functions.publish_sql import event_times, mapping
+from functions.publish_sql.app import composed
 from functions.publish_sql.events_table import location, mapped_events
 from functions.publish_sql.mapping import Refused, read_mapping
 from visitcast.data import schema
@@ -24,8 +26,11 @@ from visitcast.events import command
 from visitcast.events import mapping as laptops
 from visitcast.events.reading import read_events
 
+ROWS = 6
+FOLDER = Path(__file__).parents[2] / "sql"
+SQL = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.sql")}
 START = datetime(2026, 6, 20, 8, 15, 30, 250_000, tzinfo=UTC)
-TIMES = [START + timedelta(hours=7 * number, days=30 * number) for number in range(6)]
+TIMES = [START + timedelta(hours=7 * number, days=25 * number) for number in range(6)]
 OFFSETS = [120, -240, 330, 60, -210, 60]
 ISO = [f"{time:%Y-%m-%dT%H:%M:%S}.250Z" for time in TIMES]
 PLATFORMS = ["iOS", "android 14", "Web", "telly", None, "MacOS"]
@@ -289,6 +294,68 @@ def test_what_cannot_be_read_is_refused_with_column_type_and_remedy(case: str) -
     with pytest.raises(Refused) as caught:
         mapped_events(glue_table(table), read_mapping(options))
     assert [text for text in told if text not in f"{caught.value}"] == []
+
+
+def test_visits_of_a_table_of_ones_own_are_those_of_its_events(connection: duckdb.DuckDBPyConnection) -> None:
+    table, options = SAME["segment"]
+    events = pa.Table.from_pylist(in_athena(connection, table, options))
+    connection.execute(
+        "CREATE TABLE events AS FROM events; "
+        "CREATE TABLE sends (idempotency_key VARCHAR, user_id VARCHAR, dt VARCHAR, send_at_utc TIMESTAMP, "
+        "withheld VARCHAR, chance FLOAT, visit_probability FLOAT)"
+    )
+    mapped = f"(\n{mapped_events(glue_table(table), read_mapping(options))}\n)"
+    expected, found = (
+        connection.sql(on_duckdb(composed(SQL, *of)["own_visits.sql"])).fetchall() for of in ((), (mapped,))
+    )
+    assert len(events) == ROWS
+    assert found == expected != []
+
+
+@pytest.fixture
+def publish_sql(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with handler_module(monkeypatch, "publish_sql", "s3", "glue") as app:
+        app.glue.create_database(DatabaseInput={"Name": "lake"})
+        described = glue_table(SAME["segment"][0])
+        app.glue.create_table(
+            DatabaseName="lake", TableInput={name: described[name] for name in ("Name", "StorageDescriptor")}
+        )
+        yield app
+
+
+def test_a_deployment_publishes_the_mapping_and_says_where_the_objects_are(publish_sql: Any) -> None:
+    given = {"EventsDatabase": "lake", "EventsTable": "app-events", "EventsMapping": BERLIN}
+    events, data = publish_sql.own_events(given)
+    assert data == {"EventsBucket": "the-lake", "EventsObjects": "the-lake/app/events/*"}
+    texts = {}
+    for query in ("", events):
+        prefix = publish_sql.publish(BUCKET, FOLDER, query)["SqlPrefix"]
+        listed = publish_sql.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/")["Contents"]
+        bodies = {item["Key"]: publish_sql.s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"] for item in listed}
+        texts[query] = {key.rpartition("/")[2]: body.read().decode() for key, body in bodies.items()}
+    assert texts[""] == composed(SQL)
+    assert texts[events].pop("events.sql") == events
+    for name in ("own_visits.sql", "histories.sql", "event_counts.sql"):
+        assert '"lake"."app-events"' in texts[events][name]
+        assert '"lake"' not in texts[""][name]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"EventsTable": "none"}, "lake.none cannot be described"),
+        ({"EventsMapping": "--columns user_id=nobody"}, "Missing column: nobody"),
+        ({"EventsMapping": ""}, ""),
+    ],
+)
+def test_a_deployment_with_a_wrong_table_or_mapping_is_refused(publish_sql: Any, given: Any, told: str) -> None:
+    properties = {"EventsDatabase": "lake", "EventsTable": "app-events", **given}
+    if told:
+        with pytest.raises(Refused, match=told):
+            publish_sql.own_events(properties)
+    else:
+        assert publish_sql.own_events(properties)[0]
+    assert publish_sql.own_events({"Bucket": BUCKET}) == ("", {})
 
 
 def test_a_view_is_refused() -> None:
