@@ -87,7 +87,8 @@ def in_utc(read: str, columns: Mapping[str, tuple[str, ...]], types: Mapping[str
     seconds = f"coalesce(nullif({part[6]}, ''), '00') || '.' || rpad(coalesce({part[7]}, ''), 3, '0')"
     number = "CAST(trim(t) AS decimal(38, 6))"
     scaled = (
-        f"CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000 WHEN abs({number}) < 100000000000000 THEN {number} "
+        f"CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000 "
+        f"WHEN abs({number}) < 100000000000000 THEN {number} "
         f"WHEN abs({number}) < 100000000000000000 THEN {number} / 1000 ELSE {number} / 1000000 END"
     )
     rule = f"column {given} must be an ISO-8601 time such as 2026-11-20T08:15:00+01:00, or a number since 1970"
