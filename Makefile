@@ -119,7 +119,7 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
-	@$(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
+	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 .PHONY: prove
 prove: $(READY) ## deploy a stack in the account, prove what it does, delete it; ENVIRONMENT=dev, or local for a local region

@@ -25,6 +25,7 @@ class Refused(Exception):
 
     def __init__(self, headline: str, cause: str, remedy: str) -> None:
         super().__init__(f"{headline} {cause} {remedy}")
+        self.headline, self.cause, self.remedy = headline, cause, remedy
 
 
 @dataclass(frozen=True)
