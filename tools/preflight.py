@@ -1,6 +1,6 @@
 """Check an account and region before the stack is deployed there. Only reads.
 
-    PYTHONPATH=. python tools/preflight.py --environment dev [--parameters EndpointMode=none ...] [--input '{...}'] [--json FILE]
+    PYTHONPATH=. python tools/preflight.py --environment dev [--parameters NAME=VALUE ...] [--input JSON] [--json FILE]
 
 The account is that of the AWS_* variables or the profile, as for sam. Prints a table and ends with 1 if something would
 make the deployment or the first run fail.
