@@ -49,7 +49,7 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     int
         Number of files, one for each UTC date.
     """
-    before = set(_keys(s3, bucket, PREFIX))
+    before = held_events(s3, bucket)
     fresh = [key for key in files if key not in before]
     with _removed_if_it_fails(s3, bucket, fresh), ThreadPoolExecutor(THREADS) as threads:
         pending = [threads.submit(s3.put_object, Bucket=bucket, Key=key, Body=files[key]) for key in fresh]
@@ -105,6 +105,11 @@ def add_events(s3: S3Client, bucket: str, files: Mapping[str, Path], *, replace:
             future.result()
     _delete(s3, bucket, others)
     return len(fresh), len(others)
+
+
+def held_events(s3: S3Client, bucket: str) -> set[str]:
+    """Return the keys of the bucket's events; each holds a digest of a date's events."""
+    return set(_keys(s3, bucket, PREFIX))
 
 
 def put_files(s3: S3Client, bucket: str, files: Mapping[str, bytes]) -> None:
