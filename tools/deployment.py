@@ -145,9 +145,8 @@ def read_deployment(
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     parameters = {name: str(entry.get("Default", "")) for name, entry in template["Parameters"].items()}
     # sam takes a value with spaces in quotes.
-    chosen = {name: value.strip('"') for name, _, value in (item.partition("=") for item in overrides)} | (
-        changed or {}
-    )
+    given_there = {name: value.strip('"') for name, _, value in (item.partition("=") for item in overrides)}
+    chosen = {**given_there, **(changed or {})}
     if unknown := sorted(chosen.keys() - parameters.keys()):
         raise SystemExit(f"The template has no parameter {unknown[0]}. It has {', '.join(sorted(parameters))}.")
     inputs: dict[str, Any] = {}

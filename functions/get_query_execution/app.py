@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             if refusal := refusal_of(counts):
                 found |= {"State": "FAILED", "Reason": refusal}
     elif found["State"] == "FAILED":
-        found["Reason"] += f" {remedy_for(found['Reason'])}"
+        found["Reason"] = f"{found['Reason'].rstrip('. ')}. {remedy_for(found['Reason'])}"
     found |= {"CountsQueryExecutionId": counts_id, "Events": events}
     logger.info("query state read", extra=found)
     return found

@@ -92,7 +92,8 @@ def remedy_for(reason: str) -> str:
     if "HIVE_BAD_DATA" in reason:
         return (
             "pandas writes whole numbers as int64, which Athena does not read as the table's types. Replace this file: "
-            "make events EVENTS=<your file> OUT=s3://<BucketName>/events REPLACE=yes"
+            "make events EVENTS=<your file> OUT=s3://<BucketName>/events REPLACE=yes. In a table that you have, give "
+            "the column the type that it has in the file."
         )
     if "must " in reason:  # a rule of the mapping's SQL
         return "Correct these rows, or deploy with another EventsMapping."
