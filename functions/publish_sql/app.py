@@ -23,7 +23,6 @@ from functions.shared.object_versions import delete_versions
 
 logger = Logger(service="publish_sql")
 s3 = boto3.client("s3")
-glue = boto3.client("glue")
 EVENTS = "events.sql"
 """Published only with a table of one's own; prepare_forecast reads it."""
 
@@ -72,7 +71,7 @@ def own_events(properties: dict[str, str]) -> tuple[str, dict[str, str]]:
     if not table:
         return "", {}
     try:
-        found: Any = glue.get_table(DatabaseName=database, Name=table)["Table"]
+        found: Any = boto3.client("glue").get_table(DatabaseName=database, Name=table)["Table"]
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("EntityNotFoundException", "AccessDeniedException"):
             raise

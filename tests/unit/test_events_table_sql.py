@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -314,10 +315,11 @@ def test_visits_of_a_table_of_ones_own_are_those_of_its_events(connection: duckd
 
 @pytest.fixture
 def publish_sql(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with handler_module(monkeypatch, "publish_sql", "s3", "glue") as app:
-        app.glue.create_database(DatabaseInput={"Name": "lake"})
+    with handler_module(monkeypatch, "publish_sql", "s3") as app:
+        glue = boto3.client("glue")
+        glue.create_database(DatabaseInput={"Name": "lake"})
         described = glue_table(SAME["segment"][0])
-        app.glue.create_table(
+        glue.create_table(
             DatabaseName="lake", TableInput={name: described[name] for name in ("Name", "StorageDescriptor")}
         )
         yield app
