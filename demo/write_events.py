@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from demo.cli import interruptible
 from demo.errors import DemoError
-from demo.events import mapping_of_options, read_events
+from demo.events import mapping_of_options, opened
 from demo.simulator import World, simulate
-from demo.upload import PREFIX, partition_files
+from demo.upload import PREFIX, date_file, partition_files
 from visitcast.events.command import mapping_options
 from visitcast.events.mapping import EventsMapping
 
@@ -44,17 +46,31 @@ def write_events(source: Path | None, mapping: EventsMapping | None, folder: Pat
     """
     if folder.exists():
         raise DemoError(f"{folder} exists.", "Its events would be counted too.", "Delete it, or set OUT= to another.")
-    events = read_events(source, mapping) if source else pa.concat_tables(block.events for block in simulate(World()))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         made = Path(unfinished) / folder.name
-        for key, content in partition_files(events):
-            file = made / key.removeprefix(PREFIX)
+        rows = _write(source, mapping, made)
+        made.rename(folder)
+    console.print(f"{rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
+    return 0
+
+
+def _write(source: Path | None, mapping: EventsMapping | None, folder: Path) -> int:
+    """Write ``dt=<date>/<digest>.parquet`` for every UTC date; return the number of events."""
+    rows = 0
+    files: Iterator[tuple[str, bytes]]
+    with ExitStack() as running:
+        if source:
+            dates = running.enter_context(opened(source, mapping)).dates()
+            files = (date_file(date, events) for date, events in dates)
+        else:
+            files = partition_files(pa.concat_tables(block.events for block in simulate(World())))
+        for key, content in files:
+            file = folder / key.removeprefix(PREFIX)
             file.parent.mkdir(parents=True)
             file.write_bytes(content)
-        made.rename(folder)
-    console.print(f"{events.num_rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
-    return 0
+            rows += pq.read_metadata(file).num_rows
+    return rows
 
 
 if __name__ == "__main__":

@@ -50,7 +50,11 @@ def _missing(path: Path, source: Source, names: str) -> InputError:
 
 
 def value_of(export: Export, field: str) -> str:
-    """Return the SQL of a field as text; NULL where it is empty."""
+    """Return the SQL of a field: times and numbers as they are, others as text; NULL where it is empty."""
+    if (field == schema.EVENT_TIME and export.is_timestamp(field)) or (
+        field in (schema.UTC_OFFSET_MINUTES, schema.PAGE_TYPE) and export.is_number(field)
+    ):
+        return export.source.columns[export.columns[field][0]]
     texts = []
     for column in export.columns[field]:
         expression = export.source.columns[column]

@@ -28,6 +28,12 @@ _KINDS: Final = {
 _PACKED: Final = (".gz", ".bz2", ".zip")
 _KNOWN: Final = "Supply CSV, TSV, JSON Lines or Parquet, also as .gz, .bz2 or .zip, or a folder of one kind of them."
 _JSON_ROWS_LOOKED_AT: Final = 1000
+NUMBERS: Final = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+)
+TIMES: Final = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+"""DuckDB's types of times in microseconds; others go by their text."""
 
 
 @dataclass(frozen=True)
