@@ -12,6 +12,7 @@ from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE, TOOLS, EventsMapping, OffsetUnit, read_mapping, with_settings
 from visitcast.events.reading import reading
 from visitcast.events.report import as_page, as_text, report_on
+from visitcast.events.source import printable
 
 _COMMAND_LINE: Final = "The command line"
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with reading(options.events, mapping_of(options, options.events)) as events:
             report = report_on(events, options.events)
     except InputError as error:
-        print(f"REFUSED\n{error}", file=sys.stderr)
+        print(printable(f"REFUSED\n{error}"), file=sys.stderr)
         return 1
     print(as_text(report))
     if options.page:

@@ -15,6 +15,7 @@ from visitcast.data.protocol import MINIMUM_HISTORY, cut_dates, require_enough
 from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.reading import Events
+from visitcast.events.source import printable
 
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -163,7 +164,7 @@ def as_text(report: Report) -> str:
     for verdict in report.verdicts:
         lines.append(f"  {verdict.level.upper()}: {verdict.headline}")
         lines += [f"    {text}" for text in (verdict.cause, verdict.remedy) if text]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def as_page(report: Report) -> str:
