@@ -113,6 +113,8 @@ def test_the_command_prints_the_report_and_writes_the_page(tmp_path: Path, capsy
     assert "&lt;b&gt;.csv" in html
     assert "<b>" not in html
     assert "enough history" in html
+    assert main([str(tmp_path / "none.csv"), "--page", str(page)]) == 1
+    assert not page.exists()
 
 
 def test_the_package_s_command_refuses_with_the_remedy_and_leaves_no_failure_file(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("events", type=Path, help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder")
     parser.add_argument("--page", type=Path, metavar="FILE.html", help="write the report as a page too")
     options = parser.parse_args(arguments)
+    if options.page:
+        options.page.unlink(missing_ok=True)  # a refused log must not leave the page of another
     try:
         with reading(options.events, mapping_of(options, options.events)) as events:
             report = report_on(events, options.events)
