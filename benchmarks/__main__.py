@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from benchmarks import (
+    events,
     feedback,
     forecast,
     history,
@@ -70,6 +71,7 @@ def demo(options: argparse.Namespace) -> list[Figure]:
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "demo": demo,
     "preprocessing": lambda options: preprocessing.measure(options.quick),
+    "events": lambda options: events.measure(options.quick),
     "forecast": lambda options: forecast.run_forecast((10_000,) if options.quick else forecast.USERS),
     "storage": lambda options: storage.measure(options.events, options.quick),
     "serving": lambda options: serving.measure(options.quick),

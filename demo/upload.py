@@ -7,17 +7,18 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
 from demo.errors import DemoError
 from visitcast.data import schema
+from visitcast.events.dates import dates_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -119,29 +120,25 @@ def put_files(s3: S3Client, bucket: str, files: Mapping[str, bytes]) -> None:
 
 
 def partition_files(events: pa.Table) -> Iterator[tuple[str, bytes]]:
-    """Cut events into Parquet files by UTC date: pairs of key and content, in order of date.
-
-    Rows of a file are in order of user and time. Times are written without a zone, as Athena's ``timestamp`` is.
-    """
-    time = pc.cast(events[schema.EVENT_TIME], pa.timestamp("ms"))
-    events = events.set_column(events.schema.get_field_index(schema.EVENT_TIME), schema.EVENT_TIME, time)
-    events = events.append_column(schema.EVENTS_PARTITION, _date(events))
-    events = events.sort_by(
-        [(schema.EVENTS_PARTITION, "ascending"), (schema.USER_ID, "ascending"), (schema.EVENT_TIME, "ascending")]
-    ).combine_chunks()
-    date = events[schema.EVENTS_PARTITION].to_numpy()
-    events = events.drop_columns([schema.EVENTS_PARTITION])
-    starts = np.flatnonzero(np.r_[True, date[1:] != date[:-1]]).tolist()
-    for start, end in zip(starts, [*starts[1:], len(date)], strict=True):
-        content = io.BytesIO()
-        pq.write_table(events.slice(start, end - start), content, compression="snappy")
-        body = content.getvalue()
-        digest = hashlib.sha256(body).hexdigest()[:16]
-        yield f"{PREFIX}{schema.EVENTS_PARTITION}={np.datetime_as_string(date[start])}/{digest}.parquet", body
+    """Cut events into Parquet files by UTC date: pairs of key and content, in order of date."""
+    with duckdb.connect() as connection:
+        connection.register("given", events)
+        connection.execute(
+            f"CREATE TABLE events AS SELECT row_number() OVER () AS row, {schema.USER_ID} AS user_id, "
+            f"epoch_ms({schema.EVENT_TIME}) AS ms, {schema.UTC_OFFSET_MINUTES} AS minutes, "
+            f"{schema.PAGE_TYPE} AS page_type, {schema.PLATFORM} AS platform FROM given"
+        )
+        for date, part in dates_of(connection):
+            yield date_file(date, part)
 
 
-def _date(events: pa.Table) -> pa.ChunkedArray[Any]:
-    return pc.cast(pc.cast(events[schema.EVENT_TIME], pa.timestamp("ms")), pa.date32(), safe=False)
+def date_file(date: date, events: pa.Table) -> tuple[str, bytes]:
+    """Return the key and the content of the file of a UTC date; the key holds a digest of the content."""
+    content = io.BytesIO()
+    pq.write_table(events, content, compression="snappy")
+    body = content.getvalue()
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    return f"{PREFIX}{schema.EVENTS_PARTITION}={date}/{digest}.parquet", body
 
 
 def _put_file(s3: S3Client, bucket: str, key: str, file: Path) -> None:

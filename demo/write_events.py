@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import boto3
 import pyarrow as pa
+import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from demo.cli import interruptible
 from demo.errors import DemoError
-from demo.events import mapping_of_options, read_events
+from demo.events import mapping_of_options, opened
 from demo.simulator import World, simulate
-from demo.upload import PREFIX, add_events, partition_files
+from demo.upload import PREFIX, add_events, date_file, partition_files
 from visitcast.events.command import mapping_options
 from visitcast.events.mapping import EventsMapping
 
@@ -104,12 +106,20 @@ def upload_events(
 
 def _write(source: Path | None, mapping: EventsMapping | None, folder: Path) -> int:
     """Write ``dt=<date>/<digest>.parquet`` for every UTC date; return the number of events."""
-    events = read_events(source, mapping) if source else pa.concat_tables(block.events for block in simulate(World()))
-    for key, content in partition_files(events):
-        file = folder / key.removeprefix(PREFIX)
-        file.parent.mkdir(parents=True)
-        file.write_bytes(content)
-    return int(events.num_rows)
+    rows = 0
+    files: Iterator[tuple[str, bytes]]
+    with ExitStack() as running:
+        if source:
+            dates = running.enter_context(opened(source, mapping)).dates()
+            files = (date_file(date, events) for date, events in dates)
+        else:
+            files = partition_files(pa.concat_tables(block.events for block in simulate(World())))
+        for key, content in files:
+            file = folder / key.removeprefix(PREFIX)
+            file.parent.mkdir(parents=True)
+            file.write_bytes(content)
+            rows += pq.read_metadata(file).num_rows
+    return rows
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
             "forecast", {"requests: time", "transform: time", "plan: peak memory", "whole: time"}, id="forecast"
         ),
         pytest.param("storage", {"an event", "a visit day"}, id="storage"),
+        pytest.param("events", {"data report", "peak memory of the cut"}, id="events"),
         pytest.param("simulated", {"model - this learner"}, id="simulated"),
         pytest.param(
             "history",

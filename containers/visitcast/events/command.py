@@ -12,6 +12,7 @@ from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE, TOOLS, EventsMapping, OffsetUnit, read_mapping, with_settings
 from visitcast.events.reading import reading
 from visitcast.events.report import as_page, as_text, report_on
+from visitcast.events.source import printable
 
 _COMMAND_LINE: Final = "The command line"
 
@@ -22,11 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("events", type=Path, help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder")
     parser.add_argument("--page", type=Path, metavar="FILE.html", help="write the report as a page too")
     options = parser.parse_args(arguments)
+    if options.page:
+        options.page.unlink(missing_ok=True)  # a refused log must not leave the page of another
     try:
         with reading(options.events, mapping_of(options, options.events)) as events:
             report = report_on(events, options.events)
     except InputError as error:
-        print(f"REFUSED\n{error}", file=sys.stderr)
+        print(printable(f"REFUSED\n{error}"), file=sys.stderr)
         return 1
     print(as_text(report))
     if options.page:
