@@ -82,26 +82,34 @@ Sample = tuple[Dataset, int, NDArray[np.int64]]
 
 def shares(subject: str, samples: list[Sample]) -> Iterator[Figure]:
     """Yield the shares of right offsets, over all dates and users."""
-    last, by_zone, known, truth = [], [], [], []
+    last, by_zone, known, own, truth = [], [], [], [], []
     for histories, day, offsets in samples:
         if histories.users == 0:
             continue
-        zones = names([infer(histories, day)], day)
+        found = infer(histories, day)
+        zones = names([found], day)
         of_last = histories.utc_offset_minutes[histories.offsets[1:] - 1]
         hours = local_hours(day, of_last, None, zones)
         utc, local = hours.at(np.full(histories.users, 12))
         last.append(of_last)
         by_zone.append(local - utc)
         known.append(zones != None)  # noqa: E711 - of each
+        own.append(found.zone >= 0)
         truth.append(offsets)
     right_last, right = (np.concatenate(of) == np.concatenate(truth) for of in (last, by_zone))
-    inferred = np.concatenate(known)
+    inferred, by_own = np.concatenate(known), np.concatenate(own)
     yield Figure(subject, "users and dates", len(right), "")
     yield Figure(subject, "right by the last visit", float(right_last.mean()), "")
     yield Figure(subject, "right by the inferred zone, else the last visit", float(right.mean()), "")
-    yield Figure(subject, "zone inferred", float(inferred.mean()), "")
-    if inferred.any():
-        yield Figure(subject, "right where the zone is inferred", float(right[inferred].mean()), "")
+    for name, rows in {
+        "zone inferred": inferred,
+        "zone inferred from own visits": by_own,
+        "zone inferred from others": inferred & ~by_own,
+    }.items():
+        yield Figure(subject, name, float(rows.mean()), "")
+        if rows.any():
+            yield Figure(subject, f"{name}: right", float(right[rows].mean()), "")
+            yield Figure(subject, f"{name}: right by the last visit", float(right_last[rows].mean()), "")
 
 
 def after(dataset: Dataset, day: date) -> Sample:

@@ -40,7 +40,8 @@ HISTORY_VISIT_DAYS = 200
 RECORD_DAYS = 400
 """Days before the forecast date whose UTC offsets tell a time zone; a test compares it with visitcast.sending.zones."""
 CAPPED_DAYS = 6
-"""Dates before a date, and after it, that are in a week of the cap with it."""
+"""Dates before a date, and after it, that are in a week of the cap with it; a test compares it with
+visitcast.sending.pushes."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
@@ -55,10 +56,13 @@ WESTERNMOST_HOURS = 12
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
-    try:
-        date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
-    except ValueError:
-        yield f"ForecastDate: {execution_input['ForecastDate']} is not in the calendar"
+    days = [("ForecastDate", execution_input.get("ForecastDate", "2000-01-01"))]
+    days += [("Campaign.DatesWithoutSends", day) for day in execution_input["Campaign"]["DatesWithoutSends"]]
+    for key, day in days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            yield f"{key}: {day} is not in the calendar"
     control = execution_input["Campaign"]["Control"]
     # Three decimal fractions that sum to 1 may miss it by a rounding error.
     if control["GlobalBestHourShare"] + control["RandomHourShare"] + control["NoPushShare"] > 1 + 1e-9:
@@ -148,7 +152,7 @@ def plan_forecast(
             },
         },
         "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver")},
+        **{name: execution_input[name] for name in ("OnDrift", "OnNoModel", "HandOver")},
         "Lift": {**execution_input["Lift"], "Campaign": _experiment(execution_input["Campaign"])},
     }
 
@@ -213,9 +217,15 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
+    unpushed = Template(_text(folder / "forecast" / "unpushed_forecasts.sql")).substitute(values)
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [
-        {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
+        {
+            "Name": name,
+            "Sql": Template(texts[name]).substitute(
+                values, unpushed_forecasts=unpushed, destination=destinations.get(name, "")
+            ),
+        }
         for name in QUERIES
     ]
 

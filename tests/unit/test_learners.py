@@ -16,6 +16,7 @@ from metric_loops import of_points
 from numpy.typing import NDArray
 
 from benchmarks.lightgbm_peer import LightGbmLearner, LightGbmScorer
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset, user_of_row, with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.errors import InputError
@@ -103,7 +104,7 @@ def test_every_learner_goes_from_fit_to_forecast(tmp_path: Path, learner: Learne
         np.testing.assert_allclose(after.first_visit_hour.sum(axis=1), 1, rtol=1e-5)
         assert np.all((after.visit_hour >= 0) & (after.visit_hour <= 1))
     histories = np.diff(DATASET.offsets)
-    np.testing.assert_array_equal(after.from_model, histories > MINIMUM_HISTORY)
+    np.testing.assert_array_equal(after.source == schema.MODEL, histories > MINIMUM_HISTORY)
     hour = DATASET.first_visit_hour[PARTS.test]
     assert log_losses(forecaster.forecast(loaded, DATASET, PARTS.test).first_visit_hour, hour).mean() < np.log(24)
 

@@ -67,8 +67,10 @@ AS_OF: Final = "as_of"
 SOURCE: Final = "source"
 MODEL: Final = "model"
 PRIOR: Final = "prior"
-SOURCES: Final = (MODEL, PRIOR)
-"""Values of a forecast's source: the network answered, or the tuned histogram alone (fewer than three visit days)."""
+BASELINE: Final = "baseline"
+SOURCES: Final = (MODEL, PRIOR, BASELINE)
+"""Values of a forecast's source: the network answered; or the tuned histogram alone, since the user has fewer than
+three visit days, or since no model is in production."""
 
 # --- send plans
 ARM: Final = "arm"

@@ -75,6 +75,8 @@ class Bundle:
         What the model was made of: hyperparameters, versions, dataset manifest, cut-offs, validation metrics.
     pipeline : FeaturePipeline or None
         Fitted features; None in a loaded bundle, since a forecast does not need them.
+    baseline_only : bool
+        Whether the histogram forecasts for everybody, which is the baseline that every model is compared with.
     """
 
     scorer: Scorer
@@ -84,6 +86,7 @@ class Bundle:
     visit_probability: visit_probability.Parameters
     metadata: dict[str, Any]
     pipeline: FeaturePipeline | None = None
+    baseline_only: bool = False
 
     def __repr__(self) -> str:
         scores = self.metadata.get("validation_metrics", {})

@@ -7,12 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import uvicorn
 
 from visitcast import contract, paths
+from visitcast.data import schema
 from visitcast.model import bundle
 from visitcast.serving import cores, limits, logs, scoring
 from visitcast.serving.application import Application, application
@@ -21,6 +23,8 @@ from visitcast.serving.formats import Format
 
 PORT_VARIABLE: Final = "SAGEMAKER_BIND_TO_PORT"
 DEFAULT_PORT: Final = 8080
+FORECASTER: Final = "VISITCAST_FORECASTER"
+"""``baseline``: the model's histogram alone forecasts. Set for transforms by a model that the gate rejected."""
 WARM_UP: Final = scoring.Question(
     b'{"users": [{"user_id": "warm-up", "date": "2026-01-05", "visits": []}]}', Format.JSON
 )
@@ -88,7 +92,8 @@ def _loaded_after(prepare: Callable[[], None]) -> Application:
 def load_application() -> Application:
     """Load the model and make it ready for its first request."""
     started = time.perf_counter()
-    fitted = bundle.load(paths.model())
+    is_baseline = os.environ.get(FORECASTER) == schema.BASELINE
+    fitted = replace(bundle.load(paths.model()), baseline_only=is_baseline)
     allowed = limits.from_environment()
     score = partial(scoring.answer, fitted, allowed)
     score([WARM_UP])

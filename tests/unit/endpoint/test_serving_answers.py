@@ -170,7 +170,7 @@ def test_a_probability_that_is_no_number_is_never_answered() -> None:
     broken = hours.copy()
     broken[0, 3] = np.nan
     for first, visited in ((broken, hours), (hours, broken)):
-        made = Forecast(first, visited, np.ones(1, dtype=np.bool_), np.ones(1, dtype=np.float32))
+        made = Forecast(first, visited, np.full(1, schema.MODEL), np.ones(1, dtype=np.float32))
         with pytest.raises(ValueError, match="not numbers"):
             answers.write(made, ["u"], [date(2026, 11, 24)], {}, Format.JSON)
 
