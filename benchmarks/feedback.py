@@ -2,7 +2,8 @@
 
 On each date every known user but those of the arm without pushes gets one, most of them at their best hour, and the
 world answers. Each round the model is fitted again. It is judged by the visits that the users would have made without
-any push: by how much its log loss is above that of a model which sees only these.
+any push: by how much its log loss is above that of a model which sees only these. The same dates show whether the
+plan's expectations stay those of visits without pushes (:mod:`benchmarks.unpushed_visits`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benchmarks import unpushed_visits
 from benchmarks.athena_sql import on_duckdb
 from benchmarks.pipeline import ROOT, Figure
+from benchmarks.unpushed_visits import Sent
 from demo.push_world import DAY_MINUTES, Law, PushWorld, local_minutes, make_world
 from demo.simulator import World, simulate
 from functions.prepare_forecast.plan import HISTORY_VISIT_DAYS
@@ -84,18 +87,41 @@ class Forecasts(NamedTuple):
     comes: Floats
 
 
+class Rounds(NamedTuple):
+    """Rounds with one kind of visits.
+
+    Attributes
+    ----------
+    losses : mapping
+        Log losses of the last rounds by model; a row for each user and date, a column for each metric.
+    answers : list of pyarrow.Table
+        Visits that pushes caused.
+    sent : list of Sent
+        Of each date; empty without pushes.
+    """
+
+    losses: dict[str, pd.DataFrame]
+    answers: list[pa.Table]
+    sent: list[Sent]
+
+
 def measure(quick: bool = False) -> list[Figure]:
     """Run the rounds on all visits and without those that pushes caused; in the last one also the network."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     season = make_season(150 if quick else 1_500, days_a_round=1 if quick else 3)
     network = GruLearner(Hyperparameters(epochs=1 if quick else 6))
-    losses = {kind: run_rounds(season, kind, network) for kind in (TRUTH, ALL, OWN)}
+    found = {kind: run_rounds(season, kind, network) for kind in (TRUTH, ALL, OWN)}
+    losses = {kind: rounds.losses for kind, rounds in found.items()}
+    events = pa.concat_tables([season.events, *(table.cast(season.events.schema) for table in found[OWN].answers)])
     return [
-        figure
-        for kind in (ALL, OWN)
-        for model, rounds in LAST_ROUNDS.items()
-        for metric in METRICS
-        for figure in _added(f"{model}, {kind}", metric, rounds, losses[kind][model], losses[TRUTH][model])
+        *unpushed_visits.measure(found[OWN].sent, events, season.truth),
+        *(
+            figure
+            for kind in (ALL, OWN)
+            for model, rounds in LAST_ROUNDS.items()
+            for metric in METRICS
+            for figure in _added(f"{model}, {kind}", metric, rounds, losses[kind][model], losses[TRUTH][model])
+        ),
     ]
 
 
@@ -126,6 +152,7 @@ def make_season(users: int, days_a_round: int) -> Season:
             "user": np.repeat(truth.user_ids, np.diff(truth.offsets)),
             "day": truth.visit_date,
             "hour": truth.first_visit_hour,
+            "hours": truth.hourly_visits,
         }
     )
     return Season(events, local_day, make_world(events, starts, Law()), frame, starts, days_a_round)
@@ -138,11 +165,12 @@ def connected() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, pd.DataFrame]:
-    """Return the log losses of the last rounds by model; a row for each user and date, a column for each metric."""
+def run_rounds(season: Season, kind: str, network: GruLearner) -> Rounds:
+    """Run the rounds with a model that is fitted to one kind of visits."""
     rng = np.random.default_rng(3)
     answers: list[pa.Table] = []
     sends: list[pa.Table] = []
+    sent: list[Sent] = []
     losses: dict[str, list[pd.DataFrame]] = {name: [] for name in LAST_ROUNDS}
     with connected() as connection:
         for number in range(ROUNDS):
@@ -164,8 +192,8 @@ def run_rounds(season: Season, kind: str, network: GruLearner) -> dict[str, pd.D
                     found = Forecasts(dataset.user_ids, made.first_visit_hour, made.visit_hour, made.visit_probability)
                     losses["network"].append(judge(season, found, day))
                 if kind != TRUTH:
-                    push(rng, season, forecasts, day, sends, answers)
-    return {name: pd.concat(of_dates) for name, of_dates in losses.items()}
+                    sent.append(push(rng, season, forecasts, day, sends, answers))
+    return Rounds({name: pd.concat(of_dates) for name, of_dates in losses.items()}, answers, sent)
 
 
 def known_events(season: Season, answers: list[pa.Table], day: int) -> pa.Table:
@@ -229,7 +257,7 @@ def push(
     day: int,
     sends: list[pa.Table],
     answers: list[pa.Table],
-) -> None:
+) -> Sent:
     """Send the pushes of a date, and add the sends and the answers to the lists."""
     ids, dt = forecasts.users.astype(object), str(np.datetime64(day, "D"))
     arm = arms.arm_codes(ids, GROUP)
@@ -239,25 +267,27 @@ def push(
     hour = np.where(arm == arms.ARMS.index(arms.GLOBAL_BEST_HOUR), one_for_all, best)
     hour = np.where(arm == arms.ARMS.index(arms.RANDOM_HOUR), arms.random_hours(ids, GROUP, dt, possible), hour)
     user = season.push_world.user_ids.get_indexer(pd.Index(ids))
-    sent = day * DAY_MINUTES + 60 * hour - season.push_world.offset[user]
+    minute = day * DAY_MINUTES + 60 * hour - season.push_world.offset[user]
     withheld = arm == arms.ARMS.index(arms.NO_PUSH)
     pushed = np.flatnonzero(~withheld)
     habit = season.push_world.habit[user[pushed], hour[pushed]]
     answered = pushed[rng.random(len(pushed)) < FLOOR + HEIGHT * habit]
-    answers.append(season.push_world.visits_after(rng, user[answered], sent[answered]))
+    answers.append(season.push_world.visits_after(rng, user[answered], minute[answered]))
+    sent = Sent(day, ids, forecasts.first_visit_hour, forecasts.visit_hour, forecasts.comes, hour, withheld)
     sends.append(
         pa.table(
             {
                 schema.USER_ID: pa.array(ids, pa.string()),
                 "dt": pa.array([dt] * len(ids), pa.string()),
-                schema.SEND_AT_UTC: pa.array(sent.astype("datetime64[m]").astype("datetime64[ms]")),
-                schema.CHANCE: pa.array(forecasts.comes * forecasts.visit_hour[np.arange(len(ids)), hour]),
+                schema.SEND_AT_UTC: pa.array(minute.astype("datetime64[m]").astype("datetime64[ms]")),
+                schema.CHANCE: pa.array(sent.in_hour()),
                 schema.VISIT_PROBABILITY: pa.array(forecasts.comes),
                 schema.WITHHELD: pa.array([arms.NO_PUSH if held else None for held in withheld.tolist()], pa.string()),
                 schema.IDEMPOTENCY_KEY: [blake2b(f"{dt}/{name}".encode(), digest_size=16).hexdigest() for name in ids],
             }
         )
     )
+    return sent
 
 
 @cache

@@ -18,6 +18,7 @@ from rich.console import Console
 from demo.errors import DemoError
 from demo.events import mapping_of_options
 from demo.lock import locked
+from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
 from visitcast.events.command import mapping_options
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def interruptible(work: Callable[[Console], int]) -> int:
     """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTIONS:  # SIGHUP: the terminal was closed
+        signal.signal(number, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)

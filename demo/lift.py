@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ _POLL_SECONDS = 0.5
 _QUERY = Path("sql/forecast/responses.sql")
 _RUNS = 100
 """Runs in which campaigns are looked for."""
+THIRDS_TITLE = (
+    "Visits on the date, best_hour against no_push, by the probability of coming at the first send; the three "
+    "intervals hold together:"
+)
 RATES = {
     "visited_date": "came on the date",
     "visited_24_hours": "within 24 h",
@@ -121,14 +126,39 @@ def _run_query(sql: str, work_group: str) -> str:
     return found["ResultConfiguration"]["OutputLocation"]
 
 
-def show_lift(console: Console, measured: Mapping[str, Any]) -> None:
-    """Print the arms and the lift, as far as it is known."""
+def show_lift(console: Console, measured: Mapping[str, Any], truth: Sequence[float | None] = ()) -> None:
+    """Print the arms and the lift, as far as it is known, and that of each third of the users, beside its truth."""
     if not measured["Arms"]:
         console.print("Lift: no sends yet whose date and 24 hours are over.")
         return
     console.print(arms_table(measured["Arms"]))
-    for words in measured["Words"]:
+    # One sentence for each comparison; those after them are about the thirds, which have a table here.
+    for words in measured["Words"][: len(measured["Lifts"])]:
         console.print(words)
+    if measured["Thirds"]:
+        console.print(f"\n{THIRDS_TITLE}")
+        console.print(thirds_table(measured["Thirds"], truth))
+
+
+def thirds_table(thirds: Sequence[Mapping[str, Any]], truth: Sequence[float | None] = ()) -> Table:
+    """Return a table with the visits that best_hour causes in each third of the users; known truths are a column."""
+    table = Table(box=None)
+    for name in ("users", "come on a date", "in both arms", "per 1,000 pushes", "interval", "verdict"):
+        table.add_column(name, justify="left" if name in ("users", "verdict") else "right")
+    if truth:
+        table.add_column("truth", justify="right")
+    for third, caused in zip_longest(thirds, truth):
+        known = third["per_1000_pushes"] is not None
+        table.add_row(
+            third["third"],
+            f"{third['lowest_probability']:.1%} to {third['highest_probability']:.1%}",
+            f"{third['users'] + third['control_users']:,}",
+            f"{third['per_1000_pushes']:+.0f}" if known else "-",
+            f"{third['per_1000_pushes_low']:+.0f} to {third['per_1000_pushes_high']:+.0f}" if known else "-",
+            third["verdict"],
+            *([] if caused is None else [f"{caused:+.0f}"]),
+        )
+    return table
 
 
 def arms_table(arms: Sequence[Mapping[str, Any]]) -> Table:

@@ -7,9 +7,11 @@ them over, the world answers them (`demo.push_world`), and the answers join the 
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlparse
 
 import boto3
@@ -21,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.table import Table
 
+from demo.errors import DemoError
 from demo.events import read_events
 from demo.forecast_run import run_forecast
 from demo.lift import measure_lift, show_lift
@@ -40,12 +43,29 @@ if TYPE_CHECKING:
 
     from demo.run import Options
 
-LAWS = {"nothing": Law(), "moved": Law(moved=0.5), "caused": Law(moved=0.5, caused=0.2)}
+LAWS = {
+    "nothing": Law(),
+    "moved": Law(moved=0.5),
+    "caused": Law(moved=0.5, caused=0.2),
+    "annoyed": Law(moved=0.2, opts_out=0.3, stays_away=0.8),
+}
 """What pushes may do; more than in a real app, so that a few users and dates show it."""
 ALLOWED = allowed_hours(SendRules())
 QUICK: dict[str, Any] = {"Hyperparameters": {"epochs": 3}, "Gate": {"MustBeat": []}}
 """Input of the training. The experiment is about the sends and does not need the best model."""
-_SHARES = {"GlobalBestHourShare": 0.2, "RandomHourShare": 0.2, "NoPushShare": 0.25}
+CAMPAIGN = "lift"
+REPORTS_A_CALL = 1000
+"""Far below the 6 MB of a call of a function: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+_SHARES = {"GlobalBestHourShare": 0.125, "RandomHourShare": 0.125, "NoPushShare": 0.375}
+"""Two large arms, since each third of their users needs 200."""
+
+
+class Known(NamedTuple):
+    """Forecast date, days since 1970-01-01, and its rows of ``visit_forecasts`` and ``send_plans``."""
+
+    day: int
+    forecasts: pa.Table
+    plans: pa.Table
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Experiment:
             "ForecastDate": _iso(day),
             "AsOf": f"{_iso(day)}T00:00:00Z",
             "Campaign": {
-                "Name": "lift",
+                "Name": CAMPAIGN,
                 "QuietHours": {"From": QUIET_HOURS[0], "Until": QUIET_HOURS[1]},
                 "MinimumGapHours": 0,
                 "LargestHourShare": 1,
@@ -98,8 +118,7 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     Returns
     -------
     dict
-        The last result of `demo.lift.measure_lift`, and for each arm of ``Truth`` the visits on the date, per send, if
-        all users were in the arm.
+        The last result of `demo.lift.measure_lift`, with ``Truth`` (see `truth_of`) and ``TruthOfThirds``.
     """
     events = (read_events(options.events, options.mapping) if options.events else _simulated(options)).sort_by(
         schema.EVENT_TIME
@@ -113,36 +132,101 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     world = make_world(events, first, LAWS[experiment.world])
     outputs = ensure_production(replace(options, events=before, mapping=None, execution_input=QUICK), console)
 
-    s3, rng, rates = boto3.client("s3"), np.random.default_rng(experiment.seed), []
-    # A run does not read events from after its time, AsOf, so those without pushes may all be there.
-    after = events.filter(pa.array(local_day >= first))
-    put_files(s3, outputs["BucketName"], dict(partition_files(after)))
+    s3, rng, known = boto3.client("s3"), np.random.default_rng(experiment.seed), list[Known]()
+    annoyed = np.zeros(len(world.user_ids), dtype=np.bool_)
+
+    def put_visits_without_pushes(day: int) -> None:
+        of_date = events.filter(pa.array(local_day == day))
+        user = _users(world, of_date)
+        # One draw a user, as it is all events of the date or none.
+        away = annoyed & (rng.random(len(annoyed)) < world.law.stays_away)
+        put_files(s3, outputs["BucketName"], dict(partition_files(of_date.filter(pa.array(~away[user])))))
+
     dates = f"{experiment.dates} date{'' if experiment.dates == 1 else 's'}"
     console.print(f"\nPushes to {len(world.user_ids):,} simulated users on {dates}; world: {experiment.world}")
     measured: dict[str, Any] = {}
+    # For the run of a date, the date has begun in the east. It does not read events from after its time, AsOf.
+    put_visits_without_pushes(first)
     for day in range(first, first + experiment.dates):
         run = run_forecast(outputs["ForecastStateMachineArn"], experiment.input(day))["run"]
         plans, forecasts = (_read(s3, run["Uris"][name]) for name in ("Plans", "Forecasts"))
         sends = plans.filter(pc.is_null(plans[schema.WITHHELD]))
         sent = sends[schema.SEND_AT_UTC].to_numpy().astype("datetime64[m]").astype(np.int64)
         hours = sends[schema.SEND_HOUR].to_numpy().astype(np.int64)
-        answers = world.answers(rng, _users(world, sends), day, sent, hours)
-        put_files(s3, outputs["BucketName"], dict(partition_files(answers.cast(after.schema))))
-        rates.append(true_rates(world, day, forecasts, plans))
+        user = _users(world, sends)
+        answers = world.answers(rng, user, day, sent, hours)
+        put_files(s3, outputs["BucketName"], dict(partition_files(answers.cast(events.schema))))
+        opted_out = np.flatnonzero(rng.random(len(user)) < world.law.opts_out)
+        report_opt_outs(outputs["PushConsumerFunctionName"], sends.take(pa.array(opted_out, pa.int64())))
+        annoyed[user[opted_out]] = True
+        put_visits_without_pushes(day + 1)
+        known.append(Known(day, forecasts, plans))
         console.print(f"\n{_iso(day)}: {sends.num_rows:,} pushes, {answers.num_rows:,} visits soon after one")
         # By then 24 hours after the latest push are over everywhere.
         as_of = datetime.combine(date_of(day + 2), time(12), UTC)
         measured = measure_lift(outputs, run["Lift"], date_of(day), as_of)
         console.print(next(iter(measured["Words"]), "No sends yet whose date and 24 hours are over."))
+        if experiment.world == "annoyed":
+            console.print(f"{len(opted_out):,} users opted out")
+    truth, of_thirds = truth_of(world, known), truth_of_thirds(world, known, measured["Thirds"])
     console.print("\nAll dates together:")
-    show_lift(console, measured)
-    # Every date has the same users, so the dates weigh the same.
-    truth = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
+    show_lift(console, measured, of_thirds)
     show_truth(console, measured, truth)
-    return {**measured, "Truth": truth}
+    return {**measured, "Truth": truth, "TruthOfThirds": of_thirds}
 
 
-def true_rates(world: PushWorld, day: int, forecasts: pa.Table, plans: pa.Table) -> dict[str, float]:
+def report_opt_outs(consumer: str, sends: pa.Table) -> None:
+    """Report that the users of some pushes opted out, as a sender does."""
+    reports = [
+        {
+            "version": 1,
+            "idempotency_key": send[schema.IDEMPOTENCY_KEY],
+            "user_id": send[schema.USER_ID],
+            "campaign": CAMPAIGN,
+            "forecast_date": f"{send[schema.SEND_AT_LOCAL]:%Y-%m-%d}",
+            "status": schema.OPTED_OUT,
+            "reported_at": f"{send[schema.SEND_AT_UTC]:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        for send in sends.to_pylist()
+    ]
+    for start in range(0, len(reports), REPORTS_A_CALL):
+        records = [
+            {"messageId": f"{number}", "eventSource": "aws:sqs", "body": json.dumps(report)}
+            for number, report in enumerate(reports[start : start + REPORTS_A_CALL])
+        ]
+        answer = boto3.client("lambda").invoke(FunctionName=consumer, Payload=json.dumps({"Records": records}).encode())
+        if "FunctionError" in answer or json.loads(answer["Payload"].read())["batchItemFailures"]:
+            raise DemoError("The opt-outs could not be reported.", consumer, "Look into the function's log.")
+
+
+def truth_of(world: PushWorld, known: Sequence[Known], users: pa.Array[Any] | None = None) -> dict[str, float]:
+    """Return the visits per 1,000 pushes that each arm causes, if all users, or some, were in it.
+
+    Every date has the same users, so the dates weigh the same.
+    """
+    rates, pushes = [], []
+    for number, (day, forecasts, plans) in enumerate(known):
+        chosen = forecasts if users is None else forecasts.filter(pc.is_in(forecasts[schema.USER_ID], users))
+        rates.append(true_rates(world, day, chosen, plans, pushes=number))
+        pushes.append(1 - world.opted_out(number))
+    mean = {arm: float(np.mean([of_date[arm] for of_date in rates])) for arm in rates[0]}
+    return {arm: 1000 * (rate - mean[arms.NO_PUSH]) / float(np.mean(pushes)) for arm, rate in mean.items()}
+
+
+def truth_of_thirds(
+    world: PushWorld, known: Sequence[Known], thirds: Sequence[Mapping[str, Any]]
+) -> list[float | None]:
+    """Return the visits per 1,000 pushes that best_hour causes in each third; None in one without users."""
+    plans = pd.concat([plans.select([schema.USER_ID, schema.VISIT_PROBABILITY]).to_pandas() for _, _, plans in known])
+    chance = plans.drop_duplicates(schema.USER_ID).set_index(schema.USER_ID)[schema.VISIT_PROBABILITY].fillna(0)
+    found: list[float | None] = []
+    for third in thirds:
+        inside = chance.index[chance.between(third["lowest_probability"], third["highest_probability"])]
+        found.append(truth_of(world, known, pa.array(inside))[arms.BEST_HOUR] if len(inside) else None)
+    return found
+
+
+def true_rates(world: PushWorld, day: int, forecasts: pa.Table, plans: pa.Table, pushes: int = 0) -> dict[str, float]:
     """Return the visits on the date, per send, that are expected if everyone were in the same arm, by arm.
 
     Parameters
@@ -151,10 +235,12 @@ def true_rates(world: PushWorld, day: int, forecasts: pa.Table, plans: pa.Table)
         Days since 1970-01-01.
     forecasts, plans : pyarrow.Table
         The run's rows of ``visit_forecasts`` and ``send_plans``.
+    pushes : int
+        To each user before that date.
     """
     user = _users(world, forecasts)
     hours = np.broadcast_to(np.arange(HOURS), (len(user), HOURS))
-    chance = world.chance(np.repeat(user[:, None], HOURS, axis=1), day, hours)
+    chance = world.chance(np.repeat(user[:, None], HOURS, axis=1), day, hours, pushes)
     visit_hour = np.stack(forecasts[schema.HOUR_PROBABILITIES].to_pandas().to_list())
     best = np.where(ALLOWED, visit_hour, -1).argmax(axis=1)
     in_control = plans.filter(pc.equal(plans[schema.ARM], pa.scalar(arms.GLOBAL_BEST_HOUR)))
@@ -178,7 +264,7 @@ def show_truth(console: Console, measured: dict[str, Any], truth: dict[str, floa
             known = lift["per_1000_pushes"] is not None
             figure = f"{lift['per_1000_pushes']:+.0f}" if known else "-"
             interval = f"{lift['per_1000_pushes_low']:+.0f} to {lift['per_1000_pushes_high']:+.0f}" if known else "-"
-            caused = f"{1000 * (truth[lift['arm']] - truth[arms.NO_PUSH]):+.0f}"
+            caused = f"{truth[lift['arm']]:+.0f}"
             table.add_row(lift["arm"], f"{hits[lift['arm']]:.1%}", figure, interval, lift["verdict"], caused)
     if arms.NO_PUSH in hits:
         table.add_row(arms.NO_PUSH, f"{hits[arms.NO_PUSH]:.1%}", "-", "-", "-", "+0")

@@ -21,7 +21,7 @@ from demo.lock import locked
 from demo.production import deployed
 from demo.region import region
 
-SIMULATED = {"users": 1600, "days": 60}
+SIMULATED = {"users": 2200, "days": 60}
 """Enough for the experiment; the demo's own world takes longer to train on."""
 
 

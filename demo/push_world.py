@@ -2,8 +2,9 @@
 
 Users visit by themselves when the events say so. What a push does beyond that is the world's law: it may bring a user
 who comes on the date anyway at another time, or bring one who would not come, if it is sent in one of the user's free
-hours. Those are the hours in which the user comes most often. So the chance of a visit on the date is known for every
-user, date and hour, and with it the number of visits that pushes cause.
+hours. Those are the hours in which the user comes most often. It may also annoy: then the user opts out, gets no more
+pushes and stays away on some of the later dates. So the chance of a visit on the date is known for every user, date and
+hour, and with it the number of visits that pushes cause.
 """
 
 from __future__ import annotations
@@ -95,9 +96,18 @@ class PushWorld:
         """Return whether users come on local dates without a push."""
         return np.isin(user * _USER_SPAN + day, self.visit_days)
 
-    def chance(self, user: Ints, day: Ints | int, hour: Ints) -> Floats:
-        """Return the chance of a visit on the date if a push is sent in a local hour, arrays of one shape."""
-        return np.where(self.comes(user, day), 1.0, self.law.caused * self.free[user, hour])
+    def chance(self, user: Ints, day: Ints | int, hour: Ints, pushes: int = 0) -> Floats:
+        """Return the chance of a visit on the date if a push is sent in a local hour, arrays of one shape.
+
+        Before that date users got so many pushes, or fewer if they opted out.
+        """
+        out = self.opted_out(pushes)
+        anyway = 1 - out * self.law.stays_away
+        return np.where(self.comes(user, day), anyway, (1 - out) * self.law.caused * self.free[user, hour])
+
+    def opted_out(self, pushes: int) -> float:
+        """Return the chance that a user opts out after one of so many pushes."""
+        return 1 - (1 - self.law.opts_out) ** pushes
 
     def answers(self, rng: np.random.Generator, user: Ints, day: int, sent: Ints, hour: Ints) -> pa.Table:
         """Draw the visits that follow pushes; they are events of the events table.

@@ -15,7 +15,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.measure_lift.estimate import Sums
-from functions.measure_lift.lift import HEADLINE, Arm, Lift, in_words, lifts, table
+from functions.measure_lift.lift import HEADLINE, THIRDS, Arm, Lift, Third, by_thirds, lifts, table, whole
+from functions.measure_lift.words import in_words
 from functions.shared.s3_uri import bucket_and_key
 
 logger = Logger(service="measure_lift")
@@ -38,13 +39,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     -------
     dict
         ``ResponseHours``, ``Arms`` (see `functions.measure_lift.lift.table`), ``Lifts`` (see
-        `functions.measure_lift.lift.Lift`) and ``Words``, the same in sentences.
+        `functions.measure_lift.lift.Lift`), ``Thirds`` (the same of each third of the users, with ``third``,
+        ``lowest_probability`` and ``highest_probability`` of coming) and ``Words``, all of it in sentences.
     """
     bucket, key = bucket_and_key(event["OutputLocation"])
-    arms = read_arms(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8"))
+    by_number = read_thirds(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8"))
+    arms = whole(by_number.values())
     section = event["Lift"]
     campaign = section["Campaign"]
     found = lifts(arms, campaign, section["WantedRelativeLift"])
+    thirds = by_thirds(by_number, campaign, section["WantedRelativeLift"])
     publish(found, campaign["Name"])
     rows = [asdict(lift) for lift in found]
     logger.info("lift measured", extra={"lifts": rows})
@@ -52,15 +56,39 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "ResponseHours": section["ResponseHours"],
         "Arms": table(arms),
         "Lifts": rows,
-        "Words": list(in_words(found, campaign["Name"])),
+        "Thirds": [
+            {
+                "third": THIRDS[third.number],
+                "lowest_probability": third.lowest,
+                "highest_probability": third.highest,
+                **asdict(lift),
+            }
+            for third, lift in thirds
+        ],
+        "Words": list(in_words(found, campaign["Name"], thirds)),
     }
 
 
-def read_arms(text: str) -> dict[str, Arm]:
-    """Read the sums of each arm and outcome from CSV."""
+def read_thirds(text: str) -> dict[int, Third]:
+    """Read the sums of each third, arm and outcome from CSV."""
+    rows: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in csv.DictReader(io.StringIO(text)):
+        rows[int(row["third"])].append(row)
+    return {
+        number: Third(
+            number,
+            min(float(row["lowest_chance"]) for row in of_third),
+            max(float(row["highest_chance"]) for row in of_third),
+            _arms(of_third),
+        )
+        for number, of_third in rows.items()
+    }
+
+
+def _arms(rows: list[dict[str, str]]) -> dict[str, Arm]:
     outcomes: dict[str, dict[str, Sums]] = defaultdict(dict)
     counts: dict[str, tuple[int, int]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
+    for row in rows:
         values = {field.name: (int if field.type == "int" else float)(row[field.name]) for field in fields(Sums)}
         outcomes[row["arm"]][row["outcome"]] = Sums(**values)  # type: ignore[arg-type]
         counts[row["arm"]] = int(row["dates"]), int(row["pushes"])

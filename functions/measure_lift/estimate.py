@@ -14,12 +14,12 @@ whose length is known, but it needs that length and the earlier looks, and ends 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cache
 from statistics import NormalDist
 
 ALPHA = 0.05
 POWER = 0.8
-Z_LEVEL = NormalDist().inv_cdf(1 - ALPHA / 2)
 Z_POWER = NormalDist().inv_cdf(POWER)
 
 
@@ -52,6 +52,10 @@ class Sums:
     predicted_squared: float
     sends_times_predicted: float
     outcomes_times_predicted: float
+
+    def __add__(self, others: Sums) -> Sums:
+        """Return the sums over these users and others."""
+        return Sums(*(own + other for own, other in zip(astuple(self), astuple(others), strict=True)))
 
     @property
     def rate(self) -> float:
@@ -149,18 +153,16 @@ def always_valid_factor(variance: float, scale: float, level: float = ALPHA) -> 
     return math.sqrt((1 + ratio) * math.log((1 + 1 / ratio) / (level * level)))
 
 
-def _ratio_needed() -> float:
+@cache
+def ratio_needed(level: float = ALPHA) -> float:
     """Solve for the variance, as a share of the scale's square, at which a difference of that scale is shown.
 
-    Its interval then lies beyond 0 with the probability `POWER`.
+    Its interval then lies beyond 0 with the probability `POWER`. About 1 / 15 for the level `ALPHA`; one look at a
+    chosen time would do with 1 / 7.8.
     """
     low, high = 1e-6, 1.0
     for _ in range(60):
         middle = math.sqrt(low * high)
-        reach = math.sqrt(middle) * (always_valid_factor(middle, 1.0) + Z_POWER)
+        reach = math.sqrt(middle) * (always_valid_factor(middle, 1.0, level) + Z_POWER)
         low, high = (middle, high) if reach < 1 else (low, middle)
     return low
-
-
-RATIO_NEEDED = _ratio_needed()
-"""About 1 / 15; one look at a chosen time would do with 1 / 7.8."""

@@ -7,17 +7,18 @@ opt-out, withheld: intention to treat.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from functions.measure_lift.estimate import (
-    RATIO_NEEDED,
-    Z_LEVEL,
+    ALPHA,
     Estimate,
     Sums,
     always_valid_factor,
     estimate,
+    ratio_needed,
 )
 from functions.measure_lift.shares import planned_alike, shares_hold
 
@@ -44,6 +45,8 @@ COMPARISONS = (
 """Arm, control and outcome. The 24 hours after a send begin at another hour in every arm but best_hour and no_push, so
 that only these two can be compared by them."""
 HEADLINE = COMPARISONS[0]
+THIRDS = {1: "who come least", 2: "in between", 3: "who come most"}
+"""Thirds of the users, by the probability of coming at the first send."""
 MINIMUM_USERS = 200
 """Of an arm. With fewer the variance itself is a guess."""
 DAYS_EXPONENT = 0.6
@@ -72,6 +75,31 @@ class Arm:
     dates: int
     pushes: int
     outcomes: Mapping[str, Sums]
+
+    def __add__(self, others: Arm) -> Arm:
+        """Return the arm with other users of it."""
+        outcomes = {name: sums + others.outcomes[name] for name, sums in self.outcomes.items()}
+        return Arm(max(self.dates, others.dates), self.pushes + others.pushes, outcomes)
+
+
+@dataclass(frozen=True)
+class Third:
+    """The arms of a third of the users.
+
+    Attributes
+    ----------
+    number : int
+        See `THIRDS`.
+    lowest, highest : float
+        Probabilities of coming at the first send that its users have.
+    arms : mapping
+        By name.
+    """
+
+    number: int
+    lowest: float
+    highest: float
+    arms: Mapping[str, Arm]
 
 
 @dataclass(frozen=True)
@@ -154,6 +182,40 @@ def lifts(arms: Mapping[str, Arm], campaign: Mapping[str, Any], wanted_relative_
     ]
 
 
+def by_thirds(
+    thirds: Mapping[int, Third], campaign: Mapping[str, Any], wanted_relative_lift: float
+) -> list[tuple[Third, Lift]]:
+    """Compare best_hour with no_push in each third of the users, the one that comes least first.
+
+    Where one looks at three intervals, one of them misses more often than a single one does: each is of the level
+    ``ALPHA / 3``, so that all three hold together as the headline's does alone (Bonferroni).
+
+    Parameters
+    ----------
+    thirds : mapping
+        By their number, see `THIRDS`.
+    campaign, wanted_relative_lift
+        As in `lifts`.
+    """
+    shares = arm_shares(campaign["Control"])
+    if min(shares[name] for name in HEADLINE[:2]) <= 0:
+        return []
+    price, level = campaign.get("PricePerPush"), ALPHA / len(THIRDS)
+    return [
+        (third, compare(third.arms, HEADLINE, shares, wanted_relative_lift, price, level))
+        for _, third in sorted(thirds.items())
+    ]
+
+
+def whole(thirds: Iterable[Third]) -> dict[str, Arm]:
+    """Return the arms with all of their users."""
+    found: dict[str, Arm] = {}
+    for third in thirds:
+        for name, arm in third.arms.items():
+            found[name] = found[name] + arm if name in found else arm
+    return found
+
+
 def arm_shares(control: Mapping[str, Any]) -> dict[str, float]:
     """Return the share of the users that each arm has."""
     shares = {arm: float(control[key]) for arm, key in CONTROL_SHARES.items()}
@@ -166,6 +228,7 @@ def compare(
     shares: Mapping[str, float],
     wanted_relative_lift: float,
     price: float | None = None,
+    level: float = ALPHA,
 ) -> Lift:
     """Compare two arms by one outcome, or say why that is not possible.
 
@@ -181,6 +244,8 @@ def compare(
         The smallest lift worth detecting.
     price : float, optional
         Of a push.
+    level : float
+        Probability that an interval does not cover the truth.
     """
     (arm, sums), (control, base) = ((arms.get(name), _sums(arms, name, names[2])) for name in names[:2])
     known: dict[str, Any] = {
@@ -201,10 +266,10 @@ def compare(
         reason = "No send of an arm had this outcome, so there is nothing to relate a difference to."
         return Lift(verdict=TOO_SMALL, reason=reason, **known)
     wanted = wanted_relative_lift * found.control_rate
-    figures = _figures(found, wanted)
+    figures = _figures(found, wanted, level)
     if names[1] == NO_PUSH:
         figures |= _of_pushes(figures, arm.pushes / sums.sends, price)
-    users, days = _missing(found, wanted, sums.users + base.users, max(arm.dates, control.dates))
+    users, days = _missing(found, wanted, level, sums.users + base.users, max(arm.dates, control.dates))
     figures |= {"users_missing": users, "days_missing": days}
     verdict, reason = _verdict(figures), ""
     if verdict == NO_DIFFERENCE and users:
@@ -239,8 +304,9 @@ def _broken(arms: Mapping[str, Arm], names: tuple[str, str, str], shares: Mappin
     )
 
 
-def _figures(found: Estimate, wanted: float) -> dict[str, Any]:
-    factor = always_valid_factor(found.variance, wanted) if found.variance else 0.0
+def _figures(found: Estimate, wanted: float, level: float) -> dict[str, Any]:
+    factor = always_valid_factor(found.variance, wanted, level) if found.variance else 0.0
+    one_look = NormalDist().inv_cdf(1 - level / 2)
     error = math.sqrt(found.variance)
     # Of the ratio by the logarithm, whose distribution is nearer to a normal one.
     ratio, spread = found.rate / found.control_rate, math.exp(factor * math.sqrt(found.log_variance))
@@ -250,8 +316,8 @@ def _figures(found: Estimate, wanted: float) -> dict[str, Any]:
         "difference": found.difference,
         "low": found.difference - factor * error,
         "high": found.difference + factor * error,
-        "one_look_low": found.difference - Z_LEVEL * error,
-        "one_look_high": found.difference + Z_LEVEL * error,
+        "one_look_low": found.difference - one_look * error,
+        "one_look_high": found.difference + one_look * error,
         "relative": ratio - 1,
         "relative_low": ratio / spread - 1,
         "relative_high": ratio * spread - 1,
@@ -277,9 +343,9 @@ def _of_pushes(figures: Mapping[str, Any], handed_over: float, price: float | No
     return found
 
 
-def _missing(found: Estimate, wanted: float, users: int, dates: int) -> tuple[int, int]:
+def _missing(found: Estimate, wanted: float, level: float, users: int, dates: int) -> tuple[int, int]:
     """Return users, and days with the same users, until a difference as large as wanted is shown."""
-    excess = max(1.0, found.variance / (RATIO_NEEDED * wanted * wanted))
+    excess = max(1.0, found.variance / (ratio_needed(level) * wanted * wanted))
     return math.ceil(users * (excess - 1)), math.ceil(dates * (excess ** (1 / DAYS_EXPONENT) - 1))
 
 
@@ -290,32 +356,6 @@ def _wait(wanted: float, users: int, days: int) -> str:
         f"To show a lift of {wanted:.0%} at these rates it takes {users:,} more users in these arms, or {more_days} "
         "with the same users."
     )
-
-
-def in_words(lifts: list[Lift], campaign: str) -> Iterator[str]:
-    """Yield what the comparisons say, for a notification or a terminal."""
-    for lift in lifts:
-        yield f"{campaign}: {_claim(lift)}" if campaign else _claim(lift)
-
-
-def _claim(lift: Lift) -> str:
-    what = {DATE: "on the date", DAY_LONG: "within 24 hours"}[lift.outcome]
-    title = f"Visits {what}, {lift.arm} against {lift.control}"
-    if lift.difference is None or lift.relative is None or lift.low is None or lift.high is None:
-        return f"{title}: {lift.verdict}. {lift.reason}"
-    if lift.per_1000_pushes is not None:
-        size = (
-            f"{lift.per_1000_pushes:+.1f} per 1,000 pushes ({lift.per_1000_pushes_low:+.1f} to "
-            f"{lift.per_1000_pushes_high:+.1f})"
-        )
-    else:
-        size = f"{1000 * lift.difference:+.1f} per 1,000 sends ({1000 * lift.low:+.1f} to {1000 * lift.high:+.1f})"
-    cost = ""
-    if lift.cost is not None and lift.verdict == HIGHER:
-        cost = f" A caused visit costs {lift.cost:.2f} ({lift.cost_low:.2f} to {lift.cost_high:.2f})."
-    reason = f" {lift.reason}" if lift.reason else ""
-    relative = f"{lift.relative:+.1%} ({lift.relative_low:+.1%} to {lift.relative_high:+.1%})"
-    return f"{title}: {size}, {relative}: {lift.verdict}.{cost}{reason}"
 
 
 def table(arms: Mapping[str, Arm]) -> list[dict[str, Any]]:

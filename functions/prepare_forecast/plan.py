@@ -38,7 +38,8 @@ PLACES = (
 HISTORY_VISIT_DAYS = 200
 """Last visit days of a user that a forecast is made from; a test compares it with visitcast.data.schedule."""
 CAPPED_DAYS = 6
-"""Dates before a date, and after it, that are in a week of the cap with it."""
+"""Dates before a date, and after it, that are in a week of the cap with it; a test compares it with
+visitcast.sending.pushes."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
@@ -213,9 +214,15 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
     visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
+    unpushed = Template(_text(folder / "forecast" / "unpushed_forecasts.sql")).substitute(values)
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     return [
-        {"Name": name, "Sql": Template(texts[name]).substitute(values, destination=destinations.get(name, ""))}
+        {
+            "Name": name,
+            "Sql": Template(texts[name]).substitute(
+                values, unpushed_forecasts=unpushed, destination=destinations.get(name, "")
+            ),
+        }
         for name in QUERIES
     ]
 

@@ -1,5 +1,6 @@
 -- Outcomes of the forecasts of the last week that is over everywhere: log loss of the first-visit hour in nats, and the
--- share of best hours with a visit. Only forecasts by the model count, as in the evaluation.
+-- share of best hours with a visit. Only forecasts by the model count, as in the evaluation, of users without a push on
+-- the date.
 
 WITH events AS (
     SELECT *
@@ -16,9 +17,11 @@ judged AS (
         forecast.user_id,
         -ln(greatest(element_at(forecast.first_visit_hour, CAST(visit.first_visit_hour AS integer) + 1), 1e-12)) AS loss,
         bitwise_and(bitwise_right_shift(visit.hourly_visits, forecast.best_hour), 1) AS hit
-    FROM "${database}".visit_forecasts AS forecast
+    FROM (
+        ${unpushed_forecasts}
+    ) AS forecast
     INNER JOIN visits AS visit ON visit.user_id = forecast.user_id AND visit.visit_date = forecast.dt
-    WHERE forecast.dt BETWEEN '${week_starts}' AND '${closed_ends}' AND forecast.source = 'model'
+    WHERE forecast.dt >= '${week_starts}' AND forecast.source = 'model'
 )
 
 SELECT

@@ -1,8 +1,7 @@
 -- What was expected of the last dates that are over everywhere, and what came of it: users who came, and sends in whose
 -- hour the user visited, by date and by the log odds of the forecast. The plan corrects its forecasts, so what it expected
 -- of a send is another number. Users who had never come before, and dates from before there were such chances, do not
--- count. All visits do, also those that pushes caused: which these are is an estimate from the withheld sends
--- (own_events.sql), whose error the intervals of the plan would not contain.
+-- count, nor do users who got a push (unpushed_forecasts.sql).
 
 WITH events AS (
     SELECT *
@@ -16,8 +15,10 @@ visits AS (
 
 forecasts AS (
     SELECT user_id, dt, CAST(visit_probability AS double) AS chance, visit_hour
-    FROM "${database}".visit_forecasts
-    WHERE dt BETWEEN '${closed_starts}' AND '${closed_ends}' AND visit_probability IS NOT NULL
+    FROM (
+        ${unpushed_forecasts}
+    )
+    WHERE visit_probability IS NOT NULL
 ),
 
 sends AS (

@@ -1,7 +1,8 @@
--- Sums per arm and outcome for the lift of a campaign: users with n sends, y of which had the outcome, and z = n times
+-- Sums per arm, third and outcome for the lift of a campaign: users with n sends, y of which had the outcome, and z = n times
 -- the probability of coming as it was at the user's first send. Later probabilities have seen the pushes. A user stays
 -- in the first arm. Sends count as soon as 24 hours and the response hours are closed. The outcome "sent" has the dates
--- since the user's first send as n, and the sends as y.
+-- since the user's first send as n, and the sends as y. The thirds are those of the users of the experiment's first date,
+-- by that probability, so that nobody changes from one to another.
 
 WITH recorded AS (
     SELECT
@@ -16,10 +17,30 @@ WITH recorded AS (
     WHERE campaign = '${lift_campaign}' AND salt = '${lift_salt}' AND dt <= '${forecast_date}'
 ),
 
+bounds AS (
+    SELECT
+        max(CASE WHEN third = 1 THEN chance END) AS of_first,
+        max(CASE WHEN third = 2 THEN chance END) AS of_second
+    FROM (
+        SELECT chance, ntile(3) OVER (ORDER BY chance) AS third
+        FROM recorded
+        WHERE dt = (SELECT min(dt) FROM recorded)
+    )
+),
+
 first_sends AS (
-    SELECT user_id, min_by(arm, dt) AS arm, min_by(chance, dt) AS chance, greatest(min(dt), '${lift_starts}') AS dt
-    FROM recorded
-    GROUP BY user_id
+    SELECT
+        user_id,
+        arm,
+        chance,
+        dt,
+        CASE WHEN chance <= of_first THEN 1 WHEN chance <= of_second THEN 2 ELSE 3 END AS third
+    FROM (
+        SELECT user_id, min_by(arm, dt) AS arm, min_by(chance, dt) AS chance, greatest(min(dt), '${lift_starts}') AS dt
+        FROM recorded
+        GROUP BY user_id
+    )
+    CROSS JOIN bounds
 ),
 
 closed AS (
@@ -67,6 +88,7 @@ reports AS (
 users AS (
     SELECT
         first_sends.arm,
+        first_sends.third,
         first_sends.chance,
         date_diff('day', CAST(first_sends.dt AS date), CAST(last_date.dt AS date)) + 1 AS dates,
         count(*) AS sends,
@@ -83,12 +105,13 @@ users AS (
     LEFT JOIN (SELECT DISTINCT user_id, visit_date FROM visited) AS days
         ON days.user_id = closed.user_id AND days.visit_date = closed.dt
     LEFT JOIN reports ON reports.idempotency_key = closed.idempotency_key
-    GROUP BY closed.user_id, first_sends.arm, first_sends.chance, first_sends.dt, last_date.dt
+    GROUP BY closed.user_id, first_sends.arm, first_sends.third, first_sends.chance, first_sends.dt, last_date.dt
 ),
 
 counts AS (
     SELECT
         arm,
+        third,
         outcome,
         dates,
         pushes,
@@ -110,7 +133,10 @@ counts AS (
 
 SELECT
     arm,
+    third,
     outcome,
+    min(chance) AS lowest_chance,
+    max(chance) AS highest_chance,
     max(dates) AS dates,
     sum(pushes) AS pushes,
     count(*) AS users,
@@ -124,5 +150,5 @@ SELECT
     sum(n * n * chance) AS sends_times_predicted,
     sum(n * y * chance) AS outcomes_times_predicted
 FROM counts
-GROUP BY arm, outcome
-ORDER BY arm, outcome
+GROUP BY arm, third, outcome
+ORDER BY arm, third, outcome

@@ -31,11 +31,11 @@ EVENTS = ROOT / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 RUN = "runs/20261123-091500-85c438"
 SUMS = (
-    "arm,outcome,dates,pushes,users,sends,outcomes,predicted,sends_squared,outcomes_squared,sends_times_outcomes,"
-    "predicted_squared,sends_times_predicted,outcomes_times_predicted\n"
+    "arm,third,outcome,lowest_chance,highest_chance,dates,pushes,users,sends,outcomes,predicted,sends_squared,"
+    "outcomes_squared,sends_times_outcomes,predicted_squared,sends_times_predicted,outcomes_times_predicted\n"
 ) + "".join(
-    f"{arm},{outcome},1,{pushes},{users},{users},{came},{0.25 * users},{users},{came},{came},{0.0625 * users},"
-    f"{0.25 * users},{0.25 * came}\n"
+    f"{arm},1,{outcome},0.25,0.25,1,{pushes},{users},{users},{came},{0.25 * users},{users},{came},{came},"
+    f"{0.0625 * users},{0.25 * users},{0.25 * came}\n"
     for arm, users, pushes in (("best_hour", 8000, 8000), ("no_push", 1000, 0))
     for outcome, came in (("sent", users), ("visited_date", users // 4))
 )
@@ -44,7 +44,7 @@ ANSWERS: dict[str, Any] = {
     "find_production_model": {"errorType": "NoProductionModel"},
     "get_query_execution": {"State": "SUCCEEDED"},
     "hand_over": {"Sent": 1},
-    "measure_lift": {"ResponseHours": 2, "Arms": [ANY, ANY], "Lifts": ANY, "Words": ANY},
+    "measure_lift": {"ResponseHours": 2, "Arms": [ANY, ANY], "Lifts": ANY, "Thirds": ANY, "Words": ANY},
     "prepare_forecast": {"ForecastDate": "2026-11-24", "Uris": ANY},
     "prepare_run": {"RunId": ANY, "Names": ANY},
     "publish_forecasts": {"Tables": {"send_plans": "created", "sends": "created", "visit_forecasts": "created"}},

@@ -78,6 +78,17 @@ def test_answers_are_events_soon_after_the_push(law: Law, comes: bool, least: fl
         assert (row["event_time"].timestamp() / 60 + row["utc_offset_minutes"]) // 60 % 24 == hour
 
 
+def test_who_opted_out_stays_away_and_is_not_pushed() -> None:
+    world = make_world(made_events(400, 3, dates=2), FIRST, Law(caused=0.5, opts_out=0.25, stays_away=0.5))
+    user, hour = np.arange(400), world.habit.argmax(axis=1)
+    comes = world.comes(user, FIRST)
+    free = world.free[user, hour]
+    assert free.any()
+    out = 1 - 0.75**2
+    expected = np.where(comes, 1 - 0.5 * out, (1 - out) * 0.5 * free)
+    np.testing.assert_allclose(world.chance(user, FIRST, hour, pushes=2), expected)
+
+
 def test_users_of_whom_nothing_was_known_have_no_habit() -> None:
     events = made_events(20, 5, dates=3)
     late = make_world(events, FIRST - HABIT_DAYS, Law(caused=0.5))

@@ -15,7 +15,9 @@ import sqlglot
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
+from demo.lift import lift_sql
 from functions.prepare_forecast.plan import (
+    CAPPED_DAYS,
     HISTORIES,
     PUSHES,
     QUERIES,
@@ -32,6 +34,7 @@ from functions.shared.network import Network
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.forecasting.correction import CLOSED_DATES
 from visitcast.sending.job import message_lines
+from visitcast.sending.pushes import WEEK
 
 SCHEMA = load_schema("forecast")
 SQL = Path(__file__).resolve().parents[2] / "sql"
@@ -154,7 +157,7 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert "date_add('hour', 3, closed.send_at_utc)" in queries["responses"]
     assert "<= TIMESTAMP '2026-11-23 16:00:00'" in queries["responses"]
     # The last date judged is over everywhere when a run starts on the eve of its forecast date.
-    assert "dt BETWEEN '2026-11-16' AND '2026-11-22'" in queries["outcomes"]
+    assert "dt >= '2026-11-16'" in queries["outcomes"]
     assert "dt BETWEEN '2026-10-26' AND '2026-11-22'" in queries["realised_visits"]
     assert (date(2026, 11, 22) - date(2026, 10, 26)).days + 1 == CLOSED_DATES
 
@@ -177,11 +180,27 @@ def test_a_date_is_closed_when_it_is_over_west_of_all(day, as_of, closed):
     assert over <= instant
 
 
+def test_make_lift_asks_the_query_of_the_workflow():
+    run = planned(
+        ForecastDate="2026-11-24",
+        Campaign={"Name": "spring", "Control": {"Salt": "it's salt"}},
+        Lift={"ResponseHours": 3, "WindowDays": 20},
+    )
+    (own,) = [query["Sql"] for query in render_queries(run, "visitcast_dev", SQL) if query["Name"] == "responses"]
+    as_of = datetime(2026, 11, 23, 16, tzinfo=UTC)
+    of_demo = lift_sql("visitcast_dev", run["Lift"], date(2026, 11, 24), as_of)
+    parsed = [sqlglot.parse_one(text, dialect="athena").sql(comments=False) for text in (own, of_demo)]
+    assert parsed[0] == parsed[1]
+
+
+def test_pushes_are_read_of_every_week_that_the_cap_may_hold_in():
+    assert CAPPED_DAYS == WEEK - 1
+
+
 def test_every_sql_file_is_run():
-    included = {"last_visit_days": HISTORIES}
-    forecast = {included.get(file.stem, file.stem) for file in (SQL / "forecast").glob("*.sql")}
-    assert forecast == set(QUERIES)
     # The others are included.
+    included = {"last_visit_days", "unpushed_forecasts"}
+    assert {file.stem for file in (SQL / "forecast").glob("*.sql")} == {*QUERIES, *included} - {HISTORIES}
     included = {"own_events.sql", "visits.sql"}
     assert {file.name for file in SQL.glob("*.sql")} == {name for name, _ in SOURCES.values()} | included
 

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 from scipy.stats import betabinom, binom, norm
@@ -21,10 +21,10 @@ from scipy.stats import betabinom, binom, norm
 from functions.measure_lift import app
 from functions.measure_lift.estimate import (
     ALPHA,
-    RATIO_NEEDED,
     Sums,
     always_valid_factor,
     estimate,
+    ratio_needed,
 )
 from functions.measure_lift.lift import (
     BEST_HOUR,
@@ -41,13 +41,16 @@ from functions.measure_lift.lift import (
     SENT,
     Arm,
     Lift,
+    Third,
     arm_shares,
+    by_thirds,
     compare,
-    in_words,
     lifts,
     table,
+    whole,
 )
 from functions.measure_lift.shares import LEVEL, log_bayes_factor, planned_alike, shares_hold
+from functions.measure_lift.words import in_words
 
 Array = np.ndarray[Any, Any]
 CONTROL = {"Salt": "a", "GlobalBestHourShare": 0.1, "RandomHourShare": 0.1, "NoPushShare": 0.2}
@@ -159,9 +162,10 @@ def test_all_looks_at_a_mean_together_miss_it_seldom_and_fixed_intervals_often()
     assert (error > 1.96).any(axis=1).mean() > 0.3
 
 
-def test_the_sample_asked_for_shows_the_wanted_difference_with_the_power_promised() -> None:
-    error = math.sqrt(RATIO_NEEDED)
-    reach = always_valid_factor(RATIO_NEEDED, 1.0) * error
+@pytest.mark.parametrize("level", [ALPHA, ALPHA / 3])
+def test_the_sample_asked_for_shows_the_wanted_difference_with_the_power_promised(level: float) -> None:
+    error = math.sqrt(ratio_needed(level))
+    reach = always_valid_factor(ratio_needed(level), 1.0, level) * error
     assert norm.sf((reach - 1) / error) == pytest.approx(0.8)
 
 
@@ -169,6 +173,7 @@ def test_the_sample_asked_for_shows_the_wanted_difference_with_the_power_promise
 
 
 @given(first=st.integers(0, 3000), second=st.integers(0, 3000), share=st.floats(0.05, 0.95))
+@settings(deadline=None)
 def test_the_factor_is_that_of_the_mixture_against_the_shares(first: int, second: int, share: float) -> None:
     both = first + second
     expected = betabinom.logpmf(first, both, 1000 * share, 1000 * (1 - share)) - binom.logpmf(first, both, share)
@@ -327,17 +332,73 @@ def test_words_tell_figures_intervals_costs_and_reasons() -> None:
     assert "sample too small. best_hour and no_push" in refused
 
 
+# --- thirds ----------------------------------------------------------------------------------------------------------
+
+BOUNDS = [(0.0, 0.1), (0.1, 0.3), (0.3, 1.0)]
+
+
+def three(users: int = 20_000, found: tuple[float, ...] = (0.0, 0.3, 0.6)) -> dict[int, Third]:
+    """Thirds with another lift each."""
+    rng = np.random.default_rng(23)
+    return {
+        number: Third(number, *bounds, arms(rng, users, lift))
+        for number, (bounds, lift) in enumerate(zip(BOUNDS, found, strict=True), start=1)
+    }
+
+
+def test_each_third_is_compared_with_its_own_control_at_a_third_of_the_level() -> None:
+    thirds = three()
+    found = by_thirds(thirds, CAMPAIGN, 0.1)
+    assert [third.number for third, _ in found] == [1, 2, 3]
+    for third, lift in found:
+        assert lift == compare(third.arms, HEADLINE, SHARES, 0.1, CAMPAIGN["PricePerPush"], ALPHA / 3)
+        single = compare(third.arms, HEADLINE, SHARES, 0.1)
+        assert lift.difference == single.difference
+        assert None not in (lift.low, single.low, lift.one_look_low, single.one_look_low)
+        assert (lift.low or 0) < (single.low or 0) < (single.one_look_low or 0)
+        assert (lift.one_look_low or 0) < (single.one_look_low or 0)
+    assert [lift.verdict for _, lift in found][1:] == ["higher", "higher"]
+    assert found[0][1].verdict != "higher"
+
+
+def test_the_thirds_together_are_the_arms() -> None:
+    thirds = three()
+    merged = whole(thirds.values())
+    for name, one in merged.items():
+        parts = [third.arms[name] for third in thirds.values()]
+        assert one.pushes == sum(part.pushes for part in parts)
+        assert one.outcomes[DATE].users == sum(part.outcomes[DATE].users for part in parts)
+        assert one.outcomes[DATE].rate == pytest.approx(
+            sum(part.outcomes[DATE].outcomes for part in parts) / sum(part.outcomes[DATE].sends for part in parts)
+        )
+
+
+def test_without_an_arm_to_compare_with_there_are_no_thirds() -> None:
+    assert by_thirds(three(600), {"Control": {**CONTROL, "NoPushShare": 0}}, 0.1) == []
+
+
+def test_words_tell_of_thirds_that_have_a_figure() -> None:
+    found = by_thirds(three(), CAMPAIGN, 0.1)
+    words = list(in_words([], "spring", found))
+    assert [text.partition(":")[0] for text in words] == ["spring"] * 3
+    assert "against no_push, users who come least (0.0% to 10.0% on a date): " in words[0]
+    assert list(in_words([], "spring", by_thirds(three(600), CAMPAIGN, 0.1))) == []
+
+
 # --- the function ----------------------------------------------------------------------------------------------------
 
 
-def csv_of(found: dict[str, Arm]) -> str:
+def csv_of(thirds: dict[int, Third]) -> str:
     lines = io.StringIO()
-    for name, one in found.items():
-        for outcome, of_outcome in one.outcomes.items():
-            row = {"arm": name, "outcome": outcome, "dates": one.dates, "pushes": one.pushes, **asdict(of_outcome)}
-            if not lines.tell():
-                lines.write(",".join(f'"{column}"' for column in row) + "\n")
-            lines.write(",".join(f'"{value}"' for value in row.values()) + "\n")
+    for third in thirds.values():
+        bounds = {"third": third.number, "lowest_chance": third.lowest, "highest_chance": third.highest}
+        for name, one in third.arms.items():
+            for outcome, of_outcome in one.outcomes.items():
+                counts = {"outcome": outcome, "dates": one.dates, "pushes": one.pushes, **asdict(of_outcome)}
+                row = {"arm": name, **bounds, **counts}
+                if not lines.tell():
+                    lines.write(",".join(f'"{column}"' for column in row) + "\n")
+                lines.write(",".join(f'"{value}"' for value in row.values()) + "\n")
     return lines.getvalue()
 
 
@@ -346,11 +407,12 @@ def test_the_function_reads_the_sums_and_logs_the_metrics_that_the_dashboard_sho
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", "dev")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    found = arms(np.random.default_rng(22))
+    thirds = three()
+    found = whole(thirds.values())
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="bucket")
-        s3.put_object(Bucket="bucket", Key="results/a.csv", Body=csv_of(found).encode())
+        s3.put_object(Bucket="bucket", Key="results/a.csv", Body=csv_of(thirds).encode())
         monkeypatch.setattr(app, "s3", s3)
         event = {
             "OutputLocation": "s3://bucket/results/a.csv",
@@ -359,7 +421,19 @@ def test_the_function_reads_the_sums_and_logs_the_metrics_that_the_dashboard_sho
         result = app.handler.__wrapped__(event, None)
     expected = lifts(found, CAMPAIGN, 0.1)
     assert result["Lifts"] == [asdict(lift) for lift in expected]
-    assert result["Words"] == list(in_words(expected, "spring"))
+    by_third = by_thirds(thirds, CAMPAIGN, 0.1)
+    assert result["Thirds"] == [
+        {
+            "third": name,
+            "lowest_probability": low,
+            "highest_probability": high,
+            **asdict(lift),
+        }
+        for name, (low, high), (_, lift) in zip(
+            ("who come least", "in between", "who come most"), BOUNDS, by_third, strict=True
+        )
+    ]
+    assert result["Words"] == list(in_words(expected, "spring", by_third))
     assert len(result["Arms"]) == 4
     json.dumps(result)
 

@@ -25,7 +25,7 @@ DAY = date(2026, 11, 3)
 AS_OF = datetime(2026, 11, 3, 4, tzinfo=UTC)
 SALT = "it's salt"
 STARTS = f"{DAY - timedelta(days=5)}"
-Sums = dict[tuple[str, str], tuple[float, ...]]
+Sums = dict[tuple[str, int, str], tuple[float, ...]]
 Run = Callable[..., Sums]
 
 
@@ -115,7 +115,10 @@ def run(hours: int) -> Iterator[Run]:
             connection.register("given", content)
             connection.execute(f"CREATE OR REPLACE TABLE app.{name} AS SELECT * FROM given")
         found = connection.sql(text).to_arrow_table().to_pylist()
-        return {(row.pop("arm"), row.pop("outcome")): tuple(float(value) for value in row.values()) for row in found}
+        return {
+            (row.pop("arm"), row.pop("third"), row.pop("outcome")): tuple(float(value) for value in row.values())
+            for row in found
+        }
 
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("CREATE SCHEMA app")
@@ -128,8 +131,14 @@ def judged(events: list[Event], sends: list[Send], reports: list[Report], hours:
     ends = AS_OF - timedelta(hours=max(24, hours))
     over = [s for s in recorded if s.dt >= STARTS and s.send_at_utc <= ends]
     last = max((date.fromisoformat(s.dt) for s in over), default=DAY)
-    users: dict[str, dict[str, list[tuple[int, int, float]]]] = {}
-    counts: dict[str, list[tuple[int, int]]] = {}
+    users: dict[tuple[str, int], dict[str, list[tuple[int, int, float]]]] = {}
+    counts: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    begins = min((send.dt for send in recorded), default="")
+    at_first = sorted(send.visit_probability or 0.0 for send in recorded if send.dt == begins)
+    # The first third has one user more where they do not come out even, then the second, which may have none.
+    first_end, second_end = -(-len(at_first) // 3), -(-len(at_first) // 3) - (1 - len(at_first)) // 3
+    of_first = at_first[:first_end][-1:]
+    of_second = at_first[first_end:second_end][-1:]
     for user in {send.user_id for send in over}:
         first = min((send for send in recorded if send.user_id == user), key=lambda send: send.dt)
         own = [send for send in over if send.user_id == user]
@@ -144,15 +153,18 @@ def judged(events: list[Event], sends: list[Send], reports: list[Report], hours:
                 found[status] += any(r.idempotency_key == send.key and r.status == status for r in reports)
         dates = (last - date.fromisoformat(max(first.dt, STARTS))).days + 1
         chance = first.visit_probability or 0.0
-        counts.setdefault(first.arm, []).append((dates, sum(send.withheld is None for send in own)))
-        of_arm = users.setdefault(first.arm, {})
+        third = 1 if chance <= of_first[0] else 2 if of_second and chance <= of_second[0] else 3
+        counts.setdefault((first.arm, third), []).append((dates, sum(send.withheld is None for send in own)))
+        of_arm = users.setdefault((first.arm, third), {})
         of_arm.setdefault("sent", []).append((dates, len(own), chance))
         for name, y in found.items():
             of_arm.setdefault(name, []).append((len(own), y, chance))
     return {
-        (arm, outcome): (
-            max(dates for dates, _ in counts[arm]),
-            sum(pushes for _, pushes in counts[arm]),
+        (arm, third, outcome): (
+            min(x for _, _, x in rows),
+            max(x for _, _, x in rows),
+            max(dates for dates, _ in counts[arm, third]),
+            sum(pushes for _, pushes in counts[arm, third]),
             len(rows),
             sum(n for n, _, _ in rows),
             sum(y for _, y, _ in rows),
@@ -164,7 +176,7 @@ def judged(events: list[Event], sends: list[Send], reports: list[Report], hours:
             sum(n * n * x for n, _, x in rows),
             sum(n * y * x for n, y, x in rows),
         )
-        for arm, of_arm in users.items()
+        for (arm, third), of_arm in users.items()
         for outcome, rows in of_arm.items()
     }
 
@@ -223,7 +235,7 @@ def test_each_kind_of_visit_counts_as_what_it_is(run: Run, hours: int) -> None:
     seen = {"morning": at - timedelta(hours=8), "soon": at + timedelta(minutes=5), "later": at + timedelta(hours=23)}
     sends = [Send("2026-10-30", "spring", SALT, user, "best_hour", at, None, 0.5) for user in (*seen, "never")]
     found = run([Event(user, when, 0, 1, "ios") for user, when in seen.items()], sends, [])
-    counted = {outcome: sums[4] for (_, outcome), sums in found.items()}
+    counted = {outcome: sums[6] for (_, _, outcome), sums in found.items()}
     assert counted == {
         "sent": 4,
         "visited_date": 2,
@@ -232,3 +244,19 @@ def test_each_kind_of_visit_counts_as_what_it_is(run: Run, hours: int) -> None:
         "opened": 0,
         "opted_out": 0,
     }
+
+
+def test_nobody_changes_from_one_third_to_another(run: Run) -> None:
+    """Who joins later is judged by the first date's users, and later probabilities do not count."""
+    first, later = (datetime(2026, 10, day, 17, tzinfo=UTC) for day in (29, 30))
+    chances = {"a": 0.125, "b": 0.25, "c": 0.5, "d": 0.75, "e": 0.875, "f": 1.0}
+    sends = [Send("2026-10-29", "spring", SALT, user, "best_hour", first, None, p) for user, p in chances.items()]
+    sends += [Send("2026-10-30", "spring", SALT, user, "best_hour", later, None, 1 - p) for user, p in chances.items()]
+    sends += [Send("2026-10-30", "spring", SALT, f"new {p}", "best_hour", later, None, p) for p in (None, 0.3, 0.8)]
+    found = run([Event("a", first, 0, 1, "ios")], sends, [])
+    assert {third: sums[:2] for (_, third, outcome), sums in found.items() if outcome == "hit"} == {
+        1: (0.0, 0.25),
+        2: (pytest.approx(0.3), 0.75),
+        3: (pytest.approx(0.8), 1.0),
+    }
+    assert {third: sums[4] for (_, third, outcome), sums in found.items() if outcome == "hit"} == {1: 3, 2: 3, 3: 3}

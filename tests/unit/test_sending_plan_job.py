@@ -288,7 +288,7 @@ def test_closed_dates_correct_the_chances_and_give_the_interval(opt_ml):
     (opt_ml / "input/realised/q.csv").write_text("\n".join(rows) + "\n")
     report, forecasts, plans, _ = again(opt_ml, lines)
     closed = report["closed_dates"]
-    assert (closed["dates"], closed["expected"], closed["realised"], closed["scatter"]) == (28, 2520, 2520, 1)
+    assert (closed["dates"], closed["expected"], closed["realised"], closed["common"]) == (28, 2520, 2520, 0)
     slope, shift = closed["correction"]["slope"], closed["correction"]["shift"]
     assert slope * np.log(0.25 / 0.75) + shift == pytest.approx(np.log(0.4 / 0.6), abs=0.01)
     odds = plans.visit_probability / (1 - plans.visit_probability)

@@ -5,8 +5,12 @@ correct it (:mod:`visitcast.forecasting.correction`). Two more correct the chanc
 the hour is chosen because its chance is high, and of such chances some are high by mistake. The forecaster and its
 tables do without; only the plan of the sends uses them.
 
+Forecasts are of visits without pushes, so only users who got no push on a date are counted: those of the arm
+``no_push`` and those to whom nothing was sent. Otherwise what the pushes cause would be taken for an error of the
+forecasts.
+
 Visits in the hour of a send depend on one another, since a holiday keeps many users away at once. The dates show by how
-much: their scatter about what was expected, in binomial standard deviations.
+much they move together.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ class Expected:
     value : float
         Sum of the chances.
     low, high : float or None
-        Between these lie the visits of 90% of such dates; None as long as the scatter is not known.
+        Between these lie the visits of 90% of such dates; None as long as `ClosedDates.common` is not known.
     unknown_users : int
         Sends to users who never came, not part of the sum.
     """
@@ -64,16 +68,17 @@ class ClosedDates:
     Attributes
     ----------
     dates : int
-        Dates with sends whose visits were expected.
+        Dates with plans for users who got no push.
     expected : float
-        Visits expected in the hour of each send.
+        Visits expected of them in the hour of the planned send.
     realised : int
-        Sends in whose hour the user visited.
+        Planned sends in whose hour the user visited.
     ratio : Interval or None
         Expected over realised; None as long as it is not known.
-    scatter : float or None
-        Standard deviation of a date's visits in binomial standard deviations, at least 1; None as long as it is not
-        known.
+    common : float or None
+        Standard deviation of what moves all visits of a date together, as a share of those expected; None as long as it
+        is not known. Unlike the deviation of all visits it does not depend on how many users are counted, and a plan
+        has many more than the arm ``no_push``.
     correction : Correction
         Of the log odds of coming; none as long as it is not known.
     chance_correction : Correction or None
@@ -84,7 +89,7 @@ class ClosedDates:
     expected: float = 0.0
     realised: int = 0
     ratio: Interval | None = None
-    scatter: float | None = None
+    common: float | None = None
     correction: Correction = NO_CORRECTION
     chance_correction: Correction | None = None
 
@@ -107,10 +112,10 @@ def read_closed_dates(rows: Iterable[Mapping[str, str]]) -> ClosedDates:
     total = float(expected.sum()), int(realised.sum())
     if len(days) < FEWEST_DATES or not variance.all():
         return ClosedDates(len(days), *total, None, None, *corrections)
-    scatter = max(1.0, float(np.sqrt(np.mean((realised - expected) ** 2 / variance))))
-    return ClosedDates(
-        len(days), *total, _ratio(*total, scatter * variance.sum() ** 0.5, len(days)), scatter, *corrections
-    )
+    # Beyond the binomial variance of independent users.
+    common = float(np.sqrt(max(0.0, ((realised - expected) ** 2 - variance).sum() / (expected**2).sum())))
+    deviation = float(np.sqrt((variance + (common * expected) ** 2).sum()))
+    return ClosedDates(len(days), *total, _ratio(*total, deviation, len(days)), common, *corrections)
 
 
 def _correction(rows: list[Mapping[str, str]]) -> Correction | None:
@@ -144,6 +149,12 @@ def _ratio(expected: float, realised: int, deviation: float, dates: int) -> Inte
     return Interval(expected / realised, expected / realised / wide, expected / realised * wide)
 
 
+def _deviation(ratio: Interval, dates: int) -> float:
+    """Return the standard deviation that the interval of a ratio was made of, as a share."""
+    reach = student.ppf(0.5 + RATIO_LEVEL / 2, dates)
+    return float(np.log(ratio.high / ratio.value) / reach)
+
+
 def expected_visits(chances: NDArray[Any], closed: ClosedDates) -> Expected:
     """Sum the chances of some sends.
 
@@ -156,9 +167,11 @@ def expected_visits(chances: NDArray[Any], closed: ClosedDates) -> Expected:
     """
     x = chances[~np.isnan(chances)].astype(np.float64)
     value, unknown = float(x.sum()), len(chances) - len(x)
-    if closed.scatter is None:
+    if closed.common is None:
         return Expected(value, None, None, unknown)
-    deviation = closed.scatter * float((x * (1 - x)).sum()) ** 0.5
+    # The date's own movement, and what the closed dates leave open about the chances.
+    shares = closed.common, _deviation(closed.ratio, closed.dates) if closed.ratio else 0.0
+    deviation = (float((x * (1 - x)).sum()) + sum((share * value) ** 2 for share in shares)) ** 0.5
     half = float(student.ppf(0.5 + EXPECTED_LEVEL / 2, closed.dates)) * deviation
     return Expected(value, max(0.0, value - half), value + half, unknown)
 
@@ -171,14 +184,14 @@ def in_words(expected: Expected, closed: ClosedDates) -> list[str]:
         else f"on {EXPECTED_LEVEL:.0%} of such dates between {expected.low:,.0f} and {expected.high:,.0f}"
     )
     ratio = (
-        f"ratio not yet known ({FEWEST_DATES} dates are needed)"
+        f"ratio not yet known ({FEWEST_DATES} such dates are needed)"
         if closed.ratio is None
         else f"ratio {closed.ratio.value:.2f} ({closed.ratio.low:.2f} to {closed.ratio.high:.2f})"
     )
     return [
         f"Visits expected in the hour of the push: {expected.value:,.0f}, {interval} "
-        "(with or without a push: no effect is claimed)",
-        f"The last {closed.dates} dates that are over: {closed.expected:,.0f} expected, {closed.realised:,} came, "
-        f"{ratio}",
+        "(without the push: no effect is claimed)",
+        f"Users without a push, last {closed.dates} dates that are over: {closed.expected:,.0f} expected, "
+        f"{closed.realised:,} came, {ratio}",
         f"Users who never came before, not counted: {expected.unknown_users:,}",
     ]
