@@ -37,6 +37,8 @@ PLACES = (
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
 HISTORY_VISIT_DAYS = 200
 """Last visit days of a user that a forecast is made from; a test compares it with visitcast.data.schedule."""
+RECORD_DAYS = 400
+"""Days before the forecast date whose UTC offsets tell a time zone; a test compares it with visitcast.sending.zones."""
 CAPPED_DAYS = 6
 """Dates before a date, and after it, that are in a week of the cap with it; a test compares it with
 visitcast.sending.pushes."""
@@ -187,6 +189,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         "known_since": day - timedelta(days=KNOWN_DAYS),
         "near_starts": day - timedelta(days=near),
         "near_ends": day + timedelta(days=near),
+        "record_starts": day - timedelta(days=RECORD_DAYS),
         "forecast_date": day,
         "closed_starts": closed - timedelta(days=CLOSED_DAYS - 1),
         "week_starts": closed - timedelta(days=OUTCOME_DAYS - 1),

@@ -51,6 +51,7 @@ def planned(
             schema.USER_ID: [f"user-{n:04d}" for n in range(count)],
             schema.UTC_OFFSET_MINUTES: pa.array([offset] * count, pa.int16()),
             schema.TIME_ZONE: pa.array([None] * count, pa.string()),
+            schema.INFERRED_TIME_ZONE: pa.array([None] * count, pa.string()),
             schema.LAST_PUSH_AT: pa.array([None] * count, pa.timestamp("s")),
         }
     )

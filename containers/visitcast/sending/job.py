@@ -36,7 +36,7 @@ from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 from visitcast.sending.requests import Asked, write_requests, write_users
 from visitcast.sending.send_log import read_send_log
-from visitcast.sending.send_times import unknown_zones
+from visitcast.sending.send_times import all_zones, unknown_zones
 from visitcast.sending.send_window import barred_date
 from visitcast.sending.settings import Campaign, as_of, campaign, environment_name, forecast_date, users_per_file
 
@@ -229,6 +229,7 @@ def summary(
         "users": users.num_rows,
         "sources": _counts(pa.array(forecasts.source, pa.string())),
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
+        "local_time": local_time(users),
         "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {
             "planned": sent.num_rows,
@@ -287,6 +288,16 @@ def notes(sends: Plan, planned: Campaign, date: int, of_baseline: Mapping[str, f
             "hour."
         )
     return found
+
+
+def local_time(users: pa.Table) -> dict[str, int]:
+    """Count users by where their local time comes from."""
+    given = np.array([name in all_zones() for name in users[schema.TIME_ZONE].to_pylist()], dtype=bool)
+    inferred = users[schema.INFERRED_TIME_ZONE].is_valid().to_numpy()
+    counts = (given.sum(), (inferred & ~given).sum(), (~inferred & ~given).sum())
+    return dict(
+        zip(("time zone given", "time zone inferred", "offset of the last visit"), map(int, counts), strict=True)
+    )
 
 
 def _spread_out(sends: pa.Table) -> pa.Table:

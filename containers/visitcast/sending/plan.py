@@ -109,7 +109,10 @@ def plan_sends(
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
-    hours = local_hours(date, offsets, users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))
+    given, inferred = (
+        users[name].to_pandas().to_numpy(dtype=object) for name in (schema.TIME_ZONE, schema.INFERRED_TIME_ZONE)
+    )
+    hours = local_hours(date, offsets, given, inferred)
     possible = _possible(users, hours, pushes, date, campaign, as_of)
     probability = corrected(forecasts.visit_probability, correction).astype(np.float32)
     one_for_all = _one_for_all(forecasts.visit_hour, probability, possible, campaign)
