@@ -90,7 +90,9 @@ elif mode == "exec":
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     http.server.ThreadingHTTPServer.request_queue_size = 128
-    http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
+    host = os.environ["SAGEMAKER_BIND_TO_HOST"]
+    assert host == "127.0.0.1", host
+    http.server.ThreadingHTTPServer((host, port), Echo).serve_forever()
 """
 
 

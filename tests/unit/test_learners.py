@@ -160,7 +160,7 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             histograms: NDArray[np.float32],
             eve_hours: NDArray[np.float64] | None = None,
         ) -> Logits:
-            hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
+            hour = np.array([truth.get(key, 0) for key in user_and_date(dataset, rows)])  # the probe has other users
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 

@@ -98,11 +98,7 @@ class _Read:
 
 def _read(question: Question, limits: Limits) -> _Read | RequestError:
     try:
-        users, locate = _READERS[question.format](question.body)
-        if limits.users is not None and len(users) > limits.users:
-            reason = f"{len(users):,} users; one request may hold {limits.users:,}."
-            return RequestError("users", reason, status=413)
-        return _Read(users, locate)
+        return _Read(*_READERS[question.format](question.body, limits.users))
     except RequestError as error:
         return error
 
