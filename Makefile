@@ -85,7 +85,7 @@ demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder 
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: forecast
-forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}', DEMO_ARGS=--help lists options
+forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
 	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: lift

@@ -33,7 +33,7 @@ from demo.simulator import simulate
 from demo.upload import partition_files, put_files
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
-from visitcast.data.schedule import QUIET_HOURS
+from visitcast.data.schedule import QUIET_HOURS, SCHEDULE_HOUR_UTC
 from visitcast.data.schema import HOURS
 from visitcast.sending import arms
 from visitcast.sending.send_window import SendRules, allowed_hours
@@ -96,7 +96,8 @@ class Experiment:
         """Return the execution input of a date: large control arms, and no rule that removes users from an arm."""
         return {
             "ForecastDate": _iso(day),
-            "AsOf": f"{_iso(day)}T00:00:00Z",
+            # As the schedule: later, the first hours would be over in the east, and users have other possible hours.
+            "AsOf": f"{_iso(day - 1)}T{SCHEDULE_HOUR_UTC}:00:00Z",
             "Campaign": {
                 "Name": CAMPAIGN,
                 "QuietHours": {"From": QUIET_HOURS[0], "Until": QUIET_HOURS[1]},

@@ -228,6 +228,11 @@ def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> 
     ended_in(execution, "Model rejected", "rmse", "0.01")
     assert execution.error == "ModelRejected"
     assert production.config() == config
+    # It is on record, where a person may look at it, and a forecast at its baseline.
+    (output,) = execution.outputs_of("Register model version")
+    version = stack.sagemaker.describe_model_package(ModelPackageName=output["run"]["Version"]["Arn"])
+    assert version["ModelApprovalStatus"] == "Rejected"
+    assert version["CustomerMetadataProperties"]["GatePassed"] == "false"
 
 
 def failed_deployment(stack: Stack, execution: Execution, state: str, *words: str) -> None:
