@@ -26,6 +26,7 @@ from benchmarks.transform import serving, transform
 from visitcast.data.dataset import select_users
 from visitcast.data.histories import read_blocks
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
+from visitcast.sending.send_window import WEEKDAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 USERS = (100_000, 1_000_000)
@@ -39,6 +40,9 @@ _CAMPAIGN: dict[str, Any] = {
     "Name": "daily",
     "SendWindow": {"From": 0, "Until": 24},
     "QuietHours": {"From": 22, "Until": 7},
+    "Weekdays": WEEKDAYS,
+    "DatesWithoutSends": [],
+    "FallbackHour": None,
     "MinimumGapHours": 12,
     "MostPushesADay": 1,
     "MostPushesAWeek": 7,

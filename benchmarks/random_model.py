@@ -12,6 +12,7 @@ from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.features.encoding import history_names, target_names
 from visitcast.features.histograms import histograms_before
 from visitcast.features.pipeline import FeaturePipeline
+from visitcast.forecasting.probing import with_probe
 from visitcast.model import bundle, visit_probability
 from visitcast.model.baselines import tuned_histogram
 from visitcast.model.calibration import Calibration
@@ -25,14 +26,16 @@ def write_model(folder: Path, dataset: Dataset, units: int = 16) -> bundle.Bundl
     parts = split(dataset)
     pipeline = FeaturePipeline(parts.validation_starts).fit(dataset)
     half = (0.5,) * len(HISTORY_STARTS)
-    fitted = bundle.Bundle(
-        scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
-        histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
-        eve_over=bundle.Blend(half, Calibration(temperature=1.1, later_visit_shift=-0.1)),
-        eve_unfinished=bundle.Blend(half, Calibration(temperature=1.2, later_visit_shift=-0.2)),
-        visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
-        metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
-        pipeline=pipeline,
+    fitted = with_probe(
+        bundle.Bundle(
+            scorer=GruScorer(inference.load(_random_network(units)), pipeline.encoding_),
+            histogram=tuned_histogram.fit(dataset, parts, histograms_before(dataset, parts.validation)),
+            eve_over=bundle.Blend(half, Calibration(temperature=1.1, later_visit_shift=-0.1)),
+            eve_unfinished=bundle.Blend(half, Calibration(temperature=1.2, later_visit_shift=-0.2)),
+            visit_probability=visit_probability.fit(dataset, parts, HISTORY_VISIT_DAYS)[0],
+            metadata={"trained_at": "2026-11-23T12:00:00+00:00"},
+            pipeline=pipeline,
+        )
     )
     folder.mkdir(parents=True)
     bundle.save(folder, fitted)

@@ -52,6 +52,7 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
                 "PYTHONPATH": str(ROOT),
                 "OPT_ML_DIR": str(opt_ml),
                 "SAGEMAKER_BIND_TO_PORT": "0",
+                "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
                 **environment,
             },
             stdout=out,

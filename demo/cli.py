@@ -12,11 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from demo.errors import DemoError
 from demo.events import mapping_of_options
 from demo.lock import locked
+from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
 from visitcast.events.command import mapping_options
@@ -37,18 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"):
-            return run_demo(options, console)
+            return 0 if run_demo(options, console).succeeded else 1
 
     return interruptible(work)
 
 
 def interruptible(work: Callable[[Console], int]) -> int:
     """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in INTERRUPTIONS:  # SIGHUP: the terminal was closed
+        signal.signal(number, _interrupt)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
-    except DemoError as error:
+    except (DemoError, ClientError, BotoCoreError) as error:
         console.print(f"FAILED\n{error}", markup=False)
         return 1
     except OSError as error:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 _POLL_SECONDS = 0.5
-_REASONS = ("FailureReason", "ExitMessage", "errorMessage")
-"""Keys of a job's or a handler's description that hold the reason of a failure."""
+_REASONS = ("FailureReason", "ExitMessage", "errorMessage", "StateChangeReason")
+"""Keys of a job's, a handler's or a query's description that hold the reason of a failure."""
+_JSON = json.JSONDecoder()
 
 Watcher = Callable[[list[StateRun], Callable[[StateRun], Progress | None]], None]
 """Called repeatedly with the stays in states so far, and a function that returns the progress of a stay's job."""
@@ -83,17 +84,38 @@ def execute(
 def explanation(execution: Execution) -> str:
     """Describe in which state and why an execution failed; only the reason is kept of a job's description."""
     where = f" in '{execution.states[-1].name}'" if execution.states else ""
-    prose, brace, rest = execution.cause.partition("{")
-    reasons = []
-    if brace:
+    lines = [f"The execution ended{where}: {execution.error or execution.status}", *readable(execution.cause)]
+    return "\n".join(lines)
+
+
+def readable(cause: str) -> list[str]:
+    """Split a cause into lines for people: prose as it is, and of each JSON description in it the reasons alone."""
+    lines, start = [], 0
+    while (brace := cause.find("{", start)) >= 0:
         try:
-            described = json.loads(brace + rest)
-        except ValueError:
-            prose = execution.cause
-        else:
-            reasons = [str(described[key]) for key in _REASONS if described.get(key)] or [brace + rest]
-    lines = [f"The execution ended{where}: {execution.error or execution.status}", prose.strip(), *reasons]
-    return "\n".join(line for line in lines if line)
+            described, end = _JSON.raw_decode(cause, brace)
+        except ValueError:  # a brace of the prose
+            break
+        lines += [cause[start:brace].strip(), *(_reasons(described) or [cause[brace:end]])]
+        start = end
+    lines.append(cause[start:].strip())
+    return [line for line in lines if line]
+
+
+def _reasons(described: Any) -> list[str]:
+    """Return the reasons in a description, in the order of `_REASONS`, wherever they are nested."""
+    found: dict[str, list[str]] = {key: [] for key in _REASONS}
+
+    def look(value: Any) -> None:
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            if key in found and isinstance(inner, str) and inner:
+                found[key] += readable(inner)
+            else:
+                look(inner)
+
+    look(described)
+    # A job that exits with a message has a failure reason that repeats less of it.
+    return list(dict.fromkeys(line for key in _REASONS for line in found[key]))
 
 
 def history(sfn: SFNClient, arn: str) -> Iterator[HistoryEventTypeDef]:

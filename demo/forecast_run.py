@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ from rich.table import Table
 from demo.cli import demo_options, interruptible, json_object, options_of
 from demo.errors import DemoError
 from demo.events import read_events
+from demo.execution import Watcher, execute, explanation
 from demo.lift import show_lift
 from demo.lock import locked
 from demo.production import ensure_production
 from demo.region import region
+from demo.screen import Screen
 from visitcast.data import schema
 from visitcast.events.mapping import EventsMapping
-
-_POLL_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
             outputs = ensure_production(options, console)
-            given = (day_after(options.events, options.mapping) if options.events else {}) | parsed.input
-            show_plan(console, run_forecast(outputs["ForecastStateMachineArn"], given))
+            after = {} if options.events is None else day_after(options.events, options.mapping)
+            given = after | parsed.input
+            if after and given.items() >= after.items():
+                said = f"The plan is for {after['ForecastDate']}, the day after the last event of {options.events}, and"
+                console.print(f"\n{said} is made as of {after['AsOf']}.", markup=False)
+            with Screen(console) as screen:
+                output = run_forecast(outputs["ForecastStateMachineArn"], given, screen.states)
+            show_plan(console, output)
         return 0
 
     return interruptible(work)
@@ -52,34 +57,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def day_after(events: Path, mapping: EventsMapping | None = None) -> dict[str, str]:
     """Return the input that forecasts the day after the last event of a file, which may be long before tomorrow."""
-    last = pc.max(read_events(events, mapping)[schema.EVENT_TIME]).as_py()
-    day = (last + timedelta(days=1)).date()
-    return {"ForecastDate": f"{day}", "AsOf": f"{day}T00:00:00Z"}
+    last = pc.max(read_events(events, mapping)[schema.EVENT_TIME]).as_py().astimezone(UTC)
+    # Right after it: a later instant would bar hours of the date in the east, where the date has begun.
+    as_of = (last + timedelta(seconds=1)).replace(microsecond=0)
+    return {"ForecastDate": f"{(last + timedelta(days=1)).date()}", "AsOf": f"{as_of:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def run_forecast(state_machine_arn: str, execution_input: dict[str, Any]) -> dict[str, Any]:
+def run_forecast(
+    state_machine_arn: str, execution_input: dict[str, Any], watch: Watcher = lambda _runs, _progress: None
+) -> dict[str, Any]:
     """Run the workflow to its end and return its output; stop it if the caller is interrupted.
 
     Raises
     ------
     DemoError
-        It failed; the message has its own cause.
+        It failed; the message has its state, its error and its own cause.
     """
     sfn = boto3.client("stepfunctions")
-    arn = sfn.start_execution(stateMachineArn=state_machine_arn, input=json.dumps(execution_input))["executionArn"]
-    try:
-        while (found := sfn.describe_execution(executionArn=arn))["status"] == "RUNNING":
-            time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        sfn.stop_execution(executionArn=arn, error="Interrupted", cause="The demo was stopped.")
-        raise
-    if found["status"] != "SUCCEEDED":
-        raise DemoError(
-            f"The forecast workflow ended as {found['status']}: {found.get('error', '')}",
-            found.get("cause", ""),
-            f"The history of {arn} holds every state.",
-        )
-    output: dict[str, Any] = json.loads(found["output"])
+    execution = execute(sfn, boto3.client("logs"), state_machine_arn, execution_input, watch)
+    if execution.status != "SUCCEEDED":
+        headline, *cause = explanation(execution).splitlines()
+        raise DemoError(headline, "\n".join(cause), f"The history of {execution.arn} holds every state.")
+    output: dict[str, Any] = json.loads(sfn.describe_execution(executionArn=execution.arn)["output"])
     return output
 
 
@@ -110,12 +109,12 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     withheld = ", ".join(f"{count:,} {reason}" for reason, count in sorted(sends["withheld"].items())) or "none"
     console.print(f"{sends['planned']:,} sends planned ({withheld} withheld): {arms}")
     console.print(
-        f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}, at a loss of at most "
-        f"{sends['loss_bound']:.2%}"
+        f"Busiest hour {busiest} with {most:,}; moved for capacity {sends['moved']:,}: "
+        f"{sends['loss']:.1%} fewer visits expected than at own best hours"
     )
     barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
     console.print(f"Not sent: {barred}, {full}")
-    for line in report["expectation"]:
+    for line in (*report["notes"], *report["expectation"]):
         console.print(line)
     drift = report["drift"]
     console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))

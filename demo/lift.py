@@ -15,6 +15,7 @@ import boto3
 from rich.table import Table
 
 from demo.errors import DemoError
+from demo.execution import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,7 +88,8 @@ def measure_lift(outputs: Mapping[str, str], section: dict[str, Any], until: dat
     )
     body: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
-        raise DemoError("The lift could not be measured.", str(body), "Look into the function's log.")
+        cause = "\n".join(readable(json.dumps(body)))
+        raise DemoError("The lift could not be measured.", cause, "Look into the function's log.")
     return body
 
 

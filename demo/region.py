@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from demo.commands import run
 from demo.errors import DemoError
 
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ISOLATION = {
     # Neither a profile nor an instance role of the person at the terminal may leak into the demo, or the demo to them.
     "AWS_CONFIG_FILE": os.devnull,
@@ -42,18 +43,20 @@ def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
     with _isolated():
         environment = _environment_of(home)
         is_new = environment is None
+        failed = True
         try:
-            os.environ.update(_start(home, logs) if environment is None else environment)
+            os.environ.update(_start(home, logs, keep=keep) if environment is None else environment)
             yield
-        except BaseException:
-            keep = False
-            raise
+            failed = False
         finally:
-            if is_new and not keep:
+            if is_new and (failed or not keep):
                 # A second, impatient Ctrl-C must not leave the region and its jobs behind.
-                previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-                run(_localaws("down", home), logs / "region-down.log")
-                signal.signal(signal.SIGINT, previous)
+                previous = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
+                # What failed in the block is what a person must read, not that the region did not end well after it.
+                with suppress(DemoError) if failed else nullcontext():
+                    run(_localaws("down", home), logs / "region-down.log")
+                for number, handler in previous.items():
+                    signal.signal(number, handler)
 
 
 @contextmanager
@@ -70,8 +73,10 @@ def _isolated() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _start(home: Path, logs: Path) -> dict[str, str]:
-    run(_localaws("up", home, "--port", "0"), logs / "region-up.log")
+def _start(home: Path, logs: Path, *, keep: bool) -> dict[str, str]:
+    # Even if this process is killed, its region does not stay.
+    owner = () if keep else ("--owner", str(os.getpid()))
+    run(_localaws("up", home, "--port", "0", *owner), logs / "region-up.log")
     environment = _environment_of(home)
     if environment is None:
         raise DemoError("The region ended.", "It had just started.", f"Look into {home / 'region.log'}.")

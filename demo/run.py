@@ -24,6 +24,7 @@ from demo.execution import Execution, execute, explanation
 from demo.forecast import ask, example_request, read_visits
 from demo.history import run_plan
 from demo.lock import SAM_BUILD, locked
+from demo.other_events import make_room
 from demo.region import region
 from demo.report import print_report
 from demo.screen import Screen
@@ -51,8 +52,8 @@ class Options:
     output: Path
 
 
-def run_demo(options: Options, console: Console) -> int:
-    """Run everything, print the report and write summary.json; return the exit status.
+def run_demo(options: Options, console: Console) -> Outcome:
+    """Run everything, print the report and write summary.json.
 
     Where the events cannot be read, summary and report of the run before stay as they are.
     """
@@ -62,10 +63,11 @@ def run_demo(options: Options, console: Console) -> int:
         with locked(SAM_BUILD), Screen(console) as screen:
             _run(options, screen, outcome, began)
     except KeyboardInterrupt:
-        outcome.failure = "Interrupted."
+        outcome.failure = outcome.failure or "Interrupted."
         raise
     except (DemoError, ClientError, BotoCoreError) as error:
-        outcome.failure = str(error)
+        # The first cause stays: what fails after it may be its consequence.
+        outcome.failure = outcome.failure or str(error)
     finally:
         outcome.seconds_total = time.monotonic() - began
         summary = summarise(outcome)
@@ -75,7 +77,7 @@ def run_demo(options: Options, console: Console) -> int:
         console.print(f"\nWritten: {path}", markup=False)
     if outcome.report is not None:
         console.print(f"Report of the evaluation, for a browser: {outcome.report}", markup=False)
-    return 0 if summary["status"] == "SUCCEEDED" and outcome.failure is None else 1
+    return outcome
 
 
 def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> None:
@@ -106,13 +108,18 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
         with screen.step("sam build"):
             stack.built(build, logs)
         with screen.step("sam deploy"):
-            stack.deploy(options.stack_name, logs)
+            # The table's partitions begin on a date that the stack sets: events before it would be left out in silence.
+            stack.deploy(
+                options.stack_name, logs, changed={"EventsStartDate": f"{first_event.astimezone(UTC):%Y-%m-%d}"}
+            )
             deployed = stack.describe(boto3.client("cloudformation"), options.stack_name or stack.default_name())
-        _check_dates(first_event, deployed)
         with screen.step("Put the events into the bucket") as progress:
             # A checksum for each of thousands of small files costs a sixth of the time; the transport has its own.
             s3 = boto3.client("s3", config=Config(request_checksum_calculation="when_required"))
             upload_began = time.monotonic()
+            if options.events is not None:
+                registry = boto3.client("sagemaker")
+                make_room(s3, registry, deployed.bucket, deployed.model_versions, files.result(), options.events)
             replace_events(s3, deployed.bucket, files.result(), progress)
             outcome.seconds_upload = time.monotonic() - upload_began
         del files
@@ -126,12 +133,12 @@ def _run(options: Options, screen: Screen, outcome: Outcome, began: float) -> No
             screen.states,
         )
         outcome.execution = execution
+        if execution.status != "SUCCEEDED":
+            outcome.failure = explanation(execution)
         outcome.evaluation = evaluation_of(execution)
         if outcome.evaluation is not None:
             evaluation_key = run_plan(execution.states)["Keys"]["Evaluation"]
             outcome.report = fetch_report(boto3.client("s3"), deployed.bucket, evaluation_key, options.output)
-        if execution.status != "SUCCEEDED":
-            outcome.failure = explanation(execution)
         if truth is not None and outcome.evaluation is not None:
             outcome.best_possible_log_loss = best_possible_log_loss(
                 truth, date.fromisoformat(outcome.evaluation["data"]["test_starts"])
@@ -145,18 +152,8 @@ def _simulated(world: World) -> tuple[pa.Table, Truth | None]:
     return pa.concat_tables(block.events for block in blocks), concatenate([block.truth for block in blocks])
 
 
-def _check_dates(first: datetime, deployed: stack.Stack) -> None:
-    """Refuse events that the table would silently leave out, since its partitions begin on a date set by the stack."""
-    if first.astimezone(UTC).date() < deployed.events_start:
-        raise DemoError(
-            "The events begin before the events table does.",
-            f"The first event is of {first:%Y-%m-%d}, the table holds dates from {deployed.events_start} on.",
-            "Set EventsStartDate in samconfig.toml to an earlier date.",
-        )
-
-
 def _endpoint(execution: Execution, default_name: str) -> dict[str, Any] | None:
-    """Describe the run's endpoint and, if it answers, ask it for one forecast; None without an endpoint."""
+    """Describe the endpoint and, after a run that succeeded, ask it for one forecast; None without an endpoint."""
     plan = run_plan(execution.states)
     name = plan.get("Names", {}).get("EndpointName", default_name)
     try:
@@ -166,7 +163,8 @@ def _endpoint(execution: Execution, default_name: str) -> dict[str, Any] | None:
             return None
         raise
     forecast = None
-    if described["EndpointStatus"] == "InService" and any(run.name == "Preprocess" for run in execution.states):
+    trained = execution.status == "SUCCEEDED" and any(run.name == "Preprocess" for run in execution.states)
+    if described["EndpointStatus"] == "InService" and trained:
         visits = read_visits(boto3.client("s3"), plan["InputFilePath"])
         forecast = ask(boto3.client("sagemaker-runtime"), name, example_request(visits))
     return {

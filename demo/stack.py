@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ class Stack:
     bucket: str
     state_machine_arn: str
     endpoint: str
-    events_start: date
+    model_versions: str
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def git_revision() -> str:
 
 
 def describe(cloudformation: CloudFormationClient, name: str) -> Stack:
-    """Read the outputs and parameters of a deployed stack.
+    """Read the outputs of a deployed stack.
 
     Raises
     ------
@@ -120,18 +119,17 @@ def describe(cloudformation: CloudFormationClient, name: str) -> Stack:
     """
     found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
-    parameters = {item["ParameterKey"]: item["ParameterValue"] for item in found.get("Parameters", [])}
     try:
         return Stack(
             name=name,
             bucket=outputs["BucketName"],
             state_machine_arn=outputs["TrainStateMachineArn"],
             endpoint=outputs["EndpointName"],
-            events_start=date.fromisoformat(parameters["EventsStartDate"]),
+            model_versions=outputs["ModelPackageGroupName"],
         )
     except KeyError as error:
         raise DemoError(
-            f"The stack {name} lacks the output or parameter {error}.",
+            f"The stack {name} lacks the output {error}.",
             f"It has the outputs {', '.join(outputs) or 'none'}.",
             "Check the Outputs of template.yaml.",
         ) from error

@@ -14,6 +14,8 @@ from visitcast.metrics import METRICS
 
 DATA_COUNTS = ("users", "visit_days", "train_rows", "validation_rows", "test_rows")
 _ACTIONS = {"Create endpoint": "created", "Update endpoint": "updated", "Update serverless endpoint": "updated"}
+REJECTED = "ModelRejected"
+"""Error of an execution whose model the gate rejected."""
 _NO_ENDPOINT = {"name": None, "config": None, "status": None, "action": "unchanged", "forecast": None}
 
 
@@ -38,7 +40,7 @@ class Outcome:
     endpoint : dict or None
         ``name``, ``config``, ``status``, ``action``, ``forecast``.
     failure : str or None
-        Why the run failed, for people.
+        Why the run failed, for people; the first cause, whatever failed after it.
     """
 
     seconds_total: float = 0.0
@@ -51,6 +53,16 @@ class Outcome:
     best_possible_log_loss: float | None = None
     endpoint: dict[str, Any] | None = None
     failure: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the execution and everything after it succeeded."""
+        return self.execution is not None and self.execution.status == "SUCCEEDED" and self.failure is None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the run ended because the gate rejected the model, whose baseline may forecast."""
+        return self.execution is not None and self.execution.error == REJECTED
 
 
 def endpoint_action(execution: Execution) -> str:

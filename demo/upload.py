@@ -47,7 +47,7 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     int
         Number of files, one for each UTC date.
     """
-    before = set(_keys(s3, bucket))
+    before = held_events(s3, bucket)
     fresh = [key for key in files if key not in before]
     try:
         with ThreadPoolExecutor(THREADS) as threads:
@@ -63,6 +63,11 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     _delete(s3, bucket, sorted(before - files.keys()))
     progress(1.0)
     return len(files)
+
+
+def held_events(s3: S3Client, bucket: str) -> set[str]:
+    """Return the keys of the bucket's events; each holds a digest of a date's events."""
+    return set(_keys(s3, bucket))
 
 
 def put_files(s3: S3Client, bucket: str, files: Mapping[str, bytes]) -> None:

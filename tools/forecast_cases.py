@@ -47,6 +47,7 @@ def found_in_report(*, drifted: bool = False) -> dict[str, Any]:
         "users": 3,
         "sources": {"model": 2, "prior": 1},
         "sends": {"best_hour": 3},
+        "notes": [],
         "expectation": ["Visits expected in the hour of the push: 1"],
     }
 
@@ -77,7 +78,7 @@ RESPONSES: dict[str, Response] = {
     "ForecastThatTrainsAtDrift": forecast({"OnDrift": "train"}),
     "InputRefused": throws("InvalidInput", "Horizon is not a key of the execution input."),
     "ModelInProduction": function(
-        {"ModelVersion": "1", "ModelName": "model-1", "ModelDataUrl": "s3://bucket/m.tar.gz"}
+        {"ModelVersion": "1", "ModelName": "model-1", "ModelDataUrl": "s3://bucket/m.tar.gz", "Environment": {}}
     ),
     "NoModelInProduction": throws("NoProductionModel", "No version of visitcast-mocked is approved."),
     "QueriesSucceeded": returns(

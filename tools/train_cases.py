@@ -278,7 +278,7 @@ CASES: dict[str, tuple[str, Case]] = {
     "NoQuotaForAFold": ("Instance quota too low", {**WITH_EVERYTHING, "Train fold": "NoTrainingQuota"}),
     "NoQuotaToTrain": ("Instance quota too low", {**FROM_CSV, "Train": "NoTrainingQuota"}),
     "NoQuotaToEvaluate": ("Instance quota too low", {**TRAINED, "Evaluate": "NoProcessingQuota"}),
-    "ModelRejected": ("Model rejected", {**JUDGED, "Read evaluation": "BadEvaluation"}),
+    "ModelRejected": ("Model rejected", {**REGISTERED, "Read evaluation": "BadEvaluation"}),
     "ModelNotSaved": ("Model not saved", {**JUDGED, "Save model": "ModelNotSaved"}),
     "ConfigNotCreated": (
         "Endpoint config not created",

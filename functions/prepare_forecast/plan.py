@@ -37,6 +37,8 @@ PLACES = (
 """Prefixes of a run. None may begin another, since SageMaker reads by prefix."""
 HISTORY_VISIT_DAYS = 200
 """Last visit days of a user that a forecast is made from; a test compares it with visitcast.data.schedule."""
+RECORD_DAYS = 400
+"""Days before the forecast date whose UTC offsets tell a time zone; a test compares it with visitcast.sending.zones."""
 CAPPED_DAYS = 6
 """Dates before a date, and after it, that are in a week of the cap with it; a test compares it with
 visitcast.sending.pushes."""
@@ -54,10 +56,13 @@ WESTERNMOST_HOURS = 12
 
 def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     """Return the keys that contradict one another, each with its remedy; the input has its defaults."""
-    try:
-        date.fromisoformat(execution_input.get("ForecastDate", "2000-01-01"))
-    except ValueError:
-        yield f"ForecastDate: {execution_input['ForecastDate']} is not in the calendar"
+    days = [("ForecastDate", execution_input.get("ForecastDate", "2000-01-01"))]
+    days += [("Campaign.DatesWithoutSends", day) for day in execution_input["Campaign"]["DatesWithoutSends"]]
+    for key, day in days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            yield f"{key}: {day} is not in the calendar"
     control = execution_input["Campaign"]["Control"]
     # Three decimal fractions that sum to 1 may miss it by a rounding error.
     if control["GlobalBestHourShare"] + control["RandomHourShare"] + control["NoPushShare"] > 1 + 1e-9:
@@ -147,7 +152,7 @@ def plan_forecast(
             },
         },
         "Plan": {**plan, "Cluster": job_cluster(plan, kms_key_arn, 1)},
-        **{name: execution_input[name] for name in ("OnDrift", "HandOver")},
+        **{name: execution_input[name] for name in ("OnDrift", "OnNoModel", "HandOver")},
         "Lift": {**execution_input["Lift"], "Campaign": _experiment(execution_input["Campaign"])},
     }
 
@@ -184,6 +189,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         "known_since": day - timedelta(days=KNOWN_DAYS),
         "near_starts": day - timedelta(days=near),
         "near_ends": day + timedelta(days=near),
+        "record_starts": day - timedelta(days=RECORD_DAYS),
         "forecast_date": day,
         "closed_starts": closed - timedelta(days=CLOSED_DAYS - 1),
         "week_starts": closed - timedelta(days=OUTCOME_DAYS - 1),

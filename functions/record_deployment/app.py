@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from functions.shared.model_registry import approved_versions
+from functions.shared.model_registry import listed_versions
 
 logger = Logger(service="record_deployment")
 sagemaker = boto3.client("sagemaker")
@@ -77,7 +77,7 @@ def replaced_versions(version: str, started_at: str) -> list[str]:
     """
     start = datetime.fromisoformat(started_at.replace("Z", "+00:00"))
     replaced = []
-    for newer in approved_versions(sagemaker, os.environ["MODEL_PACKAGE_GROUP"]):
+    for newer in listed_versions(sagemaker, os.environ["MODEL_PACKAGE_GROUP"]):
         if newer["ModelPackageVersion"] <= number_of(version):
             break
         package = sagemaker.describe_model_package(ModelPackageName=newer["ModelPackageArn"])

@@ -8,6 +8,12 @@ from typing import Any
 APPROVED = "Approved"
 """Approval status of a version that may be in production."""
 
+REJECTED = "Rejected"
+"""Approval status of a version that the gate, a person or a failed deployment rejected."""
+
+GATE_PASSED = "GatePassed"
+"""Metadata property of a version: ``false`` if the gate rejected it."""
+
 MODEL_NAME, ENDPOINT_CONFIG_NAME = "ModelName", "EndpointConfigName"
 """Metadata properties of a version: the SageMaker model and the endpoint config that the training workflow saved."""
 
@@ -15,8 +21,8 @@ ANCHOR_LEAD = "AnchorLead"
 """Metadata property of a version: the lead over the tuned histogram that the gate holds later models to, in nats."""
 
 
-def approved_versions(sagemaker: Any, group: str) -> Iterator[dict[str, Any]]:
-    """Yield the summaries of all approved versions, the newest first.
+def listed_versions(sagemaker: Any, group: str, status: str = APPROVED) -> Iterator[dict[str, Any]]:
+    """Yield the summaries of all versions of an approval status, the newest first.
 
     Versions are numbered in the order of their creation, which SageMaker can sort by.
 
@@ -26,9 +32,11 @@ def approved_versions(sagemaker: Any, group: str) -> Iterator[dict[str, Any]]:
         boto3 client.
     group
         Name or ARN of the model package group.
+    status
+        Approval status.
     """
     pages = sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=group, ModelApprovalStatus=APPROVED, SortBy="CreationTime", SortOrder="Descending"
+        ModelPackageGroupName=group, ModelApprovalStatus=status, SortBy="CreationTime", SortOrder="Descending"
     )
     for page in pages:
         yield from page["ModelPackageSummaryList"]

@@ -11,13 +11,21 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-from localaws.region_file import RegionFile, Running
-from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, Settings, SettingsError, load
+import psutil
+
+from localaws import processes
+from localaws.region_file import RegionFile
+from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, HOME_VARIABLE, Settings, SettingsError, load
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 """Before a region ends, it stops its jobs, endpoints and functions and removes their folders."""
+
+INTERRUPTED = 130
+"""Exit status after an interruption, as shells give it."""
 
 LARGEST_PORT = 65535
 """Of TCP (RFC 9293)."""
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def up(options: argparse.Namespace) -> int:
-    """Start a region in the background and wait until it answers."""
+    """Start a region in the background and wait until it answers. If interrupted, leave none behind."""
     settings = _settings(options)
     file = RegionFile(settings.home)
     if running := file.running():
@@ -56,59 +64,74 @@ def up(options: argparse.Namespace) -> int:
     if file.path.exists():
         print(f"Ignoring {file.path}: the region that it names has died.", file=sys.stderr)
         file.path.unlink()
+    processes.end(processes.of_home(settings.home), _patient(STOP_SECONDS))
     settings.home.mkdir(parents=True, exist_ok=True)
     log_path = settings.home / "region.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "localaws", "serve", *_as_arguments(options)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    end = time.monotonic() + _patient(START_SECONDS)
-    while time.monotonic() < end and process.poll() is None:
-        if running := file.running():
-            print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
-            return 0
-        time.sleep(0.05)
-    if process.poll() is None:
-        process.kill()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    process = None
+    try:
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "localaws", "serve", *_as_arguments(options)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, HOME_VARIABLE: str(settings.home)},
+            )
+        end = time.monotonic() + _patient(START_SECONDS)
+        while time.monotonic() < end and process.poll() is None:
+            if running := file.running():
+                print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
+                return 0
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        processes.end(processes.of_home(settings.home), _patient(STOP_SECONDS))
+        print("Interrupted: no region was left running.", file=sys.stderr)
+        return INTERRUPTED
+    processes.end(processes.of_home(settings.home), 0)
     print(f"The region did not start. See {log_path}, which ends with:\n{_tail(log_path)}", file=sys.stderr)
     return 1
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def down(options: argparse.Namespace) -> int:
-    """Stop the region and everything that it runs. Succeed if no region is running."""
-    file = RegionFile(options.home.resolve())
-    running = file.running()
-    if running is None:
-        # The process may be a region that no longer answers, or another program that has got its id: leave it.
-        if pid := file.recorded_pid():
-            print(
-                f"{file.path} names process {pid}, which does not answer as a region. It was not stopped.",
-                file=sys.stderr,
-            )
-        if file.path.exists():  # False too where the home is not a folder
-            file.path.unlink()
+    """Stop the region and everything that it runs, also if it has died or does not answer."""
+    home = options.home.resolve()
+    found = processes.of_home(home)
+    if not found:
         print("No region is running.")
+        if (home / "region.json").exists():  # False too where the home is not a folder
+            (home / "region.json").unlink()
         return 0
     seconds = _patient(STOP_SECONDS)
-    os.kill(running.pid, signal.SIGTERM)
-    end = time.monotonic() + seconds
-    while _exists(running) and time.monotonic() < end:
-        time.sleep(0.05)
-    if _exists(running):
-        os.kill(running.pid, signal.SIGKILL)
+    # The region ends its children itself; those of a region that has died are ended here.
+    regions = [process for process in found if _is_region(process)]
+    ended = processes.end(regions, seconds)
+    processes.end(processes.of_home(home), processes.CLOSING_GRACE_SECONDS)
+    (home / "region.json").unlink(missing_ok=True)
+    if not ended:
         print(
-            f"The region did not stop within {seconds:g} s and was killed. Processes that it started may still run. "
+            f"The region did not stop within {seconds:g} s and was killed, with all that it had started. "
             f"To wait longer on a busy machine, set {PATIENCE} to a factor on this time.",
             file=sys.stderr,
         )
-        file.path.unlink(missing_ok=True)
         return 1
-    print("The region has stopped.")
+    print("The region has stopped." if regions else "The region had died. What it had started has been stopped.")
     return 0
+
+
+def _is_region(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[1:4] == ["-m", "localaws", "serve"]
+    except psutil.Error:
+        return False
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -117,14 +140,25 @@ def serve(options: argparse.Namespace) -> int:
     if running := RegionFile(settings.home).running():
         print(f"The region in {settings.home} is already running at {running.endpoint_url}.", file=sys.stderr)
         return 1
+    if os.environ.get(HOME_VARIABLE) != str(settings.home):  # others see only the environment that a program began with
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "localaws", "serve", *_as_arguments(options)],
+            {**os.environ, HOME_VARIABLE: str(settings.home)},
+        )
     from localaws import server  # imports moto, which only this command needs
 
+    try:
+        owner = psutil.Process(options.owner) if options.owner else None
+    except psutil.NoSuchProcess:
+        print(f"The owner of the region, process {options.owner}, has ended.", file=sys.stderr)
+        return 1
     try:
         listener = server.listen(settings.port)
     except OSError as error:
         print(f"Cannot listen on port {settings.port}: {error}. Choose another one with --port.", file=sys.stderr)
         return 1
-    return server.serve(settings, listener)
+    return server.serve(settings, listener, owner)
 
 
 def env(options: argparse.Namespace) -> int:
@@ -176,6 +210,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--port", type=_port, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 for any free one (%(default)s)"
             )
+            command.add_argument(
+                "--owner", type=int, metavar="PID", help="a process with which the region is to end, however it ends"
+            )
     commands.add_parser(
         "translate",
         help="translate a query from Athena's SQL to DuckDB's",
@@ -196,7 +233,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _as_arguments(options: argparse.Namespace) -> list[str]:
-    return ["--config", str(options.config), "--port", str(options.port), "--home", str(options.home)]
+    owner = ["--owner", str(options.owner)] if options.owner else []
+    return ["--config", str(options.config), "--port", str(options.port), "--home", str(options.home), *owner]
 
 
 def _patient(seconds: float) -> float:
@@ -204,17 +242,6 @@ def _patient(seconds: float) -> float:
         return seconds * float(os.environ.get(PATIENCE, "1"))
     except ValueError:
         raise SettingsError(f"{PATIENCE} is {os.environ[PATIENCE]!r}. Write a number, such as 2.") from None
-
-
-def _exists(running: Running) -> bool:
-    try:
-        os.kill(running.pid, 0)
-        # A zombie has ended; its parent has not collected it yet.
-        return ") Z " not in Path(f"/proc/{running.pid}/stat").read_text()
-    except FileNotFoundError:  # it ended just now, or the system has no /proc
-        return not Path("/proc/self").exists()
-    except ProcessLookupError:
-        return False
 
 
 def _tail(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The child processes of the region: jobs, endpoints, builds and functions.
 
 Each child has its own process group, so that stopping it also stops what it has started. It is registered until it
-ends, so that the region can list its children and leaves none behind.
+ends, so that the region can list its children and leaves none behind. A region that is killed cannot end its children:
+the next command finds them by the variable ``LOCALAWS_HOME`` of their environment.
 """
 
 from __future__ import annotations
@@ -11,9 +12,14 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
+
+from localaws.settings import HOME_VARIABLE
 
 CLOSING_GRACE_SECONDS = 1.5
 """Time for a child to end by itself when the region stops. Nobody waits for the model of a job that ends then."""
@@ -132,3 +138,35 @@ def stop_all(grace_seconds: float) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def of_home(home: Path) -> list[psutil.Process]:
+    """List the region of a home and all that it has started, also after the region has died; not this process."""
+    found = []
+    for process in psutil.process_iter():
+        # Processes of others cannot be read; those of this user may end at any time.
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(HOME_VARIABLE) == str(home) and process.pid != os.getpid():
+                found.append(process)
+    return found
+
+
+def end(found: Sequence[psutil.Process], grace_seconds: float) -> bool:
+    """End processes by SIGTERM, by SIGKILL after the grace period; return whether SIGTERM was enough for all."""
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    limit = time.monotonic() + grace_seconds
+    while (alive := [process for process in found if _runs(process)]) and time.monotonic() < limit:
+        time.sleep(0.02)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return not alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    # A zombie has ended; its parent has not collected it yet.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

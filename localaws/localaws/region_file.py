@@ -1,17 +1,18 @@
-"""``<home>/region.json``: the address and process id of the running region."""
+"""``<home>/region.json``: the address, process id and token of the running region. Only its user can read it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localaws.access import TOKEN_HEADER
 from localaws.settings import Settings
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy does not reach this machine."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Running:
     pid: int
     region: str
     account_id: str
+    token: str
 
 
 class RegionFile:
@@ -30,7 +32,7 @@ class RegionFile:
     def __init__(self, home: Path) -> None:
         self.path = home / "region.json"
 
-    def write(self, settings: Settings, pid: int) -> None:
+    def write(self, settings: Settings, pid: int, token: str) -> None:
         """Write the file of a region. Readers see the whole file or none."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         document = {
@@ -38,8 +40,10 @@ class RegionFile:
             "pid": pid,
             "region": settings.region,
             "account_id": settings.account_id,
+            "token": token,
         }
         partial = self.path.with_suffix(f".{pid}")
+        partial.touch(mode=0o600)
         partial.write_text(json.dumps(document, indent=2) + "\n")
         partial.replace(self.path)
 
@@ -56,22 +60,14 @@ class RegionFile:
             return None
         try:
             found = Running(**document)
-            with urllib.request.urlopen(f"{found.endpoint_url}/_localaws/health", timeout=5) as answer:  # nosec B310 # on this machine
+            request = urllib.request.Request(
+                f"{found.endpoint_url}/_localaws/health", headers={TOKEN_HEADER: found.token}
+            )
+            with _OPENER.open(request, timeout=5) as answer:
                 alive = json.load(answer)["pid"] == found.pid
         except (TypeError, KeyError, ValueError, OSError):
             return None
         return found if alive else None
-
-    def recorded_pid(self) -> int | None:
-        """Return the process id in the file if such a process exists, whether or not it answers."""
-        document = self._read()
-        pid = document.get("pid") if document else None
-        if not isinstance(pid, int):
-            return None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 0)
-            return pid
-        return None
 
     def _read(self) -> dict[str, Any] | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,7 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from localaws import processes
+from localaws.access import OnlyItsUser
 from localaws.region_file import RegionFile
 from localaws.services import Services
 from localaws.settings import Settings
@@ -31,6 +35,9 @@ WORK_FOLDERS = ("functions", "invocations", "jobs", "endpoints", "athena", "buil
 POLL_SECONDS = 0.05
 """How often the server looks whether it is to end."""
 
+OWNER_SECONDS = 1.0
+"""How often the server looks whether its owner has ended."""
+
 
 REMOVERS = 16
 REMOVAL_ATTEMPTS = 10
@@ -42,19 +49,21 @@ def listen(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port), backlog=128)
 
 
-def serve(settings: Settings, listener: socket.socket) -> NoReturn:
-    """Serve a region until SIGTERM or SIGINT, then stop every process that it started and remove its folders.
+def serve(settings: Settings, listener: socket.socket, owner: psutil.Process | None = None) -> NoReturn:
+    """Serve a region, then stop every process that it started and remove its folders.
 
-    The process ends with this function.
+    It ends with SIGTERM, SIGINT or SIGHUP, or when the process `owner` has ended, however that happened. The process
+    ends with this function.
     """
     settings = replace(settings, port=listener.getsockname()[1])
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
 
     from werkzeug.serving import make_server
 
     configure_moto(settings)
+    token = secrets.token_urlsafe()
     _remove_work_folders(settings)  # left by a region that was killed
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
@@ -62,7 +71,7 @@ def serve(settings: Settings, listener: socket.socket) -> NoReturn:
     server: Any = make_server(
         "127.0.0.1",
         settings.port,
-        assemble(settings),
+        assemble(settings, token),
         threaded=True,
         request_handler=MotoRequestHandler,
         fd=listener.fileno(),
@@ -70,10 +79,12 @@ def serve(settings: Settings, listener: socket.socket) -> NoReturn:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True, name="server").start()
     region_file = RegionFile(settings.home)
-    region_file.write(settings, os.getpid())
+    region_file.write(settings, os.getpid(), token)
     print(f"The region {settings.region} is at {settings.endpoint_url}", flush=True)
     try:
-        stop.wait()
+        while not stop.wait(OWNER_SECONDS if owner else None):
+            if owner and not owner.is_running():
+                break
     finally:
         region_file.remove(os.getpid())
         server.shutdown()
@@ -131,8 +142,8 @@ def configure_moto(settings: Settings) -> None:
     default_user_config["lambda"] = {"use_docker": False}
 
 
-def assemble(settings: Settings) -> Any:
-    """Return the WSGI application: moto's, behind the middleware of localaws."""
+def assemble(settings: Settings, token: str) -> Any:
+    """Return the WSGI application: moto's, behind the middleware of localaws. The token opens its control paths."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
     from localaws import iam_record
@@ -148,10 +159,12 @@ def assemble(settings: Settings) -> Any:
     # As on AWS a caller is known first, and a request that is not valid goes no further.
     application = CallRecorder(RequestCheck(FaultInjector(DomainDispatcherApplication(services.application))), settings)
     threading.Thread(target=services.prepare_all, daemon=True, name="preparation").start()
-    return OwnPaths(
+    own = OwnPaths(
         application,
         {"/_localaws/health": _health, custom_resource.RESPONSE_PATH: custom_resource.receive},
     )
+    # As on AWS a ResponseURL is enough to answer: its request id is known to the function alone, and counts once.
+    return OnlyItsUser(own, token, open_paths=frozenset({custom_resource.RESPONSE_PATH}))
 
 
 Answer = tuple[int, Any]

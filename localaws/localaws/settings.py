@@ -16,6 +16,9 @@ from localaws.identity import access_key_id
 
 DEFAULT_PORT = 4599
 DEFAULT_HOME = Path("build/localaws")
+HOME_VARIABLE = "LOCALAWS_HOME"
+"""Environment variable of the region and of every process that it starts, so that all are found, whoever has died."""
+WITHOUT_PROXY = ("127.0.0.1", "localhost")
 SECRET_ACCESS_KEY = "localaws"  # nosec B105 # the region checks no signature
 PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
 """Environment variables that jobs and handlers inherit. They see nothing else of this machine's environment."""
@@ -90,6 +93,7 @@ class Settings:
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
+            **without_proxy(),
         }
 
     def child_environment(self) -> dict[str, str]:
@@ -97,10 +101,21 @@ class Settings:
         return {
             **{name: os.environ[name] for name in PASSED_THROUGH if name in os.environ},
             **self.client_environment(),
+            HOME_VARIABLE: str(self.home),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "3",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def without_proxy() -> dict[str, str]:
+    """Return the variables that keep a proxy, if one is set, from requests to this machine.
+
+    curl, Python and boto3 read either name. https://everything.curl.dev/usingcurl/proxies/env.html
+    """
+    names = [name for name in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",") if name]
+    value = ",".join(dict.fromkeys((*names, *WITHOUT_PROXY)))
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def load(path: Path, *, port: int = DEFAULT_PORT, home: Path = DEFAULT_HOME) -> Settings:

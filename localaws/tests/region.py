@@ -90,7 +90,9 @@ elif mode == "exec":
 elif mode == "serve":
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     http.server.ThreadingHTTPServer.request_queue_size = 128
-    http.server.ThreadingHTTPServer(("127.0.0.1", port), Echo).serve_forever()
+    host = os.environ["SAGEMAKER_BIND_TO_HOST"]
+    assert host == "127.0.0.1", host
+    http.server.ThreadingHTTPServer((host, port), Echo).serve_forever()
 """
 
 
@@ -147,14 +149,19 @@ class Region:
             return {member.name: archive.extractfile(member).read().decode() for member in files}  # type: ignore[union-attr]
 
     def order(self, **fault: Any) -> None:
-        answer = urllib3.request("POST", f"{self.url}/_localaws/faults", body=json.dumps(fault).encode())
+        answer = self.control("POST", "faults", json.dumps(fault).encode())
         assert answer.status == 201, answer.data
 
     def lift(self) -> None:
-        urllib3.request("DELETE", f"{self.url}/_localaws/faults")
+        self.control("DELETE", "faults")
+
+    def control(self, method: str, path: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
+        """Call a control path of the region."""
+        token = json.loads((self.home / "region.json").read_text())["token"]
+        return urllib3.request(method, f"{self.url}/_localaws/{path}", body=body, headers={"X-Localaws-Token": token})
 
     def processes(self, name: str) -> list[dict[str, Any]]:
-        running = urllib3.request("GET", f"{self.url}/_localaws/processes").json()
+        running = self.control("GET", "processes").json()
         return [process for process in running if process["name"] == name]
 
     def log(self, group: str, stream: str) -> list[str]:

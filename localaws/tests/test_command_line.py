@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -49,8 +48,9 @@ def test_up_env_up_again_and_down_leave_nothing_running(tmp_path: Path) -> None:
     described = json.loads((tmp_path / "region.json").read_text())
     assert described["endpoint_url"] in first.stdout
     try:
-        with urllib.request.urlopen(f"{described['endpoint_url']}/_localaws/health") as answer:
-            assert json.load(answer)["pid"] == described["pid"]
+        answer = Region(described["endpoint_url"], tmp_path).control("GET", "health")
+        assert answer.json()["pid"] == described["pid"]
+        assert (tmp_path / "region.json").stat().st_mode & 0o077 == 0
         again = command(tmp_path, "up")
         assert (again.returncode, "already running" in again.stdout) == (0, True)
         exported = command(tmp_path, "env").stdout

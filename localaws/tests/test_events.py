@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import urllib3
 from region import IMAGE, ROLE, Region, wait_for
 from state_machines import machine
 
@@ -115,6 +114,6 @@ def test_a_start_that_fails_harms_neither_the_change_nor_the_next_event(region: 
     registry.listen(InputTransformer=TRANSFORMER)
     region.order(service="states", operation="StartExecution", error="ExecutionLimitExceeded")
     registry.register()
-    wait_for(lambda: urllib3.request("GET", f"{region.url}/_localaws/faults").json(), lambda faults: faults == [])
+    wait_for(lambda: region.control("GET", "faults").json(), lambda faults: faults == [])
     registry.register()
     assert registry.started() == [{"Version": 2}]

@@ -25,3 +25,8 @@ FROM (
     WHERE visit_date < '${forecast_date}'
 )
 WHERE days_back <= ${history_visit_days}
+    -- One earlier day a week, of which only the UTC offset is read: it tells the user's time zone.
+    OR (
+        visit_date >= '${record_starts}'
+        AND mod(date_diff('day', DATE '1970-01-01', CAST(visit_date AS date)), 7) = 0
+    )

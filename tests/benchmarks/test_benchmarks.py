@@ -54,6 +54,16 @@ ROOT = Path(__file__).parents[2]
         pytest.param("policy", {"by_response / best_hour", "says: not enough sends"}, id="policy"),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
+        pytest.param(
+            "serving-attack",
+            {
+                "64 clients, 64 kB, users without visits: p99 by that before",
+                "64 clients, 6 MB, abandoned: slowest ping",
+                "mixed requests: memory before",
+                "a worker is killed: replaced after",
+            },
+            id="serving-attack",
+        ),
         pytest.param("serving", {"64 clients: throughput by TensorFlow", "bulk by the sgemm limit"}, id="serving"),
     ],
 )

@@ -11,7 +11,6 @@ import io
 import json
 import tarfile
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,6 +21,7 @@ from urllib.parse import urlparse
 
 import boto3
 from patience import patient
+from region_control import control, order_fault
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK_NAME = "visitcast-test"
@@ -168,22 +168,14 @@ class Stack:
 
     def order_fault(self, **fault: Any) -> None:
         """Make something go wrong in the local region; see localaws/faults.py."""
-        request = urllib.request.Request(
-            f"{self.region_url}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=patient(60)):
-            pass
+        order_fault(self.home, **fault)
 
     def lift_faults(self) -> None:
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{self.region_url}/_localaws/faults", method="DELETE"), timeout=patient(60)
-        ):
-            pass
+        control(self.home, "DELETE", "faults")
 
     def processes(self) -> list[dict[str, Any]]:
         """List the jobs, endpoints and handlers that run now."""
-        with urllib.request.urlopen(f"{self.region_url}/_localaws/processes", timeout=patient(60)) as response:
-            found: list[dict[str, Any]] = json.load(response)
+        found: list[dict[str, Any]] = control(self.home, "GET", "processes")
         return found
 
     def invoke(self, function: str, payload: Any) -> tuple[Any, bool]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
 import threading
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -262,38 +260,36 @@ def test_when_time_runs_out_the_answer_says_what_to_do(asking: CloudFormation, m
         boto3.client("codebuild").stop_build(id=build)
 
 
-def limit_builds(*, after: int, times: int) -> None:
+def limit_builds(region: Stack, *, after: int, times: int) -> None:
     """Let some builds start, then refuse some as AWS does."""
-    fault = {
-        "service": "codebuild",
-        "operation": "StartBuild",
-        "error": "AccountLimitExceededException",
-        "message": "Cannot have more than 1 builds in queue for the account",
-        "status": 400,
-        "after": after,
-        "times": times,
-    }
-    order = urllib.request.Request(
-        f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
+    region.order_fault(
+        service="codebuild",
+        operation="StartBuild",
+        error="AccountLimitExceededException",
+        message="Cannot have more than 1 builds in queue for the account",
+        status=400,
+        after=after,
+        times=times,
     )
-    urllib.request.urlopen(order).close()
 
 
-def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(asking: CloudFormation) -> None:
+def test_an_account_without_room_for_all_builds_gets_them_one_after_the_other(
+    region: Stack, asking: CloudFormation
+) -> None:
     asking.make_project(GOOD)
-    limit_builds(after=1, times=2)
+    limit_builds(region, after=1, times=2)
     uris(asking.ask())
     assert len(asking.builds()) == 2
 
 
 def test_an_account_that_may_run_no_builds_is_told_what_to_ask_for(
-    asking: CloudFormation, monkeypatch: pytest.MonkeyPatch
+    region: Stack, asking: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.build_images import app
 
     monkeypatch.setattr(app, "NO_ROOM_SECONDS", 0)
     asking.make_project(GOOD)
-    limit_builds(after=0, times=2)
+    limit_builds(region, after=0, times=2)
     answer = asking.ask()
     assert answer["Status"] == "FAILED"
     assert "Cannot have more than 1 builds in queue for the account. Ask for the quota" in answer["Reason"]

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import boto3
 from deployed_stack import ROOT, EmptyRegion
 from iam_stack import read_stack
 from judged_roles import require_allowed
+from region_control import order_fault
 from sam_commands import pack, sam, sam_deploy
 
 from functions.build_images.sources import image_tag
@@ -67,10 +67,7 @@ def reason() -> str:
 
 def test_a_first_deployment_that_fails_leaves_nothing(empty_region: EmptyRegion) -> None:
     fault = {"service": "codebuild", "operation": "StartBuild", "error": "InvalidInputException", "status": 400}
-    order = urllib.request.Request(
-        f"{os.environ['AWS_ENDPOINT_URL']}/_localaws/faults", data=json.dumps(fault).encode(), method="POST"
-    )
-    urllib.request.urlopen(order).close()
+    order_fault(empty_region.home, **fault)
     printed = sam_deploy(empty_region.build, "local", PARAMETERS, "--stack-name", STACK, succeeds=False)
     assert "ROLLBACK_COMPLETE" in printed
     assert "InvalidInputException" in reason()

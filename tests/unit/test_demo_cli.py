@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def test_a_second_demo_with_the_same_output_is_refused(
 ) -> None:
     with locked(tmp_path / "build/demo/.demo.lock"):
         assert main([]) == 1
-    assert "Another demo runs in this clone.\nIt writes into build/demo/ and .aws-sam/." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"Another demo runs in this clone.\nIt is process {os.getpid()}, since 20" in printed
+    assert "It writes into build/demo/ and .aws-sam/." in printed
 
 
 def test_a_second_demo_in_the_clone_is_refused_and_changes_nothing(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from rich.console import Console
 
 from demo.forecast_run import day_after, show_plan
@@ -36,7 +37,7 @@ def output(**changes: Any) -> dict[str, Any]:
         "barred": 4,
         "no_room": 5,
         "moved": 6,
-        "loss_bound": 0.0123,
+        "loss": 0.0123,
     }
     report = {
         "users": 1209,
@@ -47,6 +48,7 @@ def output(**changes: Any) -> dict[str, Any]:
             SEND | {"user_id": "never-came", "chance": None},
             SEND | {"user_id": "rare", "chance": 0.004},
         ],
+        "notes": ["Full hours: 6 of 1,100 users"],
         "expectation": ["Visits expected in the hour of the push: 300"],
         "drift": {"alarm": False, "reasons": []},
     }
@@ -75,7 +77,8 @@ def test_the_plan_shows_sends_and_totals() -> None:
     arms = "1,100 best_hour, 132 no_push, 100 random_hour"
     assert f"1,200 sends planned (130 no_push, 2 opted_out withheld): {arms}" in text
     assert "Busiest hour 2026-11-24T17:00Z with 77" in text
-    assert "moved for capacity 6, at a loss of at most 1.23%" in text.replace("\n", " ")
+    assert "moved for capacity 6: 1.2% fewer visits expected than at own best hours" in text.replace("\n", " ")
+    assert "Full hours: 6 of 1,100 users" in text
     assert "4 barred by the rules, 5 because their hours are full" in text
     assert "none beyond the limits" in text
 
@@ -104,16 +107,20 @@ def test_lift_is_a_table_of_the_arms_and_what_it_says_in_words() -> None:
     assert "spring: Visits on the date: sample too small." in text
 
 
-def test_of_a_file_the_day_after_its_last_event_is_forecast(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("last", "as_of"),
+    [("2024-02-28T23:59:59Z", "2024-02-29T00:00:00Z"), ("2024-02-28T10:00:00.25Z", "2024-02-28T10:00:01Z")],
+)
+def test_of_a_file_the_day_after_its_last_event_is_forecast(last: str, as_of: str, tmp_path: Path) -> None:
     rows = 3
     events = pa.table(
         {
             schema.USER_ID: ["a"] * rows,
-            schema.EVENT_TIME: ["2024-02-27T10:00:00Z", "2024-02-28T23:59:59Z", "2024-01-01T00:00:00Z"],
+            schema.EVENT_TIME: ["2024-02-27T10:00:00Z", last, "2024-01-01T00:00:00Z"],
             schema.UTC_OFFSET_MINUTES: pa.array([0] * rows, pa.int16()),
             schema.PAGE_TYPE: pa.array([1] * rows, pa.int8()),
             schema.PLATFORM: ["ios"] * rows,
         }
     )
     pq.write_table(events, tmp_path / "events.parquet")
-    assert day_after(tmp_path / "events.parquet") == {"ForecastDate": "2024-02-29", "AsOf": "2024-02-29T00:00:00Z"}
+    assert day_after(tmp_path / "events.parquet") == {"ForecastDate": "2024-02-29", "AsOf": as_of}

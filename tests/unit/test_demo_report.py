@@ -91,6 +91,40 @@ def test_progress_lines(line: str, expected: Progress | None) -> None:
             'Rejected. {"errorMessage": "no such key", "stackTrace": []}', ["Rejected.", "no such key"], id="handler"
         ),
         pytest.param('Odd. {"a": 1}', ["Odd.", '{"a": 1}'], id="other description"),
+        pytest.param(
+            "Requests failed. "
+            + json.dumps(
+                {
+                    "ProcessingJobName": "p",
+                    "Environment": {"A": "{}"},
+                    "FailureReason": "AlgorithmError: exit code: 1",
+                    "ExitMessage": "The audience a.csv cannot be read.\nexpected 1 column, got 3\nSupply CSV.",
+                }
+            ),
+            [
+                "Requests failed.",
+                "AlgorithmError: exit code: 1",
+                "The audience a.csv cannot be read.",
+                "expected 1 column, got 3",
+                "Supply CSV.",
+            ],
+            id="processing job",
+        ),
+        pytest.param(
+            'A query failed. {"QueryExecution": {"Query": "{}", "Status": {"StateChangeReason": "HIVE_BAD_DATA"}}}',
+            ["A query failed.", "HIVE_BAD_DATA"],
+            id="query",
+        ),
+        pytest.param(
+            'Not deployed. {"errorMessage": "first"} The deployment itself: {"FailureReason": "second"}',
+            ["Not deployed.", "first", "The deployment itself:", "second"],
+            id="two descriptions",
+        ),
+        pytest.param(
+            json.dumps({"errorMessage": 'Inner. {"FailureReason": "deep"}'}),
+            ["Inner.", "deep"],
+            id="description within",
+        ),
         pytest.param("Set {of} braces", ["Set {of} braces"], id="no description"),
         pytest.param("", [], id="no cause"),
     ],

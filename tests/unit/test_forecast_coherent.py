@@ -97,7 +97,7 @@ def test_the_chance_of_a_visit_is_never_below_that_of_the_first_visit(bundle: Bu
         assert np.all(made.visit_hour >= made.first_visit_hour)
         assert np.all((made.first_visit_hour >= 0) & (made.visit_hour <= 1))
         np.testing.assert_allclose(made.first_visit_hour.sum(axis=1), 1, rtol=1e-5)
-        days = [date(2026, 11, 27)] * len(made.from_model)
+        days = [date(2026, 11, 27)] * len(made.source)
         for answer in json.loads(answers.write(made, [""] * len(days), days, {}, Format.JSON))["forecasts"]:
             assert all(map(ge, answer[schema.HOUR_PROBABILITIES], answer[schema.FIRST_HOUR_PROBABILITIES]))
 

@@ -1,5 +1,6 @@
 """Forecasts in a DataFrame are those of the endpoint."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import numpy as np
@@ -11,9 +12,11 @@ from benchmarks.random_model import write_model
 from visitcast.data.dataset import with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY
 from visitcast.errors import InputError
+from visitcast.features.histograms import last_histograms
 from visitcast.forecasting.forecaster import forecast_last
 from visitcast.forecasting.frame import forecast
 from visitcast.model import visit_probability
+from visitcast.model.baselines import tuned_histogram
 from visitcast.model.bundle import Bundle
 
 DAY = date(2026, 11, 24)
@@ -38,6 +41,21 @@ def test_everybody_is_forecast_once(model: Bundle) -> None:
     few_days = np.diff(VISITS.offsets) < MINIMUM_HISTORY
     assert few_days.any()
     assert made.source.to_list() == np.where(few_days, "prior", "model").tolist()
+
+
+def test_the_baseline_of_a_model_is_its_histogram_for_everybody(model: Bundle) -> None:
+    made, known = forecast(replace(model, baseline_only=True), VISITS, DAY), forecast(model, VISITS, DAY)
+    few_days = np.diff(VISITS.offsets) < MINIMUM_HISTORY
+    assert made.source.to_list() == np.where(few_days, "prior", "baseline").tolist()
+    days = np.full(VISITS.users, (DAY - date(1970, 1, 1)).days)
+    counts = last_histograms(with_target_days(VISITS, days))
+    first = tuned_histogram.predict(model.histogram, days, counts)
+    np.testing.assert_allclose(np.stack(made.first_visit_hour), first, atol=1e-6)
+    visited = np.maximum(tuned_histogram.visit_hours(model.histogram, counts), first)
+    np.testing.assert_allclose(np.stack(made.visit_hour), visited, atol=1e-6)
+    assert not np.array_equal(np.stack(made.visit_hour)[~few_days], np.stack(known.visit_hour)[~few_days])
+    pd.testing.assert_series_equal(made.visit_probability, known.visit_probability)
+    pd.testing.assert_frame_equal(made[few_days], known[few_days])
 
 
 def test_users_are_answered_in_the_order_asked_also_new_ones(model: Bundle) -> None:

@@ -35,6 +35,7 @@ from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.forecasting.correction import CLOSED_DATES
 from visitcast.sending.job import message_lines
 from visitcast.sending.pushes import WEEK
+from visitcast.sending.zones import RECORD_DAYS
 
 SCHEMA = load_schema("forecast")
 SQL = Path(__file__).resolve().parents[2] / "sql"
@@ -109,6 +110,11 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"LargestHourShare": 0.08}}, "sum to more than LargestHourShare"),
         ({"Campaign": {"LargestHourShare": 0}}, "Campaign.LargestHourShare"),
         ({"Campaign": {"MostPushesADay": 0}}, "Campaign.MostPushesADay"),
+        ({"Campaign": {"Weekdays": []}}, "Campaign.Weekdays"),
+        ({"Campaign": {"Weekdays": ["Mon"]}}, "Campaign.Weekdays"),
+        ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not in the"),
+        ({"Campaign": {"DatesWithoutSends": ["24.12."]}}, "Campaign.DatesWithoutSends"),
+        ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
         (
             {"Transform": {"InstanceType": "ml.c7g.xlarge"}},
@@ -147,6 +153,7 @@ def test_queries_are_whole_sql_with_the_runs_dates():
     assert len(json.dumps({**run, "Queries": queries})) < forecast_scale.BYTES_OF_A_RUN / 2
     histories = queries["histories"]
     assert f"days_back <= {HISTORY_VISIT_DAYS}" in histories
+    assert f"visit_date >= '{date(2026, 11, 24) - timedelta(days=RECORD_DAYS)}'" in histories
     assert "dt <= '2026-11-23' AND event_time < TIMESTAMP '2026-11-23 16:00:00'" in histories
     assert f"'s3://a-bucket/runs/{run['RunId']}/histories/unloaded/'" in histories
     assert "date_add('hour', 3, closed.send_at_utc)" in queries["responses"]

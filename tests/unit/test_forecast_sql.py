@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visitcast.data import schema
+from visitcast.sending.zones import RECORD_DAYS
 
 
 @given(events=histories((CLOCK_CHANGES[1], AS_OF, AS_OF - timedelta(days=5))))
@@ -27,7 +28,13 @@ def test_histories_are_the_last_visit_days_before_the_date_that_the_events_befor
     known = [event for event in events if event.event_time < as_of]
     expected = [visit for visit in visits_of(known) if visit["visit_date"] < f"{day}"]
     users = sorted({visit["user_id"] for visit in expected})
-    last = [v for user in users for v in [visit for visit in expected if visit["user_id"] == user][-VISIT_DAYS:]]
+    last = [
+        visit
+        for user in users
+        for back, visit in enumerate(reversed([visit for visit in expected if visit["user_id"] == user]))
+        if back < VISIT_DAYS or is_on_record(date.fromisoformat(visit["visit_date"]), day)
+    ]
+    last.sort(key=lambda visit: (visit["user_id"], visit["visit_date"]))
     found = []
     for row in sorted(run("histories", events, kind=kind), key=lambda row: row["user_id"]):
         user = row.pop("user_id")
@@ -38,9 +45,17 @@ def test_histories_are_the_last_visit_days_before_the_date_that_the_events_befor
     assert found == [{name: visit[name] for name in schema.VISITS_COLUMNS} for visit in last]
 
 
-def test_of_many_visit_days_the_last_are_kept(run: Run) -> None:
-    (found,) = run("histories", [Event("ann", AS_OF - timedelta(days=back), 0, 1, "ios") for back in (5, 20, 3, 9)])
-    assert found["visit_date"] == [(AS_OF - timedelta(days=back)).date() for back in (5, 3)]
+def is_on_record(visited: date, day: date) -> bool:
+    """Return whether a visit day is one a week, a Thursday, that tells the time zone."""
+    return visited.weekday() == 3 and visited >= day - timedelta(days=RECORD_DAYS)
+
+
+def test_of_many_visit_days_the_last_are_kept_and_one_a_week_for_a_year(run: Run) -> None:
+    back = range(3, 800, 2)
+    (found,) = run("histories", [Event("ann", AS_OF - timedelta(days=days), 0, 1, "ios") for days in back])
+    dates = sorted((AS_OF - timedelta(days=days)).date() for days in back)
+    assert found["visit_date"] == [when for when in dates if when in dates[-2:] or is_on_record(when, DAY)]
+    assert 25 < len(found["visit_date"]) <= 32
 
 
 def test_an_event_at_the_instant_is_not_known_yet(run: Run) -> None:

@@ -16,6 +16,7 @@ from metric_loops import of_points
 from numpy.typing import NDArray
 
 from benchmarks.lightgbm_peer import LightGbmLearner, LightGbmScorer
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset, user_of_row, with_target_days
 from visitcast.data.protocol import MINIMUM_HISTORY, split
 from visitcast.errors import InputError
@@ -103,7 +104,7 @@ def test_every_learner_goes_from_fit_to_forecast(tmp_path: Path, learner: Learne
         np.testing.assert_allclose(after.first_visit_hour.sum(axis=1), 1, rtol=1e-5)
         assert np.all((after.visit_hour >= 0) & (after.visit_hour <= 1))
     histories = np.diff(DATASET.offsets)
-    np.testing.assert_array_equal(after.from_model, histories > MINIMUM_HISTORY)
+    np.testing.assert_array_equal(after.source == schema.MODEL, histories > MINIMUM_HISTORY)
     hour = DATASET.first_visit_hour[PARTS.test]
     assert log_losses(forecaster.forecast(loaded, DATASET, PARTS.test).first_visit_hour, hour).mean() < np.log(24)
 
@@ -159,7 +160,7 @@ def test_a_scorer_with_the_lead_gets_the_weight_and_one_without_it_none() -> Non
             histograms: NDArray[np.float32],
             eve_hours: NDArray[np.float64] | None = None,
         ) -> Logits:
-            hour = np.array([truth[key] for key in user_and_date(dataset, rows)])
+            hour = np.array([truth.get(key, 0) for key in user_and_date(dataset, rows)])  # the probe has other users
             first_hour = np.where(np.arange(24) == hour[:, None], 4, 0).astype(np.float32)
             return Logits(first_hour, first_hour - 2)
 

@@ -100,6 +100,7 @@ def test_the_newest_approved_version_is_in_production(app: Any) -> None:
         "ModelName": "model-2",
         "ModelDataUrl": f"s3://{BUCKET}/runs/2/models/model.tar.gz",
         "AnchorLead": "0.0575",
+        "Environment": {},
         "References": [],
     }
     app.sagemaker.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Rejected")
@@ -123,6 +124,26 @@ def test_a_forecast_run_without_a_model_is_told_what_to_do(app: Any) -> None:
     register(app, 1, "Rejected")
     with pytest.raises(app.NoProductionModel, match="Run the training workflow first, or approve"):
         find(app, **REFERENCE)
+
+
+def test_without_a_model_in_production_the_baseline_of_the_newest_that_the_gate_rejected_forecasts(app: Any) -> None:
+    register(app, 1, "Rejected", GatePassed="false")
+    register(app, 2, "Rejected", GatePassed="false")
+    register(app, 3, "Rejected", GatePassed="true")  # by a person, or since its deployment failed
+    register(app, 4, "Rejected")
+    register(app, 5, "PendingManualApproval", GatePassed="true")
+    put(app, "runs/2/evaluation/evaluation.json", {"of": 2})
+    found = find(app, **REFERENCE, OnNoModel="baseline")
+    assert (found["ModelName"], found["Environment"]) == ("model-2", {"VISITCAST_FORECASTER": "baseline"})
+    assert reference(app) == {"evaluation.json": {"of": 2}}
+    with pytest.raises(app.NoProductionModel, match="OnNoModel: baseline"):
+        find(app, **REFERENCE, OnNoModel="stop")
+    # A training run compares with what is in production only.
+    assert find(app, DefaultModelDataUrl="s3://new/model.tar.gz")["ModelVersion"] == ""
+    register(app, 6, GatePassed="true")
+    register(app, 7, "Rejected", GatePassed="false")
+    found = find(app, **REFERENCE, OnNoModel="baseline")
+    assert (found["ModelName"], found["Environment"]) == ("model-6", {})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made_visits import made_dataset
 
+from visitcast.data import schema
 from visitcast.data.calendar import date_of, days_since_epoch
 from visitcast.data.dataset import select_users
 from visitcast.data.schedule import Known, as_known
@@ -64,7 +65,7 @@ def by_first_hours(known: Known) -> Forecast:
     """A forecast that says the hour of the last first visit."""
     last = known.dataset.offsets[1:] - 2
     certain = np.eye(24, dtype=np.float32)[known.dataset.first_visit_hour[last]]
-    return Forecast(certain, certain, np.ones(len(last), dtype=bool), np.ones(len(last), dtype=np.float32))
+    return Forecast(certain, certain, np.full(len(last), schema.MODEL), np.ones(len(last), dtype=np.float32))
 
 
 def test_the_training_data_have_a_profile_for_each_weekday_as_the_schedule_sees_it() -> None:

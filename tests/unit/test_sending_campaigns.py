@@ -198,6 +198,7 @@ class Campaigns(RuleBasedStateMachine):
                 schema.USER_ID: USERS,
                 schema.UTC_OFFSET_MINUTES: pa.array(run.offsets, pa.int16()),
                 schema.TIME_ZONE: pa.array([None] * len(USERS), pa.string()),
+                schema.INFERRED_TIME_ZONE: pa.array([None] * len(USERS), pa.string()),
                 schema.LAST_PUSH_AT: pa.array([None] * len(USERS), pa.timestamp("s")),
             }
         )

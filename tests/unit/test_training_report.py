@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from made_visits import AS_OF, made_dataset
 
+from visitcast.data import schema
 from visitcast.data.dataset import hour_flags, user_of_row
 from visitcast.data.manifest import Counts, CutOffs, Manifest
 from visitcast.data.protocol import split
@@ -74,7 +75,7 @@ def made_forecast() -> Forecast:
     rng = np.random.default_rng(0)
     first = rng.dirichlet(np.ones(24), size=len(PARTS.test)).astype(np.float32)
     rows = len(PARTS.test)
-    return Forecast(first, np.minimum(2 * first, 1), np.ones(rows, dtype=bool), np.full(rows, 0.5, dtype=np.float32))
+    return Forecast(first, np.minimum(2 * first, 1), np.full(rows, schema.MODEL), np.full(rows, 0.5, dtype=np.float32))
 
 
 def made_user_dates() -> UserDates:

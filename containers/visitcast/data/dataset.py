@@ -218,6 +218,16 @@ def select_users(dataset: Dataset, users: NDArray[np.int64] | slice) -> Dataset:
     return Dataset(dataset.user_ids[chosen], offsets, {name: values[rows] for name, values in dataset.columns.items()})
 
 
+def last_rows(dataset: Dataset, rows: int) -> Dataset:
+    """Keep the last rows of every user, at most `rows`."""
+    lengths = np.diff(dataset.offsets)
+    if lengths.max(initial=0) <= rows:
+        return dataset
+    kept = position_in_history(dataset) >= np.repeat(lengths - rows, lengths)
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, rows))]).astype(np.int64)
+    return Dataset(dataset.user_ids, offsets, {name: values[kept] for name, values in dataset.columns.items()})
+
+
 def write_shard(folder: Path, file: str, dataset: Dataset) -> Shard:
     """Write some users, with all their rows, into one file of an existing folder."""
     heads = {_USER_IDS: dataset.user_ids, _OFFSETS: dataset.offsets}

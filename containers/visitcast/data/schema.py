@@ -39,6 +39,8 @@ PLATFORMS: Final = ("ios", "android", "web", "other")
 
 # --- users to forecast
 TIME_ZONE: Final = "time_zone"
+INFERRED_TIME_ZONE: Final = "inferred_time_zone"
+"""A zone with the user's clock on the date to forecast, from the offsets of visits. On other dates it may be wrong."""
 LAST_VISIT_DATE: Final = "last_visit_date"
 HISTORY_DAYS: Final = "history_days"
 """Visit days that a forecast is made from."""
@@ -65,8 +67,10 @@ AS_OF: Final = "as_of"
 SOURCE: Final = "source"
 MODEL: Final = "model"
 PRIOR: Final = "prior"
-SOURCES: Final = (MODEL, PRIOR)
-"""Values of a forecast's source: the network answered, or the tuned histogram alone (fewer than three visit days)."""
+BASELINE: Final = "baseline"
+SOURCES: Final = (MODEL, PRIOR, BASELINE)
+"""Values of a forecast's source: the network answered; or the tuned histogram alone, since the user has fewer than
+three visit days, or since no model is in production."""
 
 # --- send plans
 ARM: Final = "arm"

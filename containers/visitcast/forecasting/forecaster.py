@@ -30,15 +30,16 @@ class Forecast:
     visit_hour : float32 array [rows, 24]
         Chance of a visit in the hour, given that the user comes that day; each in 0..1, and never below that of the
         first visit.
-    from_model : bool array [rows]
-        False where the history is too short for the scorer and the histogram alone answers.
+    source : str array [rows]
+        One of ``schema.SOURCES`` for each row: where the history is too short for the scorer, and where the bundle has
+        the baseline only, the histogram alone answers.
     visit_probability : float32 array [rows]
         Probability that the user comes that day; NaN for a user without any visit day.
     """
 
     first_visit_hour: NDArray[np.float32]
     visit_hour: NDArray[np.float32]
-    from_model: NDArray[np.bool_]
+    source: NDArray[np.str_]
     visit_probability: NDArray[np.float32]
 
     @property
@@ -52,11 +53,6 @@ class Forecast:
         """Chance of a visit in the best hour, [rows]."""
         chances: NDArray[np.float32] = self.visit_hour.max(axis=1)
         return chances
-
-    @property
-    def source(self) -> NDArray[np.str_]:
-        """One of ``schema.SOURCES`` for each row, [rows]."""
-        return np.where(self.from_model, schema.MODEL, schema.PRIOR)
 
 
 def forecast(
@@ -114,16 +110,17 @@ def _forecast(
 
     eve_hours = np.where(last_known == dataset.visit_date[rows] - 1, hours, 0.0)
     unfinished = eve_hours < HOURS
-    from_model = history >= MINIMUM_HISTORY
+    long_enough = history >= MINIMUM_HISTORY
+    source = np.where(long_enough, schema.BASELINE if bundle.baseline_only else schema.MODEL, schema.PRIOR)
     for blend, wanted in ((bundle.eve_over, ~unfinished), (bundle.eve_unfinished, unfinished)):
-        here = np.flatnonzero(from_model & wanted)
+        here = np.flatnonzero((source == schema.MODEL) & wanted)
         if len(here) == 0:
             continue
         scored = probabilities(bundle.scorer.logits(dataset, rows[here], counts[here], eve_hours[here]))
         mixed = mixture.blend(blend.mixture, history[here], scored, Probabilities(*(kind[here] for kind in made)))
         for kind, calibrated in zip(made, calibration.apply(blend.calibration, mixed), strict=True):
             kind[here] = calibrated
-    return Forecast(made.first_hour, any_visit(made), from_model, comes)
+    return Forecast(made.first_hour, any_visit(made), source, comes)
 
 
 def _last_known(

@@ -39,11 +39,14 @@ class Assignment:
         Expected visits.
     bound : float
         No assignment within the capacity has more expected visits than this.
+    wanted : float
+        Expected visits if every user got the hour with the highest value, as without any limit on the capacity.
     """
 
     hour: NDArray[np.int64]
     value: float
     bound: float
+    wanted: float
 
     @property
     def gap(self) -> float:
@@ -107,16 +110,16 @@ def spread(
     worth[~possible] = -np.inf  # np.where would hold a further matrix of all users, at the job's peak of memory
     problem = _Problem(worth, bucket, clock, capacity)
     hour = _first_choice(worth)
+    wanted = _total(worth, hour)
     if (problem.room(hour) >= 0).all():
-        total = _total(worth, hour)
-        return Assignment(hour, total, total)
+        return Assignment(hour, wanted, wanted, wanted)
     if users <= sample_users:
         hour, prices = _solve(worth, bucket[clock], capacity.astype(np.float64))
     else:
         rows = np.sort(np.random.default_rng(seed).choice(users, sample_users, replace=False))
         _, prices = _solve(worth[rows], bucket[clock[rows]], (capacity * (sample_users / users)).astype(np.float64))
         hour = _repaired(problem, prices, _at_prices(problem, prices))
-    return Assignment(hour, _total(worth, hour), _bound(problem, prices))
+    return Assignment(hour, _total(worth, hour), _bound(problem, prices), wanted)
 
 
 def _first_choice(worth: Floats) -> NDArray[np.int64]:

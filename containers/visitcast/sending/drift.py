@@ -27,6 +27,8 @@ from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
 from visitcast.sending.realised import ClosedDates
 
 TRAINING: Final = "training data"
+INPUT: Final = "input: "
+"""Begins the names of the distributions that do not depend on what forecasts."""
 FOUR_WEEKS_AGO: Final = "four weeks ago"
 FALSE_ALARMS: Final = 0.001
 """Largest probability of an alarm in a run without drift."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -23,16 +25,20 @@ from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
+from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
+from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.sending import drift, policy
 from visitcast.sending.answers import Forecasts, gather
+from visitcast.sending.arms import BEST_HOUR
 from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
 from visitcast.sending.requests import Asked, write_requests, write_users
 from visitcast.sending.send_log import read_send_log
-from visitcast.sending.send_times import unknown_zones
-from visitcast.sending.settings import as_of, campaign, environment_name, forecast_date, users_per_file
+from visitcast.sending.send_times import all_zones, unknown_zones
+from visitcast.sending.send_window import barred_date
+from visitcast.sending.settings import Campaign, as_of, campaign, environment_name, forecast_date, users_per_file
 
 MESSAGES_PER_FILE: Final = 20_000
 """At most, since rows that are withheld count too. One Lambda hands a file over within a minute or so."""
@@ -80,17 +86,30 @@ def plan() -> None:
     counted = profile_of(users, forecasts, date)
     closed = read_closed_dates(_rows("realised"))
     evaluation = _json("reference", "evaluation.json")
-    references = {
-        drift.TRAINING: evaluation.get("profile", {}).get(weekday_of(date)),
-        drift.FOUR_WEEKS_AGO: _json("reference", "profile.json"),
-    }
+    trained = evaluation.get("profile", {}).get(weekday_of(date))
     evaluated = evaluation["as_sent"] if evaluation else {}
+    by_baseline = bool((forecasts.source == schema.BASELINE).any())
+    if by_baseline and evaluation:
+        # The baseline is judged by its own figures; the training data's profile has the forecasts of the model.
+        evaluated = evaluated["baselines"][TUNED_HISTOGRAM]
+        trained = trained and {name: counts for name, counts in trained.items() if name.startswith(drift.INPUT)}
+    references = {drift.TRAINING: trained, drift.FOUR_WEEKS_AGO: _json("reference", "profile.json")}
     verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
     pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
     judged = policy.judge(read_send_log(_parquet_files("log")))
     response = judged.response if planned.by_response and judged.verdict == policy.BETTER else None
-    sends = plan_sends(users, forecasts, pushes, date, planned, closed.correction, closed.chance_correction, response)
+    sends = plan_sends(
+        users,
+        forecasts,
+        pushes,
+        date,
+        planned,
+        closed.correction,
+        closed.chance_correction,
+        response,
+        as_of=math.ceil(as_of(os.environ).timestamp() / 60),
+    )
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -104,6 +123,7 @@ def plan() -> None:
         found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
         found["policy"] = policy.to_json(judged, followed=response is not None)
         found["expectation"] += policy.in_words(judged)
+        found["notes"] = notes(sends, planned, date, evaluated if by_baseline else None)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
@@ -209,6 +229,7 @@ def summary(
         "users": users.num_rows,
         "sources": _counts(pa.array(forecasts.source, pa.string())),
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
+        "local_time": local_time(users),
         "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
         "sends": {
             "planned": sent.num_rows,
@@ -219,7 +240,7 @@ def summary(
             "barred": sends.barred,
             "no_room": sends.no_room,
             "moved": sends.moved,
-            "loss_bound": sends.loss_bound,
+            "loss": sends.loss,
         },
         "closed_dates": asdict(closed),
         "expectation": in_words(expected, closed),
@@ -227,6 +248,56 @@ def summary(
         "message_files": files,
         "examples": [json.loads(line) for line in message_lines(_spread_out(sent), campaign, date)],
     }
+
+
+def notes(sends: Plan, planned: Campaign, date: int, of_baseline: Mapping[str, float] | None) -> list[str]:
+    """Say what people should know of a plan before they rely on it.
+
+    Parameters
+    ----------
+    sends : Plan
+        The plan.
+    planned : Campaign
+        Its campaign.
+    date : int
+        Days since 1970-01-01.
+    of_baseline : mapping, optional
+        Figures of the baseline, if it forecasts; may be empty.
+    """
+    found = []
+    if of_baseline is not None:
+        figures = (
+            f" Its forecasts as sent have a log loss of {of_baseline[LOG_LOSS]:.3f} nats and a hit rate of "
+            f"{of_baseline[BEST_HOUR_HIT_RATE]:.3f}."
+            if of_baseline
+            else ""
+        )
+        found.append(
+            "No model is in production, since the gate rejected the newest one: the baseline, the tuned histogram, "
+            f"forecasts (source: {schema.BASELINE}; OnNoModel: stop prevents it).{figures}"
+        )
+    if barred := barred_date(planned.rules, date):
+        found.append(f"No push is planned: {barred}")
+    if sends.moved or sends.no_room:
+        treated = _counts(sends.table[schema.ARM]).get(BEST_HOUR, 0)
+        found.append(
+            f"Full hours: {sends.moved:,} of {treated:,} users ({sends.moved / max(treated, 1):.0%}) get the push at "
+            f"another hour than their own best, and {sends.no_room:,} get none, since at most "
+            f"{planned.largest_hour_share:.0%} of the users may get it in one hour of UTC "
+            f"(Campaign.LargestHourShare). This costs {sends.loss:.1%} of the visits expected at everybody's own best "
+            "hour."
+        )
+    return found
+
+
+def local_time(users: pa.Table) -> dict[str, int]:
+    """Count users by where their local time comes from."""
+    given = np.array([name in all_zones() for name in users[schema.TIME_ZONE].to_pylist()], dtype=bool)
+    inferred = users[schema.INFERRED_TIME_ZONE].is_valid().to_numpy()
+    counts = (given.sum(), (inferred & ~given).sum(), (~inferred & ~given).sum())
+    return dict(
+        zip(("time zone given", "time zone inferred", "offset of the last visit"), map(int, counts), strict=True)
+    )
 
 
 def _spread_out(sends: pa.Table) -> pa.Table:

@@ -22,7 +22,7 @@ from visitcast.sending.capacity import UNSENT, spread
 from visitcast.sending.pushes import Pushes, at_caps, too_near
 from visitcast.sending.response import Response, caused_visits
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
-from visitcast.sending.send_window import allowed_hours, sendable
+from visitcast.sending.send_window import allowed_hours, barred_date, sendable
 from visitcast.sending.settings import Campaign
 
 Mask = NDArray[np.bool_]
@@ -48,20 +48,21 @@ class Plan:
         ``propensity``, ``possible_hours``, ``withheld``, ``salt``. The chance is that the user comes and visits in the
         hour of the send; it and the probability that the user comes are null for users who never came.
     barred : int
-        Users without an allowed hour: quiet hours, window, gap or caps.
+        Users without a possible hour: dates and weekdays, quiet hours, window, gap or caps, or the day is over there.
     no_room : int
         Users left out because every allowed hour is full.
     moved : int
-        Users whose push is not at their best allowed hour because of the capacity.
-    loss_bound : float
-        Largest share of the expected visits that is lost against the best possible assignment.
+        Users in the arm ``best_hour`` whose push is not at their best possible hour because of the capacity.
+    loss : float
+        Share of the expected visits that the capacity costs, against every user's own best possible hour, with users
+        who are left out. Counts all users who ever came, as if all were in the arm ``best_hour``.
     """
 
     table: pa.Table
     barred: int
     no_room: int
     moved: int
-    loss_bound: float
+    loss: float
 
 
 def plan_sends(
@@ -73,6 +74,7 @@ def plan_sends(
     correction: Correction = NO_CORRECTION,
     chance_correction: Correction | None = None,
     response: Response | None = None,
+    as_of: int | None = None,
 ) -> Plan:
     """Plan the sends of a date.
 
@@ -101,24 +103,36 @@ def plan_sends(
     response : Response, optional
         By which the best hour is the one in which a push causes most visits. Default: the one with the highest chance
         of a visit.
+    as_of : int, optional
+        Instant of the run, minutes since 1970-01-01T00:00Z: no push is planned for an earlier one. Default: all
+        instants of the date are possible.
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
-    hours = local_hours(date, offsets, users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))
-    possible = _possible(users, hours, pushes, date, campaign)
+    given, inferred = (
+        users[name].to_pandas().to_numpy(dtype=object) for name in (schema.TIME_ZONE, schema.INFERRED_TIME_ZONE)
+    )
+    hours = local_hours(date, offsets, given, inferred)
+    possible = _possible(users, hours, pushes, date, campaign, as_of)
     probability = corrected(forecasts.visit_probability, correction).astype(np.float32)
     one_for_all = _one_for_all(forecasts.visit_hour, probability, possible, campaign)
+    at_fallback = forecasts.source == schema.PRIOR if campaign.fallback_hour is not None else np.zeros(len(ids), bool)
 
     def worth(rows: Hours) -> NDArray[Any]:
         """Return what a push is worth to some users in each hour, > 0."""
         comes, chances = np.nan_to_num(probability[rows]), forecasts.visit_hour[rows]
         if response is not None:
-            return np.maximum(caused_visits(response, chances, possible[rows], comes), _LEAST_WORTH)
-        # Nobody knows whether a user who never came will come: the hour alone decides.
-        return chances * np.where(np.isnan(probability[rows]), np.float32(1), comes)[:, None]
+            found = np.maximum(caused_visits(response, chances, possible[rows], comes), _LEAST_WORTH)
+        else:
+            # Nobody knows whether a user who never came will come: the hour alone decides.
+            found = chances * np.where(np.isnan(probability[rows]), np.float32(1), comes)[:, None]
+        if campaign.fallback_hour is not None:
+            falling = at_fallback[rows]
+            found[falling] = found[falling].max(axis=1, keepdims=True) * _nearness(campaign.fallback_hour)
+        return found
 
     came = ~np.isnan(probability)
-    best, gap = _best_hours(worth, came, hours, possible, one_for_all, campaign)
+    best, loss = _best_hours(worth, came, hours, possible, one_for_all, campaign)
     # Whoever has no hour in one arm has none in any, so that the arms stay alike.
     sent = np.flatnonzero(best != UNSENT)
     arm = arms.arm_codes(ids[sent], campaign.control)
@@ -160,15 +174,21 @@ def plan_sends(
         barred=barred,
         no_room=len(ids) - len(sent) - barred,
         moved=int(((arm == arms.ARMS.index(arms.BEST_HOUR)) & (hour != first_choice)).sum()),
-        loss_bound=gap,
+        loss=loss,
     )
 
 
-def _possible(users: pa.Table, hours: LocalHours, pushes: Pushes, date: int, campaign: Campaign) -> Mask:
+def _possible(
+    users: pa.Table, hours: LocalHours, pushes: Pushes, date: int, campaign: Campaign, as_of: int | None
+) -> Mask:
     """Return the hours in which each user may get a push of this campaign, bool [users, 24]."""
     rules = campaign.rules
+    if barred_date(rules, date):
+        return np.zeros((users.num_rows, HOURS), dtype=bool)
     last_push: Any = minutes_of(pd.Series(users[schema.LAST_PUSH_AT].to_pandas()))
     earliest = (last_push + rules.minimum_gap_minutes).astype(np.int32)
+    if as_of is not None:
+        earliest = np.maximum(earliest, np.int32(as_of))
     possible = sendable(hours, allowed_hours(rules), earliest)
     possible &= ~too_near(pushes, hours, rules.minimum_gap_minutes)
     possible &= ~at_caps(pushes, users.num_rows, date, rules)[:, None]
@@ -183,7 +203,7 @@ def _best_hours(
     one_for_all: Hours,
     campaign: Campaign,
 ) -> tuple[Hours, float]:
-    """Return the best hour of each user within the capacity, and the bound on the expected visits that are lost.
+    """Return the best hour of each user within the capacity, and the share of the expected visits that this costs.
 
     ``UNSENT`` for users without an hour. Nothing here depends on the users' arms.
     """
@@ -200,12 +220,18 @@ def _best_hours(
         hour[rows] = assignment.hour
         sent = assignment.hour != UNSENT
         np.subtract.at(capacity, bucket[hours.clock[rows][sent], assignment.hour[sent]], 1)
-        return assignment.gap
+        return 0.0 if assignment.wanted <= 0 else max(0.0, 1 - assignment.value / assignment.wanted)
 
-    gap = fill(np.flatnonzero(came))
+    loss = fill(np.flatnonzero(came))
     # Users who never came get what is left.
     fill(np.flatnonzero(~came))
-    return hour, gap
+    return hour, loss
+
+
+def _nearness(fallback_hour: int) -> NDArray[np.float32]:
+    """Return factors that rank the hours by their distance to the fallback hour, the later of two first, [24]."""
+    apart = np.arange(HOURS) - fallback_hour
+    return np.asarray(1 - (np.abs(apart) - 0.25 * (apart > 0)) / (2 * HOURS), dtype=np.float32)
 
 
 def _of_control(

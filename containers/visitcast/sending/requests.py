@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
-from visitcast.data.dataset import Dataset
+from visitcast.data.dataset import Dataset, last_rows
+from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.errors import InputError
+from visitcast.sending import zones
 
 _PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
 
@@ -50,7 +52,8 @@ def write_requests(
     Parameters
     ----------
     blocks : iterator of Dataset
-        Recent visit days; whole users, each once.
+        Visit days; whole users, each once. A forecast is made from the last ``HISTORY_VISIT_DAYS`` of a user; earlier
+        ones only tell the time zone.
     audience : DataFrame
         What :func:`visitcast.sending.audience.read_audience` returned.
     asked : Asked
@@ -64,7 +67,7 @@ def write_requests(
     -------
     pyarrow.Table
         Users with recent visits, then the rest of the audience: ``user_id``, ``platform``, ``utc_offset_minutes``,
-        ``time_zone``, ``last_visit_date``, ``history_days`` and ``last_push_at``.
+        ``time_zone``, ``inferred_time_zone``, ``last_visit_date``, ``history_days`` and ``last_push_at``.
 
     Raises
     ------
@@ -72,12 +75,15 @@ def write_requests(
         A visit is not before the date.
     """
     users: list[pd.DataFrame] = []
+    inferred: list[zones.Inferred] = []
 
     def lines() -> Iterator[str]:
         for block in blocks:
             _require_days_before(block, asked.date)
-            users.append(_last_known(block))
-            yield from request_lines(block, asked)
+            inferred.append(zones.infer(block, asked.date))
+            recent = last_rows(block, HISTORY_VISIT_DAYS)
+            users.append(_last_known(recent))
+            yield from request_lines(recent, asked)
         absent = audience.index.difference(pd.concat(users).index)
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
         yield from (f"{_head(user, asked)}[]}}\n" for user in absent)
@@ -88,7 +94,10 @@ def write_requests(
         if not text:
             break
         (folder / f"requests-{number:05d}.jsonl").write_text(text, encoding="utf-8")
-    return _user_table(pd.concat(users), audience)
+    listed = pd.concat(users)
+    names = zones.names(inferred, asked.date)
+    listed[schema.INFERRED_TIME_ZONE] = np.append(names, np.full(len(listed) - len(names), None))
+    return _user_table(listed, audience)
 
 
 def _require_days_before(block: Dataset, date: int) -> None:
@@ -150,6 +159,7 @@ def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
         schema.PLATFORM: pa.array(users[schema.PLATFORM].fillna("other"), pa.string()),
         schema.UTC_OFFSET_MINUTES: pa.array(users[schema.UTC_OFFSET_MINUTES].fillna(0).astype("int16")),
         schema.TIME_ZONE: pa.array(users[schema.TIME_ZONE], pa.string(), from_pandas=True),
+        schema.INFERRED_TIME_ZONE: pa.array(users[schema.INFERRED_TIME_ZONE], pa.string(), from_pandas=True),
         schema.LAST_VISIT_DATE: pa.array(users[schema.LAST_VISIT_DATE].to_numpy("datetime64[D]"), pa.date32()),
         schema.HISTORY_DAYS: pa.array(users[schema.HISTORY_DAYS].fillna(0).astype("int32")),
         schema.LAST_PUSH_AT: pa.array(users[schema.LAST_PUSH_AT], pa.timestamp("s"), from_pandas=True),

@@ -1,8 +1,8 @@
 """Local hours as instants, correct across clock changes, odd offsets and the date line.
 
-A user has the UTC offset of the last visit, and may have an IANA time zone. A zone knows of clock changes between the
-forecast and the send; without one the send keeps the offset. Instants are minutes since
-1970-01-01T00:00Z, which int32 holds until the year 6053.
+A zone knows of clock changes since the last visit. A user has the IANA time zone that the audience names, else the one
+inferred from the visits (:mod:`visitcast.sending.zones`); a user with neither keeps the UTC offset of the last visit.
+Instants are minutes since 1970-01-01T00:00Z, which int32 holds until the year 6053.
 """
 
 from __future__ import annotations
@@ -50,7 +50,12 @@ class LocalHours:
         return self.utc[self.clock, hours], self.local[self.clock, hours]
 
 
-def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: NDArray[Any] | None = None) -> LocalHours:
+def local_hours(
+    date_: int,
+    utc_offset_minutes: NDArray[np.int16],
+    time_zone: NDArray[Any] | None = None,
+    inferred_time_zone: NDArray[Any] | None = None,
+) -> LocalHours:
     """Compute when each local hour begins for each user.
 
     Parameters
@@ -61,34 +66,41 @@ def local_hours(date_: int, utc_offset_minutes: NDArray[np.int16], time_zone: ND
         Minutes east of UTC, used where no zone is given.
     time_zone : object array [rows] of str or None, optional
         IANA names. A name that the zone data do not know counts as not given (see :func:`unknown_zones`).
+    inferred_time_zone : object array [rows] of str or None, optional
+        IANA names, used where none is given.
     """
-    zones = np.full(len(utc_offset_minutes), "", dtype="U1") if time_zone is None else _known(time_zone)
+    zones = np.full(len(utc_offset_minutes), "", dtype="U1")
+    for preferred in (inferred_time_zone, time_zone):
+        if preferred is not None:
+            known = _known(preferred)
+            zones = np.where(known == "", zones, known)
     names, zone = np.unique(zones, return_inverse=True)
     # With a zone the offset does not matter.
     offset = np.where(zones == "", utc_offset_minutes.astype(np.int64), 0)
     clocks, clock = np.unique(np.stack([zone, offset], axis=1), axis=0, return_inverse=True)
-    tables = [_hours_of(str(names[z]), int(minutes), date_) for z, minutes in clocks]
+    tables = [clock_of(str(names[z]), int(minutes), date_) for z, minutes in clocks]
     utc, local = np.stack(tables, axis=1) if tables else np.empty((2, 0, HOURS), dtype=np.int32)
     return LocalHours(clock.reshape(-1), utc, local)
 
 
 def unknown_zones(time_zone: NDArray[Any]) -> list[str]:
     """Return the names that the zone data do not know, sorted."""
-    return sorted({name for name in time_zone if isinstance(name, str) and name} - _all_zones())
+    return sorted({name for name in time_zone if isinstance(name, str) and name} - all_zones())
 
 
 def _known(time_zone: NDArray[Any]) -> NDArray[np.str_]:
-    known = _all_zones()
+    known = all_zones()
     return np.array([name if name in known else "" for name in time_zone], dtype=np.str_)
 
 
 @lru_cache(maxsize=1)
-def _all_zones() -> frozenset[str]:
+def all_zones() -> frozenset[str]:
+    """Return the names that the zone data know."""
     return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=4096)
-def _hours_of(zone: str, offset_minutes: int, day: int) -> Minutes:
+def clock_of(zone: str, offset_minutes: int, day: int) -> Minutes:
     """Return the instants and wall clock readings of one date's hours on one clock, [2, 24]."""
     midnight = day * MINUTES_A_DAY
     if not zone:
@@ -115,11 +127,11 @@ def _begin(zone: tzinfo, wall: datetime) -> tuple[int, int]:
     instant = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if _wall(zone, instant) != wall:
         # PEP 495: in a gap, fold 0 lands after the change and fold 1 before it.
-        instant = _change(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant)
+        instant = change(zone, wall.replace(tzinfo=zone, fold=1).astimezone(UTC), instant)
     return _minutes(instant.replace(tzinfo=None)), _minutes(_wall(zone, instant))
 
 
-def _change(zone: tzinfo, before: datetime, after: datetime) -> datetime:
+def change(zone: tzinfo, before: datetime, after: datetime) -> datetime:
     """Find the minute at which a clock changes its offset, by bisection."""
     old = before.astimezone(zone).utcoffset()
     while after - before > timedelta(minutes=1):

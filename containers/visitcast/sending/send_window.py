@@ -1,15 +1,19 @@
-"""Hours in which a push may go out: the send window, less the quiet hours and the gap since the last push."""
+"""Hours in which a push may go out: dates and weekdays, the send window less the quiet hours, and the gap."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data.calendar import weekday
 from visitcast.data.schedule import QUIET_HOURS
 from visitcast.data.schema import HOURS
 from visitcast.sending.send_times import NEVER, LocalHours, Minutes
+
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class SendRules:
         From one push to the next, for the same user, whichever campaigns send them.
     most_a_day, most_a_week : int
         Pushes of all campaigns to one user, on one local date and on any seven in a row.
+    weekdays : tuple of str
+        Weekdays, of the user's local date, on which pushes may go out.
+    dates_without_sends : frozenset of int
+        Local dates without any push, days since 1970-01-01.
     """
 
     window: tuple[int, int] = (0, 0)
@@ -34,6 +42,18 @@ class SendRules:
     minimum_gap_minutes: int = 20 * 60
     most_a_day: int = 1
     most_a_week: int = 7
+    weekdays: tuple[str, ...] = WEEKDAYS
+    dates_without_sends: frozenset[int] = frozenset()
+
+
+def barred_date(rules: SendRules, date: int) -> str | None:
+    """Return why no push may go out on a local date, days since 1970-01-01; None if pushes may."""
+    day, name = np.datetime64(date, "D"), WEEKDAYS[int(weekday(np.array([date]))[0])]
+    if date in rules.dates_without_sends:
+        return f"{day} is a date without sends."
+    if name not in rules.weekdays:
+        return f"{day} is a {name}, on which this campaign does not send."
+    return None
 
 
 def allowed_hours(rules: SendRules) -> NDArray[np.bool_]:

@@ -40,6 +40,9 @@ class Campaign:
         Whether pushes go out in the hours that cause most visits, once the log of sends shows which these are.
     limits : Limits
         Limits beyond which a run raises the alarm.
+    fallback_hour : int or None
+        Local hour, or the nearest possible one, that is the best hour of users with too little history for a forecast
+        of their own. None: that of the forecast.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Campaign:
     control: ControlGroup
     by_response: bool
     limits: Limits
+    fallback_hour: int | None = None
 
 
 def forecast_date(environment: Mapping[str, str]) -> int:
@@ -129,6 +133,10 @@ def campaign(file: Path) -> Campaign:
                 minimum_gap_minutes=round(content["MinimumGapHours"] * 60),
                 most_a_day=content["MostPushesADay"],
                 most_a_week=content["MostPushesAWeek"],
+                weekdays=tuple(content["Weekdays"]),
+                dates_without_sends=frozenset(
+                    days_since_epoch(date.fromisoformat(day)) for day in content["DatesWithoutSends"]
+                ),
             ),
             largest_hour_share=content["LargestHourShare"],
             control=ControlGroup(
@@ -145,6 +153,7 @@ def campaign(file: Path) -> Campaign:
                 visits_ratio=content["Drift"]["VisitsRatio"],
                 minimum_rows=content["Drift"]["MinimumRows"],
             ),
+            fallback_hour=content["FallbackHour"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from visitcast.serving import formats, logs
 from visitcast.serving.batching import Batches
-from visitcast.serving.errors import RequestError
+from visitcast.serving.bodies import Bodies, Message, Receive, announced, gone
+from visitcast.serving.errors import DisconnectedError, OverloadedError, RequestError
 from visitcast.serving.formats import Format
 from visitcast.serving.limits import Limits
 from visitcast.serving.scoring import Question
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 PING: Final = "/ping"
 INVOCATIONS: Final = "/invocations"
 _METHODS: Final = {PING: ("GET", "HEAD"), INVOCATIONS: ("POST",)}
+OVERLOADED: Final = "Too many requests wait for their answers."
+CLIENT_CLOSED_REQUEST: Final = 499
+"""Status in the log of a request whose client has gone, as nginx has it; no status was sent."""
 _PLAIN_TEXT: Final = "text/plain"
 
 
@@ -39,6 +42,7 @@ def application(batches: Batches, limits: Limits) -> Application:
     limits : Limits
         Largest request.
     """
+    bodies = Bodies(limits)
 
     async def invocations(scope: Message, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -47,16 +51,27 @@ def application(batches: Batches, limits: Limits) -> Application:
         headers = dict(scope["headers"])
         try:
             format_ = formats.of_request(_text(headers, b"content-type"))
-            body = await _body(headers, receive, limits.body_bytes)
+            batches.require_room(announced(headers))
+            body = await bodies.read(headers, receive)
             metrics["BytesIn"] = len(body)
-            answer = await batches.answer(Question(body, format_))
+            answer = await batches.answer(Question(body, format_), partial(gone, receive))
             metrics |= {"Users": answer.users, "PriorUsers": answer.prior_users, "BytesOut": len(answer.body)}
-            status, written, media_type = 200, answer.body, format_.value
+            status = 200
+            await _respond(send, status, answer.body, format_.value)
         except RequestError as error:
+            status = error.status
             metrics["Errors"] = 1
             fields = {"field": error.field[:200], "reason": error.reason[:200]}
-            status, written, media_type = error.status, _refusal(error), Format.JSON.value
-        await _respond(send, status, written, media_type)
+            await _refuse(send, status, {"field": error.field, "reason": error.reason})
+        except OverloadedError as error:
+            status = 503
+            metrics["Errors"] = 1
+            # SageMaker passes on the body, as ModelError's OriginalMessage, but not the header.
+            told = {"reason": OVERLOADED, "retry_after_seconds": error.retry_after_s}
+            await _refuse(send, status, told, (b"retry-after", str(error.retry_after_s).encode()))
+        except DisconnectedError:
+            status = CLIENT_CLOSED_REQUEST
+            metrics["Errors"] = 1
         metrics["Latency"] = round((time.perf_counter() - started) * 1000, 3)
         logs.invocation(metrics, status=status, **fields)
 
@@ -80,36 +95,8 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def _refusal(error: RequestError) -> bytes:
-    return json.dumps({"error": {"field": error.field, "reason": error.reason}}).encode()
-
-
-async def _body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """Read a body up to the limit.
-
-    Raises
-    ------
-    RequestError
-        413: the body is larger.
-    """
-    too_large = RequestError("body", f"It is larger than {limit:,} bytes.", status=413)
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    length = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestError("body", "The connection was closed before its end.")
-        chunk = message.get("body", b"")
-        length += len(chunk)
-        if length > limit:
-            raise too_large
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
+async def _refuse(send: Send, status: int, error: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:
+    await _respond(send, status, json.dumps({"error": error}).encode(), Format.JSON.value, *headers)
 
 
 async def _respond(send: Send, status: int, body: bytes, media_type: str, *headers: tuple[bytes, bytes]) -> None:

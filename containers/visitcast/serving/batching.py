@@ -1,29 +1,55 @@
-"""Compute requests that arrive at the same time together.
+"""Compute small requests that arrive at the same time together, and large ones apart.
 
 A forecast of one user takes some hundred small calls, of ten users hardly more. No request waits for a batch to fill:
-a batch holds what can be read now. It is computed on the event loop itself, since handing one user to a thread and
-back takes as long as the forecast.
+a batch holds what can be read now. It is computed on the event loop itself, since handing one user to another process
+and back takes as long as the forecast. What would hold up the event loop is computed by
+:mod:`visitcast.serving.forked`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
 
-from visitcast.serving.errors import RequestError
+from visitcast.serving import structure
+from visitcast.serving.errors import DisconnectedError, OverloadedError, RequestError
+from visitcast.serving.forked import Forked
 from visitcast.serving.scoring import Answer, Question
 
-LARGEST_BATCH: Final = 64
-"""Requests computed together."""
 SMALL_BODY_BYTES: Final = 64 * 1024
-"""A larger body has many users already: it is computed by itself, and small ones do not wait for it."""
+SMALL_USERS: Final = 16
+"""A request with more bytes or more users is large."""
+LARGEST_BATCH: Final = 64
+"""Small requests that are computed together."""
+BATCH_USERS: Final = 64
+BATCH_BYTES: Final = 512 * 1024
+"""Most users and bytes of a batch of several requests, some 20 ms on the event loop."""
+MOST_SMALL: Final = 1000
+"""Small requests that may wait: half a second's."""
 LARGE_AT_ONCE: Final = 2
-"""Large requests computed at once: two, so that a short request is not stuck behind a long one."""
+"""Large requests computed at once: two, so that a short one is not stuck behind a long one."""
+MOST_LARGE: Final = 8
+"""Large requests that may wait: of 6 MB half a minute's, and SageMaker waits 60 s for an answer."""
+RETRY_SMALL_SECONDS: Final = 1
+RETRY_LARGE_SECONDS: Final = 5
 
+Gone = Callable[[], Awaitable[None]]
+"""Waits until a client has closed its connection."""
 ScoreTogether = Callable[[Sequence[Question]], list[Answer | RequestError]]
-_Waiting = tuple[Question, asyncio.Future[Answer]]
+
+
+class _Waiting(NamedTuple):
+    """A small question."""
+
+    question: Question
+    users: int
+    future: asyncio.Future[Answer]
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """Users, then bytes of the body."""
+        return self.users, len(self.question.body)
 
 
 class Batches:
@@ -33,32 +59,90 @@ class Batches:
     ----------
     score : callable
         Answers questions; an invalid one gets its error and does not affect the others.
+    is_bounded : bool
+        Whether a request is refused when too many wait. Those of a batch transform are not: SageMaker sends
+        ``MaxConcurrentTransforms`` at once, and a refusal would fail the job.
     """
 
-    def __init__(self, score: ScoreTogether) -> None:
+    def __init__(self, score: ScoreTogether, is_bounded: bool = True) -> None:
         self._score = score
+        self._is_bounded = is_bounded
         self._waiting: list[_Waiting] = []
-        self._for_large = ThreadPoolExecutor(LARGE_AT_ONCE)
+        self._idle = [Forked(score) for _ in range(LARGE_AT_ONCE)]
+        self._turns = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large_waiting = 0
 
-    async def answer(self, question: Question) -> Answer:
-        """Answer one question.
+    def require_room(self, body_bytes: int) -> None:
+        """Refuse a request of this size if too many of its kind wait.
+
+        Raises
+        ------
+        OverloadedError
+            There is no room.
+        """
+        if not self._is_bounded:
+            return
+        if body_bytes > SMALL_BODY_BYTES:
+            if self._large_waiting >= MOST_LARGE:
+                raise OverloadedError(RETRY_LARGE_SECONDS)
+        elif len(self._waiting) >= MOST_SMALL:
+            raise OverloadedError(RETRY_SMALL_SECONDS)
+
+    async def answer(self, question: Question, gone: Gone) -> Answer:
+        """Answer one question; do not compute it if its client has gone before its turn.
+
+        Parameters
+        ----------
+        question : Question
+            Request.
+        gone : callable
+            Waits until the client has closed the connection.
 
         Raises
         ------
         RequestError
             The request is not valid.
+        OverloadedError
+            Too many wait.
+        DisconnectedError
+            The client has gone.
         """
+        body = question.body
+        users = structure.most_users(body)
+        if len(body) > SMALL_BODY_BYTES or users > SMALL_USERS:
+            return await _unless(gone, asyncio.create_task(self._apart(question)))
+        self.require_room(len(body))
         loop = asyncio.get_running_loop()
-        if len(question.body) > SMALL_BODY_BYTES:
-            (answer,) = await loop.run_in_executor(self._for_large, self._score, [question])
-            if isinstance(answer, RequestError):
-                raise answer
-            return answer
         future: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((question, future))
+        self._waiting.append(_Waiting(question, users, future))
         if len(self._waiting) == 1:
             loop.call_soon(self._gather, 0)
-        return await future
+        # Who is in the next batch has no time to go, and watching takes a tenth of the time of a forecast.
+        return await (_unless(gone, future) if len(self._waiting) > LARGEST_BATCH else future)
+
+    async def _apart(self, question: Question) -> Answer:
+        self.require_room(SMALL_BODY_BYTES + 1)
+        self._large_waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._large_waiting -= 1
+        # Once begun it is finished, whether the client waits for it or not: the process cannot stop in between.
+        computing = asyncio.create_task(self._compute_apart(question))
+        computing.add_done_callback(_retrieve)
+        (answer,) = await asyncio.shield(computing)
+        if isinstance(answer, RequestError):
+            raise answer
+        return answer
+
+    async def _compute_apart(self, question: Question) -> list[Answer | RequestError]:
+        process = self._idle.pop()
+        try:
+            answers: list[Answer | RequestError] = await process.call([question])
+            return answers
+        finally:
+            self._idle.append(process)
+            self._turns.release()
 
     def _gather(self, known: int) -> None:
         """Compute as soon as a turn of the loop brought no further question, or the batch is full.
@@ -72,23 +156,69 @@ class Batches:
             self._compute()
 
     def _compute(self) -> None:
-        batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        batch, self._waiting = next_batch([one for one in self._waiting if not one.future.done()])
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._gather, 0)
-        try:
-            answers = self._score([question for question, _ in batch])
-        except Exception as error:  # noqa: BLE001 - every waiting caller gets the exception
-            for _, future in batch:
-                _settle(future, error)
+        if not batch:  # their clients have gone
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            _settle(future, answer)
+        try:
+            answers = self._score([one.question for one in batch])
+        except Exception as error:  # noqa: BLE001 - every waiting caller gets the exception
+            for one in batch:
+                one.future.set_exception(error)
+            return
+        for one, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, RequestError):
+                one.future.set_exception(answer)
+            else:
+                one.future.set_result(answer)
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer | BaseException) -> None:
-    if future.done():  # its client has disconnected
-        return
-    if isinstance(answer, BaseException):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)
+def next_batch(waiting: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+    """Divide what waits, the oldest first, into the next batch and what waits longer, in the same order.
+
+    If not all fit, the oldest is taken, and then the cheapest: a request that costs little does not wait for those
+    that cost much, and none of them waits for ever.
+    """
+    if (
+        len(waiting) <= LARGEST_BATCH
+        and sum(one.users for one in waiting) <= BATCH_USERS
+        and sum(len(one.question.body) for one in waiting) <= BATCH_BYTES
+    ):
+        return waiting, []
+    oldest, *others = range(len(waiting))
+    chosen, (users, size) = {oldest}, waiting[oldest].cost
+    for number in sorted(others, key=lambda number: waiting[number].cost):
+        more_users, more_bytes = waiting[number].cost
+        users, size = users + more_users, size + more_bytes
+        if len(chosen) == LARGEST_BATCH or users > BATCH_USERS or size > BATCH_BYTES:
+            break
+        chosen.add(number)
+    return [waiting[number] for number in sorted(chosen)], [
+        one for number, one in enumerate(waiting) if number not in chosen
+    ]
+
+
+async def _unless(gone: Gone, answering: asyncio.Future[Answer]) -> Answer:
+    """Wait for an answer; cancel it if the client goes before.
+
+    Raises
+    ------
+    DisconnectedError
+        The client has gone.
+    """
+    going = asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((answering, going), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise DisconnectedError
+        return answering.result()
+    finally:
+        answering.cancel()
+        going.cancel()
+
+
+def _retrieve(computed: asyncio.Task[Any]) -> None:
+    """Take note of an exception whose client has gone, so that asyncio does not print it."""
+    if not computed.cancelled():
+        computed.exception()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+MISSING: Final = "It is missing."
+"""Reason of a refusal."""
+
 
 class RequestError(Exception):
     """The caller has to change the request.
@@ -21,3 +26,21 @@ class RequestError(Exception):
         self.field = field
         self.reason = reason
         self.status = status
+
+
+class OverloadedError(Exception):
+    """There is no room for the request now; the same request may be answered later.
+
+    Attributes
+    ----------
+    retry_after_s : int
+        Seconds after which the caller should try again.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class DisconnectedError(Exception):
+    """The client has closed the connection: nobody waits for an answer."""

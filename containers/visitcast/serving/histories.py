@@ -15,7 +15,7 @@ from visitcast.data import schema
 from visitcast.data.calendar import EPOCH
 from visitcast.data.dataset import Dataset, of_columns, platform_code
 from visitcast.data.schedule import minutes_of, over_everywhere
-from visitcast.serving.errors import RequestError
+from visitcast.serving.errors import MISSING, RequestError
 from visitcast.serving.json_requests import Locate, User
 
 _INTEGERS: Final = tuple(column for column in schema.DAY_COLUMNS if column.kind == "integer")
@@ -45,8 +45,8 @@ def to_dataset(users: Sequence[User], locate: Locate) -> Dataset:
     Raises
     ------
     RequestError
-        A number is out of range, a visit contradicts itself, a day appears twice, the day to forecast is not after
-        all visits, or arrays of visits are not equally long.
+        A key of a visit is missing, a number is out of range, a visit contradicts itself, a day appears twice, the day
+        to forecast is not after all visits, or arrays of visits are not equally long.
     """
     visits = [_by_column(user, number, locate) for number, user in enumerate(users)]
     lengths = np.array([len(of_user[schema.VISIT_DATE]) + 1 for of_user in visits], dtype=np.int64)
@@ -111,10 +111,21 @@ def as_of(users: Sequence[User], dataset: Dataset) -> NDArray[np.int64]:
 def _by_column(user: User, number: int, locate: Locate) -> Visits:
     """Return a user's visits as equally long sequences by column."""
     visits: Any = user["visits"]
+    if isinstance(visits, dict):
+        return _equally_long(visits, number, locate)
     if not visits:
         return _NO_VISITS
-    if not isinstance(visits, dict):
+    try:
         return dict(zip(_COLUMNS, zip(*map(_columns_of, visits), strict=True), strict=True))
+    except KeyError:
+        missing = ((visit, name) for visit, read in enumerate(visits) for name in _COLUMNS if name not in read)
+        raise RequestError(locate(number, *next(missing)), MISSING) from None
+
+
+def _equally_long(visits: Visits, number: int, locate: Locate) -> Visits:
+    for name in _COLUMNS:
+        if name not in visits:
+            raise RequestError(locate(number, None, f"visits.{name}"), MISSING)
     wanted = len(visits[schema.VISIT_DATE])
     for name, values in visits.items():
         if len(values) != wanted:

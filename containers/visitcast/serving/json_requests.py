@@ -1,5 +1,10 @@
 """Reads users from JSON and JSON Lines, checked by pydantic against the columns of :mod:`visitcast.data.schema`.
 
+A body that is refused costs no more than one of its size that is answered, since what makes bodies expensive is
+bounded: :mod:`visitcast.serving.structure` counts keys, objects and arrays before anything is parsed, and pydantic
+describes few errors. For that no key is required here, and unknown ones are not an error: pydantic would describe each
+missing and each unknown key, with a copy of its object.
+
 The ranges of the numbers are checked in :mod:`visitcast.serving.histories`, on arrays: one by one they would double the
 time to read.
 """
@@ -8,35 +13,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Annotated, Any, Final, NotRequired
+from functools import partial
+from itertools import islice
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AwareDatetime,
-    ConfigDict,
     FailFast,
     Field,
     Strict,
     StringConstraints,
     TypeAdapter,
     ValidationError,
-    with_config,
 )
 from typing_extensions import TypeAliasType, TypedDict
 
 from visitcast.data import schema
-from visitcast.serving.errors import RequestError
+from visitcast.serving import structure
+from visitcast.serving.errors import MISSING, RequestError
 
 MAX_VISITS = 10_000
 MAX_PLATFORM_LENGTH = 64
 
-_STRICT_KEYS = ConfigDict(extra="forbid")
 Day = Annotated[date, Strict()]
 Instant = Annotated[AwareDatetime, Strict()]
+Integer = Annotated[int, Strict()]
 
 
 def _type_of(column: schema.Column) -> Any:
     if column.kind == "integer":
-        return int
+        return Integer
     if column.kind == "date":
         return Day
     return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PLATFORM_LENGTH)]
@@ -44,15 +50,12 @@ def _type_of(column: schema.Column) -> Any:
 
 # Plain dictionaries: a request may hold a hundred thousand visits, and objects cost twice the time.
 _typed_dict: Any = TypedDict
-Visit: Any = with_config(_STRICT_KEYS)(
-    _typed_dict("Visit", {column.name: _type_of(column) for column in schema.DAY_COLUMNS})
-)
+Visit: Any = _typed_dict("Visit", {column.name: _type_of(column) for column in schema.DAY_COLUMNS}, total=False)
 _Length = Field(max_length=MAX_VISITS)
-VisitColumns: Any = with_config(_STRICT_KEYS)(
-    _typed_dict(
-        "VisitColumns",
-        {column.name: Annotated[list[_type_of(column)], FailFast(), _Length] for column in schema.DAY_COLUMNS},  # type: ignore[misc]
-    )
+VisitColumns: Any = _typed_dict(
+    "VisitColumns",
+    {column.name: Annotated[list[_type_of(column)], FailFast(), _Length] for column in schema.DAY_COLUMNS},  # type: ignore[misc]
+    total=False,
 )
 """The visits of a user, as an array for each column."""
 # Stops at the first invalid visit: a body full of errors would fill the memory with their descriptions. An alias,
@@ -60,18 +63,16 @@ VisitColumns: Any = with_config(_STRICT_KEYS)(
 _VisitList = TypeAliasType("_VisitList", Annotated[list[Visit], FailFast(), _Length])
 
 
-@with_config(_STRICT_KEYS)
-class User(TypedDict):
+class User(TypedDict, total=False):
     """A user, the day to forecast, and the visit days so far in any order."""
 
     user_id: Annotated[str, StringConstraints(min_length=1, max_length=schema.MAX_USER_ID_LENGTH)]
     date: Day
-    as_of: NotRequired[Instant]
+    as_of: Instant
     visits: Annotated[_VisitList | VisitColumns, Field(union_mode="left_to_right")]
 
 
-@with_config(_STRICT_KEYS)
-class Body(TypedDict):
+class Body(TypedDict, total=False):
     """Body of a JSON request."""
 
     users: Annotated[list[User], FailFast(), Field(min_length=1)]
@@ -82,10 +83,19 @@ Locate = Callable[[int, int | None, str], str]
 
 _BODY = TypeAdapter(Body)
 _USER = TypeAdapter(User)
+_REQUIRED: Final = (schema.USER_ID, schema.DATE, structure.VISITS)
+"""Keys that every user has."""
 
 
-def read_json(body: bytes) -> tuple[Sequence[User], Locate]:
+def read_json(body: bytes, most_users: int | None = None) -> tuple[Sequence[User], Locate]:
     """Read ``{"users": [...]}``.
+
+    Parameters
+    ----------
+    body : bytes
+        Body of the request.
+    most_users : int, optional
+        Users that it may have. Default: any number.
 
     Returns
     -------
@@ -97,17 +107,32 @@ def read_json(body: bytes) -> tuple[Sequence[User], Locate]:
     Raises
     ------
     RequestError
-        The body is not JSON, or not of this form.
+        The body is not JSON, or not of this form. 413: it has more users.
     """
+    keys = structure.require_few_parts(body, most_users)
     try:
-        users = _BODY.validate_json(body)["users"]
+        read = _BODY.validate_json(body)
     except ValidationError as error:
         raise _request_error(error, "") from None
-    return users, locate_in_json(users)
+    users = read.get("users", [])
+    if keys != len(read) + structure.keys_of(users):
+        structure.require_known_keys(body)
+    if not users:
+        raise RequestError(structure.USERS, MISSING)
+    locate = locate_in_json(users)
+    _require_keys(users, most_users, locate)
+    return users, locate
 
 
-def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
+def read_lines(body: bytes, most_users: int | None = None) -> tuple[Sequence[User], Locate]:
     """Read one user per line; empty lines are skipped.
+
+    Parameters
+    ----------
+    body : bytes
+        Body of the request.
+    most_users : int, optional
+        Users that it may have. Default: any number.
 
     Returns
     -------
@@ -119,22 +144,41 @@ def read_lines(body: bytes) -> tuple[Sequence[User], Locate]:
     Raises
     ------
     RequestError
-        A line is not JSON, or not a user.
+        A line is not JSON, or not a user. 413: there are more users.
     """
-    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
-    users = []
-    for number, line in lines:
-        try:
-            users.append(_USER.validate_json(line))
-        except ValidationError as error:
-            raise _request_error(error, f"line {number}: ") from None
+    keys = structure.require_few_parts(body, most_users)
+    lines = list(filter(bytes.strip, body.split(b"\n")))
+    users: list[User] = []
+    try:
+        users.extend(map(_USER.validate_json, lines))
+    except ValidationError as error:
+        raise _request_error(error, _line(body, len(users))) from None
+    if keys != structure.keys_of(users):
+        for number, line in enumerate(lines):
+            structure.require_known_keys_of_line(line, partial(_line, body, number))
     if not users:
         raise RequestError("body", "It contains no user.")
 
     def locate(user: int, visit: int | None, column: str) -> str:
-        return f"line {lines[user][0]}: {_locate_in_user(users[user], visit, column)}"
+        return _line(body, user) + _locate_in_user(users[user], visit, column)
 
+    _require_keys(users, most_users, locate)
     return users, locate
+
+
+def _line(body: bytes, user: int) -> str:
+    """Name the line of a user."""
+    filled = (number for number, line in enumerate(body.split(b"\n"), 1) if line.strip())
+    return f"line {next(islice(filled, user, None))}: "
+
+
+def _require_keys(users: Sequence[User], most_users: int | None, locate: Locate) -> None:
+    if most_users is not None and len(users) > most_users:
+        raise structure.too_many_users(len(users), most_users)
+    for number, user in enumerate(users):
+        for name in _REQUIRED:
+            if name not in user:
+                raise RequestError(locate(number, None, name), MISSING)
 
 
 _FORMS: Final = {"list_type": "list[Visit]", "dict_type": "VisitColumns"}

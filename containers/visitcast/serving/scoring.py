@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from visitcast.data import schema
 from visitcast.data.dataset import Dataset
 from visitcast.data.schema import SCHEMA_VERSION
 from visitcast.forecasting.forecaster import Forecast, forecast_last
@@ -80,7 +81,7 @@ def answer(fitted: Bundle, limits: Limits, questions: Sequence[Question]) -> lis
         its = Forecast(
             forecast.first_visit_hour[part],
             forecast.visit_hour[part],
-            forecast.from_model[part],
+            forecast.source[part],
             forecast.visit_probability[part],
         )
         answers_.append(_written(its, one.users, model_of(fitted), question.format, limits))
@@ -97,11 +98,7 @@ class _Read:
 
 def _read(question: Question, limits: Limits) -> _Read | RequestError:
     try:
-        users, locate = _READERS[question.format](question.body)
-        if limits.users is not None and len(users) > limits.users:
-            reason = f"{len(users):,} users; one request may hold {limits.users:,}."
-            return RequestError("users", reason, status=413)
-        return _Read(users, locate)
+        return _Read(*_READERS[question.format](question.body, limits.users))
     except RequestError as error:
         return error
 
@@ -143,7 +140,7 @@ def _written(
             f"The answer would have {len(written):,} bytes; {limits.answer_bytes:,} are allowed. Ask for fewer users."
         )
         return RequestError("users", reason, status=413)
-    return Answer(written, len(users), int((~forecast.from_model).sum()))
+    return Answer(written, len(users), int((forecast.source == schema.PRIOR).sum()))
 
 
 def model_of(fitted: Bundle) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from visitcast.data.schema import HOURS
 from visitcast.data.user_sample import sample_users
 from visitcast.features.histograms import histograms_before, last_histograms
 from visitcast.features.pipeline import FeaturePipeline
+from visitcast.forecasting.probing import with_probe
 from visitcast.metrics import Scores, score_probabilities
 from visitcast.model import calibration, learners, mixture, visit_probability
 from visitcast.model.baselines import tuned_histogram
@@ -107,7 +108,7 @@ def fit(
         "validation_metrics": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    return Bundle(learnt.scorer, histogram, eve_over, eve_unfinished, comes, metadata, pipeline)
+    return with_probe(Bundle(learnt.scorer, histogram, eve_over, eve_unfinished, comes, metadata, pipeline))
 
 
 class _Rows(NamedTuple):

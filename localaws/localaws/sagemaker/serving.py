@@ -109,6 +109,9 @@ class ModelServer:
                 **(model.get("Environment") or {}),
                 **(environment or {}),
                 "SAGEMAKER_BIND_TO_PORT": str(self.port),
+                # Not SageMaker's: there a container has an address of its own. Here a process would be reachable from
+                # outside of the machine.
+                "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
                 "SAGEMAKER_SAFE_PORT_RANGE": "21000-21999",
             },
         )

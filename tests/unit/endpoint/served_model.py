@@ -83,7 +83,13 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "visitcast", "serve"],
             cwd=CONTAINERS,
-            env={**os.environ, "OPT_ML_DIR": str(root), "SAGEMAKER_BIND_TO_PORT": "0", **environment},
+            env={
+                **os.environ,
+                "OPT_ML_DIR": str(root),
+                "SAGEMAKER_BIND_TO_PORT": "0",
+                "SAGEMAKER_BIND_TO_HOST": "127.0.0.1",
+                **environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def by_column(**changes: Any) -> bytes:
     for name, values in changes.items():
         columns[name] = [*values, *columns.get(name, [])[len(values) :]] if isinstance(values, list) else values
     return json.dumps({"users": [{**user, "visits": columns}]}).encode()
+
+
+def twice(body: bytes, key: str, nth: int = 0) -> bytes:
+    """Repeat a key and its value, the n-th of its name."""
+    text = body.decode()
+    begin = [found.start() for found in re.finditer(f'"{key}":', text)][nth]
+    _, end = json.JSONDecoder().raw_decode(text, begin + len(key) + len('"": '))
+    return (text[:end] + ", " + text[begin:end] + text[end:]).encode()
 
 
 REFUSED = [
@@ -74,6 +83,20 @@ REFUSED = [
     pytest.param(changed(visits=[1]), "users[0].visits[0]", id="a visit that is no object"),
     pytest.param(changed(visits=[{"shoe_size": 1}]), "users[0].visits[0]", id="unknown key of a visit"),
     pytest.param(changed(first_visit_hour=24), "users[0].visits[0].first_visit_hour", id="hour out of range"),
+    *(
+        pytest.param(changed(hourly_visits=value), "users[0].visits[0].hourly_visits", id=f"{value!r} for an integer")
+        for value in (True, False, "1", "1_0", " 10 ", 1.0, 1e3, [1], {}, "")
+    ),
+    pytest.param(by_column(hourly_visits=[True]), "users[0].visits.hourly_visits[0]", id="column: a truth value"),
+    pytest.param(changed(user_id=1), "users[0].user_id", id="a number for a user"),
+    pytest.param(changed(platform=1), "users[0].visits[0].platform", id="a number for a platform"),
+    pytest.param(twice(changed(), "users"), "users", id="users twice"),
+    pytest.param(twice(changed(), "date"), "users[0].date", id="a user's key twice"),
+    pytest.param(twice(changed(), "platform", 2), "users[0].visits[2].platform", id="a visit's key twice"),
+    pytest.param(twice(by_column(), "platform"), "users[0].visits.platform", id="column: twice"),
+    pytest.param(
+        changed().replace(b'"date":', b'"d\\u0061te" : "2027-01-01", "date":'), "users[0].date", id="escaped key twice"
+    ),
     pytest.param(changed(total_page_views="many"), "users[0].visits[0].total_page_views", id="wrong type"),
     pytest.param(changed(total_page_views=float("nan")), "users[0].visits[0].total_page_views", id="NaN"),
     pytest.param(changed(total_page_views=float("inf")), "users[0].visits[0].total_page_views", id="infinity"),
@@ -114,6 +137,13 @@ def test_a_bad_request_is_refused_by_field(server: Server, body: bytes, field: s
             "line 2: visits[0].first_visit_hour",
             id="value of a line",
         ),
+        pytest.param(
+            JSON_LINES, b"\n" + as_lines([longest()]) * 2 + as_lines([{**longest(), "x": 1}]), "line 4: x", id="a key"
+        ),
+        pytest.param(
+            JSON_LINES, as_lines([longest()]) + twice(as_lines([longest()]), "date"), "line 2: date", id="a key twice"
+        ),
+        pytest.param(JSON_LINES, b'\n{"date": "2026-11-24", "visits": []}', "line 2: user_id", id="a missing key"),
     ],
 )
 def test_a_bad_line_is_refused_by_number(server: Server, content_type: str, body: bytes, field: str) -> None:
@@ -137,6 +167,21 @@ def test_a_body_beyond_sagemakers_limit_is_refused(server: Server) -> None:
 def test_too_many_users_are_refused(server: Server) -> None:
     users = [{"user_id": "a", "date": "2026-11-24", "visits": []}] * 10_001
     assert server.post({"users": users}).status == 413
+
+
+@pytest.mark.parametrize("reason", ["known key", "appears twice"])
+def test_the_reason_of_a_refused_key_says_what_is_wrong(server: Server, reason: str) -> None:
+    body = twice(changed(), "date") if reason == "appears twice" else changed(shoe_size=1)
+    assert reason in server.post(body).json["error"]["reason"]
+
+
+@pytest.mark.parametrize("user_id", ["a:b", '":', "a :b", "[" * 256, "{" * 256, ":" * 256, '\\":"date":', "user_id"])
+def test_an_identifier_may_look_like_json(server: Server, user_id: str) -> None:
+    users = [longest(user_id=user_id), *({"user_id": user_id, "date": "2026-11-24", "visits": []},) * 200]
+    for text in (json.dumps({"users": users}), json.dumps({"users": users}, indent=1, separators=(",", " : "))):
+        reply = server.post(text.encode())
+        assert reply.status == 200, reply.body
+    assert server.post(as_lines(users), JSON_LINES).status == 200
 
 
 ANY_JSON = st.recursive(

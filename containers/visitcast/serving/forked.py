@@ -1,0 +1,121 @@
+"""A process that computes large requests beside the event loop.
+
+Reading a body of 6 MB and writing its answer hold the interpreter's lock for tenths of a second at a time, in which a
+thread would stop every other request. The process is forked when the first large request comes, shares the model's
+memory, and has a lower priority: an event loop that wakes up for a small request or for ``/ping`` goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import signal
+import socket
+import struct
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from visitcast.serving import logs
+
+NICENESS: Final = 10
+"""Added to the priority number of the process: https://man7.org/linux/man-pages/man2/nice.2.html"""
+_LENGTH: Final = struct.Struct("!Q")
+_BUFFER_BYTES: Final = 2**20
+_FIRST_AFTER_STDERR: Final = 3
+_MOST_FILES: Final = 2**20
+
+
+class ProcessError(Exception):
+    """The process has raised an exception, whose traceback this holds, or has ended before it answered."""
+
+
+class Forked:
+    """A process that calls a function, forked at the first call and again after it has ended.
+
+    It ends with the process that forked it: its connection is then closed.
+
+    Parameters
+    ----------
+    function : callable
+        Gets one argument; argument and result can be pickled.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+        self._pid = 0
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def call(self, argument: Any) -> Any:
+        """Call the function in the process. Another call may begin when this one has ended.
+
+        Raises
+        ------
+        ProcessError
+            The function has raised an exception, or the process has ended.
+        """
+        if self._streams is None:
+            self._streams = await self._start()
+        reader, writer = self._streams
+        try:
+            written = pickle.dumps(argument)
+            writer.writelines((_LENGTH.pack(len(written)), written))
+            await writer.drain()
+            (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+            result = pickle.loads(await reader.readexactly(length))  # nosec B301 # written by this program
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            writer.close()
+            self._streams = None
+            _, status = os.waitpid(self._pid, 0)
+            code = os.waitstatus_to_exitcode(status)
+            logs.event("large requests failed", pid=self._pid, exit_code=code)
+            raise ProcessError(f"The process ended with exit code {code}.") from error
+        if isinstance(result, ProcessError):
+            raise result
+        return result
+
+    async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ours, its = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _serve(its, self._function)
+        its.close()
+        return await asyncio.open_unix_connection(sock=ours, limit=_BUFFER_BYTES)
+
+
+def _serve(connection: socket.socket, function: Callable[[Any], Any]) -> NoReturn:
+    """Answer calls until the connection is closed. Nothing of the forking process's event loop is used."""
+    try:
+        # The forking process answers what is under way before it ends, and closes the connection then.
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        gc.freeze()
+        os.nice(NICENESS)
+        # A connection of a client would stay open as long as this process has it.
+        kept = connection.fileno()
+        os.closerange(_FIRST_AFTER_STDERR, kept)
+        os.closerange(kept + 1, _MOST_FILES)
+        with connection.makefile("rwb") as stream:
+            while length := stream.read(_LENGTH.size):
+                _answer(stream, function, *_LENGTH.unpack(length))
+    except OSError:  # the forking process has ended
+        pass
+    except BaseException:  # noqa: BLE001 - what is forked must never return to its caller
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _answer(stream: Any, function: Callable[[Any], Any], length: int) -> None:
+    argument = pickle.loads(stream.read(length))  # nosec B301 # written by this program
+    try:
+        result = function(argument)
+    except Exception:  # noqa: BLE001 - raised again by the caller
+        result = ProcessError(traceback.format_exc())
+    written = pickle.dumps(result)
+    stream.write(_LENGTH.pack(len(written)))
+    stream.write(written)
+    stream.flush()
