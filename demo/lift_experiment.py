@@ -127,6 +127,12 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     local_day = local_minutes(events) // DAY_MINUTES
     # The last local date is not over everywhere.
     first = int(local_day.max()) - experiment.dates
+    if first <= int(local_day.min()):
+        raise DemoError(
+            f"{experiment.dates:,} dates of pushes leave no events to train on.",
+            f"The events are of {int(local_day.max() - local_day.min()) + 1:,} dates.",
+            "Choose fewer --dates, or more --days or another events file.",
+        )
     before = options.output / "events-before-the-pushes.parquet"
     before.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(events.filter(pa.array(local_day < first)), before)
