@@ -110,12 +110,15 @@ def _serve(connection: socket.socket, function: Callable[[Any], Any]) -> NoRetur
 
 
 def _answer(stream: Any, function: Callable[[Any], Any], length: int) -> None:
-    argument = pickle.loads(stream.read(length))  # nosec B301 # written by this program
+    written = stream.read(length)
+    if len(written) < length:
+        raise ConnectionAbortedError
+    argument = pickle.loads(written)  # nosec B301 # written by this program
     try:
         result = function(argument)
     except Exception:  # noqa: BLE001 - raised again by the caller
         result = ProcessError(traceback.format_exc())
-    written = pickle.dumps(result)
-    stream.write(_LENGTH.pack(len(written)))
-    stream.write(written)
+    answer = pickle.dumps(result)
+    stream.write(_LENGTH.pack(len(answer)))
+    stream.write(answer)
     stream.flush()
