@@ -29,6 +29,8 @@ MOST_SMALL: Final = 1000
 """Small requests that may wait: half a second's."""
 LARGE_AT_ONCE: Final = 2
 """Large requests computed at once: two, so that a short one is not stuck behind a long one."""
+NICENESS: Final = 10
+"""Of the processes for large requests of an endpoint; in a batch transform no request is small."""
 MOST_LARGE: Final = 8
 """Large requests that may wait: of 6 MB half a minute's, and SageMaker waits 60 s for an answer."""
 RETRY_SMALL_SECONDS: Final = 1
@@ -68,7 +70,7 @@ class Batches:
         self._score = score
         self._is_bounded = is_bounded
         self._waiting: list[_Waiting] = []
-        self._idle = [Forked(score) for _ in range(LARGE_AT_ONCE)]
+        self._idle = [Forked(score, NICENESS if is_bounded else 0) for _ in range(LARGE_AT_ONCE)]
         self._turns = asyncio.Semaphore(LARGE_AT_ONCE)
         self._large_waiting = 0
 
