@@ -93,8 +93,8 @@ lift: $(READY) ## show the visits that pushes cause, so far; without a stack, th
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(LIFT_ARGS)
 
 .PHONY: events
-events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=build/events
-	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)")
+events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)") $(if $(REPLACE),--replace)
 
 .PHONY: check-events
 check-events: $(READY) ## report what a log of events holds and whether it can be used, in seconds: EVENTS=file or folder; EVENTS_ARGS=--help lists options
@@ -119,7 +119,7 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
-	@$(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
+	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 .PHONY: prove
 prove: $(READY) ## deploy a stack in the account, prove what it does, delete it; ENVIRONMENT=dev, or local for a local region

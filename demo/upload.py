@@ -6,7 +6,8 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
+from demo.errors import DemoError
 from visitcast.data import schema
 
 if TYPE_CHECKING:
@@ -49,25 +51,65 @@ def replace_events(s3: S3Client, bucket: str, files: Mapping[str, bytes], progre
     """
     before = held_events(s3, bucket)
     fresh = [key for key in files if key not in before]
-    try:
-        with ThreadPoolExecutor(THREADS) as threads:
-            pending = [threads.submit(s3.put_object, Bucket=bucket, Key=key, Body=files[key]) for key in fresh]
-            for done, future in enumerate(pending, start=1):
-                future.result()
-                progress(done / len(pending))
-    except BaseException:
-        # Old and new events together would be counted twice, so the new ones are removed again.
-        with suppress(ClientError, BotoCoreError):
-            _delete(s3, bucket, fresh)
-        raise
+    with _removed_if_it_fails(s3, bucket, fresh), ThreadPoolExecutor(THREADS) as threads:
+        pending = [threads.submit(s3.put_object, Bucket=bucket, Key=key, Body=files[key]) for key in fresh]
+        for done, future in enumerate(pending, start=1):
+            future.result()
+            progress(done / len(pending))
     _delete(s3, bucket, sorted(before - files.keys()))
     progress(1.0)
     return len(files)
 
 
+def add_events(s3: S3Client, bucket: str, files: Mapping[str, Path], *, replace: bool) -> tuple[int, int]:
+    """Add files of whole UTC dates to the events of a bucket.
+
+    Files of other dates stay. New files are uploaded beside those that they replace, which are deleted at the end, so
+    events are never missing. If an upload fails, the files that it has put there are deleted again. A file's key holds
+    a digest of its content, so repeating an upload that was cut off uploads only what is missing.
+
+    Parameters
+    ----------
+    s3 : S3Client
+    bucket : str
+    files : mapping
+        From keys ``<prefix>/dt=<date>/<digest>.parquet`` to files.
+    replace : bool
+        Whether other files of the same dates are deleted.
+
+    Returns
+    -------
+    tuple of int
+        Number of files that were uploaded and deleted.
+
+    Raises
+    ------
+    DemoError
+        There are other files of the same dates, and they are not to be replaced.
+    """
+    folders = {key.rpartition("/")[0] for key in files}
+    prefix = next(iter(folders)).rpartition("/")[0] + "/"
+    before = {key for key in _keys(s3, bucket, prefix) if key.rpartition("/")[0] in folders}
+    others = sorted(before - files.keys())
+    if others and not replace:
+        dates = sorted({key.rpartition("/")[0].rpartition("=")[2] for key in others})
+        shown = ", ".join(dates[:5]) + (f" and {len(dates) - 5} more dates" if len(dates) > 5 else "")
+        raise DemoError(
+            f"s3://{bucket}/{prefix} has other events of the same dates.",
+            f"{len(others)} files of {shown}. Their events would be counted too. Nothing was uploaded.",
+            "Leave these dates out of the export, or set REPLACE=yes: they are deleted once the new ones are there.",
+        )
+    fresh = {key: file for key, file in files.items() if key not in before}
+    with _removed_if_it_fails(s3, bucket, list(fresh)), ThreadPoolExecutor(THREADS) as threads:
+        for future in [threads.submit(_put_file, s3, bucket, key, file) for key, file in fresh.items()]:
+            future.result()
+    _delete(s3, bucket, others)
+    return len(fresh), len(others)
+
+
 def held_events(s3: S3Client, bucket: str) -> set[str]:
     """Return the keys of the bucket's events; each holds a digest of a date's events."""
-    return set(_keys(s3, bucket))
+    return set(_keys(s3, bucket, PREFIX))
 
 
 def put_files(s3: S3Client, bucket: str, files: Mapping[str, bytes]) -> None:
@@ -102,8 +144,23 @@ def _date(events: pa.Table) -> pa.ChunkedArray[Any]:
     return pc.cast(pc.cast(events[schema.EVENT_TIME], pa.timestamp("ms")), pa.date32(), safe=False)
 
 
-def _keys(s3: S3Client, bucket: str) -> Iterator[str]:
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX):
+def _put_file(s3: S3Client, bucket: str, key: str, file: Path) -> None:
+    s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+
+
+@contextmanager
+def _removed_if_it_fails(s3: S3Client, bucket: str, keys: list[str]) -> Iterator[None]:
+    """Delete new files if their upload fails: old and new events together would be counted twice."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ClientError, BotoCoreError):
+            _delete(s3, bucket, keys)
+        raise
+
+
+def _keys(s3: S3Client, bucket: str, prefix: str) -> Iterator[str]:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             yield item["Key"]
 

@@ -49,6 +49,7 @@ def mapping_options() -> argparse.ArgumentParser:
         "--local-times", action="store_true", default=None, help="times without an offset show the users' clocks"
     )
     group.add_argument("--page-types", type=pairs, metavar="VALUE=1,...,*=4", help="default: the numbers 1 to 4")
+    group.add_argument("--platforms", type=pairs, metavar="VALUE=web,...", help="default: told from usual names")
     group.add_argument("--mapping", type=Path, metavar="FILE", help=f"default: {MAPPING_FILE} beside the events")
     return parser
 
@@ -65,7 +66,7 @@ def mapping_of(options: argparse.Namespace, events: Path) -> EventsMapping:
     mapping = read_mapping(file) if file else EventsMapping()
     given: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("tool", "columns", "time_zone", "time_format", "offset_unit", "local_times")
+        for name in ("tool", "columns", "time_zone", "time_format", "offset_unit", "local_times", "platforms")
         if getattr(options, name) is not None
     }
     if options.page_types is not None:

@@ -19,7 +19,7 @@ from visitcast.events import rules
 from visitcast.events.columns import columns_of, value_of
 from visitcast.events.export import Export
 from visitcast.events.local_time import read_offsets
-from visitcast.events.mapping import FIELDS, PAGE_TYPES, EventsMapping
+from visitcast.events.mapping import FIELDS, PAGE_TYPES, PLATFORM_NAMES, EventsMapping
 from visitcast.events.source import literal, open_source, unreadable
 from visitcast.events.times import read_times
 
@@ -34,11 +34,6 @@ ARROW_SCHEMA: Final = pa.schema(_TYPES)
 """The events table."""
 _BATCH_ROWS: Final = 1_000_000
 _MEMORY: Final = "2GB"
-_PLATFORM_NAMES: Final = {
-    "ios": "^(ios|ipados|iphone|ipad|watchos)",
-    "android": "^android",
-    "web": "^(web|js|javascript|browser|desktop|windows|mac|linux|chrome)",
-}
 
 
 @dataclass(frozen=True)
@@ -192,7 +187,7 @@ def _pages(export: Export) -> None:
 
 def _platform(export: Export) -> str:
     given = "".join(f" WHEN f = {literal(v)} THEN {literal(p)}" for v, p in export.mapping.platforms.items())
-    known = "".join(f" WHEN regexp_matches(lower(f), '{rule}') THEN '{p}'" for p, rule in _PLATFORM_NAMES.items())
+    known = "".join(f" WHEN regexp_matches(lower(f), '{rule}') THEN '{p}'" for p, rule in PLATFORM_NAMES.items())
     return f"CASE{given}{known} ELSE '{schema.PLATFORMS[-1]}' END"
 
 
