@@ -175,7 +175,10 @@ lint: $(READY) $(SCAN)/.ready ## run ruff, mypy, import rules, cfn-lint, checks 
 lint-types:
 	$(BIN)/mypy
 lint-safety:
-	$(SCAN)/bin/checkov --config-file .checkov.yaml --file template.yaml containers/*/Dockerfile .github/workflows/*.yml
+	@mkdir -p build/lint
+	$(BIN)/python tools/template_json.py template.yaml > build/lint/template.json
+	$(SCAN)/bin/checkov --config-file .checkov.yaml --file build/lint/template.json containers/*/Dockerfile .github/workflows/*.yml \
+		> build/lint/checkov.txt; status=$$?; cat build/lint/checkov.txt; test $$status = 0 && ! grep "Parsing errors" build/lint/checkov.txt
 lint-template:
 	$(BIN)/sam validate --lint --region eu-central-1
 lint-weaknesses:
