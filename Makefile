@@ -98,7 +98,7 @@ demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder 
 	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: forecast
-forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; INPUT='{...}', DEMO_ARGS=--help lists options
+forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
 	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
 
 .PHONY: lift
@@ -106,8 +106,8 @@ lift: $(READY) ## show the visits that pushes cause, so far; without a stack, th
 	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(LIFT_ARGS)
 
 .PHONY: events
-events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=build/events
-	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)")
+events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)") $(if $(REPLACE),--replace)
 
 .PHONY: check-events
 check-events: $(READY) ## report what a log of events holds and whether it can be used, in seconds: EVENTS=file or folder; EVENTS_ARGS=--help lists options
@@ -139,7 +139,7 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
-	@$(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
+	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 .PHONY: prove
 prove: $(READY) ## deploy a stack in the account, prove what it does, delete it; ENVIRONMENT=dev, or local for a local region
@@ -200,7 +200,10 @@ lint: $(READY) $(SCAN)/.ready ## run ruff, mypy, import rules, cfn-lint, checks 
 lint-types:
 	$(BIN)/mypy
 lint-safety:
-	$(SCAN)/bin/checkov --config-file .checkov.yaml --file template.yaml containers/*/Dockerfile .github/workflows/*.yml
+	@mkdir -p build/lint
+	$(BIN)/python tools/template_json.py template.yaml > build/lint/template.json
+	$(SCAN)/bin/checkov --config-file .checkov.yaml --file build/lint/template.json containers/*/Dockerfile .github/workflows/*.yml \
+		> build/lint/checkov.txt; status=$$?; cat build/lint/checkov.txt; test $$status = 0 && ! grep "Parsing errors" build/lint/checkov.txt
 lint-template:
 	$(BIN)/sam validate --lint --region eu-central-1
 lint-weaknesses:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from benchmarks import (
+    events,
     feedback,
     forecast,
     history,
@@ -32,6 +33,7 @@ from benchmarks import (
     simulated,
     storage,
     training,
+    zones,
 )
 from benchmarks.pipeline import Figure, from_clone, run_demo
 
@@ -70,6 +72,7 @@ def demo(options: argparse.Namespace) -> list[Figure]:
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "demo": demo,
     "preprocessing": lambda options: preprocessing.measure(options.quick),
+    "events": lambda options: events.measure(options.quick),
     "forecast": lambda options: forecast.run_forecast((10_000,) if options.quick else forecast.USERS),
     "storage": lambda options: storage.measure(options.events, options.quick),
     "serving": lambda options: serving.measure(options.quick),
@@ -81,6 +84,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "feedback": lambda options: feedback.measure(options.quick),
     "policy": lambda options: policy.measure(options.quick),
     "lift": lambda options: lift.measure(options.quick),
+    "zones": lambda options: zones.measure(options.events, options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }

@@ -97,7 +97,7 @@ class Rounds(NamedTuple):
     answers : list of pyarrow.Table
         Visits that pushes caused.
     sent : list of Sent
-        Of each date; empty without pushes.
+        Of each date.
     """
 
     losses: dict[str, pd.DataFrame]
@@ -112,9 +112,8 @@ def measure(quick: bool = False) -> list[Figure]:
     network = GruLearner(Hyperparameters(epochs=1 if quick else 6))
     found = {kind: run_rounds(season, kind, network) for kind in (TRUTH, ALL, OWN)}
     losses = {kind: rounds.losses for kind, rounds in found.items()}
-    events = pa.concat_tables([season.events, *(table.cast(season.events.schema) for table in found[OWN].answers)])
     return [
-        *unpushed_visits.measure(found[OWN].sent, events, season.truth),
+        *(figure for kind in (TRUTH, OWN) for figure in _expected(kind, season, found[kind])),
         *(
             figure
             for kind in (ALL, OWN)
@@ -123,6 +122,12 @@ def measure(quick: bool = False) -> list[Figure]:
             for figure in _added(f"{model}, {kind}", metric, rounds, losses[kind][model], losses[TRUTH][model])
         ),
     ]
+
+
+def _expected(kind: str, season: Season, rounds: Rounds) -> Iterator[Figure]:
+    """Yield what the plan expected with a model that is fitted to one kind of visits."""
+    events = pa.concat_tables([season.events, *(table.cast(season.events.schema) for table in rounds.answers)])
+    yield from unpushed_visits.measure(f"model of {kind}", rounds.sent, events, season.truth)
 
 
 def _added(subject: str, metric: str, rounds: int, found: pd.DataFrame, truth: pd.DataFrame) -> Iterator[Figure]:
@@ -176,7 +181,8 @@ def run_rounds(season: Season, kind: str, network: GruLearner) -> Rounds:
         for number in range(ROUNDS):
             first = season.starts + number * season.days_a_round
             for day in range(first, first + season.days_a_round):
-                dataset = visits(connection, known_events(season, answers, day), sends, kind)
+                known_answers = [] if kind == TRUTH else answers
+                dataset = visits(connection, known_events(season, known_answers, day), sends, kind)
                 if day == first:
                     model = fit_histogram(dataset)
                     judged = {name for name, rounds in LAST_ROUNDS.items() if number >= ROUNDS - rounds}
@@ -191,8 +197,7 @@ def run_rounds(season: Season, kind: str, network: GruLearner) -> Rounds:
                     made = forecast_last(bundle, known, (day - GAP_DAYS + 1) * DAY_MINUTES - offset)
                     found = Forecasts(dataset.user_ids, made.first_visit_hour, made.visit_hour, made.visit_probability)
                     losses["network"].append(judge(season, found, day))
-                if kind != TRUTH:
-                    sent.append(push(rng, season, forecasts, day, sends, answers))
+                sent.append(push(rng, season, forecasts, day, sends, answers))
     return Rounds({name: pd.concat(of_dates) for name, of_dates in losses.items()}, answers, sent)
 
 

@@ -56,11 +56,13 @@ class Sent:
         return self.comes * self.visit_hour[np.arange(len(self.hour)), self.hour]
 
 
-def measure(dates: list[Sent], events: pa.Table, truth: pd.DataFrame) -> Iterator[Figure]:
+def measure(subject: str, dates: list[Sent], events: pa.Table, truth: pd.DataFrame) -> Iterator[Figure]:
     """Yield expected over realised visits without pushes, and the dates on which drift rings.
 
     Parameters
     ----------
+    subject : str
+        Of the figures.
     dates : list of Sent
         In the order of time, without a gap.
     events : pyarrow.Table
@@ -91,9 +93,11 @@ def measure(dates: list[Sent], events: pa.Table, truth: pd.DataFrame) -> Iterato
         expected, realised_sums = np.split(np.sum(of_dates, axis=0), 2)
         wanted = "0.9 to 1.1" if name == UNPUSHED else ""
         for what, ratio in zip(("who come", "in the hour of the send"), expected / realised_sums, strict=True):
-            yield Figure(name, f"visits without pushes, {what}: expected / realised", float(ratio), "", wanted)
+            yield Figure(
+                f"{subject}, {name}", f"visits without pushes, {what}: expected / realised", float(ratio), "", wanted
+            )
         share = alarms[name] / len(of_dates)
-        yield Figure(name, "dates on which drift rings", share, "", "0" if name == UNPUSHED else "")
+        yield Figure(f"{subject}, {name}", "dates on which drift rings", share, "", "0" if name == UNPUSHED else "")
 
 
 def corrected_chances(sent: Sent, closed: ClosedDates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

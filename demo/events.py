@@ -44,6 +44,13 @@ def read_events(path: Path, mapping: EventsMapping | None = None) -> pa.Table:
         return reading.read_events(path, mapping or _default(path))
 
 
+@contextmanager
+def opened(path: Path, mapping: EventsMapping | None = None) -> Iterator[reading.Events]:
+    """Read an export as `read_events` does, into a database instead of memory."""
+    with _as_demo_error(), reading.reading(path, mapping or _default(path)) as events:
+        yield events
+
+
 def read_and_check(path: Path, mapping: EventsMapping | None = None) -> tuple[pa.Table, str]:
     """Read an export as `read_events` does, and report on it.
 

@@ -33,7 +33,7 @@ from demo.simulator import simulate
 from demo.upload import partition_files, put_files
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
-from visitcast.data.schedule import QUIET_HOURS
+from visitcast.data.schedule import QUIET_HOURS, SCHEDULE_HOUR_UTC
 from visitcast.data.schema import HOURS
 from visitcast.sending import arms
 from visitcast.sending.send_window import SendRules, allowed_hours
@@ -96,7 +96,8 @@ class Experiment:
         """Return the execution input of a date: large control arms, and no rule that removes users from an arm."""
         return {
             "ForecastDate": _iso(day),
-            "AsOf": f"{_iso(day)}T00:00:00Z",
+            # As the schedule: later, the first hours would be over in the east, and users have other possible hours.
+            "AsOf": f"{_iso(day - 1)}T{SCHEDULE_HOUR_UTC}:00:00Z",
             "Campaign": {
                 "Name": CAMPAIGN,
                 "QuietHours": {"From": QUIET_HOURS[0], "Until": QUIET_HOURS[1]},
@@ -126,6 +127,12 @@ def run_experiment(experiment: Experiment, options: Options, console: Console) -
     local_day = local_minutes(events) // DAY_MINUTES
     # The last local date is not over everywhere.
     first = int(local_day.max()) - experiment.dates
+    if first <= int(local_day.min()):
+        raise DemoError(
+            f"{experiment.dates:,} dates of pushes leave no events to train on.",
+            f"The events are of {int(local_day.max() - local_day.min()) + 1:,} dates.",
+            "Choose fewer --dates, or more --days or another events file.",
+        )
     before = options.output / "events-before-the-pushes.parquet"
     before.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(events.filter(pa.array(local_day < first)), before)

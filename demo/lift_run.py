@@ -7,7 +7,9 @@ a simulated world, beside the truth.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--until", type=iso_date, default=datetime.now(UTC).date(), metavar="DATE", help="last forecast date (today)"
     )
-    parser.add_argument("--window", type=int, metavar="DAYS", help="dates to look at (the campaign's)")
-    parser.add_argument("--hours", type=int, help="a visit within these hours is a hit (the campaign's; 2)")
+    parser.add_argument("--window", type=at_least_one, metavar="DAYS", help="dates to look at (the campaign's)")
+    parser.add_argument("--hours", type=at_least_one, help="a visit within these hours is a hit (the campaign's; 2)")
     parser.add_argument(
         "--wanted",
-        type=float,
+        type=above_zero,
         help=f"relative lift worth detecting (the campaign's; {DEFAULTS.wanted} in the experiment)",
     )
-    parser.add_argument("--dates", type=int, default=DEFAULTS.dates, help="of the experiment (%(default)s)")
+    parser.add_argument("--dates", type=at_least_one, default=DEFAULTS.dates, help="of the experiment (%(default)s)")
     parser.add_argument(
         "--law", choices=LAWS, default=DEFAULTS.world, help="what pushes do in the experiment (%(default)s)"
     )
@@ -59,6 +61,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     return interruptible(work)
+
+
+def at_least_one(text: str) -> int:
+    """Read a whole number from 1.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is something else.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """Read a finite number above 0.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        It is something else.
+    """
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def _show_campaigns(console: Console, outputs: dict[str, str], parsed: argparse.Namespace) -> None:

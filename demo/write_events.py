@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import boto3
 import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from demo.cli import interruptible
 from demo.errors import DemoError
-from demo.events import mapping_of_options, read_events
+from demo.events import mapping_of_options, opened
 from demo.simulator import World, simulate
-from demo.upload import PREFIX, partition_files
+from demo.upload import PREFIX, add_events, date_file, partition_files
 from visitcast.events.command import mapping_options
 from visitcast.events.mapping import EventsMapping
+
+_URI = re.compile(r"s3://([^/]+)/+(.*?)/*")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,11 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m demo.write_events", description=__doc__, parents=[mapping_options()]
     )
     parser.add_argument("--events", type=Path, metavar="PATH", help="your events, file or folder; default: simulated")
-    parser.add_argument("--output", type=Path, default=Path("build/events"), help="new folder (%(default)s)")
+    parser.add_argument("--output", default="build/events", help="new folder, or s3://bucket/events (%(default)s)")
+    parser.add_argument(
+        "--replace", action="store_true", help="in S3, replace the files of the dates that the events have"
+    )
     options = parser.parse_args(arguments)
 
     def work(console: Console) -> int:
-        return write_events(options.events, mapping_of_options(options), options.output, console)
+        mapping = mapping_of_options(options)
+        if not options.output.startswith("s3://"):
+            return write_events(options.events, mapping, Path(options.output), console)
+        return upload_events(options.events, mapping, options.output, console, replace=options.replace)
 
     return interruptible(work)
 
@@ -44,17 +57,69 @@ def write_events(source: Path | None, mapping: EventsMapping | None, folder: Pat
     """
     if folder.exists():
         raise DemoError(f"{folder} exists.", "Its events would be counted too.", "Delete it, or set OUT= to another.")
-    events = read_events(source, mapping) if source else pa.concat_tables(block.events for block in simulate(World()))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         made = Path(unfinished) / folder.name
-        for key, content in partition_files(events):
-            file = made / key.removeprefix(PREFIX)
+        rows = _write(source, mapping, made)
+        made.rename(folder)
+    console.print(f"{rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
+    return 0
+
+
+def upload_events(
+    source: Path | None, mapping: EventsMapping | None, uri: str, console: Console, *, replace: bool
+) -> int:
+    """Convert an export, or simulated events, and put the files under an S3 prefix; return 0.
+
+    All files are complete on this machine before the first is uploaded.
+
+    Raises
+    ------
+    DemoError
+        The events cannot be used, the prefix has other files of their dates, or S3 refuses.
+    """
+    place = _URI.fullmatch(uri)
+    if place is None or not place[2]:
+        raise DemoError(f"{uri} is not a place for events.", "It has no prefix.", "Set OUT=s3://<BucketName>/events")
+    bucket, prefix = place[1], f"{place[2]}/"
+    with TemporaryDirectory(prefix="visitcast-events-") as scratch:
+        folder = Path(scratch) / "events"
+        rows = _write(source, mapping, folder)
+        files = {f"{prefix}{file.relative_to(folder).as_posix()}": file for file in sorted(folder.glob("*/*"))}
+        try:
+            uploaded, removed = add_events(boto3.client("s3"), bucket, files, replace=replace)
+        except (ClientError, BotoCoreError) as error:
+            raise DemoError(
+                f"The events were not put into {uri}.",
+                f"{error}",
+                "Check the bucket's name and region, and that your credentials may list, write and encrypt there.",
+            ) from error
+    there = len(files) - uploaded
+    console.print(
+        f"{rows:,} events in {uri}: {uploaded:,} files uploaded"
+        + (f", {there:,} were there" if there else "")
+        + (f", {removed:,} older ones of the same dates deleted" if removed else "")
+        + "."
+    )
+    return 0
+
+
+def _write(source: Path | None, mapping: EventsMapping | None, folder: Path) -> int:
+    """Write ``dt=<date>/<digest>.parquet`` for every UTC date; return the number of events."""
+    rows = 0
+    files: Iterator[tuple[str, bytes]]
+    with ExitStack() as running:
+        if source:
+            dates = running.enter_context(opened(source, mapping)).dates()
+            files = (date_file(date, events) for date, events in dates)
+        else:
+            files = partition_files(pa.concat_tables(block.events for block in simulate(World())))
+        for key, content in files:
+            file = folder / key.removeprefix(PREFIX)
             file.parent.mkdir(parents=True)
             file.write_bytes(content)
-        made.rename(folder)
-    console.print(f"{events.num_rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
-    return 0
+            rows += pq.read_metadata(file).num_rows
+    return rows
 
 
 if __name__ == "__main__":

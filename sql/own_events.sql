@@ -98,12 +98,22 @@ counted AS (
 
 -- How many times its chance a withheld send is answered. Ten answers are added that are as frequent as to pushes: with few
 -- withheld sends, pushes cause little.
+of_all AS (
+    SELECT
+        (sum(withheld_answered) + 10) / (
+            sum(withheld_chance) + 10 * sum(pushed_chance) / nullif(sum(pushed_answered), 0)
+        ) AS times
+    FROM counted
+),
+
+-- The same by other visits, where ten answers as frequent as those to all withheld sends are added.
 anyway AS (
     SELECT
-        other_visits,
-        (sum(withheld_answered) + 10) / (sum(withheld_chance) + 10 * sum(pushed_chance) / sum(pushed_answered)) AS times
+        counted.other_visits,
+        (sum(withheld_answered) + 10) / (sum(withheld_chance) + 10 / of_all.times) AS times
     FROM counted
-    GROUP BY other_visits
+    CROSS JOIN of_all
+    GROUP BY counted.other_visits, of_all.times
     HAVING sum(withheld) > 0 AND sum(pushed_answered) > 0
 ),
 

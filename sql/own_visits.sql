@@ -1,11 +1,15 @@
--- events, sends -> visits, as visits.sql makes them, but only those that no push caused: what training reads.
+-- events table, sends -> visits: what training reads. Rows of a wrong clock are left out; event_counts.sql counts them, and
+-- the run is refused if they are many.
 
 WITH events AS (
-    ${own_events}
+    SELECT *
+    FROM ${events}
+    WHERE event_time >= TIMESTAMP '1990-01-01 00:00:00'
+        AND event_time <= date_add('day', 1, CAST(current_timestamp AS timestamp))
 )
 
 SELECT *
 FROM (
-    ${visits}
+    ${visits_without_pushes}
 )
 ORDER BY user_id, visit_date

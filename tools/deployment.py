@@ -144,7 +144,9 @@ def read_deployment(
     overrides = config[environment]["deploy"]["parameters"]["parameter_overrides"]
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     parameters = {name: str(entry.get("Default", "")) for name, entry in template["Parameters"].items()}
-    chosen = {**dict(item.split("=", 1) for item in overrides), **(changed or {})}
+    # sam takes a value with spaces in quotes.
+    given_there = {name: value.strip('"') for name, _, value in (item.partition("=") for item in overrides)}
+    chosen = {**given_there, **(changed or {})}
     if unknown := sorted(chosen.keys() - parameters.keys()):
         raise SystemExit(f"The template has no parameter {unknown[0]}. It has {', '.join(sorted(parameters))}.")
     inputs: dict[str, Any] = {}

@@ -119,7 +119,7 @@ RESPONSES: dict[str, Response] = {
     "NotPublished": throws("AccessDeniedException", "not authorized to perform: glue:CreatePartition"),
     "HandedOver": function({"Sent": 2}, f"0-{len(FILES) - 1}"),
     "NotHandedOver": throws("SenderError", "The queue does not exist.", f"0-{len(FILES) - 1}"),
-    "LiftMeasured": function({"ResponseHours": 2, "Arms": [], "Lifts": [], "Words": []}),
+    "LiftMeasured": function({"ResponseHours": 2, "Arms": [], "Lifts": [], "Thirds": [], "Words": []}),
     "LiftNotMeasured": throws("KeyError", "'arm'"),
     "TrainingStarted": returns({"ExecutionArn": f"{EXECUTION}-train", "StartDate": "2026-11-23T09:20:00.000Z"}),
     "TrainingNotStarted": throws("StepFunctions.StateMachineDeletingException", "deleting", "0-4"),

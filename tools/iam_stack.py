@@ -101,6 +101,8 @@ def calls_only_on_aws(stack: Deployed) -> Iterator[Call]:
         "StackName": stack.name,
         "Subnet": stack.parameters["SubnetIds"].partition(",")[0],
         "SecurityGroup": stack.parameters["SecurityGroupIds"].partition(",")[0],
+        "EventsDatabase": stack.parameters["EventsDatabase"],
+        "EventsTableName": stack.parameters["EventsTableName"],
         "KeyArn": f"arn:aws:kms:{region}:{account}:key/{values.get('Key', 'brought-along')}",
         "ModelPackageGroupName": values["ModelPackageGroup"].rpartition("/")[2],
         # A queue's physical id is its URL.

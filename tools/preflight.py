@@ -1,6 +1,6 @@
 """Check an account and region before the stack is deployed there. Only reads.
 
-    python tools/preflight.py --environment dev [--parameters EndpointMode=none ...] [--input '{...}'] [--json FILE]
+    PYTHONPATH=. python tools/preflight.py --environment dev [--parameters NAME=VALUE ...] [--input JSON] [--json FILE]
 
 The account is that of the AWS_* variables or the profile, as for sam. Prints a table and ends with 1 if something would
 make the deployment or the first run fail.
@@ -23,6 +23,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deployment import FIXED_NAMES, Deployment, Listed, needed_quotas, read_deployment
 from rich.console import Console
 from rich.table import Table
+
+from functions.publish_sql.events_table import location, mapped_events
+from functions.publish_sql.mapping import Refused, read_mapping
 
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 MARKS = {OK: "[green]✓[/]", WARNING: "[yellow]![/]", FAILURE: "[red]✗[/]"}
@@ -187,6 +190,26 @@ def check_quotas(account: Account, deployment: Deployment) -> Iterator[Check]:
             yield Check(name, f"{value:g}, needs {later}")
 
 
+def check_events_table(account: Account, deployment: Deployment) -> Iterator[Check]:
+    """Check that a table of one's own exists and can be read as events."""
+    database, table, mapping = (
+        deployment.parameters[name] for name in ("EventsDatabase", "EventsTableName", "EventsMapping")
+    )
+    if not table:
+        yield Check("events", "the stack's own table")
+        return
+    try:
+        found = account.session.client("glue").get_table(DatabaseName=database, Name=table)["Table"]
+        mapped_events(found, read_mapping(mapping))
+        yield Check("events", f"{database}.{table} in s3://{'/'.join(location(found))}")
+    except Refused as error:
+        yield Check("events", f"{error.headline} {error.cause}", error.remedy, FAILURE)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "EntityNotFoundException":
+            raise
+        yield Check("events", f"{database}.{table} does not exist", "Check the names of EventsTableName.", FAILURE)
+
+
 def check_public_registry(account: Account, deployment: Deployment) -> Iterator[Check]:
     """Check that builds can log into the public registry of the base images."""
     if not deployment.builds_images or deployment.parameters["BaseImage"]:
@@ -229,6 +252,7 @@ CHECKS: tuple[Callable[[Account, Deployment], Iterator[Check]], ...] = (
     check_stack,
     check_names,
     check_quotas,
+    check_events_table,
     check_public_registry,
     check_costs,
 )

@@ -179,7 +179,9 @@ def rollback(proof: Proof) -> dict[str, Any]:
         for page in found
         for version in page["ModelPackageSummaryList"]
     }
-    require(versions == {1: "Approved", 2: "Rejected"}, "version 1 Approved and 2 Rejected", versions)
+    # The third is the one that the gate rejected.
+    wanted = {1: "Approved", 2: "Rejected", 3: "Rejected"}
+    require(versions == wanted, "version 1 Approved and all later ones Rejected", versions)
     return {
         "execution": execution.arn,
         "endpoint config": proof.config(),

@@ -47,9 +47,11 @@ def query(state: str) -> Response:
         {
             "QueryExecutionId": "query",
             "State": state,
-            "Reason": "COLUMN_NOT_FOUND: shoe_size" if state == "FAILED" else "",
+            "Reason": "COLUMN_NOT_FOUND: shoe_size." if state == "FAILED" else "",
             "OutputLocation": place,
             "DataScannedInBytes": 1,
+            "CountsQueryExecutionId": "counts",
+            "Events": {"rows": 1000, "Notes": []} if state == "SUCCEEDED" else {},
         }
     )
 
@@ -95,7 +97,7 @@ RESPONSES: dict[str, Response] = {
     "RunOfVersion": run({"ModelVersion": 1}),
     "RunWithoutEndpoint": run({}, endpoint_mode="none"),
     "RunRefused": throws("InvalidInput", "ModelNam is not a key of the execution input."),
-    "QueryStarted": function({"QueryExecutionId": "query"}),
+    "QueryStarted": function({"QueryExecutionId": "query", "CountsQueryExecutionId": "counts"}),
     "QueryNotStarted": throws("NoSuchKey", "There is no sql/own_visits.sql."),
     "QueryUnknown": throws("InvalidRequestException", "QueryExecution query was not found"),
     "QueryCancelled": query("CANCELLED"),

@@ -20,8 +20,9 @@ s3 = boto3.client("s3")
 sagemaker: Any = boto3.client("sagemaker")
 
 PROFILES = "forecasts/profiles/"
-WEEKS_AGO = range(4, 9)
-"""Weeks before the forecast date whose profile is compared with, in this order: some runs publish nothing."""
+WEEKS_AGO = 4
+"""Weeks before the forecast date whose profile is compared with. If that run published nothing, there is none: an older
+one would only get older while drift stops every run."""
 BASELINE = "baseline"
 """Value of ``OnNoModel``, and of the serving image's variable that makes it forecast by the baseline."""
 FORECASTER = "VISITCAST_FORECASTER"
@@ -83,14 +84,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "ReferenceUri" in event:
         bucket, prefix = bucket_and_key(event["ReferenceUri"])
         references = {
-            "evaluation.json": [bucket_and_key(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"])],
-            "profile.json": earlier_profiles(bucket, event["ForecastDate"]),
+            "evaluation.json": bucket_and_key(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]),
+            "profile.json": (bucket, earlier_profile(event["ForecastDate"])),
         }
-        copied = [
-            name
-            for name, sources in references.items()
-            if any(copy(source, bucket, f"{prefix}/{name}") for source in sources)
-        ]
+        copied = [name for name, source in references.items() if copy(source, bucket, f"{prefix}/{name}")]
         # An S3 prefix without objects fails a processing job, and the first run has nothing to compare with.
         s3.put_object(Bucket=bucket, Key=f"{prefix}/model.txt", Body=found["ModelDataUrl"].encode())
     logger.info("production model found", extra={**found, "references": copied})
@@ -114,10 +111,9 @@ def described(group: str, *status: str) -> Iterator[dict[str, Any]]:
         yield sagemaker.describe_model_package(ModelPackageName=version["ModelPackageArn"])
 
 
-def earlier_profiles(bucket: str, forecast_date: str) -> list[tuple[str, str]]:
-    """Return bucket and key of the profiles to compare with, the best first: of the same weekday, weeks ago."""
-    day = date.fromisoformat(forecast_date)
-    return [(bucket, f"{PROFILES}dt={day - timedelta(weeks=weeks)}.json") for weeks in WEEKS_AGO]
+def earlier_profile(forecast_date: str) -> str:
+    """Return the key of the profile to compare with."""
+    return f"{PROFILES}dt={date.fromisoformat(forecast_date) - timedelta(weeks=WEEKS_AGO)}.json"
 
 
 def copy(source: tuple[str, str], bucket: str, key: str) -> bool:

@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         network=Network.from_environment(),
         kms_key_arn=os.environ["KMS_KEY_ARN"],
     )
-    queries = render_queries(run, os.environ["DATABASE_NAME"], SQL)
+    queries = render_queries(run, os.environ["DATABASE_NAME"], SQL, own_events(bucket, os.environ["EVENTS_SQL_KEY"]))
     for name in (*UNLOADED.values(), "Answers"):
         # An UNLOAD without rows writes nothing, nor does a transform without users, and a processing job fails on a
         # prefix without objects.
@@ -74,6 +74,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "Queries": [query for query in queries if query["Name"] != PUSHES],
         "PushesQuery": next(query["Sql"] for query in queries if query["Name"] == PUSHES),
     }
+
+
+def own_events(bucket: str, key: str) -> str:
+    """Return the query that the deployment has published for a table of one's own; empty without such a table."""
+    return s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8") if key else ""
 
 
 def begin_standing_plans(bucket: str) -> None:

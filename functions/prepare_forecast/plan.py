@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -162,7 +163,7 @@ def _experiment(campaign: dict[str, Any]) -> dict[str, Any]:
     return {name: campaign[name] for name in ("Name", "Control", "PricePerPush") if name in campaign}
 
 
-def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dict[str, str]]:
+def render_queries(run: dict[str, Any], database: str, folder: Path, events: str = "") -> list[dict[str, str]]:
     """Fill the run's dates and addresses into the SQL files.
 
     Parameters
@@ -173,6 +174,8 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         Glue database.
     folder
         Of the SQL files.
+    events
+        Query that stands for the events table; empty for the table itself.
 
     Returns
     -------
@@ -211,23 +214,26 @@ def render_queries(run: dict[str, Any], database: str, folder: Path) -> list[dic
         **{f"{name}_plus_1": (when + timedelta(days=1)).isoformat() for name, when in starts.items()},
     }
     # The same query as in training, on the last visit days.
-    own_visits = Template(_text(folder / "own_visits.sql")).substitute(
+    visits = Template(_text(folder / "visits_without_pushes.sql")).substitute(
         values, own_events=_text(folder / "own_events.sql")
     )
-    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(values, own_visits=own_visits)
+    visit_days = Template(_text(folder / "forecast" / "last_visit_days.sql")).substitute(
+        values, visits_without_pushes=visits
+    )
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     unpushed = Template(_text(folder / "forecast" / "unpushed_forecasts.sql")).substitute(values)
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
-    return [
-        {
-            "Name": name,
-            "Sql": Template(texts[name]).substitute(
-                values, unpushed_forecasts=unpushed, destination=destinations.get(name, "")
-            ),
-        }
+    filled = {
+        name: Template(texts[name]).substitute(
+            values, unpushed_forecasts=unpushed, destination=destinations.get(name, "")
+        )
         for name in QUERIES
-    ]
+    }
+    if events:
+        table = re.compile(rf'"{database}"\.events\b')
+        filled = {name: table.sub(lambda _: f"(\n{events}\n)", sql) for name, sql in filled.items()}
+    return [{"Name": name, "Sql": sql} for name, sql in filled.items()]
 
 
 def last_closed_date(day: date, as_of: datetime) -> date:

@@ -8,4 +8,5 @@ ROOT = Path(__file__).resolve().parents[2]
 SQL = ROOT / "sql"
 STATE_MACHINES = ROOT / "statemachine"
 CONTAINERS = ROOT / "containers"
-"""Only in the bundle of build_images."""
+"""Whole only in the bundle of build_images."""
+EXPORTS = CONTAINERS / "visitcast" / "events" / "exports.json"

@@ -28,16 +28,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     ----------
     event
         ``SqlUri`` (s3://bucket/key.sql), ``DestinationUri`` (replaces ``${destination}`` in the SQL),
-        ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN).
+        ``Database``, ``WorkGroup`` and ``ExecutionId`` (ARN). ``CountsSqlUri``, if given, is a second query, of
+        counts over the same events, which runs beside the first.
     context
         Lambda's context object.
 
     Returns
     -------
     dict
-        ``QueryExecutionId``.
+        ``QueryExecutionId``, and ``CountsQueryExecutionId``, which is empty without a second query.
     """
-    bucket, key = bucket_and_key(event["SqlUri"])
+    started = start(event["SqlUri"], event)
+    counts = start(event["CountsSqlUri"], event) if "CountsSqlUri" in event else ""
+    return {"QueryExecutionId": started, "CountsQueryExecutionId": counts}
+
+
+def start(uri: str, event: dict[str, Any]) -> str:
+    """Start the query of an SQL file; return its id."""
+    bucket, key = bucket_and_key(uri)
     sql = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
     sql = without_comment_lines(sql).replace("${destination}", event["DestinationUri"])
     response = athena.start_query_execution(
@@ -47,8 +55,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         WorkGroup=event["WorkGroup"],
     )
     query_execution_id = response["QueryExecutionId"]
-    logger.info("query started", extra={"query_execution_id": query_execution_id, "sql_uri": event["SqlUri"]})
-    return {"QueryExecutionId": query_execution_id}
+    logger.info("query started", extra={"query_execution_id": query_execution_id, "sql_uri": uri})
+    return query_execution_id
 
 
 def request_token(execution_id: str, sql: str) -> str:

@@ -65,6 +65,11 @@ CASES = {
     "to_unixtime(timestamp '1970-01-01 00:00:10')": "10.0",
     "hour(at_timezone(timestamp '2020-07-01 00:00:00 UTC', 'Europe/Berlin'))": "2",
     "date(timestamp '2020-01-01 23:30:00' AT TIME ZONE 'Europe/Berlin')": "2020-01-02",
+    "CAST(at_timezone(with_timezone(timestamp '2020-07-01 10:00:00', 'Europe/Berlin'), 'UTC') AS timestamp)": (
+        "2020-07-01 08:00:00.000"
+    ),
+    # A rewritten function inside another.
+    "date_diff('minute', timestamp '2020-07-01', at_timezone(timestamp '2020-07-01 00:00 UTC', 'Asia/Tokyo'))": "540",
     "bitwise_or_agg(bitwise_left_shift(1, x))": "14",
     "bitwise_or_agg(CAST(bitwise_left_shift(bigint '1', CAST(x AS integer)) AS integer))": "14",
     "bitwise_left_shift(1, 23)": "8388608",

@@ -4,7 +4,7 @@
 WITH events AS (
     SELECT *
     FROM "${database}".events
-    WHERE dt <= '${as_of_date}' AND event_time < TIMESTAMP '${as_of}'
+    WHERE dt <= '${as_of_date}' AND event_time < TIMESTAMP '${as_of}' AND event_time >= TIMESTAMP '1990-01-01 00:00:00'
 ),
 
 sends AS (
@@ -19,7 +19,7 @@ FROM (
         *,
         row_number() OVER (PARTITION BY user_id ORDER BY visit_date DESC) AS days_back
     FROM (
-        ${own_visits}
+        ${visits_without_pushes}
     )
     -- East of Greenwich the date to forecast may have begun.
     WHERE visit_date < '${forecast_date}'

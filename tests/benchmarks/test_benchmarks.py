@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
             "forecast", {"requests: time", "transform: time", "plan: peak memory", "whole: time"}, id="forecast"
         ),
         pytest.param("storage", {"an event", "a visit day"}, id="storage"),
+        pytest.param("events", {"data report", "peak memory of the cut"}, id="events"),
         pytest.param("simulated", {"model - this learner"}, id="simulated"),
         pytest.param(
             "history",
@@ -52,6 +53,7 @@ ROOT = Path(__file__).parents[2]
             id="feedback",
         ),
         pytest.param("policy", {"by_response / best_hour", "says: not enough sends"}, id="policy"),
+        pytest.param("zones", {"right by the last visit", "zone inferred: right"}, id="zones"),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
         pytest.param(

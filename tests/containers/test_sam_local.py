@@ -1,4 +1,4 @@
-"""Every function in AWS's Lambda image, called through `sam local` with the events of ``events/``."""
+"""Every function in AWS's Lambda image, called through `sam local` with the events of ``functions/events/``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from demo.simulator import World, simulate
 from demo.upload import partition_files, replace_events
 from functions.shared.standing_plans import KEY, NOTHING
 
-EVENTS = ROOT / "events"
+EVENTS = ROOT / "functions" / "events"
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 RUN = "runs/20261123-091500-85c438"
 SUMS = (
@@ -132,7 +132,7 @@ def places(functions: Functions) -> dict[str, str]:
         "your-bucket": stack.bucket,
         "your-stack": STACK_NAME,
         "your-group": "visitcast-local",
-        "sql/0123456789abcdef/visits.sql": sql,
+        "sql/0123456789abcdef": sql.rpartition("/")[0],
         "visitcast_dev": stack.outputs["DatabaseName"],
         "visitcast-dev": stack.outputs["WorkGroupName"],
     }

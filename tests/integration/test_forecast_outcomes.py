@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,6 +25,8 @@ DATE = date(2026, 11, 12)
 """No other test forecasts this date."""
 JUDGED = DATE + timedelta(days=3)
 """A run for this date judges the forecasts of DATE, the last one that is over everywhere."""
+COUNTS = ("users", "sends", "outcomes", "pushes")
+"""What responses.sql counts in each arm and third."""
 
 
 def run(stack: Stack, day: date, **changes: Any) -> Execution:
@@ -34,7 +36,7 @@ def run(stack: Stack, day: date, **changes: Any) -> Execution:
 @pytest.fixture(scope="module")
 def published(stack: Stack, production: Production) -> Execution:
     assert production.execution.status == "SUCCEEDED", production.execution.cause
-    execution = run(stack, DATE, HandOver=True, Campaign={"Name": "outcomes"})
+    execution = run(stack, DATE, HandOver=True, Campaign={"Name": "outcomes", "Control": {"NoPushShare": 0.5}})
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
     # Other tests count the messages of their own run.
     boto3.client("sqs").purge_queue(QueueUrl=stack.outputs["PushQueueUrl"])
@@ -103,8 +105,10 @@ def test_drifted_forecasts_are_not_published_where_the_input_says_so(stack: Stac
 
 def test_a_day_later_outcomes_are_judged_and_drift_starts_the_training(stack: Stack, published: Execution) -> None:
     rows = stack.query(
-        "SELECT user_id, utc_offset_minutes, source, best_hour, element_at(first_visit_hour, 4) AS chance "
-        f"FROM visit_forecasts WHERE dt = '{DATE}'"
+        "SELECT forecast.user_id, utc_offset_minutes, forecast.source, best_hour, withheld, "
+        "element_at(first_visit_hour, 4) AS chance FROM visit_forecasts AS forecast "
+        "JOIN sends ON sends.user_id = forecast.user_id AND sends.dt = forecast.dt "
+        f"WHERE forecast.dt = '{DATE}' AND sends.campaign = 'outcomes'"
     )
     three = datetime(DATE.year, DATE.month, DATE.day, 3, 30, tzinfo=UTC)
     times = [three - timedelta(minutes=int(row["utc_offset_minutes"])) for row in rows]
@@ -113,7 +117,8 @@ def test_a_day_later_outcomes_are_judged_and_drift_starts_the_training(stack: St
     assert execution.status == "SUCCEEDED", f"{execution.end_state}: {execution.cause}"
 
     drift = execution.output["planned"]["report"]["drift"]
-    by_model = [row for row in rows if row["source"] == "model"]
+    # Of those who got a push nobody knows what they would have done without it.
+    by_model = [row for row in rows if row["source"] == "model" and row["withheld"] == "no_push"]
     assert len(by_model) > 5
     assert drift["realised"]["rows"] == len(by_model)
     losses = [-math.log(float(row["chance"])) for row in by_model]
@@ -158,19 +163,24 @@ def test_lift_counts_the_visits_of_those_who_were_handed_over(stack: Stack, publ
     with added(stack, visits(soon + later, times + too_late)):
         rows = stack.query(lift_sql(stack.outputs["DatabaseName"], section, DATE, as_of))
         measured = measure_lift(stack.outputs, section, DATE, as_of)
-    sums = {(row["arm"], row["outcome"]): row for row in rows}
+    sums: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        sums[row["arm"], row["outcome"]].update({name: int(row[name]) for name in COUNTS})
     came = {"hit": soon, "visited_24_hours": soon + later, "visited_date": soon + later, "opened": []}
     for arm in {row["arm"] for row in sends}:
         of_arm = [row for row in sends if row["arm"] == arm]
         for outcome, found in came.items():
             of_outcome = sums[arm, outcome]
-            assert int(of_outcome["users"]) == int(of_outcome["sends"]) == len(of_arm)
-            assert int(of_outcome["outcomes"]) == sum(row["arm"] == arm for row in found), (arm, outcome)
-            assert int(of_outcome["pushes"]) == sum(not row["withheld"] for row in of_arm)
+            assert of_outcome["users"] == of_outcome["sends"] == len(of_arm)
+            assert of_outcome["outcomes"] == sum(row["arm"] == arm for row in found), (arm, outcome)
+            assert of_outcome["pushes"] == sum(not row["withheld"] for row in of_arm)
     assert {row["arm"]: row["users"] for row in measured["Arms"]} == Counter(row["arm"] for row in sends)
     # Sixty users are no sample, and the report says so instead of giving a figure.
     assert {lift["verdict"] for lift in measured["Lifts"]} == {"sample too small"}
     assert all(lift["relative"] is None and lift["reason"] for lift in measured["Lifts"])
+    assert sum(third["users"] + third["control_users"] for third in measured["Thirds"]) == sum(
+        row["arm"] in ("best_hour", "no_push") for row in sends
+    )
 
 
 def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> None:

@@ -93,13 +93,18 @@ def test_empty_unload(stack: Stack) -> None:
 
 
 def test_cancelled_query(stack: Stack) -> None:
-    stack.order_fault(service="athena", hold=True)
+    stack.order_fault(service="athena", hold=True, match="first_visit_hour")
     arn = stack.start({})
     stack.wait_for_state(arn, "Get source SQL status")
     athena = boto3.client("athena")
-    newest = athena.list_query_executions(WorkGroup=stack.outputs["WorkGroupName"])["QueryExecutionIds"]
-    states = {q: athena.get_query_execution(QueryExecutionId=q)["QueryExecution"]["Status"]["State"] for q in newest}
-    (running,) = [query for query, state in states.items() if state in ("QUEUED", "RUNNING")]
+
+    def running_queries() -> list[str]:
+        newest = athena.list_query_executions(WorkGroup=stack.outputs["WorkGroupName"])["QueryExecutionIds"]
+        found = [athena.get_query_execution(QueryExecutionId=query)["QueryExecution"] for query in newest]
+        return [q["QueryExecutionId"] for q in found if q["Status"]["State"] in ("QUEUED", "RUNNING")]
+
+    # The counts of the events run beside it.
+    (running,) = wait_for(running_queries, lambda queries: len(queries) == 1)
     athena.stop_query_execution(QueryExecutionId=running)
     ended_in(stack.finish(arn), "Source SQL cancelled", running)
 
@@ -223,6 +228,11 @@ def test_model_that_is_not_good_enough(stack: Stack, production: Production) -> 
     ended_in(execution, "Model rejected", "rmse", "0.01")
     assert execution.error == "ModelRejected"
     assert production.config() == config
+    # It is on record, where a person may look at it, and a forecast at its baseline.
+    (output,) = execution.outputs_of("Register model version")
+    version = stack.sagemaker.describe_model_package(ModelPackageName=output["run"]["Version"]["Arn"])
+    assert version["ModelApprovalStatus"] == "Rejected"
+    assert version["CustomerMetadataProperties"]["GatePassed"] == "false"
 
 
 def failed_deployment(stack: Stack, execution: Execution, state: str, *words: str) -> None:

@@ -29,11 +29,14 @@ from patience import patient
 from programs import BUILD, ROOT, answers, free_port, missing, server
 from sam_commands import local_region, region_environment
 from samtranslator.yaml_helper import yaml_parse
+from test_events_table_sql import SAME, glue_table
 
 from demo.simulator import World, simulate
 from demo.upload import partition_files, put_files
 from functions.prepare_forecast.plan import PUSHES, contradictions, plan_forecast, render_queries
 from functions.publish_sql.app import composed
+from functions.publish_sql.events_table import mapped_events
+from functions.publish_sql.mapping import read_mapping
 from functions.shared.execution_input import load_schema, validated
 from functions.shared.network import Network
 
@@ -369,3 +372,22 @@ def test_trino_reads_the_integers_of_pandas_and_the_region_refuses_them(trino: s
 def test_trino_refuses_a_mistake(trino: str) -> None:
     with pytest.raises(TrinoError, match="COLUMN_NOT_FOUND"):
         ask_trino(trino, "SELECT shoe_size FROM events")
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_a_table_of_ones_own_gives_the_same_events(case: str, trino: str) -> None:
+    rows, options = SAME[case]
+    name = f"own_{list(SAME).index(case)}"
+    described = glue_table(rows) | {"DatabaseName": DATABASE, "Name": name}
+    storage = {
+        "Location": f"s3://{BUCKET}/{name}/",
+        "Columns": described["StorageDescriptor"]["Columns"],
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }
+    table = {"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage, "Parameters": {}}
+    boto3.client("glue").create_table(DatabaseName=DATABASE, TableInput=table)
+    put(f"{name}/part.parquet", rows)
+    sql = f"SELECT * FROM (\n{mapped_events(described, read_mapping(options))}\n) ORDER BY user_id, event_time"
+    require_same(rows_of_region(sql), ask_trino(trino, sql))

@@ -63,6 +63,25 @@ def test_a_wrong_input_is_refused(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(["--dates", "0"], "'0' is not a whole number from 1", id="no dates"),
+        pytest.param(["--window", "-3"], "'-3' is not a whole number from 1", id="window"),
+        pytest.param(["--hours", "2.5"], "'2.5' is not a whole number from 1", id="hours"),
+        pytest.param(["--wanted", "0"], "'0' is not a number above 0", id="no lift"),
+        pytest.param(["--wanted", "nan"], "'nan' is not a number above 0", id="not a number"),
+        pytest.param(["--law", "magic"], "invalid choice: 'magic'", id="law"),
+    ],
+)
+def test_the_lift_refuses_sizes_that_mean_nothing(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        lift_run.main(words)
+    assert message in capsys.readouterr().err
+
+
 @of_every_demo
 def test_a_second_demo_with_the_same_output_is_refused(
     main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -63,7 +63,7 @@ def test_a_region_that_does_not_end_well_is_told_only_if_nothing_else_failed(
         raise unwell
 
     monkeypatch.setattr(region_module, "_environment_of", lambda _home: None)
-    monkeypatch.setattr(region_module, "_start", lambda _home, _logs: {})
+    monkeypatch.setattr(region_module, "_start", lambda _home, _logs, **_: {})
     monkeypatch.setattr(region_module, "run", refuse)
 
     def work() -> None:

@@ -101,7 +101,10 @@ def test_drift_is_told_with_its_reasons() -> None:
 
 def test_lift_is_a_table_of_the_arms_and_what_it_says_in_words() -> None:
     assert "no sends yet" in printed(show_lift, {"Arms": [], "Words": []})
-    text = printed(show_lift, {"Arms": [ARM], "Words": ["spring: Visits on the date: sample too small."]})
+    text = printed(
+        show_lift,
+        {"Arms": [ARM], "Lifts": [{}], "Thirds": [], "Words": ["spring: Visits on the date: sample too small."]},
+    )
     assert re.search(r"best_hour +1,200 +3,400 +3,399 +25\.0% +30\.0% +12\.5%", text)
     assert "opened" not in text  # no sender reports opens here
     assert "spring: Visits on the date: sample too small." in text

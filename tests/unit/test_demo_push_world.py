@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks import lift, lift_worlds
-from demo.lift_experiment import ALLOWED, true_rates
+from demo.lift_experiment import ALLOWED, DEFAULTS, true_rates
 from demo.push_world import DAY_MINUTES, WORLDS, Law, make_world
 from functions.measure_lift.lift import ARMS_BROKEN, BEST_HOUR, HIGHER, NO_PUSH
 from visitcast.data import schema
@@ -165,3 +165,10 @@ def test_the_prediction_narrows_the_interval(found: list[tuple[dict[str, lift.Fo
 
 def test_a_broken_hand_over_rings(found: list[tuple[dict[str, lift.Found], bool]]) -> None:
     assert np.mean([broken for _, broken in found]) > 0.9
+
+
+def test_every_date_of_the_experiment_is_planned_before_its_allowed_hours_anywhere() -> None:
+    """Otherwise users in the east would have fewer possible hours, and the global best hour would not be one."""
+    as_of = np.datetime64(DEFAULTS.input(FIRST)["AsOf"].removesuffix("Z"), "m").astype(int)
+    first_allowed = FIRST * DAY_MINUTES + 60 * int(np.flatnonzero(ALLOWED)[0]) - schema.EASTERNMOST_MINUTES
+    assert as_of <= first_allowed

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from demo.write_events import main
 
@@ -55,3 +62,87 @@ def test_a_file_that_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("user_id\na\n")
     assert main(["--events", str(tmp_path / "bad.csv"), "--output", str(tmp_path / "events")]) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["bad.csv"]
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="mine")
+        yield client
+
+
+def contents(s3: Any) -> dict[str, bytes]:
+    listed = s3.list_objects_v2(Bucket="mine").get("Contents", [])
+    return {item["Key"]: s3.get_object(Bucket="mine", Key=item["Key"])["Body"].read() for item in listed}
+
+
+def written(folder: Path, rows: pd.DataFrame) -> Path:
+    folder.mkdir(exist_ok=True)
+    rows.to_csv(folder / "export.csv", index=False)
+    return folder / "export.csv"
+
+
+@pytest.mark.parametrize("uri", ["s3://mine/events", "s3://mine/events/", "s3://mine/a/b"])
+def test_the_files_of_a_folder_and_of_a_bucket_are_the_same(tmp_path: Path, s3: Any, uri: str) -> None:
+    source, folder = written(tmp_path / "in", ROWS), tmp_path / "events"
+    assert main(["--events", str(source), "--output", str(folder)]) == 0
+    assert main(["--events", str(source), "--output", uri]) == 0
+    prefix = uri.removeprefix("s3://mine/").rstrip("/")
+    files = {f"{prefix}/{file.relative_to(folder)}": file.read_bytes() for file in folder.glob("*/*")}
+    assert contents(s3) == files
+    times = [pq.read_table(io.BytesIO(body)).schema.field("event_time").type for body in files.values()]
+    assert times == [pa.timestamp("ms")] * 2
+
+
+def test_a_repeated_upload_uploads_nothing(tmp_path: Path, s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--events", str(written(tmp_path, ROWS)), "--output", "s3://mine/events"]
+    assert [main(command), main(command)] == [0, 0]
+    assert "0 files uploaded, 2 were there" in capsys.readouterr().out
+
+
+def test_other_events_of_the_same_dates_are_kept_unless_they_are_to_be_replaced(
+    tmp_path: Path, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3.put_object(Bucket="mine", Key="events/dt=2026-11-20/theirs.parquet", Body=b"old")
+    s3.put_object(Bucket="mine", Key="events/dt=2026-10-01/another-date.parquet", Body=b"older")
+    before = contents(s3)
+    command = ["--events", str(written(tmp_path, ROWS)), "--output", "s3://mine/events"]
+    assert main(command) == 1
+    refusal = capsys.readouterr().out
+    assert "1 files of 2026-11-20" in refusal
+    assert "REPLACE=yes" in refusal
+    assert contents(s3) == before
+
+    assert main([*command, "--replace"]) == 0
+    dates = sorted(key.split("/")[1] for key in contents(s3))
+    assert dates == ["dt=2026-10-01", "dt=2026-11-20", "dt=2026-11-21"]
+    assert b"old" not in contents(s3).values()
+
+
+def test_an_upload_that_fails_leaves_the_bucket_as_it_was(
+    tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3.put_object(Bucket="mine", Key="events/dt=2026-11-20/theirs.parquet", Body=b"old")
+    before = contents(s3)
+    call = BaseClient._make_api_call
+
+    def failing(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "PutObject" and "dt=2026-11-21" in parameters["Key"]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
+        return call(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", failing)
+    assert main(["--events", str(written(tmp_path, ROWS)), "--output", "s3://mine/events", "--replace"]) == 1
+    assert "AccessDenied" in capsys.readouterr().out
+    assert contents(s3) == before
+
+
+@pytest.mark.parametrize("uri", ["s3://mine", "s3://mine/", "s3:///events"])
+def test_a_place_without_a_prefix_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str) -> None:
+    assert main(["--events", str(written(tmp_path, ROWS)), "--output", uri]) == 1
+    assert "s3://<BucketName>/events" in capsys.readouterr().out

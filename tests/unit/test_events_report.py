@@ -113,6 +113,8 @@ def test_the_command_prints_the_report_and_writes_the_page(tmp_path: Path, capsy
     assert "&lt;b&gt;.csv" in html
     assert "<b>" not in html
     assert "enough history" in html
+    assert main([str(tmp_path / "none.csv"), "--page", str(page)]) == 1
+    assert not page.exists()
 
 
 def test_the_package_s_command_refuses_with_the_remedy_and_leaves_no_failure_file(tmp_path: Path) -> None:
@@ -134,3 +136,17 @@ def test_the_package_s_command_refuses_with_the_remedy_and_leaves_no_failure_fil
 def test_a_log_that_is_too_small_ends_with_status_1(tmp_path: Path) -> None:
     log(users=1).to_csv(tmp_path / "e.csv", index=False)
     assert main([str(tmp_path / "e.csv"), "--columns", "utc_offset_minutes=offset"]) == 1
+
+
+def test_ids_are_text_on_the_page_and_in_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bots = [log()[:1].assign(user_id=user) for user in ("<script>alert(1)</script>", "\x1b[2J\x1b[31mgone")]
+    pd.concat([log(), *(pd.concat([bot] * 1500) for bot in bots)]).to_csv(tmp_path / "e.csv", index=False)
+    page = tmp_path / "events.html"
+    assert main([str(tmp_path / "e.csv"), "--columns", "utc_offset_minutes=offset", "--page", str(page)]) == 0
+    printed = capsys.readouterr().out
+    assert r"\x1b[2J\x1b[31mgone" in printed
+    assert "\x1b" not in printed
+    html = page.read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "\x1b" not in html

@@ -53,7 +53,8 @@ def test_every_handler_is_in_the_template_and_nothing_else() -> None:
 
 
 def test_every_handler_has_a_sample_event_and_every_event_a_handler() -> None:
-    events = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "events").iterdir()}
+    files = (ROOT / "functions" / "events").iterdir()
+    events = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
     assert events.keys() == FOLDERS
     assert all(isinstance(event, dict) for event in events.values())
 

@@ -102,13 +102,15 @@ def own_events_of(events: list[Event], sends: Sequence[Send]) -> list[Event]:
     of_kind = defaultdict(lambda: np.zeros(6))
     for (kind, _), row in sums.items():
         of_kind[kind] += row
+    _, every_answered, every_chance, _, every_pushed_answered, every_pushed_chance = sum(sums.values(), np.zeros(6))
     dropped = set()
     for send, group, answers in judged:
         withheld, answered, _, pushed, pushed_answered, pushed_chance = sums[group]
-        all_withheld, all_answered, all_chance, _, all_pushed_answered, all_pushed_chance = of_kind[group[0]]
+        all_withheld, all_answered, all_chance, *_ = of_kind[group[0]]
         if send.withheld or not answers or not all_withheld:
             continue
-        times = (all_answered + 10) / (all_chance + 10 * all_pushed_chance / all_pushed_answered)
+        of_every = (every_answered + 10) / (every_chance + 10 * every_pushed_chance / every_pushed_answered)
+        times = (all_answered + 10) / (all_chance + 10 / of_every)
         share = (answered + 50 * times * pushed_chance / pushed) / (withheld + 50) * pushed / pushed_answered
         if zlib.crc32(send.idempotency_key.encode()) / 2**32 >= share:
             dropped |= {(send.user_id, at) for at in answers}

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import costs
 import marked_part
 import preflight
 import pytest
 from deployment import needed_quotas, read_deployment
+from moto import mock_aws
 from preflight import check_costs
+from test_events_table_sql import SAME, glue_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,3 +113,35 @@ def test_a_type_without_a_price_is_named() -> None:
 def test_what_does_not_exist_is_refused(environment: str, changed: dict[str, str], message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         read_deployment(environment, changed=changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "told"),
+    [
+        ({}, preflight.OK, "the stack's own table"),
+        ({"EventsTableName": "app-events"}, preflight.OK, "lake.app-events in s3://the-lake/app/events/"),
+        ({"EventsTableName": "none"}, preflight.FAILURE, "lake.none does not exist"),
+        (
+            {"EventsTableName": "app-events", "EventsMapping": "--columns event_time=context"},
+            preflight.FAILURE,
+            "Column context cannot be event_time. It has the type struct",
+        ),
+    ],
+)
+def test_a_table_of_ones_own_is_looked_at(
+    changed: dict[str, str], status: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    table = glue_table(SAME["segment"][0])
+    mapping = {"EventsDatabase": "lake", "EventsMapping": "--time-zone Europe/Berlin"}
+    with mock_aws():
+        glue = boto3.client("glue")
+        glue.create_database(DatabaseInput={"Name": "lake"})
+        glue.create_table(DatabaseName="lake", TableInput={name: table[name] for name in ("Name", "StorageDescriptor")})
+        (check,) = preflight.check_events_table(preflight.Account(), read_deployment("dev", changed=mapping | changed))
+    assert check.status == status
+    assert told in check.found
+    assert check.remedy or status == preflight.OK

@@ -14,12 +14,12 @@ EVALUATED = {"log_loss": 2.4, "best_hour_hit_rate": 0.5}
 UNKNOWN = ClosedDates()
 
 
-def made_profile(seed, users=20_000, platforms=(0.4, 0.4, 0.1, 0.1), shift=0):
+def made_profile(seed, users=20_000, platforms=(0.4, 0.4, 0.1, 0.1), shift=0, offsets=None):
     rng = np.random.default_rng(seed)
     hour = (rng.normal(18, 3, users).astype(int) + shift) % 24
     return profile(
         platform=rng.choice(4, users, p=platforms).astype(np.int8),
-        utc_offset_minutes=rng.choice([-720, 0, 345, 840], users).astype(np.int16),
+        utc_offset_minutes=(rng.choice([-720, 0, 345, 840], users) if offsets is None else offsets).astype(np.int16),
         history_days=rng.geometric(0.1, users),
         absent_days=rng.geometric(0.3, users),
         first_visit_hour=np.eye(24, dtype=np.float32)[hour],
@@ -65,6 +65,25 @@ def test_a_shift_is_named(changed, names, reference):
     assert verdict.alarm
     assert [reason.partition(" has shifted")[0] for reason in verdict.reasons] == names
     assert all(f"against {reference}" in reason for reason in verdict.reasons)
+
+
+def moved(before, after, share, users=20_000):
+    """Profiles of users with one offset, before and after a share of them has another."""
+    offsets = np.where(np.arange(users) < share * users, after, before)
+    return made_profile(1, users, offsets=np.full(users, before)), made_profile(1, users, offsets=offsets)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize(("before", "after"), [(120, 60), (0, 60), (-240, -300), (-480, -420), (660, 600), (180, 120)])
+def test_a_clock_change_is_no_drift(before, after, share):
+    earlier, now = moved(before, after, share)
+    assert compare(now, earlier).reasons == []
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, -300), (-300, 60), (60, 330), (330, 600), (-480, 480), (-300, 0)])
+def test_users_who_move_to_another_part_of_the_world_are_drift(before, after):
+    earlier, now = moved(before, after, 0.3)
+    assert [reason.partition(" has")[0] for reason in compare(now, earlier).reasons] == ["input: utc offset"]
 
 
 def test_few_users_raise_no_alarm():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from visitcast.data import schema
 from visitcast.errors import InputError
 from visitcast.events.export import Export
 from visitcast.events.mapping import FIELDS, TOOLS, EventsMapping, plain_name, tool_of
-from visitcast.events.source import Source
+from visitcast.events.source import Source, printable
 
 
 def columns_of(path: Path, source: Source, mapping: EventsMapping, notes: list[str]) -> dict[str, tuple[str, ...]]:
@@ -41,16 +42,26 @@ def columns_of(path: Path, source: Source, mapping: EventsMapping, notes: list[s
 
 def _missing(path: Path, source: Source, names: str) -> InputError:
     columns = list(source.columns)
+    if len(columns) == 1 and re.search(r"[,;|\t]", columns[0]):
+        return InputError(
+            f"{path} was read as one column.",
+            printable(f"Its header is {columns[0]!r}, but its rows cannot be cut at the separator in it."),
+            "Check the rows: each must have as many fields as the header, and every quote must be closed.",
+        )
     shown = ", ".join(columns[:40]) + (f" and {len(columns) - 40} more" if len(columns) > 40 else "")
     return InputError(
         f"{path} is not a file of events that can be read as it is.",
-        f"Missing column: {names}. It has: {shown or 'none'}.",
+        printable(f"Missing column: {names}. It has: {shown or 'none'}."),
         "Give a header line, or say which column is which: --columns user_id=...,event_time=...",
     )
 
 
 def value_of(export: Export, field: str) -> str:
-    """Return the SQL of a field as text; NULL where it is empty."""
+    """Return the SQL of a field: times and numbers as they are, others as text; NULL where it is empty."""
+    if (field == schema.EVENT_TIME and export.is_timestamp(field)) or (
+        field in (schema.UTC_OFFSET_MINUTES, schema.PAGE_TYPE) and export.is_number(field)
+    ):
+        return export.source.columns[export.columns[field][0]]
     texts = []
     for column in export.columns[field]:
         expression = export.source.columns[column]

@@ -12,6 +12,7 @@ from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE, TOOLS, EventsMapping, OffsetUnit, read_mapping, with_settings
 from visitcast.events.reading import reading
 from visitcast.events.report import as_page, as_text, report_on
+from visitcast.events.source import printable
 
 _COMMAND_LINE: Final = "The command line"
 
@@ -22,11 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("events", type=Path, help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder")
     parser.add_argument("--page", type=Path, metavar="FILE.html", help="write the report as a page too")
     options = parser.parse_args(arguments)
+    if options.page:
+        options.page.unlink(missing_ok=True)  # a refused log must not leave the page of another
     try:
         with reading(options.events, mapping_of(options, options.events)) as events:
             report = report_on(events, options.events)
     except InputError as error:
-        print(f"REFUSED\n{error}", file=sys.stderr)
+        print(printable(f"REFUSED\n{error}"), file=sys.stderr)
         return 1
     print(as_text(report))
     if options.page:
@@ -49,6 +52,7 @@ def mapping_options() -> argparse.ArgumentParser:
         "--local-times", action="store_true", default=None, help="times without an offset show the users' clocks"
     )
     group.add_argument("--page-types", type=pairs, metavar="VALUE=1,...,*=4", help="default: the numbers 1 to 4")
+    group.add_argument("--platforms", type=pairs, metavar="VALUE=web,...", help="default: told from usual names")
     group.add_argument("--mapping", type=Path, metavar="FILE", help=f"default: {MAPPING_FILE} beside the events")
     return parser
 
@@ -65,7 +69,7 @@ def mapping_of(options: argparse.Namespace, events: Path) -> EventsMapping:
     mapping = read_mapping(file) if file else EventsMapping()
     given: dict[str, Any] = {
         name: getattr(options, name)
-        for name in ("tool", "columns", "time_zone", "time_format", "offset_unit", "local_times")
+        for name in ("tool", "columns", "time_zone", "time_format", "offset_unit", "local_times", "platforms")
         if getattr(options, name) is not None
     }
     if options.page_types is not None:

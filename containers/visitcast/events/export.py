@@ -10,7 +10,7 @@ import duckdb
 
 from visitcast.errors import InputError
 from visitcast.events.mapping import EventsMapping
-from visitcast.events.source import Source
+from visitcast.events.source import NUMBERS, TIMES, Source
 
 _ROWS_SHOWN: Final = 5
 _VALUE_LENGTH_SHOWN: Final = 40
@@ -47,6 +47,14 @@ class Export:
         """Name a field's columns."""
         return "|".join(self.columns[field])
 
+    def is_number(self, field: str) -> bool:
+        """Return whether a field is one column of numbers, which needs no parsing."""
+        return [self.source.types[column].partition("(")[0] in NUMBERS for column in self.columns[field]] == [True]
+
+    def is_timestamp(self, field: str) -> bool:
+        """Return whether a field is one column of times, which needs no parsing."""
+        return [self.source.types[column] in TIMES for column in self.columns[field]] == [True]
+
     def one(self, query: str) -> Any:
         """Return the one value of a query."""
         rows: list[tuple[Any, ...]] = self.connection.execute(query).fetchall()
@@ -59,12 +67,15 @@ class Export:
         ).fetchall()
         return "; ".join(f"row {row}: {_short(text)}" for row, text in rows)
 
-    def refuse(self, table: str, condition: str, value: str, rule: str, remedy: str) -> None:
-        """Raise if a condition holds for any row; rows are counted from 1, without the header."""
-        count = self.one(f"SELECT count(*) FROM {table} WHERE {condition}")
+    def refuse(self, table: str, condition: str, value: str, rule: str, remedy: str, counted: str = "") -> None:
+        """Raise if a condition holds for any row; rows are counted from 1, without the header.
+
+        `counted` is a table that has the columns of the condition already, where `table` is a view that computes them.
+        """
+        count = self.one(f"SELECT count(*) FROM {counted or table} WHERE {condition}")
         if not count:
             return
-        total = self.one(f"SELECT count(*) FROM {table}")
+        total = self.one(f"SELECT count(*) FROM {counted or table}")
         raise InputError(
             f"The events cannot be used: {rule}.",
             f"{count} of {total} rows are wrong: {self.shown(table, condition, value)}.",

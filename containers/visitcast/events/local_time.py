@@ -14,7 +14,7 @@ _CLOCK: Final = r"^\s*[+-]?\d{1,2}:\d{2}\s*$|^\s*[+-]\d{4}\s*$|^\s*[zZ]\s*$"
 
 
 def read_offsets(export: Export) -> None:
-    """Make the table ``placed``: ``minutes`` from the first source of local time that the row has."""
+    """Make the view ``placed``: ``minutes`` from the first source of local time that the row has."""
     sources = []
     if export.columns[schema.UTC_OFFSET_MINUTES]:
         sources.append(_offset_column(export))
@@ -30,26 +30,33 @@ def read_offsets(export: Export) -> None:
             "Give one zone for all, --time-zone Europe/Berlin, or name a column: "
             "--columns utc_offset_minutes=... or --columns time_zone=...",
         )
-    export.connection.execute(f"CREATE TABLE placed AS SELECT *, coalesce({', '.join(sources)}) AS minutes FROM timed")
+    export.connection.execute(f"CREATE VIEW placed AS SELECT *, coalesce({', '.join(sources)}) AS minutes FROM timed")
+
+
+def refuse_offsets(export: Export) -> None:
+    """Refuse rows of the table ``events`` without an offset, or with one that no place has."""
     export.refuse(
         "placed",
         "minutes IS NULL",
-        "coalesce(o, z, t)",
+        "coalesce(o::VARCHAR, z, t::VARCHAR)",
         "the local time of a row must be known",
         "Give the zone of rows without an offset: --time-zone Europe/Berlin.",
+        counted="events",
     )
     export.refuse(
         "placed",
         f"minutes NOT BETWEEN {schema.WESTERNMOST_MINUTES} AND {schema.EASTERNMOST_MINUTES}",
-        "coalesce(o, t)",
+        "coalesce(o::VARCHAR, t::VARCHAR)",
         f"offsets must be from {schema.WESTERNMOST_MINUTES} to {schema.EASTERNMOST_MINUTES} minutes",
         "Name the unit: --offset-unit minutes, hours or seconds.",
+        counted="events",
     )
 
 
 def _offset_column(export: Export) -> str:
     name = export.name(schema.UTC_OFFSET_MINUTES)
-    clock = f"regexp_matches(o, '{_CLOCK}')"
+    number = export.is_number(schema.UTC_OFFSET_MINUTES)
+    clock = "false" if number else f"regexp_matches(o, '{_CLOCK}')"
     export.refuse(
         "timed",
         f"o IS NOT NULL AND NOT {clock} AND NOT coalesce(isfinite(try_cast(o AS DOUBLE)), false)",
@@ -69,6 +76,8 @@ def _offset_column(export: Export) -> str:
         f"{schema.EASTERNMOST_MINUTES}",
         f"They were read as {unit}. Name another unit: --offset-unit minutes, hours or seconds.",
     )
+    if number:
+        return f"round({value})::INTEGER"
     digits = "replace(ltrim(trim(o), '+-'), ':', '')"
     return (
         f"CASE WHEN o IS NULL THEN NULL WHEN {clock} THEN if(trim(o)[1] = '-', -1, 1) * "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,54 +71,13 @@ class EventsMapping:
     platforms: Mapping[str, str] = field(default_factory=dict)
 
 
-TOOLS: Final[dict[str, Mapping[str, str]]] = {
-    "amplitude": {
-        schema.USER_ID: "user_id|amplitude_id",
-        schema.EVENT_TIME: "event_time",
-        schema.PLATFORM: "platform",
-    },
-    "mixpanel": {
-        schema.USER_ID: "properties.distinct_id|distinct_id",
-        schema.EVENT_TIME: "properties.time|time",
-        schema.PLATFORM: "properties.$os|$os|os",
-    },
-    "segment": {
-        schema.USER_ID: "user_id|userId|anonymous_id|anonymousId",
-        schema.EVENT_TIME: "timestamp",
-        schema.TIME_ZONE: "context_timezone|context.timezone",
-        schema.PLATFORM: "context_device_type|context.device.type",
-    },
-    "snowplow": {
-        schema.USER_ID: "user_id|domain_userid",
-        schema.EVENT_TIME: "derived_tstamp|collector_tstamp",
-        schema.TIME_ZONE: "os_timezone",
-        schema.PLATFORM: "os_family|platform",
-    },
-    "ga4": {
-        schema.USER_ID: "user_id|user_pseudo_id",
-        schema.EVENT_TIME: "event_timestamp",
-        schema.UTC_OFFSET_MINUTES: "device.time_zone_offset_seconds|device_time_zone_offset_seconds",
-        schema.PLATFORM: "platform",
-    },
-    "posthog": {
-        schema.USER_ID: "distinct_id",
-        schema.EVENT_TIME: "timestamp",
-        schema.TIME_ZONE: "properties.$timezone|properties.$geoip_time_zone",
-        schema.PLATFORM: "properties.$os|properties.$lib",
-    },
-    "plain": {schema.USER_ID: "user", schema.EVENT_TIME: "time"},
-}
+_EXPORTS: Final = json.loads(Path(__file__).with_name("exports.json").read_text(encoding="utf-8"))
+"""Also read by functions.publish_sql, which maps the columns of a table in Athena."""
+TOOLS: Final[dict[str, Mapping[str, str]]] = {name: tool["columns"] for name, tool in _EXPORTS["tools"].items()}
 """Columns of the exports of analytics tools."""
-
-_SIGNATURES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
-    "amplitude": (("amplitude_id", "event_time"),),
-    "ga4": (("user_pseudo_id", "event_timestamp"),),
-    "snowplow": (("domain_userid", "collector_tstamp"), ("domain_userid", "derived_tstamp")),
-    "segment": (("anonymous_id", "timestamp"), ("anonymousid", "timestamp")),
-    "posthog": (("distinct_id", "timestamp"),),
-    "mixpanel": (("properties.distinct_id", "properties.time"), ("distinct_id", "time")),
-    "plain": (("user", "time"),),
-}
+PLATFORM_NAMES: Final[dict[str, str]] = _EXPORTS["platforms"]
+"""From each platform to a regular expression of the names, in lower case, that exports have for it."""
+_SIGNATURES: Final[dict[str, list[list[str]]]] = {name: tool["signatures"] for name, tool in _EXPORTS["tools"].items()}
 """Columns, in lower case, that tell a tool; the first that matches counts."""
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,33 +17,25 @@ from visitcast.data import schema
 from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.columns import columns_of, value_of
+from visitcast.events.dates import FILE_SCHEMA, dates_of
 from visitcast.events.export import Export
-from visitcast.events.local_time import read_offsets
-from visitcast.events.mapping import FIELDS, PAGE_TYPES, EventsMapping
+from visitcast.events.local_time import read_offsets, refuse_offsets
+from visitcast.events.mapping import FIELDS, PAGE_TYPES, PLATFORM_NAMES, EventsMapping
 from visitcast.events.source import literal, open_source, unreadable
 from visitcast.events.times import read_times
 
-_TYPES: Final[dict[str, pa.DataType]] = {
-    schema.USER_ID: pa.string(),
-    schema.EVENT_TIME: pa.timestamp("ms", tz="UTC"),
-    schema.UTC_OFFSET_MINUTES: pa.int16(),
-    schema.PAGE_TYPE: pa.int8(),
-    schema.PLATFORM: pa.string(),
-}
-ARROW_SCHEMA: Final = pa.schema(_TYPES)
+ARROW_SCHEMA: Final = FILE_SCHEMA.set(
+    FILE_SCHEMA.get_field_index(schema.EVENT_TIME), pa.field(schema.EVENT_TIME, pa.timestamp("ms", tz="UTC"))
+)
 """The events table."""
 _BATCH_ROWS: Final = 1_000_000
-_MEMORY: Final = "2GB"
-_PLATFORM_NAMES: Final = {
-    "ios": "^(ios|ipados|iphone|ipad|watchos)",
-    "android": "^android",
-    "web": "^(web|js|javascript|browser|desktop|windows|mac|linux|chrome)",
-}
+_MEMORY: Final = "1250MB"
+"""Of DuckDB; what does not fit goes to disk."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """Events that were read, in a table ``events`` of a database on disk that lives as long as the reading.
+    """Events that were read, in a table ``events`` of a database that lives as long as the reading.
 
     Attributes
     ----------
@@ -72,6 +64,10 @@ class Events:
         ).to_arrow_reader(_BATCH_ROWS)
         for batch in reader:
             yield batch.cast(ARROW_SCHEMA)
+
+    def dates(self) -> Iterator[tuple[date, pa.Table]]:
+        """Yield the events of every UTC date as `dates_of` does."""
+        return dates_of(self.connection)
 
     def table(self) -> pa.Table:
         """Return the events as one table."""
@@ -110,7 +106,7 @@ def reading(path: Path, mapping: EventsMapping | None = None, now: datetime | No
             "memory_limit": _MEMORY,
             "temp_directory": f"{scratch}/spill",
         }
-        with duckdb.connect(f"{scratch}/events.duckdb", config=config) as connection:
+        with duckdb.connect(config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET autoload_known_extensions = false")
             source = open_source(connection, path, Path(scratch))
             mapping = mapping or EventsMapping()
@@ -128,12 +124,15 @@ def _convert(export: Export, now: datetime | None) -> Events:
     read_times(export)
     read_offsets(export)
     _pages(export)
+    # Each step is a view, so that large exports are written once: here.
     export.connection.execute(
         "CREATE TABLE events AS SELECT row, user_id, "
         "CASE WHEN naive AND local THEN clock - minutes * 60000 ELSE clock END AS ms, "
         f"minutes, page_type, {_platform(export)} AS platform FROM paged, "
         f"(SELECT {'true' if export.mapping.local_times else 'false'} AS local)"
     )
+    refuse_offsets(export)
+    _refuse_pages(export)
     left_out = _leave_out(export, rows, now)
     return Events(export.connection, rows, tuple(export.notes), left_out)
 
@@ -142,7 +141,8 @@ def _stage(export: Export) -> None:
     values = ", ".join(f"{value_of(export, name)} AS {alias}" for name, alias in zip(FIELDS, "utozpf", strict=True))
     try:
         export.connection.execute(
-            f"CREATE TABLE staged AS SELECT row_number() OVER () AS row, {values} FROM {export.source.relation} source"
+            f"CREATE TABLE lines AS SELECT {values} FROM {export.source.relation} source; "
+            "CREATE VIEW staged AS SELECT rowid + 1 AS row, * FROM lines"
         )
     except duckdb.Error as error:
         raise unreadable(export.path, error) from error
@@ -152,7 +152,7 @@ def _users(export: Export) -> None:
     name = export.name(schema.USER_ID)
     export.refuse(
         "staged",
-        "u IS NULL OR trim(u) = ''",
+        "u IS NULL OR (u[1] = ' ' AND trim(u) = '')",
         "u",
         f"column {name} must not be empty",
         "Remove these rows, or take another column for them: --columns user_id=user_id|device_id.",
@@ -167,33 +167,38 @@ def _users(export: Export) -> None:
 
 
 def _pages(export: Export) -> None:
-    """Make the table ``paged``: ``page_type`` 1 to 4; one kind without a column."""
+    """Make the view ``paged``: ``page_type`` 1 to 4, 0 where it is none of them; one kind without a column."""
     name = export.name(schema.PAGE_TYPE)
     if not name:
         page = "1"
     elif export.mapping.page_types:
         named = {value: number for value, number in export.mapping.page_types.items() if value != "*"}
-        whens = "".join(f" WHEN p = {literal(value)} THEN {int(number)}" for value, number in named.items())
+        whens = "".join(f" WHEN p::VARCHAR = {literal(value)} THEN {int(number)}" for value, number in named.items())
         others = int(export.mapping.page_types.get("*", 0))
         page = f"CASE{whens} ELSE {others} END" if named else f"{others}"
     else:
         page = "CASE WHEN try_cast(p AS DOUBLE) IN (1, 2, 3, 4) THEN try_cast(p AS DOUBLE)::TINYINT ELSE 0 END"
     export.connection.execute(
-        f"CREATE TABLE paged AS SELECT *, u AS user_id, ({page})::TINYINT AS page_type FROM placed"
+        f"CREATE VIEW paged AS SELECT *, u AS user_id, ({page})::TINYINT AS page_type FROM placed"
     )
+
+
+def _refuse_pages(export: Export) -> None:
     export.refuse(
         "paged",
         f"page_type NOT IN {PAGE_TYPES}",
         "p",
-        f"column {name} must be a whole number from 1 to 4",
+        f"column {export.name(schema.PAGE_TYPE)} must be a whole number from 1 to 4",
         "Name the kind of each value, --page-types home=1,search=2,*=4, or count all as one: --columns page_type=",
+        counted="events",
     )
 
 
 def _platform(export: Export) -> str:
     given = "".join(f" WHEN f = {literal(v)} THEN {literal(p)}" for v, p in export.mapping.platforms.items())
-    known = "".join(f" WHEN regexp_matches(lower(f), '{rule}') THEN '{p}'" for p, rule in _PLATFORM_NAMES.items())
-    return f"CASE{given}{known} ELSE '{schema.PLATFORMS[-1]}' END"
+    exact = f" WHEN f IN {schema.PLATFORMS} THEN f"  # saves the regular expressions, which are slow
+    known = "".join(f" WHEN regexp_matches(lower(f), '{rule}') THEN '{p}'" for p, rule in PLATFORM_NAMES.items())
+    return f"CASE{given}{exact}{known} ELSE '{schema.PLATFORMS[-1]}' END"
 
 
 def _leave_out(export: Export, rows: int, now: datetime | None) -> dict[str, int]:

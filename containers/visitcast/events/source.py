@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
 import duckdb
@@ -26,8 +27,25 @@ _KINDS: Final = {
     ".pq": "parquet",
 }
 _PACKED: Final = (".gz", ".bz2", ".zip")
+_NOT_READ: Final = {
+    b"ARROW1": "It is a Feather (Arrow) file.",
+    b"FEA1": "It is a Feather (Arrow) file.",
+    b"\xff\xff\xff\xff": "It is a stream of Arrow.",
+    b"PK\x03\x04": "It is a spreadsheet or another archive.",
+    b"\x28\xb5\x2f\xfd": "It is packed with Zstandard.",
+}
+"""Kinds of files, by their first bytes, that pandas or a spreadsheet can save as CSV or Parquet."""
 _KNOWN: Final = "Supply CSV, TSV, JSON Lines or Parquet, also as .gz, .bz2 or .zip, or a folder of one kind of them."
-_JSON_ROWS_LOOKED_AT: Final = 1000
+_ROWS_LOOKED_AT: Final = 1000
+_LONGEST_LINE: Final = 160
+_LONGEST_CAUSE: Final = 600
+"""Characters of DuckDB's explanations, which repeat the row and list the settings."""
+NUMBERS: Final = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
+)
+TIMES: Final = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+"""DuckDB's types of times in microseconds; others go by their text."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +83,19 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path
     InputError
         There is nothing to read, or it cannot be read.
     """
-    files = _files(path)
+    files = [
+        part
+        for number, file in enumerate(_files(path))
+        for part in (_unzipped(file, scratch / f"zip-{number}") if file.suffix.lower() == ".zip" else [file])
+    ]
+    if not files:
+        raise InputError(f"{path} contains no events.", "The archive has no files.", _KNOWN)
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise InputError(f"{path} holds files of several kinds.", f"They are {', '.join(sorted(kinds))}.", _KNOWN)
     (kind,) = kinds
     unpacked = [_unpacked(file, scratch / f"{number}") for number, file in enumerate(files)]
-    names = "[" + ", ".join(literal(f"{file}") for file in unpacked) + "]"
+    names = "[" + ", ".join(literal(_without_wildcards(file)) for file in unpacked) + "]"
     packed = all(file.suffix.lower() == ".gz" for file in unpacked)
     compression = ", compression='gzip'" if packed and kind != "parquet" else ""
     try:
@@ -88,8 +112,17 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """Return the error for an export that DuckDB cannot read."""
-    cause = " ".join(line.strip() for line in f"{error}".splitlines()[:6] if line.strip())
-    return InputError(f"{path} cannot be read.", cause[:600], _KNOWN)
+    # What follows a blank line are settings of DuckDB, and its solutions are options that visitcast does not have.
+    explanation = f"{error}".partition("\n\n")[0].splitlines()
+    lines = [line.strip()[:_LONGEST_LINE] for line in explanation if not line.startswith(("Possible", "  file"))]
+    return InputError(f"{path} cannot be read.", printable(" ".join(filter(None, lines))[:_LONGEST_CAUSE]), _KNOWN)
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey instead of show; lines stay."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in text
+    )
 
 
 def literal(text: str) -> str:
@@ -110,9 +143,7 @@ def _files(path: Path) -> list[Path]:
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.is_file()
-        and file.name != MAPPING_FILE
-        and not any(part.startswith(("_", ".")) for part in file.relative_to(path).parts)
+        if file.is_file() and file.name != MAPPING_FILE and not _hidden(file.relative_to(path))
     )
     if not found:
         raise InputError(f"{path} contains no events.", "The folder has no files.", _KNOWN)
@@ -126,8 +157,9 @@ def _kind(file: Path) -> str:
     start = _start(file)
     if not start:
         raise InputError(f"{file} cannot be read.", "It is empty.", _KNOWN)
-    if start[:6] == b"ARROW1":
-        raise InputError(f"{file} cannot be read.", "It is a Feather (Arrow) file.", _KNOWN)
+    for signature, kind in _NOT_READ.items():
+        if start.startswith(signature):
+            raise InputError(f"{file} cannot be read.", kind, _KNOWN)
     if suffixes and suffixes[-1] in _KINDS:
         return _KINDS[suffixes[-1]]
     if start[:4] == b"PAR1":
@@ -144,25 +176,42 @@ def _utf16(file: Path) -> bool:
     return _start(file)[:2] in (b"\xff\xfe", b"\xfe\xff")
 
 
+def _without_wildcards(file: Path) -> str:
+    """Write a path so that DuckDB does not take its ``*``, ``?`` or ``[`` as wildcards."""
+    return re.sub(r"[*?\[]", lambda found: f"[{found[0]}]", f"{file}")
+
+
+def _unzipped(file: Path, folder: Path) -> list[Path]:
+    """Unpack the files of an archive; those that macOS adds and other hidden ones are left out."""
+    folder.mkdir(parents=True)
+    made = []
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for number, member in enumerate(archive.infolist()):
+                name = PurePosixPath(member.filename)
+                if member.is_dir() or _hidden(name):
+                    continue
+                made.append(folder / f"{number}{''.join(name.suffixes[-2:])}")
+                with archive.open(member) as content, made[-1].open("wb") as output:
+                    shutil.copyfileobj(content, output)
+    except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise unreadable(file, error) from error
+    return made
+
+
+def _hidden(path: PurePath) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.parts)
+
+
 def _unpacked(file: Path, folder: Path) -> Path:
-    suffix = file.suffix.lower()
-    if suffix not in (".bz2", ".zip"):
+    if file.suffix.lower() != ".bz2":
         return file.absolute()
     folder.mkdir(parents=True)
     made = folder / "events"
     try:
-        with made.open("wb") as output:
-            if suffix == ".bz2":
-                with bz2.open(file) as content:
-                    shutil.copyfileobj(content, output)
-            else:
-                with zipfile.ZipFile(file) as archive:
-                    members = [member for member in archive.infolist() if not member.is_dir()]
-                    if len(members) != 1:
-                        raise InputError(f"{file} cannot be read.", f"It holds {len(members)} files.", "Pack one file.")
-                    with archive.open(members[0]) as content:
-                        shutil.copyfileobj(content, output)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        with bz2.open(file) as content, made.open("wb") as output:
+            shutil.copyfileobj(content, output)
+    except (OSError, EOFError) as error:
         raise unreadable(file, error) from error
     return made
 
@@ -179,18 +228,43 @@ def _table(connection: duckdb.DuckDBPyConnection, relation: str) -> Source:
                 if isinstance(child_kind, duckdb.sqltypes.DuckDBPyType):
                     add(f"{name}.{child}", f"{expression}.{quoted(child)}", child_kind)
 
-    found = connection.sql(f"SELECT * FROM {relation} LIMIT 0")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE sample AS SELECT * FROM {relation} LIMIT {_ROWS_LOOKED_AT}")
+    found = connection.sql("SELECT * FROM sample LIMIT 0")
     for name, kind in zip(found.columns, found.types, strict=True):
         add(name, f"source.{quoted(name)}", kind)
+    for name, kind in zip(found.columns, found.types, strict=True):
+        expressions = _inside_text(connection, name) if f"{kind}" == "VARCHAR" else {}
+        if kind.id == "map":
+            expressions = _inside_map(connection, name)
+        columns |= {f"{name}.{key}": expression for key, expression in expressions.items()}
+        types |= {f"{name}.{key}": "VARCHAR" for key in expressions}
     return Source(relation, columns, types)
+
+
+def _inside_text(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, str]:
+    """Return the SQL of each key of a column of JSON objects as text, such as the properties of PostHog."""
+    name = quoted(column)
+    keys = connection.execute(
+        "SELECT DISTINCT unnest(json_keys(value)) AS key FROM "
+        f"(SELECT {name} AS value FROM sample WHERE starts_with({name}, '{{') AND json_valid({name})) ORDER BY key"
+    ).fetchall()
+    valid = f"if(json_valid(source.{name}), source.{name}, NULL)"
+    return {key: f"json_extract_string({valid}, {literal(f'$.{quoted(key)}')})" for (key,) in keys}
+
+
+def _inside_map(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, str]:
+    keys = connection.execute(
+        f"SELECT DISTINCT unnest(map_keys({quoted(column)}))::VARCHAR AS key FROM sample ORDER BY key"
+    ).fetchall()
+    return {key: f"source.{quoted(column)}[{literal(key)}]" for (key,) in keys}
 
 
 def _json(connection: duckdb.DuckDBPyConnection, relation: str) -> Source:
     rows = connection.execute(
         "SELECT DISTINCT unnest(json_keys(json)) AS name, '' AS child FROM "
-        f"(FROM {relation} LIMIT {_JSON_ROWS_LOOKED_AT}) UNION ALL "
+        f"(FROM {relation} LIMIT {_ROWS_LOOKED_AT}) UNION ALL "
         "SELECT DISTINCT key, unnest(json_keys(value)) FROM (SELECT unnest(json_keys(json)) AS key, json FROM "
-        f"(FROM {relation} LIMIT {_JSON_ROWS_LOOKED_AT})) , "
+        f"(FROM {relation} LIMIT {_ROWS_LOOKED_AT})) , "
         "LATERAL (SELECT json_extract(json, '$.\"' || key || '\"') AS value) WHERE json_type(value) = 'OBJECT'"
     ).fetchall()
     paths = sorted((name, child) if child else (name,) for name, child in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import duckdb
@@ -23,14 +24,14 @@ _NUMBER: Final = r"^\s*-?\d+(\.\d*)?\s*$"
 
 
 def read_times(export: Export) -> None:
-    """Make the table ``timed``: ``clock`` in ms, ``inside`` (minutes of an offset in the time), and ``naive``."""
+    """Make ``timed``: ``clock`` in ms, ``inside`` (minutes of an offset in the time), and ``naive``."""
     name = export.name(schema.EVENT_TIME)
     export.refuse("staged", "t IS NULL", "t", f"column {name} must not be empty", "Remove these rows.")
     kinds = [export.source.types[column] for column in export.columns[schema.EVENT_TIME]]
     if export.mapping.time_format:
         rule = _by_format(export, name, export.mapping.time_format)
     elif all(kind.startswith("TIMESTAMP") for kind in kinds):
-        rule = _from_timestamps(export, name, naive=not all("TIME ZONE" in kind for kind in kinds))
+        rule = _from_timestamps(export, name, naive=not all(re.search("TIME ?ZONE|TZ", kind) for kind in kinds))
     else:
         rule = _from_text(export, name)
     export.refuse(
@@ -43,8 +44,8 @@ def _by_format(export: Export, name: str, time_format: str) -> str:
     form = literal(time_format)
     try:
         export.connection.execute(
-            "CREATE TABLE timed AS SELECT *, true AS naive, NULL::INTEGER AS inside, "
-            f"epoch_ms(try_strptime(t, {form})::TIMESTAMP) AS clock FROM staged"
+            "CREATE VIEW timed AS SELECT *, true AS naive, NULL::INTEGER AS inside, "
+            f"epoch_ms(try_strptime(t::VARCHAR, {form})::TIMESTAMP) AS clock FROM staged"
         )
     except duckdb.Error as error:
         raise InputError(
@@ -56,7 +57,7 @@ def _by_format(export: Export, name: str, time_format: str) -> str:
 def _from_timestamps(export: Export, name: str, *, naive: bool) -> str:
     """Take times that DuckDB has read as such; return the rule that they must keep."""
     export.connection.execute(
-        f"CREATE TABLE timed AS SELECT *, {naive} AS naive, NULL::INTEGER AS inside, "
+        f"CREATE VIEW timed AS SELECT *, {naive} AS naive, NULL::INTEGER AS inside, "
         "epoch_ms(try_cast(t AS TIMESTAMP)) AS clock FROM staged"
     )
     return f"column {name} must be a time"

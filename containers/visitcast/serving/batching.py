@@ -23,12 +23,14 @@ SMALL_USERS: Final = 16
 LARGEST_BATCH: Final = 64
 """Small requests that are computed together."""
 BATCH_USERS: Final = 64
-BATCH_BYTES: Final = 512 * 1024
-"""Most users and bytes of a batch of several requests, some 20 ms on the event loop."""
+BATCH_BYTES: Final = 256 * 1024
+"""Most users and bytes of a batch of several requests, some 10 ms on the event loop."""
 MOST_SMALL: Final = 1000
 """Small requests that may wait: half a second's."""
 LARGE_AT_ONCE: Final = 2
 """Large requests computed at once: two, so that a short one is not stuck behind a long one."""
+NICENESS: Final = 10
+"""Of the processes for large requests of an endpoint; in a batch transform no request is small."""
 MOST_LARGE: Final = 8
 """Large requests that may wait: of 6 MB half a minute's, and SageMaker waits 60 s for an answer."""
 RETRY_SMALL_SECONDS: Final = 1
@@ -48,8 +50,8 @@ class _Waiting(NamedTuple):
 
     @property
     def cost(self) -> tuple[int, int]:
-        """Users, then bytes of the body."""
-        return self.users, len(self.question.body)
+        """Users, then bytes of the body. One without users costs as much to refuse as one of its size to answer."""
+        return max(self.users, 1), len(self.question.body)
 
 
 class Batches:
@@ -68,7 +70,7 @@ class Batches:
         self._score = score
         self._is_bounded = is_bounded
         self._waiting: list[_Waiting] = []
-        self._idle = [Forked(score) for _ in range(LARGE_AT_ONCE)]
+        self._idle = [Forked(score, NICENESS if is_bounded else 0) for _ in range(LARGE_AT_ONCE)]
         self._turns = asyncio.Semaphore(LARGE_AT_ONCE)
         self._large_waiting = 0
 
@@ -158,7 +160,9 @@ class Batches:
     def _compute(self) -> None:
         batch, self._waiting = next_batch([one for one in self._waiting if not one.future.done()])
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._gather, 0)
+            # A turn later: what came meanwhile is read first, and may be cheaper than what waits.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._gather, 0)
         if not batch:  # their clients have gone
             return
         try:

@@ -1,8 +1,8 @@
 """A process that computes large requests beside the event loop.
 
 Reading a body of 6 MB and writing its answer hold the interpreter's lock for tenths of a second at a time, in which a
-thread would stop every other request. The process is forked when the first large request comes, shares the model's
-memory, and has a lower priority: an event loop that wakes up for a small request or for ``/ping`` goes first.
+thread would stop every other request. The process is forked when the first large request comes, and shares the model's
+memory. In an endpoint it has a lower priority: an event loop that wakes up for a small request or ``/ping`` goes first.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from typing import Any, Final, NoReturn
 
 from visitcast.serving import logs
 
-NICENESS: Final = 10
-"""Added to the priority number of the process: https://man7.org/linux/man-pages/man2/nice.2.html"""
 _LENGTH: Final = struct.Struct("!Q")
 _BUFFER_BYTES: Final = 2**20
 _FIRST_AFTER_STDERR: Final = 3
@@ -41,10 +39,13 @@ class Forked:
     ----------
     function : callable
         Gets one argument; argument and result can be pickled.
+    niceness : int
+        Added to the priority number of the process: https://man7.org/linux/man-pages/man2/nice.2.html
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], niceness: int = 0) -> None:
         self._function = function
+        self._niceness = niceness
         self._pid = 0
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -80,12 +81,12 @@ class Forked:
         ours, its = socket.socketpair()
         self._pid = os.fork()
         if self._pid == 0:
-            _serve(its, self._function)
+            _serve(its, self._function, self._niceness)
         its.close()
         return await asyncio.open_unix_connection(sock=ours, limit=_BUFFER_BYTES)
 
 
-def _serve(connection: socket.socket, function: Callable[[Any], Any]) -> NoReturn:
+def _serve(connection: socket.socket, function: Callable[[Any], Any], niceness: int) -> NoReturn:
     """Answer calls until the connection is closed. Nothing of the forking process's event loop is used."""
     try:
         # The forking process answers what is under way before it ends, and closes the connection then.
@@ -93,7 +94,7 @@ def _serve(connection: socket.socket, function: Callable[[Any], Any]) -> NoRetur
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         gc.freeze()
-        os.nice(NICENESS)
+        os.nice(niceness)
         # A connection of a client would stay open as long as this process has it.
         kept = connection.fileno()
         os.closerange(_FIRST_AFTER_STDERR, kept)
@@ -110,12 +111,15 @@ def _serve(connection: socket.socket, function: Callable[[Any], Any]) -> NoRetur
 
 
 def _answer(stream: Any, function: Callable[[Any], Any], length: int) -> None:
-    argument = pickle.loads(stream.read(length))  # nosec B301 # written by this program
+    written = stream.read(length)
+    if len(written) < length:
+        raise ConnectionAbortedError
+    argument = pickle.loads(written)  # nosec B301 # written by this program
     try:
         result = function(argument)
     except Exception:  # noqa: BLE001 - raised again by the caller
         result = ProcessError(traceback.format_exc())
-    written = pickle.dumps(result)
-    stream.write(_LENGTH.pack(len(written)))
-    stream.write(written)
+    answer = pickle.dumps(result)
+    stream.write(_LENGTH.pack(len(answer)))
+    stream.write(answer)
     stream.flush()

@@ -31,6 +31,7 @@ MACROS = (
     # The local time as a timestamp without a time zone, so that hour() and date() are those of the zone.
     "athena_at_timezone(x TIMESTAMP, zone) AS timezone(zone, timezone('UTC', x)), "
     "(x TIMESTAMPTZ, zone) AS timezone(zone, x)",
+    "with_timezone(x TIMESTAMP, zone VARCHAR) AS CAST(timezone(zone, x) AS TIMESTAMPTZ)",
     "athena_regexp_extract(x, pattern, part) AS "
     "CASE WHEN regexp_matches(x, pattern) THEN regexp_extract(x, pattern, part) END",
 )
@@ -161,7 +162,7 @@ def to_duckdb(tree: exp.Expr) -> str:
     named = _name_columns(tree.copy())
     for table in named.find_all(exp.Table):
         table.set("catalog", None)
-    return named.transform(_rewrite).sql(dialect="duckdb")
+    return _rewritten(named).sql(dialect="duckdb")
 
 
 def _name_columns(tree: exp.Expr) -> exp.Expr:
@@ -171,6 +172,17 @@ def _name_columns(tree: exp.Expr) -> exp.Expr:
     for position, column in enumerate(tree.selects):
         if not column.is_star and not isinstance(column, exp.Column | exp.Dot) and not column.alias:
             column.replace(exp.alias_(column.copy(), f"_col{position}", quoted=True))
+    return tree
+
+
+def _rewritten(tree: exp.Expr) -> exp.Expr:
+    """Rewrite every node, children first: ``transform`` does not look into what it has replaced."""
+    for node in reversed(list(tree.walk())):
+        new = _rewrite(node)
+        if new is not node and node is not tree:
+            node.replace(new)
+        elif new is not node:
+            tree = new
     return tree
 
 

@@ -295,6 +295,13 @@ def test_a_batch_has_few_users_and_bytes_and_the_cheapest_go_first() -> None:
     assert batches <= 10
 
 
+def test_large_bodies_without_users_do_not_go_first() -> None:
+    bad = [waiting(0, 60_000) for _ in range(100)]
+    good = waiting(1, 12_000)
+    batch, _ = batching.next_batch([*bad, good])
+    assert good in batch
+
+
 def test_one_request_is_a_batch_whatever_it_costs() -> None:
     one = waiting(batching.BATCH_USERS + 1, batching.BATCH_BYTES + 1)
     assert batching.next_batch([one, waiting(1)])[0] == [one]
