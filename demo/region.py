@@ -59,6 +59,11 @@ def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
                     signal.signal(number, handler)
 
 
+def is_running(home: Path) -> bool:
+    """Return whether a region runs at `home`."""
+    return _environment_of(home) is not None
+
+
 @contextmanager
 def _isolated() -> Iterator[None]:
     before = dict(os.environ)

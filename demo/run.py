@@ -25,7 +25,7 @@ from demo.forecast import ask, example_request, read_visits
 from demo.history import run_plan
 from demo.lock import SAM_BUILD, locked
 from demo.other_events import make_room
-from demo.region import region
+from demo.region import is_running, region
 from demo.report import print_report
 from demo.screen import Screen
 from demo.simulator import Truth, World, best_possible_log_loss, concatenate, simulate
@@ -77,6 +77,10 @@ def run_demo(options: Options, console: Console) -> Outcome:
         console.print(f"\nWritten: {path}", markup=False)
     if outcome.report is not None:
         console.print(f"Report of the evaluation, for a browser: {outcome.report}", markup=False)
+    if is_running(options.home):
+        console.print("Runs, models and forecasts in the browser: make console")
+    else:
+        console.print("To see runs, models and forecasts in the browser: make up && make demo && make console")
     return outcome
 
 
