@@ -141,7 +141,7 @@ def serve(options: argparse.Namespace) -> int:
         print(f"The region in {settings.home} is already running at {running.endpoint_url}.", file=sys.stderr)
         return 1
     if os.environ.get(HOME_VARIABLE) != str(settings.home):  # others see only the environment that a program began with
-        os.execve(
+        os.execve(  # nosec B606 # this program again
             sys.executable,
             [sys.executable, "-m", "localaws", "serve", *_as_arguments(options)],
             {**os.environ, HOME_VARIABLE: str(settings.home)},

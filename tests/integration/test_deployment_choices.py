@@ -31,7 +31,7 @@ class Chooser:
 
     def deploy(self, **choices: str) -> Stack:
         sam_deploy(self.home / "build", "local", LOCAL | choices, "--stack-name", STACK_NAME)
-        found = Stack(stack_outputs(STACK_NAME), self.url, self.home)
+        found = Stack(stack_outputs(STACK_NAME), self.url, self.home / "region")
         if not found.keys("events/"):
             events = pa.concat_tables(block.events for block in simulate(WORLD))
             replace_events(found.s3, found.bucket, dict(partition_files(events)), lambda _: None)

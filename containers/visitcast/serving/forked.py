@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import pickle
+import pickle  # nosec B403 # between a process and its fork
 import signal
 import socket
 import struct
