@@ -10,6 +10,10 @@ SCAN   := build/scan
 SDK    := build/sdk
 JUDGES := build/judges
 REGION := build/localaws
+# What people write between quotes is for the programs: make must not expand its "$", nor the shell run its "|".
+TYPED := EVENTS EVENTS_ARGS INPUT OUT
+$(foreach name,$(TYPED),$(eval override $(name) := $$(value $(name))))
+export $(TYPED)
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
 DISTRIBUTIONS := containers localaws console
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -95,23 +99,23 @@ browser: ## install a Chromium for the tests of the console, unless the system h
 
 .PHONY: demo
 demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder for your own events, EVENTS_ARGS says how they are read; DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
+	@$(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: forecast
 forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input '$(INPUT)') $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(DEMO_ARGS)
+	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: lift
 lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
-	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(LIFT_ARGS)
+	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
 
 .PHONY: events
 events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
-	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$(EVENTS)" $(EVENTS_ARGS)) $(if $(OUT),--output "$(OUT)") $(if $(REPLACE),--replace)
+	@$(BIN)/python -m demo.write_events $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(if $(OUT),--output "$$OUT") $(if $(REPLACE),--replace)
 
 .PHONY: check-events
 check-events: $(READY) ## report what a log of events holds and whether it can be used, in seconds: EVENTS=file or folder; EVENTS_ARGS=--help lists options
-	@$(BIN)/python -m visitcast check --page build/events.html $(if $(EVENTS),"$(EVENTS)") $(EVENTS_ARGS)
+	@$(BIN)/python -m visitcast check --page build/events.html $(if $(EVENTS),"$$EVENTS") --events-args "$$EVENTS_ARGS"
 
 # Without ENVIRONMENT it shows the region on this machine; with dev or prod the account of the usual credentials.
 .PHONY: console
@@ -139,7 +143,7 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
-	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input '$(INPUT)') $(if $(PARAMETERS),--parameters $(PARAMETERS))
+	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input "$$INPUT") $(if $(PARAMETERS),--parameters $(PARAMETERS))
 
 .PHONY: prove
 prove: $(READY) ## deploy a stack in the account, prove what it does, delete it; ENVIRONMENT=dev, or local for a local region
@@ -255,7 +259,7 @@ roles: $(READY) ## run the integration tests and write the proof of each role's 
 
 .PHONY: bench
 bench: $(READY) ## measure the figures in the documentation; EVENTS=file for those of real data
-	$(BIN)/python -m benchmarks --clone $(if $(EVENTS),--events "$(EVENTS)")
+	$(BIN)/python -m benchmarks --clone $(if $(EVENTS),--events "$$EVENTS")
 
 .PHONY: clean
 clean: down ## remove everything that was built, including the environment

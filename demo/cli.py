@@ -21,7 +21,7 @@ from demo.lock import locked
 from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
-from visitcast.events.command import mapping_options
+from visitcast.events.command import mapping_options, with_events_args
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--input", type=_json_file, default={}, metavar="FILE.json", help="execution input (default: none)"
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(with_events_args(parser, arguments))
     options = options_of(parser, parsed, parsed.input)
 
     def work(console: Console) -> int:

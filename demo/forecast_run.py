@@ -14,8 +14,10 @@ from typing import Any
 
 import boto3
 import pyarrow.compute as pc
+from jsonschema import Draft202012Validator
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demo.cli import demo_options, interruptible, json_object, options_of
 from demo.errors import DemoError
@@ -27,7 +29,11 @@ from demo.production import ensure_production
 from demo.region import region
 from demo.screen import Screen
 from visitcast.data import schema
+from visitcast.events.command import with_events_args
 from visitcast.events.mapping import EventsMapping
+from visitcast.events.source import printable
+
+INPUT_SCHEMA = Path(__file__).resolve().parents[1] / "statemachine/forecast.input.schema.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--input", type=json_object, default={}, metavar="JSON", help="execution input of the forecast (default: none)"
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(with_events_args(parser, arguments))
     options = options_of(parser, parsed, {})
+    if mistakes := mistakes_in(parsed.input):
+        parser.error("the input is not one of statemachine/forecast.input.schema.json:\n" + "\n".join(mistakes))
 
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
@@ -53,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     return interruptible(work)
+
+
+def mistakes_in(execution_input: dict[str, Any]) -> list[str]:
+    """Say what the workflow would refuse of an input, before a region starts and a model is trained for it."""
+    found = Draft202012Validator(json.loads(INPUT_SCHEMA.read_text(encoding="utf-8"))).iter_errors(execution_input)
+    return sorted(f"{'.'.join(map(str, mistake.path)) or 'input'}: {mistake.message}" for mistake in found)
 
 
 def day_after(events: Path, mapping: EventsMapping | None = None) -> dict[str, str]:
@@ -93,14 +107,8 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     for name in ("user", "send at, UTC", "their clock", "chance", "arm", "source"):
         table.add_column(name)
     for send in report["examples"]:
-        table.add_row(
-            send["user_id"],
-            send["send_at_utc"],
-            send["send_at_local"][11:16],
-            _percent(send["chance"]),
-            send["arm"],
-            send["source"],
-        )
+        cells = send["send_at_utc"], send["send_at_local"][11:16], _percent(send["chance"]), send["arm"], send["source"]
+        table.add_row(*map(_as_text, (send["user_id"], *cells)))
     console.print(table)
     sources = ", ".join(f"{count:,} by {source}" for source, count in sorted(report["sources"].items()))
     arms = ", ".join(f"{count:,} {arm}" for arm, count in sorted(sends["by_arm"].items()))
@@ -115,10 +123,15 @@ def show_plan(console: Console, output: dict[str, Any]) -> None:
     barred, full = f"{sends['barred']:,} barred by the rules", f"{sends['no_room']:,} because their hours are full"
     console.print(f"Not sent: {barred}, {full}")
     for line in (*report["notes"], *report["expectation"]):
-        console.print(line)
+        console.print(_as_text(line))
     drift = report["drift"]
-    console.print("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits"))
+    console.print(_as_text("Drift: " + ("; ".join(drift["reasons"]) if drift["alarm"] else "none beyond the limits")))
     show_lift(console, output["lift"])
+
+
+def _as_text(value: str) -> Text:
+    """Return what somebody else has written, such as a user's id, as it is: no markup, no escapes for the terminal."""
+    return Text(printable(value))
 
 
 def _percent(chance: float | None) -> str:

@@ -22,6 +22,7 @@ from demo.lift_experiment import DEFAULTS, LAWS, Experiment, run_experiment
 from demo.lock import locked
 from demo.production import deployed
 from demo.region import region
+from visitcast.events.command import with_events_args
 
 SIMULATED = {"users": 2200, "days": 60}
 """Enough for the experiment; the demo's own world takes longer to train on."""
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--law", choices=LAWS, default=DEFAULTS.world, help="what pushes do in the experiment (%(default)s)"
     )
-    parsed = parser.parse_args(arguments)
+    parsed = parser.parse_args(with_events_args(parser, arguments))
     options = options_of(parser, parsed, {})
 
     def work(console: Console) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ from demo.errors import DemoError
 from demo.events import mapping_of_options, opened
 from demo.simulator import World, simulate
 from demo.upload import PREFIX, add_events, date_file, partition_files
-from visitcast.events.command import mapping_options
+from visitcast.events.command import mapping_options, with_events_args
 from visitcast.events.mapping import EventsMapping
 
 _URI = re.compile(r"s3://([^/]+)/+(.*?)/*")
@@ -36,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--replace", action="store_true", help="in S3, replace the files of the dates that the events have"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_events_args(parser, arguments))
 
     def work(console: Console) -> int:
         mapping = mapping_of_options(options)
-        if not options.output.startswith("s3://"):
+        if not options.output.startswith("s3:"):
             return write_events(options.events, mapping, Path(options.output), console)
         return upload_events(options.events, mapping, options.output, console, replace=options.replace)
 
@@ -62,7 +63,9 @@ def write_events(source: Path | None, mapping: EventsMapping | None, folder: Pat
         made = Path(unfinished) / folder.name
         rows = _write(source, mapping, made)
         made.rename(folder)
-    console.print(f"{rows:,} events in {folder}. Next: aws s3 sync {folder}/ s3://<BucketName>/{PREFIX}")
+    place = shlex.quote(f"{folder}/")
+    console.print(f"{rows:,} events in {folder}. Next:", markup=False)
+    console.print(f"aws s3 sync {place} s3://<BucketName>/{PREFIX}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -80,7 +83,9 @@ def upload_events(
     """
     place = _URI.fullmatch(uri)
     if place is None or not place[2]:
-        raise DemoError(f"{uri} is not a place for events.", "It has no prefix.", "Set OUT=s3://<BucketName>/events")
+        raise DemoError(
+            f"{uri} is not a place for events.", "It has no bucket or no prefix.", "Set OUT=s3://<BucketName>/events"
+        )
     bucket, prefix = place[1], f"{place[2]}/"
     with TemporaryDirectory(prefix="visitcast-events-") as scratch:
         folder = Path(scratch) / "events"
@@ -99,7 +104,8 @@ def upload_events(
         f"{rows:,} events in {uri}: {uploaded:,} files uploaded"
         + (f", {there:,} were there" if there else "")
         + (f", {removed:,} older ones of the same dates deleted" if removed else "")
-        + "."
+        + ".",
+        markup=False,
     )
     return 0
 

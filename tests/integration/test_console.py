@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 MARKUP = "<img src=x onerror=alert(1)>\"'&amp;"
 """Id of a user in the audience."""
-PAST = {"ForecastDate": "2026-10-31", "AsOf": "2026-10-30T16:00:00Z"}
-LATER = {"ForecastDate": "2026-11-03", "AsOf": "2026-11-02T16:00:00Z"}
+# After the dates of all other tests of this stack: the users of a date are known on later ones.
+PAST = {"ForecastDate": "2026-11-22", "AsOf": "2026-11-21T16:00:00Z"}
+LATER = {"ForecastDate": "2026-11-25", "AsOf": "2026-11-24T16:00:00Z"}
 LONG = WITHIN_SECONDS * 1000
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from demo.forecast_run import day_after, show_plan
+from demo.forecast_run import day_after, mistakes_in, show_plan
 from demo.lift import show_lift
 from visitcast.data import schema
 
@@ -81,6 +81,34 @@ def test_the_plan_shows_sends_and_totals() -> None:
     assert "Full hours: 6 of 1,100 users" in text
     assert "4 barred by the rules, 5 because their hours are full" in text
     assert "none beyond the limits" in text
+
+
+@pytest.mark.parametrize("user", ["user[beta]", "a[/b]", "[bold]x", "<b>", "line\nbreak"])
+def test_ids_and_sentences_are_shown_as_they_are(user: str) -> None:
+    text = printed(show_plan, output(examples=[SEND | {"user_id": user}], notes=[f"It is {user}."]))
+    assert f"It is {user}." in text
+    assert user.partition("\n")[0] in text.partition("Busiest")[0]
+
+
+def test_escapes_of_an_id_do_not_reach_the_terminal() -> None:
+    text = printed(show_plan, output(examples=[SEND | {"user_id": "\x1b[31mred\x1b]0;title\x07"}]))
+    assert "\x1b" not in text
+    assert r"\x1b[31mred" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ""),
+        ({"Campaign": {"FallbackHour": 18}}, ""),
+        ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour: 24 is greater than the maximum of 23"),
+        ({"Campain": {}}, "input: Additional properties are not allowed ('Campain' was unexpected)"),
+    ],
+)
+def test_an_input_that_the_workflow_would_refuse_is_refused_before_anything_starts(
+    given: dict[str, Any], said: str
+) -> None:
+    assert "\n".join(mistakes_in(given)) == said
 
 
 def test_a_plan_without_sends_is_shown_too() -> None:

@@ -102,6 +102,22 @@ def test_verdicts(change: Callable[[pd.DataFrame], pd.DataFrame], level: str, he
     assert (level, headline) in levels(report(change(log()), tmp_path))
 
 
+def test_hours_that_are_called_minutes_are_refused_as_in_a_run(tmp_path: Path) -> None:
+    log().assign(offset=2).to_parquet(tmp_path / "e.parquet")
+    mapping = EventsMapping(columns={"utc_offset_minutes": "offset"}, offset_unit="minutes")
+    with reading(tmp_path / "e.parquet", mapping, NOW) as events:
+        found = report_on(events, tmp_path / "e.parquet", NOW)
+    assert ("refused", "The offsets are hours, not minutes.") in levels(found)
+
+
+def test_the_forecast_is_for_the_date_after_that_of_the_last_event_in_utc(tmp_path: Path) -> None:
+    frame = log().assign(offset=-480)
+    frame.loc[frame.index[-1], "event_time"] = pd.Timestamp("2026-10-21T02:00Z")
+    found = report(frame, tmp_path)
+    assert found.facts["Local dates"].startswith("2026-10-01 to 2026-10-20")
+    assert found.facts["A forecast is for"].startswith("2026-10-22")
+
+
 def test_the_command_prints_the_report_and_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, page = tmp_path / "<b>.csv", tmp_path / "build/events.html"
     log().to_csv(path, index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,32 @@ def test_the_console_shows_the_region_unless_an_environment_is_named(
     ).stdout
     assert f"-m console --stack-name {stack}" in printed
     assert ("localaws env" in printed) == in_the_region
+
+
+@pytest.mark.parametrize(
+    ("typed", "column"),
+    [("--columns user_id=a|b", "a|b"), ("--columns 'user_id=$who;id'", "$who;id"), ("--columns user_id=`id`", "`id`")],
+)
+def test_what_is_typed_reaches_the_program_unread_by_make_and_shell(tmp_path: Path, typed: str, column: str) -> None:
+    events = tmp_path / "it's $mine.csv"
+    events.write_text("time,zone\n2026-11-20T08:15:00Z,Europe/Berlin\n")
+    checked = subprocess.run(
+        ["make", "--no-print-directory", "check-events", f"EVENTS={events}", f"EVENTS_ARGS={typed}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode != 0
+    assert "user_id" in checked.stderr
+    assert set(re.split(r"\|", column)) <= set(re.split(r"[\s|,.()]+", checked.stderr))
+
+
+def test_check_events_asks_for_the_events() -> None:
+    checked = subprocess.run(
+        ["make", "--no-print-directory", "check-events"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "EVENTS=export.csv" in checked.stderr
 
 
 def test_down_installs_no_environment(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +16,20 @@ from visitcast.events.report import as_page, as_text, report_on
 from visitcast.events.source import printable
 
 _COMMAND_LINE: Final = "The command line"
+EVENTS_ARGS: Final = "--events-args"
+"""Option whose text holds more options, see :func:`with_events_args`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the data report; return 1 if the log cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m visitcast check", description=__doc__, parents=[mapping_options()])
-    parser.add_argument("events", type=Path, help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder")
+    parser.add_argument(
+        "events", type=Path, nargs="?", help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder"
+    )
     parser.add_argument("--page", type=Path, metavar="FILE.html", help="write the report as a page too")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(with_events_args(parser, arguments))
+    if options.events is None:
+        parser.error("name the file or the folder of the events; with make: EVENTS=export.csv")
     if options.page:
         options.page.unlink(missing_ok=True)  # a refused log must not leave the page of another
     try:
@@ -55,6 +62,21 @@ def mapping_options() -> argparse.ArgumentParser:
     group.add_argument("--platforms", type=pairs, metavar="VALUE=web,...", help="default: told from usual names")
     group.add_argument("--mapping", type=Path, metavar="FILE", help=f"default: {MAPPING_FILE} beside the events")
     return parser
+
+
+def with_events_args(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> list[str]:
+    """Return the words of a command line, with the text after ``--events-args`` split into words as a shell would.
+
+    ``make`` passes its variable ``EVENTS_ARGS`` in one piece, so that no shell reads ``a|b`` or ``properties.$name``.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if EVENTS_ARGS in words:
+        place = words.index(EVENTS_ARGS)
+        try:
+            words[place : place + 2] = shlex.split("".join(words[place + 1 : place + 2]))
+        except ValueError as error:
+            parser.error(f"EVENTS_ARGS cannot be read: {error}".lower())
+    return words
 
 
 def mapping_of(options: argparse.Namespace, events: Path) -> EventsMapping:

@@ -79,10 +79,11 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
         f"CREATE OR REPLACE TABLE user_days AS SELECT user_id, {local} // {_DAY_MS} AS day, count(*) AS events "
         "FROM events GROUP BY ALL"
     )
-    rows, first, last, midnight, zeros = _all(
+    rows, first, last, last_ms, midnight, zeros, tiny = _all(
         events,
-        f"SELECT count(*), min({local} // {_DAY_MS}), max({local} // {_DAY_MS}), "
-        f"count(*) FILTER (ms % {_DAY_MS} = 0 OR {local} % {_DAY_MS} = 0), count(*) FILTER (minutes = 0) FROM events",
+        f"SELECT count(*), min({local} // {_DAY_MS}), max({local} // {_DAY_MS}), max(ms), "
+        f"count(*) FILTER (ms % {_DAY_MS} = 0 OR {local} % {_DAY_MS} = 0), count(*) FILTER (minutes = 0), "
+        f"count(*) FILTER (minutes <> 0 AND abs(minutes) < {rules.SMALLEST_OFFSET_MINUTES}) FROM events",
     )[0]
     users, days, with_history = _all(
         events,
@@ -115,7 +116,7 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
         *_history(eligible),
         *_midnight(midnight, rows),
         *(Verdict("note", note) for note in events.notes),
-        *_offsets(zeros, rows),
+        *_offsets(zeros, tiny, rows),
         *_duplicates(duplicates, rows),
         *_busy(busy),
     ]
@@ -133,7 +134,8 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
         "or more; others are forecast from everybody's hours",
         "Trained and judged on": f"{sum(count for _, count in eligible):,} visit days with "
         f"{MINIMUM_HISTORY} earlier ones of the same user",
-        "A forecast is for": f"{last_date + timedelta(days=1)}"
+        # As the daily schedule, which runs when the users' dates differ: of UTC.
+        "A forecast is for": f"{date_of(last_ms // _DAY_MS) + timedelta(days=1)}"
         + (
             f": the log ended {(today - last_date).days:,} days ago"
             if last_date < today - timedelta(days=2)
@@ -219,7 +221,17 @@ def _midnight(midnight: int, rows: int) -> list[Verdict]:
     ]
 
 
-def _offsets(zeros: int, rows: int) -> list[Verdict]:
+def _offsets(zeros: int, tiny: int, rows: int) -> list[Verdict]:
+    if tiny and zeros + tiny == rows:
+        return [
+            Verdict(
+                "refused",
+                "The offsets are hours, not minutes.",
+                f"Column {schema.UTC_OFFSET_MINUTES}: {tiny:,} of {rows:,} rows have less than a quarter of an hour, "
+                "and no row has more.",
+                "Name the unit: --offset-unit hours.",
+            )
+        ]
     if zeros < rows:
         return []
     return [

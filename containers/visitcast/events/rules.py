@@ -15,6 +15,8 @@ FUTURE: Final = timedelta(days=1)
 MIDNIGHT_REFUSED: Final = 0.9
 MIDNIGHT_WARNED: Final = 0.2
 """Shares of the rows at exactly 00:00:00: dates written as times, or some of them."""
+SMALLEST_OFFSET_MINUTES: Final = 15
+"""No place has a smaller offset from UTC than a quarter of an hour, but 0."""
 MANY_EVENTS_A_DAY: Final = 1000
 """More events than this on a mean active day come from a program, not from a person."""
 DUPLICATES_WARNED: Final = 0.01
