@@ -188,5 +188,5 @@ def test_the_schedule_gives_an_input_that_the_workflow_takes(stack: Stack) -> No
     assert target["Arn"] == f"{stack.outputs['ForecastStateMachineArn']}:live"
     given = json.loads(target["Input"])
     # By default nobody reads the queue: what lay there would ring PushesWait every day.
-    assert given == {"OnDrift": "alarm", "HandOver": False}
+    assert given == {"OnDrift": "alarm", "HandOver": False, "Campaign": {}}
     validated(given, load_schema("forecast"), contradictions)

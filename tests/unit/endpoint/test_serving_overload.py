@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -209,6 +209,13 @@ def test_a_client_that_goes_in_the_middle_of_its_body_leaves_a_line_and_no_trace
         assert served.stop() == (143, "stopped by SIGTERM\n")
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + patient(30)
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def runs(process: psutil.Process) -> bool:
     """Return whether a process runs: one that has ended may wait for its new parent to collect it."""
     with suppress(psutil.NoSuchProcess):
@@ -220,13 +227,13 @@ def runs(process: psutil.Process) -> bool:
 def test_processes_for_large_requests_end_with_their_worker(root: Path, workers: str) -> None:
     with running(root, SAGEMAKER_MODEL_SERVER_WORKERS=workers) as served:
         assert served.post(LARGE).status == 200
-        started = psutil.Process(served.process.pid).children(recursive=True)
-        assert len(started) == (1 if workers == "1" else 3)
+        manager = psutil.Process(served.process.pid)
+        expected = 1 if workers == "1" else 3
+        wait_until(lambda: len(manager.children(recursive=True)) >= expected)
+        started = manager.children(recursive=True)
+        assert len(started) == expected, [process.cmdline() for process in started]
         served.process.kill()
-        end = time.monotonic() + patient(30)
-        while left := [process for process in started if runs(process)]:
-            assert time.monotonic() < end, left
-            time.sleep(0.05)
+        wait_until(lambda: not any(runs(process) for process in started))
 
 
 def test_a_process_for_large_requests_that_is_killed_fails_its_request_alone(one_worker: Server) -> None:
