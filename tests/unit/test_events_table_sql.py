@@ -20,7 +20,7 @@ from handlers_in_moto import BUCKET, handler_module
 from benchmarks.athena_sql import on_duckdb
 from functions.publish_sql import event_times, mapping
 from functions.publish_sql.app import composed
-from functions.publish_sql.events_table import location, mapped_events
+from functions.publish_sql.events_table import mapped_events
 from functions.publish_sql.mapping import Refused, read_mapping
 from visitcast.data import schema
 from visitcast.events import command
@@ -363,39 +363,6 @@ def test_a_deployment_with_a_wrong_table_or_mapping_is_refused(publish_sql: Any,
 def test_a_view_is_refused() -> None:
     with pytest.raises(Refused, match="is a view"):
         mapped_events(glue_table(rows(), TableType="VIRTUAL_VIEW"), read_mapping(""))
-
-
-@pytest.mark.parametrize(
-    ("storage", "expected"),
-    [
-        ({"StorageDescriptor": {"Location": "s3://lake/app/events"}}, ("lake", "app/events/")),
-        ({"StorageDescriptor": {"Location": "s3://lake/"}}, ("lake", "")),
-        (
-            {
-                "StorageDescriptor": {"Location": "s3://other/"},
-                "Parameters": {"storage.location.template": "s3://lake/app/dt=${dt}/"},
-            },
-            ("lake", "app/dt=/"),
-        ),
-    ],
-)
-def test_the_place_of_a_tables_objects(storage: dict[str, Any], expected: tuple[str, str]) -> None:
-    assert location({"DatabaseName": "lake", "Name": "events", **storage}) == expected
-
-
-OPTIONS = [
-    "",
-    f"{BERLIN} --local-times --offset-unit hours --tool segment",
-    '--columns user_id=a|b,event_time=c.d,page_type= --page-types "home=1,it is=2,*=4" --platforms tv=web',
-    '--time-format "%d.%m.%Y %H:%M"',
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-def test_the_parameter_takes_the_words_of_the_command_line(options: str, tmp_path: Path) -> None:
-    ours = vars(read_mapping(options))
-    assert ours.pop("partition") is None
-    assert ours == vars(command.mapping_of(command.mapping_options().parse_args(shlex.split(options)), tmp_path))
 
 
 def test_both_sides_have_the_same_words() -> None:
