@@ -35,11 +35,13 @@ _MARK: Final = "CHECKOUT_UNDER_TEST"
 
 
 class Sign(NamedTuple):
-    """What shows that a step has begun: text in the output, a file's pattern, or text in a process's command line."""
+    """What shows that a step has begun: text in the output, a file, or a process that has this in its command line."""
 
     output: str = ""
     file: str = ""
     process: str = ""
+    cpu_seconds: float = 0.0
+    """That the process has used."""
 
 
 class Point(NamedTuple):
@@ -75,13 +77,15 @@ COMMANDS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "lift": (("make", "lift", f"LIFT_ARGS={SMALL} --dates 4"), "-m demo.lift_run"),
     "up": (("make", "up", "PORT=0"), "-m localaws up"),
     "console": (("make", "console", "CONSOLE_ARGS=--port 0"), "-m console"),
+    "console of an account": (("make", "console", "ENVIRONMENT=dev", "CONSOLE_ARGS=--port 0"), "-m console"),
     "region": ((sys.executable, "-m", "localaws", "serve", "--port", "0"), "-m localaws serve"),
     "the demo's region": (("make", "demo", f"DEMO_ARGS={SMALL}"), "-m localaws serve"),
 }
 """The words of each command, and what the command line of its program has."""
 
 STEPS: Final[Mapping[str, Sign]] = {
-    "begins": Sign(process="-m demo"),
+    # Before, Python is starting, and answers Ctrl-C with a traceback of its own.
+    "begins": Sign(process="-m demo", cpu_seconds=0.15),
     "sam build": Sign(process="sam build"),
     "the region is starting": Sign(process="-m localaws serve"),
     "the region has started": Sign(file="build/localaws/region.json"),
@@ -96,7 +100,7 @@ STEPS: Final[Mapping[str, Sign]] = {
     "Plan": Sign(process="visitcast plan"),
     "the experiment": Sign(output="experiment"),
     "it answers": Sign(output="http://127.0.0.1"),
-    "up begins": Sign(process="-m localaws up"),
+    "up begins": Sign(process="-m localaws up", cpu_seconds=0.08),
 }
 
 
@@ -112,7 +116,13 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._mark = secrets.token_hex(16)
-        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True).stdout
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True).stdout
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        ).stdout
         for name in filter(None, listed.decode().split("\0")):
             if (ROOT / name).is_file():  # not yet committed as deleted
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +210,9 @@ class Checkout:
             return sign.output in log.read_text(errors="replace")
         if sign.file:
             return any(self.folder.glob(sign.file))
-        return any(sign.process in _line(process) for process in self.processes())
+        return any(
+            sign.process in _line(process) and _cpu_seconds(process) >= sign.cpu_seconds for process in self.processes()
+        )
 
     def _addressed(self, point: Point, command: subprocess.Popen[bytes], program: str) -> list[psutil.Process]:
         ours = self.processes()
@@ -246,6 +258,13 @@ def _line(process: psutil.Process) -> str:
     with suppress(psutil.Error, OSError):
         return " ".join(process.cmdline()) + " "
     return ""
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
 
 
 def _group(pid: int) -> int:
