@@ -118,11 +118,6 @@ class Checkout:
         self._mark = secrets.token_hex(16)
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True).stdout
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-        ).stdout
         for name in filter(None, listed.decode().split("\0")):
             if (ROOT / name).is_file():  # not yet committed as deleted
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
