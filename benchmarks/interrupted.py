@@ -95,10 +95,10 @@ STEPS: Final[Mapping[str, Sign]] = {
     "Train": Sign(output="… Train"),
     "Evaluate": Sign(output="… Evaluate"),
     "the endpoint starts": Sign(process="visitcast serve"),
-    "Make requests": Sign(output="… Make"),
+    "Build requests": Sign(output="… Build requests"),
     "Forecast": Sign(process="visitcast serve"),
-    "Plan": Sign(process="visitcast plan"),
-    "the experiment": Sign(output="experiment"),
+    "Plan sends": Sign(process="visitcast plan"),
+    "the experiment": Sign(output="Pushes to "),
     "it answers": Sign(output="http://127.0.0.1"),
     "up begins": Sign(process="-m localaws up", cpu_seconds=0.08),
 }
@@ -167,21 +167,22 @@ class Checkout:
     def interrupt(self, point: Point, patience: float = 1.0) -> Outcome:
         """Start a command, interrupt it when a step has begun, and look what is left when it has ended.
 
-        After a kill, ``make down`` comes first.
+        After a kill, ``make down`` comes first. A region that ran before may stay, with what it ran and its functions.
         """
         words, program = COMMANDS[point.command]
         log = self.folder / "build/interrupted.log"
         log.parent.mkdir(exist_ok=True)
-        for left_over in ("build/localaws/region.json", *self._logs()):
-            (self.folder / left_over).unlink(missing_ok=True)
+        before = {process.pid for process in self.processes()}
+        if not before:
+            (self.folder / "build/localaws/region.json").unlink(missing_ok=True)
         began = time.monotonic()
         command = self.start(words, log)
-        while not (reached := self._has_begun(STEPS[point.step], log)) and command.poll() is None:
+        while not (reached := self._has_begun(STEPS[point.step], log, before)) and command.poll() is None:
             if time.monotonic() - began > patience * REACHED_SECONDS:
                 break
             time.sleep(POLL_SECONDS)
         wrong = [] if reached else ["the step was not reached"]
-        ports = _ports(self.processes())
+        ports = _ports([process for process in self.processes() if process.pid not in before])
         for process in self._addressed(point, command, program):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(point.signal)
@@ -191,22 +192,22 @@ class Checkout:
             wrong.append(f"it had not ended after {patience * ENDED_SECONDS:g} s")
         if point.is_kill:
             self.run("make", "down")
-        wrong += self._left(patience, ports)
+            before = set()
+        wrong += self._left(patience, ports, before)
         output = log.read_text(errors="replace")
         wrong += _untrue(point, command.poll(), output)
-        self._clear(command)
+        self._clear(command, before)
         return Outcome(point, command.returncode, time.monotonic() - began, output, wrong)
 
-    def _logs(self) -> list[str]:
-        return [str(log.relative_to(self.folder)) for log in (self.folder / "build").glob("demo/logs/*")]
-
-    def _has_begun(self, sign: Sign, log: Path) -> bool:
+    def _has_begun(self, sign: Sign, log: Path, before: set[int]) -> bool:
         if sign.output:
             return sign.output in log.read_text(errors="replace")
         if sign.file:
             return any(self.folder.glob(sign.file))
         return any(
-            sign.process in _line(process) and _cpu_seconds(process) >= sign.cpu_seconds for process in self.processes()
+            sign.process in _line(process) and _cpu_seconds(process) >= sign.cpu_seconds
+            for process in self.processes()
+            if process.pid not in before
         )
 
     def _addressed(self, point: Point, command: subprocess.Popen[bytes], program: str) -> list[psutil.Process]:
@@ -218,16 +219,24 @@ class Checkout:
         # Those of its group one after the other, as the kernel does.
         return [process for process in ours if _group(process.pid) == command.pid]
 
-    def _left(self, patience: float, ports: set[int]) -> list[str]:
+    def _left(self, patience: float, ports: set[int], before: set[int]) -> list[str]:
         end = time.monotonic() + patience * GONE_SECONDS
-        while (left := self.processes()) and time.monotonic() < end:
+        while (left := self._new(before)) and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
         found = [f"it left process {process.pid}: {_line(process)[-120:]}" for process in left]
         return found + [f"port {port} is still open" for port in ports if _answers(port)]
 
-    def _clear(self, command: subprocess.Popen[bytes]) -> None:
+    def _new(self, before: set[int]) -> list[psutil.Process]:
+        functions = "lambda_runtime" if before else None
+        return [
+            process
+            for process in self.processes()
+            if process.pid not in before and not (functions and functions in _line(process))
+        ]
+
+    def _clear(self, command: subprocess.Popen[bytes], before: set[int]) -> None:
         """End what is left, so that the next point begins with nothing."""
-        for process in self.processes():
+        for process in self._new(before):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         command.wait()
