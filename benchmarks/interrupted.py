@@ -247,8 +247,11 @@ def _untrue(point: Point, status: int | None, output: str) -> list[str]:
     if point.is_kill:
         return []
     wrong = ["it printed a traceback"] if "Traceback" in output else []
-    if status == 0:
+    if status == 0 and point.command != "region":  # a server that ends when it is told to has succeeded
         wrong.append("its exit status is 0")
+    says_so = point.command in ("demo", "forecast", "lift", "up") and not point.step.endswith("begins")
+    if says_so and SAID not in output:
+        wrong.append("it does not say that it was interrupted")
     return wrong
 
 
