@@ -57,7 +57,7 @@ def changed(request: Request) -> Response:
         raise ValueError(f"There is no plan of {campaign} for {day}.")
     form, outcome = _changed(request, plan, _schema(request))
     wrong = [f"{one.name}: {error}" for one in form.all() for error in one.errors]
-    text = part("plan", "compared", outcome=outcome, wrong=wrong)
+    text = part("what_if", "compared", outcome=outcome, wrong=wrong)
     return HTMLResponse(text, 422 if wrong or "failure" in outcome else 200)
 
 
