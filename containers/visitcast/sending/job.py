@@ -23,6 +23,7 @@ from visitcast.contract import progress, whole_folder
 from visitcast.data import schema
 from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import is_parquet, read_blocks
+from visitcast.data.left_out import LeftOut
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
@@ -34,7 +35,7 @@ from visitcast.sending.audience import read_audience
 from visitcast.sending.plan import Plan, plan_sends
 from visitcast.sending.pushes import read_pushes
 from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
-from visitcast.sending.requests import Asked, write_requests, write_users
+from visitcast.sending.requests import LEFT_OUT_FILE, Asked, write_requests, write_users
 from visitcast.sending.send_log import read_send_log
 from visitcast.sending.send_times import all_zones, unknown_zones
 from visitcast.sending.send_window import barred_date
@@ -57,16 +58,18 @@ def requests() -> None:
     """
     date = forecast_date(os.environ)
     progress(0.0, "reading the audience")
-    audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
+    left_out = LeftOut()
+    listed = sorted(paths.forecast_input("audience").rglob("*.csv"))
+    audience = read_audience(_parquet_files("known"), listed, left_out)
     progress(0.05, "writing requests")
     data_end = as_of(os.environ)
-    blocks = read_blocks(_parquet_files("histories"), data_end)
+    blocks = read_blocks(_parquet_files("histories"), data_end, left_out=left_out)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ), left_out)
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
-        write_users(folder, users)
-    progress(1.0, f"done: {users.num_rows:,} users")
+        write_users(folder, users, left_out)
+    progress(1.0, f"done: {users.num_rows:,} users, {left_out.rules.total():,} left out")
 
 
 def plan() -> None:
@@ -123,7 +126,10 @@ def plan() -> None:
         found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
         found["policy"] = policy.to_json(judged, followed=response is not None)
         found["expectation"] += policy.in_words(judged)
+        found["left_out"] = _json("users", LEFT_OUT_FILE)
         found["notes"] = notes(sends, planned, date, evaluated if by_baseline else None)
+        if note := found["left_out"].get("note"):
+            found["notes"].insert(0, note)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
