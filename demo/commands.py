@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from demo.errors import DemoError
 
@@ -16,12 +17,18 @@ _GRACE_SECONDS = 10
 
 
 @contextmanager
-def started(argv: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program with its output in a log file; on leaving, end it and its children if they still run."""
+def started(
+    argv: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program with its output in a log file; on leaving, end it and its children if they still run.
+
+    `environment` is added to that of this process.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             argv,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -53,9 +60,9 @@ def finish(process: subprocess.Popen[bytes], log: Path) -> str:
     return output
 
 
-def run(argv: Sequence[str], log: Path) -> str:
+def run(argv: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     """Run a program to its end and return what it printed; raises as `finish` does."""
-    with started(argv, log) as process:
+    with started(argv, log, environment) as process:
         return finish(process, log)
 
 
