@@ -21,6 +21,7 @@ from demo.lock import locked
 from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
+from demo.terminal import SafeConsole
 from visitcast.events.command import mapping_options, with_events_args
 
 
@@ -48,7 +49,7 @@ def interruptible(work: Callable[[Console], int]) -> int:
     """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
     for number in INTERRUPTIONS:  # SIGHUP: the terminal was closed
         signal.signal(number, _interrupt)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:

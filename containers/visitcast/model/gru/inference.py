@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from visitcast.model.gru.sequences import Pieces, cut
 from visitcast.model.logits import Float, Logits
 
-
 SEQUENCES_AT_ONCE: Final = 128
 """So that the working set of a step fits into a core's second-level cache."""
 
