@@ -244,11 +244,6 @@ format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.PHONY: graph
-graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in docs/
-	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
-	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
-
 GRAPH_LAYOUT := build/graph-layout
 $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.ready
 	@mkdir -p $(GRAPH_LAYOUT)
@@ -256,10 +251,9 @@ $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.r
 	cd $(GRAPH_LAYOUT) && $(NPM) ci
 	@touch $@
 
-.PHONY: console-graph
-console-graph: $(GRAPH_LAYOUT)/.ready ## place the states of the console's pictures anew, with ELK
-	for machine in train forecast; do PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/console_graph.py \
-		$(GRAPH_LAYOUT) statemachine/$$machine.asl.json console/console/graphs/$$machine.json || exit; done
+.PHONY: graph
+graph: $(GRAPH_LAYOUT)/.ready ## draw the state machines, placed by ELK: the console's, docs/images/*.svg and docs/*-graph.md
+	PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/state_graphs.py $(GRAPH_LAYOUT)
 
 .PHONY: roles
 roles: $(READY) ## run the integration tests and write the proof of each role's permissions into docs/security.md
