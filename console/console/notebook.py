@@ -1,7 +1,7 @@
 """A state machine as a picture, and an execution as it goes on: for notebooks and terminals.
 
-They do what the article's ``workflow.render_graph()`` and ``execution.render_progress()`` do, for any state machine that
-boto3 can reach by its usual settings.
+They do what the article's ``workflow.render_graph()`` and ``execution.render_progress()`` do, for any state machine
+that boto3 can reach by its usual settings.
 """
 
 from __future__ import annotations
@@ -144,13 +144,13 @@ def _line(stay: Stay, progress: str = "") -> str:
 
 
 def _on_terminal() -> Any:
-    """Print each stay in a state when it has ended."""
-    shown: set[int] = set()
+    """Print a line for each state when it has been left; a loop would print its states again and again."""
+    shown: set[str] = set()
     while True:
         details, _ = yield
-        for number, stay in enumerate(details.stays):
-            if stay.left is not None and number not in shown:
-                shown.add(number)
+        for stay in details.stays:
+            if stay.left is not None and stay.name not in shown:
+                shown.add(stay.name)
                 print(_line(stay), flush=True)
 
 
