@@ -27,7 +27,7 @@ FOLDER: Final = Path(__file__).parent
 TEMPLATE: Final = "page.html.j2"
 NOT_TABULATED: Final = ("learning_curve", "hyperparameters", "versions", "dataset", "validation_metrics", "cut_offs")
 """Parts of a model's metadata that the report shows elsewhere, or that are in the dataset's manifest."""
-OFF_AT_ZERO: Final = ("max_seconds", "fold", "folds")
+OFF_AT_ZERO: Final = ("max_seconds", "max_training_users", "fold", "folds")
 """Hyperparameters that mean "none" at 0, which a reader would take for a limit."""
 
 
