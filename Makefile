@@ -95,19 +95,22 @@ $(BROWSER)/.ready: tools/browser/package-lock.json tools/browser/unpack.mjs $(JU
 browser: ## install a Chromium for the tests of the console, unless the system has one
 	@command -v chromium chromium-browser google-chrome > /dev/null || $(MAKE) --no-print-directory $(BROWSER)/.ready
 
+# A command ends with its make, if that is killed. Linux has it; elsewhere it goes on.
+WITH_MAKE := exec $(shell setpriv --pdeathsig TERM true 2> /dev/null && echo setpriv --pdeathsig TERM)
+
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
 demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder for your own events, EVENTS_ARGS says how they are read; DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: forecast
 forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: lift
 lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
-	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
 
 .PHONY: events
 events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
@@ -122,11 +125,11 @@ check-events: $(READY) ## report what a log of events holds and whether it can b
 console: ENVIRONMENT := local
 console: $(READY) ## show runs, models, forecasts, plans and lift in the browser; ENVIRONMENT=dev for an account, CONSOLE_ARGS=--allow-runs to start runs
 	@$(if $(filter local,$(ENVIRONMENT)),settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings";) \
-		$(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
+		$(WITH_MAKE) $(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
-	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
+	@$(WITH_MAKE) $(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
 down: ## stop the local region and everything in it
