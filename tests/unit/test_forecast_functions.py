@@ -115,6 +115,13 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not in the"),
         ({"Campaign": {"DatesWithoutSends": ["24.12."]}}, "Campaign.DatesWithoutSends"),
         ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour"),
+        (
+            {"Campaign": {"SendWindow": {"From": 23, "Until": 5}}},
+            r"SendWindow \(23 to 5\) and QuietHours \(22 to 7\) leave no hour for a push; QuietHours: null",
+        ),
+        ({"Campaign": {"QuietHours": {"From": 0, "Until": 24}}}, "leave no hour for a push"),
+        ({"AsOf": "yesterday"}, "AsOf: 'yesterday' is not a UTC instant such as"),
+        ({"Campain": {}}, "input: there is no key 'Campain', did you mean 'Campaign'?"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
         (
             {"Transform": {"InstanceType": "ml.c7g.xlarge"}},
