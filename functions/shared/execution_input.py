@@ -71,7 +71,7 @@ def _describe(violation: ValidationError) -> str:
     if violation.validator == "pattern":
         return f"{where}: {violation.instance!r} {pattern_meaning(str(violation.validator_value))}"
     if violation.validator == "additionalProperties" and isinstance(violation.schema, Mapping):
-        known = violation.schema.get("properties", {})
+        known: dict[str, Any] = dict(violation.schema).get("properties", {})
         unknown = [name for name in violation.instance if name not in known]
         return "; ".join(f"{where}: there is no key {name!r}{_meant(name, known)}" for name in unknown)
     return f"{where}: {violation.message}"
