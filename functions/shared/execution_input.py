@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -70,9 +70,11 @@ def _describe(violation: ValidationError) -> str:
     where = ".".join(str(part) for part in violation.absolute_path) or "input"
     if violation.validator == "pattern":
         return f"{where}: {violation.instance!r} {pattern_meaning(str(violation.validator_value))}"
-    if violation.validator == "additionalProperties" and isinstance(violation.schema, Mapping):
-        known: dict[str, Any] = dict(violation.schema).get("properties", {})
-        unknown = [name for name in violation.instance if name not in known]
+    if violation.validator == "additionalProperties":
+        schema: Any = violation.schema
+        known: dict[str, Any] = schema.get("properties", {})
+        given: Any = violation.instance
+        unknown = [name for name in given if name not in known]
         return "; ".join(f"{where}: there is no key {name!r}{_meant(name, known)}" for name in unknown)
     return f"{where}: {violation.message}"
 
