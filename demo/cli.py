@@ -22,6 +22,7 @@ from demo.lock import locked
 from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
+from demo.terminal import SafeConsole
 from visitcast.events.command import mapping_options, with_events_args
 
 
@@ -57,7 +58,7 @@ def interruptible(work: Callable[[Console], int]) -> int:
         # SIGHUP: the terminal was closed; `nohup` ignores it.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:

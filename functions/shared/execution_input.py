@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from functions.shared.bundle import STATE_MACHINES
+from functions.shared.json_schema import Validator
 
 
 class InputRejected(ValueError):
@@ -44,7 +44,7 @@ def validated(
     InputRejected
         With one line for each violation, in the order of the input's keys.
     """
-    violations = sorted(Draft202012Validator(schema).iter_errors(execution_input), key=lambda e: list(map(str, e.path)))
+    violations = sorted(Validator(schema).iter_errors(execution_input), key=lambda e: list(map(str, e.path)))
     if violations:
         raise _rejected(_describe(violation) for violation in violations)
     filled: dict[str, Any] = _with_defaults(execution_input, schema)
