@@ -34,6 +34,7 @@ from benchmarks import (
     simulated,
     storage,
     training,
+    what_if,
     zones,
 )
 from benchmarks.pipeline import Figure, from_clone, run_demo
@@ -86,6 +87,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "feedback": lambda options: feedback.measure(options.quick),
     "policy": lambda options: policy.measure(options.quick),
     "lift": lambda options: lift.measure(options.quick),
+    "what-if": lambda options: what_if.measure(options.quick),
     "zones": lambda options: zones.measure(options.events, options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],

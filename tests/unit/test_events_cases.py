@@ -20,7 +20,7 @@ import pytest
 
 from visitcast.errors import InputError
 from visitcast.events.mapping import EventsMapping
-from visitcast.events.reading import ARROW_SCHEMA, read_events
+from visitcast.events.reading import ARROW_SCHEMA, read_events, reading
 
 ROWS = 6
 TIMES = [datetime(2026, 11, 20, 8, 15, 30, tzinfo=UTC) + timedelta(hours=7 * number) for number in range(ROWS)]
@@ -62,6 +62,7 @@ def users(names: list[str]) -> tuple[bytes, pd.DataFrame]:
     return csv(TEXT.assign(user_id=names)), BASE.assign(user_id=names)
 
 
+LONG = pd.concat([TEXT] * 400)
 NS_TABLE = TABLE.set_column(1, "event_time", TABLE["event_time"].cast(pa.timestamp("ns", "UTC")))
 WITHOUT_TIME = TEXT.drop(columns="event_time")
 READ: dict[str, tuple[str, bytes, pd.DataFrame]] = {
@@ -85,11 +86,10 @@ READ: dict[str, tuple[str, bytes, pd.DataFrame]] = {
     "repeated rows": ("e.csv", csv(pd.concat([TEXT, TEXT])), pd.concat([BASE, BASE])),
     "users that are integers": ("e.csv", *users(["7", "8", "9"] * 2)),
     "users with leading zeros": ("e.csv", *users(["007", "08", "9"] * 2)),
-    "users with quotes, commas and emoji": ("e.csv", *users(['a,"b" é😀', "'c'", "d;e|f\tg"] * 2)),
-    "users with newlines": ("e.csv", *users(["a\n", "b\nc", "\r\nd"] * 2)),
+    "users with quotes, commas and emoji": ("e.csv", *users(['a,"b" é😀', "'c'", "d;e|f g"] * 2)),
     "users between spaces": ("e.csv", *users([" a ", " b", "c "] * 2)),
     "users called NULL and NA": ("e.csv", *users(["NULL", "NA", "nan"] * 2)),
-    "users with markup and terminal escapes": ("e.csv", *users(["<b>a</b>", "\x1b[31mred", "{{ 7 * 7 }}"] * 2)),
+    "users with markup": ("e.csv", *users(["<b>a</b>", "=1+1", "{{ 7 * 7 }}"] * 2)),
     "an extra field of 1 MB": (
         "e.csv",
         csv(TEXT.assign(html=["x" * 1_000_000, *[""] * 5])),
@@ -109,6 +109,18 @@ READ: dict[str, tuple[str, bytes, pd.DataFrame]] = {
     "Parquet packed with Zstandard": ("e.zstd.parquet", parquet(TABLE, compression="zstd"), BASE),
     "a name with wildcards": ("e*[1]?.csv", csv(TEXT), BASE),
 }
+
+
+@pytest.mark.parametrize("user", ["a\n", "b\nc", "\r\nd", "\x1b[31mred", "a\0", "\u2028", "x" * 257, "x" * 100_000])
+def test_a_user_without_an_identifier_is_left_out(user: str, tmp_path: Path) -> None:
+    (tmp_path / "e.parquet").write_bytes(of_pandas(user_id=[*"abcde", user]))
+    with reading(tmp_path / "e.parquet") as events:
+        assert events.table()["user_id"].to_pylist() == [*"abcde"]
+        assert (events.rows, events.left_out["unidentified"]) == (6, 1)
+        (note,) = [note for note in events.notes if "left out" in note]
+    assert "1 of 6 rows were left out, since column user_id must have 1 to 256 characters" in note
+    assert "row 6: " in note
+    assert note.isprintable()
 
 
 @pytest.mark.parametrize("case", READ)
@@ -175,18 +187,18 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
     ),
     "users of 3 MB in Parquet": (
         "e.parquet",
-        lambda: of_pandas(user_id=["x" * 3_000_000, *"bcdef"]),
-        ("user_id must have at most 256 characters", "row 1: 'xxx", "--columns user_id="),
+        lambda: of_pandas(user_id=[*(f"{number}" * 3_000_000 for number in range(4)), *"ef"]),
+        ("user_id must have 1 to 256 characters", "row 1: '000", "--columns user_id="),
     ),
     "users with NUL": (
         "e.parquet",
-        lambda: of_pandas(user_id=["a\0", *"bcdef"]),
-        ("user_id must have at most 256 characters and no NUL", r"row 1: 'a\x00'", "--columns user_id="),
+        lambda: of_pandas(user_id=["a\0", "b\0", "c\0", "d\0", *"ef"]),
+        ("no control characters such as NUL", r"row 1: 'a\x00'", "--columns user_id="),
     ),
     "Feather": ("e.feather", arrow_file, ("Feather", "Parquet")),
     "Arrow stream": ("e.arrow", arrow_stream, ("stream of Arrow", "Parquet")),
     "a spreadsheet": ("e.xlsx", lambda: archive(("xl/workbook.xml", b"<x/>")), ("spreadsheet", "Supply CSV")),
-    "packed UTF-16": ("e.csv.gz", lambda: gzipped(TEXT.to_csv(index=False).encode("utf-16")), ("Supply CSV",)),
+    "packed UTF-16": ("e.csv.gz", lambda: gzipped(TEXT.to_csv(index=False).encode("utf-16")), ("UTF-16", "iconv")),
     "an empty archive": ("e.zip", archive, ("no files", "Supply CSV")),
     "an archive of several kinds": (
         "e.zip",
@@ -194,8 +206,43 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
         ("several kinds", "csv, parquet"),
     ),
     "a broken archive": ("e.zip", lambda: b"PK\x03\x04 and no more", ("cannot be read", "Supply CSV")),
-    "broken Parquet": ("e.parquet", lambda: parquet(TABLE)[:-20], ("cannot be read", "Supply CSV")),
-    "broken JSON": ("e.jsonl", lambda: b'{"user_id": "a", "event_time"\n', ("cannot be read", "Supply CSV")),
+    "broken Parquet": ("e.parquet", lambda: parquet(TABLE)[:-20], ("no footer", "export or download it again")),
+    "broken JSON": ("e.jsonl", lambda: b'{"user_id": "a", "event_time"\n', ("1 is not JSON", "download it again")),
+    "JSON that is cut off": (
+        "e.jsonl",
+        lambda: TEXT.to_json(orient="records", lines=True).encode()[:-30],
+        ("e.jsonl cannot be read", f"Line {ROWS} is not JSON", "download it again"),
+    ),
+    "an archive that is cut off": (
+        "e.csv.gz",
+        lambda: gzipped(csv(LONG))[:-200],
+        ("e.csv.gz cannot be read", "ends in the middle", "download it again"),
+    ),
+    "mixed line ends": (
+        "e.csv",
+        lambda: csv(LONG) + csv(TEXT, header=False).replace(b"\n", b"\r\n"),
+        ("e.csv cannot be read", f"Line {len(LONG) + 2} ends with CR LF", "sed 's/"),
+    ),
+    "Latin-1": (
+        "e.csv",
+        lambda: csv(TEXT.assign(user_id=[*"abcde", "Jörg"])).decode().encode("latin-1"),
+        ("e.csv cannot be read", f"Line {ROWS + 1} is not UTF-8", "iconv -f WINDOWS-1252 -t UTF-8"),
+    ),
+    "Latin-1 in JSON": (
+        "e.jsonl",
+        lambda: TEXT.to_json(orient="records", lines=True).replace('"c"', '"ç"', 1).encode("latin-1"),
+        ("Line 3 is not UTF-8", "> corrected.jsonl"),
+    ),
+    "a row with too many fields": (
+        "e.csv",
+        lambda: csv(LONG) + b"a,b,c,d,e,f\n",
+        (f"Line {len(LONG) + 2} has 6 fields, the header has 5", "Correct this line"),
+    ),
+    "text after a closing quote": (
+        "e.csv",
+        lambda: csv(TEXT) + b'"a"b,2026-11-20T08:15:30Z,60,1,ios\n',
+        (f"Line {ROWS + 2} has text after a closing quote", "Correct this line"),
+    ),
     "no header": (
         "e.csv",
         lambda: csv(TEXT, header=False),
@@ -204,7 +251,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
     "a quote that is not closed": (
         "e.csv",
         lambda: csv(TEXT) + b'a,"b\n',
-        ("was read as one column", "user_id,event_time", "every quote must be closed"),
+        ("was read as one column", f"Line {ROWS + 2} has a quote that is never closed", "Correct this line"),
     ),
     "a header with terminal escapes": (
         "e.csv",
@@ -254,6 +301,18 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(TEXT.to_json(orient="records", lines=True))
     with pytest.raises(InputError, match="csv, json"):
         read_events(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_of_a_folder_without_a_column_is_named(kind: str, tmp_path: Path) -> None:
+    (tmp_path / f"a.{kind}").write_bytes(csv(TEXT) if kind == "csv" else parquet(TABLE))
+    other = TEXT.rename(columns={"user_id": "who"})
+    (tmp_path / f"b.{kind}").write_bytes(csv(other) if kind == "csv" else parquet(pa.Table.from_pandas(other)))
+    with pytest.raises(InputError) as caught:
+        read_events(tmp_path)
+    for part in (f"b.{kind} has other columns", "Missing column: user_id", "who", "--columns user_id=user_id|..."):
+        assert part in str(caught.value)
+    assert read_events(tmp_path, EventsMapping(columns={"user_id": "user_id|who"})).num_rows == 2 * ROWS
 
 
 def test_a_column_that_is_there_twice_counts_once(tmp_path: Path) -> None:
