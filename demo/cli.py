@@ -22,12 +22,13 @@ from demo.lock import locked
 from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
-from visitcast.events.command import mapping_options, with_events_args
+from demo.terminal import SafeConsole
+from visitcast.events.command import Parser, mapping_options, with_events_args
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 exactly when the execution succeeded."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m demo",
         description="Run the training pipeline in the local region, from events to a forecast.",
         parents=[demo_options()],
@@ -57,7 +58,7 @@ def interruptible(work: Callable[[Console], int]) -> int:
         # SIGHUP: the terminal was closed; `nohup` ignores it.
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from demo import supervised
 from demo.errors import DemoError
@@ -17,15 +18,18 @@ _GRACE_SECONDS = 10
 
 
 @contextmanager
-def started(argv: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    argv: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program with its output in a log file; on leaving, end it and its children if they still run.
 
-    If this process is killed, they end too.
+    `environment` is added to that of this process. If this process is killed, they end too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             supervised.command(argv),
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -58,9 +62,9 @@ def finish(process: subprocess.Popen[bytes], log: Path) -> str:
     return output
 
 
-def run(argv: Sequence[str], log: Path) -> str:
+def run(argv: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     """Run a program to its end and return what it printed; raises as `finish` does."""
-    with started(argv, log) as process:
+    with started(argv, log, environment) as process:
         return finish(process, log)
 
 

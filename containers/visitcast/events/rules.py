@@ -9,6 +9,10 @@ from typing import Final
 LARGEST_SHARE_LEFT_OUT: Final = 0.01
 ALWAYS_LEFT_OUT: Final = 5
 """A few rows with a wrong clock are left out; more of them mean that the times were read wrongly."""
+STRANGERS: Final = "unidentified"
+LARGEST_SHARE_OF_STRANGERS: Final = 0.5
+"""More rows whose user_id is not an identifier mean that the column is not the users', or that the export is broken.
+Fewer are left out: anybody whose app sets the identifier could stop all others."""
 FIRST_YEAR: Final = 1990
 FUTURE: Final = timedelta(days=1)
 """Clocks of devices may be this far ahead."""
@@ -20,6 +24,9 @@ SMALLEST_OFFSET_MINUTES: Final = 15
 MANY_EVENTS_A_DAY: Final = 1000
 """More events than this on a mean active day come from a program, not from a person."""
 DUPLICATES_WARNED: Final = 0.01
+NIGHT: Final = range(1, 5)
+NIGHT_WARNED: Final = len(NIGHT) / 24
+"""Share of the events in the local hours of `NIGHT`, that of events spread evenly over the day: people sleep then."""
 
 
 @dataclass(frozen=True)

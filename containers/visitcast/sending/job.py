@@ -19,6 +19,7 @@ from visitcast.contract import progress, whole_folder
 from visitcast.data import schema
 from visitcast.data.dataset import platform_codes
 from visitcast.data.histories import read_blocks
+from visitcast.data.left_out import LeftOut
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
@@ -40,7 +41,7 @@ from visitcast.sending.plan_inputs import (
     to_send,
 )
 from visitcast.sending.realised import ClosedDates, in_words
-from visitcast.sending.requests import Asked, write_requests, write_users
+from visitcast.sending.requests import LEFT_OUT_FILE, Asked, write_requests, write_users
 from visitcast.sending.send_times import all_zones, unknown_zones
 from visitcast.sending.send_window import barred_date
 from visitcast.sending.settings import Campaign, as_of, campaign, environment_name, forecast_date, users_per_file
@@ -62,17 +63,18 @@ def requests() -> None:
     """
     date = forecast_date(os.environ)
     progress(0.0, "reading the audience")
+    left_out = LeftOut()
     known, listed = paths.forecast_input("known"), paths.forecast_input("audience")
-    audience = read_audience(parquet_files(known), sorted(listed.rglob("*.csv")))
+    audience = read_audience(parquet_files(known), sorted(listed.rglob("*.csv")), left_out)
     progress(0.05, "writing requests")
     data_end = as_of(os.environ)
-    blocks = read_blocks(parquet_files(paths.forecast_input("histories")), data_end)
+    blocks = read_blocks(parquet_files(paths.forecast_input("histories")), data_end, left_out=left_out)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ), left_out)
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
-        write_users(folder, users)
-    progress(1.0, f"done: {users.num_rows:,} users")
+        write_users(folder, users, left_out)
+    progress(1.0, f"done: {users.num_rows:,} users, {left_out.rules.total():,} left out")
 
 
 def plan() -> None:
@@ -115,7 +117,10 @@ def plan() -> None:
         found = summary(users, forecasts, sends, closed, verdict, files, planned_for.name, day)
         found["policy"] = policy.to_json(inputs.judged, followed=follows_response(inputs, planned_for))
         found["expectation"] += policy.in_words(inputs.judged)
+        found["left_out"] = _json("users", LEFT_OUT_FILE)
         found["notes"] = notes(sends, planned_for, date, evaluated if by_baseline else None)
+        if note := found["left_out"].get("note"):
+            found["notes"].insert(0, note)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
