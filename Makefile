@@ -95,19 +95,22 @@ $(BROWSER)/.ready: tools/browser/package-lock.json tools/browser/unpack.mjs $(JU
 browser: ## install a Chromium for the tests of the console, unless the system has one
 	@command -v chromium chromium-browser google-chrome > /dev/null || $(MAKE) --no-print-directory $(BROWSER)/.ready
 
+# A command ends with its make, if that is killed. Linux has it; elsewhere it goes on.
+WITH_MAKE := exec $(shell setpriv --pdeathsig TERM true 2> /dev/null && echo setpriv --pdeathsig TERM)
+
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
 demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder for your own events, EVENTS_ARGS says how they are read; DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: forecast
 forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: lift
 lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
-	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
 
 .PHONY: events
 events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
@@ -122,11 +125,11 @@ check-events: $(READY) ## report what a log of events holds and whether it can b
 console: ENVIRONMENT := local
 console: $(READY) ## show runs, models, forecasts, plans and lift in the browser; ENVIRONMENT=dev for an account, CONSOLE_ARGS=--allow-runs to start runs
 	@$(if $(filter local,$(ENVIRONMENT)),settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings";) \
-		$(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
+		$(WITH_MAKE) $(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
-	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
+	@$(WITH_MAKE) $(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
 down: ## stop the local region and everything in it
@@ -234,11 +237,6 @@ format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.PHONY: graph
-graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in docs/
-	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
-	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
-
 GRAPH_LAYOUT := build/graph-layout
 $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.ready
 	@mkdir -p $(GRAPH_LAYOUT)
@@ -246,10 +244,9 @@ $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.r
 	cd $(GRAPH_LAYOUT) && $(NPM) ci
 	@touch $@
 
-.PHONY: console-graph
-console-graph: $(GRAPH_LAYOUT)/.ready ## place the states of the console's pictures anew, with ELK
-	for machine in train forecast; do PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/console_graph.py \
-		$(GRAPH_LAYOUT) statemachine/$$machine.asl.json console/console/graphs/$$machine.json || exit; done
+.PHONY: graph
+graph: $(GRAPH_LAYOUT)/.ready ## draw the state machines, placed by ELK: the console's, docs/images/*.svg and docs/*-graph.md
+	PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/state_graphs.py $(GRAPH_LAYOUT)
 
 .PHONY: roles
 roles: $(READY) ## run the integration tests and write the proof of each role's permissions into docs/security.md

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -15,6 +17,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from demo import disk
 from demo.errors import DemoError
 from demo.events import mapping_of_options
 from demo.lock import locked
@@ -46,32 +49,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def interruptible(work: Callable[[Console], int]) -> int:
-    """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
-    for number in INTERRUPTIONS:  # SIGHUP: the terminal was closed
-        signal.signal(number, _interrupt)
+    """Call a function that stops what it started even if interrupted.
+
+    Returns
+    -------
+    int
+        Exit status: the function's, or if interrupted 128 and the number of the signal, as shells have it.
+    """
+    for number in INTERRUPTIONS:
+        # SIGHUP: the terminal was closed; `nohup` ignores it.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     console = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:
-        console.print(f"FAILED\n{error}", markup=False)
+        console.print(f"FAILED\n{error}\n{disk.hint()}".rstrip(), markup=False)
         return 1
     except OSError as error:
-        if error.filename is None:  # not a file or folder
+        if error.filename is None and error.errno != errno.ENOSPC:  # not a file or folder
             raise
         unusable = DemoError(
-            f"{error.filename} cannot be used.",
+            f"{error.filename or 'A file'} cannot be used.",
             f"{error.strerror}.",
             "The output folders, such as build/ and .aws-sam/, must be folders that you may write into.",
         )
-        console.print(f"FAILED\n{unusable}", markup=False)
+        console.print(f"FAILED\n{unusable}\n{disk.hint()}".rstrip(), markup=False)
         return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted: everything that was started has been stopped.")
-        return 130
+    except Interruption as interruption:
+        with suppress(OSError):  # the terminal has been closed
+            console.print("Interrupted: everything that was started has been stopped.")
+        return 128 + interruption.number
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class Interruption(KeyboardInterrupt):
+    """A signal asks the program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Interruption(number)
 
 
 def demo_options() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from demo import supervised
 from demo.errors import DemoError
 
 _SHOWN_LINES = 30
@@ -22,14 +23,14 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program with its output in a log file; on leaving, end it and its children if they still run.
 
-    `environment` is added to that of this process.
+    `environment` is added to that of this process. If this process is killed, they end too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            argv,
+            supervised.command(argv),
             env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -51,7 +52,8 @@ def finish(process: subprocess.Popen[bytes], log: Path) -> str:
     code = process.wait()
     output = log.read_text(errors="replace")
     if code:
-        name = " ".join(map(str, process.args[:3])) if isinstance(process.args, (list, tuple)) else str(process.args)
+        assert isinstance(process.args, list)  # nosec B101 # for mypy: `started` gives a list
+        name = " ".join(process.args[len(supervised.command(())) :][:3])
         raise DemoError(
             f"`{name}` failed with exit code {code}.",
             "\n".join(output.splitlines()[-_SHOWN_LINES:]),
@@ -67,6 +69,14 @@ def run(argv: Sequence[str], log: Path, environment: Mapping[str, str] = Mapping
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        _signal_until_it_ends(process)
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _signal_until_it_ends(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -31,7 +31,7 @@ from demo.screen import Screen
 from visitcast.data import schema
 from visitcast.events.command import with_events_args
 from visitcast.events.mapping import EventsMapping
-from visitcast.events.source import printable
+from visitcast.events.unreadable import printable
 
 INPUT_SCHEMA = Path(__file__).resolve().parents[1] / "statemachine/forecast.input.schema.json"
 

@@ -81,7 +81,8 @@ def measure_lift(outputs: Mapping[str, str], section: dict[str, Any], until: dat
     DemoError
         The query or the function failed.
     """
-    location = _run_query(lift_sql(outputs["DatabaseName"], section, until, as_of), outputs["WorkGroupName"])
+    sql = lift_sql(outputs["DatabaseName"], section, until, as_of, own_events(outputs))
+    location = _run_query(sql, outputs["WorkGroupName"])
     answer = boto3.client("lambda").invoke(
         FunctionName=outputs["MeasureLiftFunctionName"],
         Payload=json.dumps({"OutputLocation": location, "Lift": section}).encode(),
@@ -93,11 +94,24 @@ def measure_lift(outputs: Mapping[str, str], section: dict[str, Any], until: dat
     return body
 
 
-def lift_sql(database: str, section: Mapping[str, Any], until: date, as_of: datetime) -> str:
-    """Fill a campaign and dates into the query that computes the sums of each arm."""
+def own_events(outputs: Mapping[str, str]) -> str:
+    """Return the query that reads a table of one's own, as the deployment has published it; empty without one."""
+    key = outputs.get("EventsSqlKey")
+    if key is None:
+        return ""
+    body: bytes = boto3.client("s3").get_object(Bucket=outputs["BucketName"], Key=key)["Body"].read()
+    return body.decode("utf-8")
+
+
+def lift_sql(database: str, section: Mapping[str, Any], until: date, as_of: datetime, events: str = "") -> str:
+    """Fill a campaign and dates into the query that computes the sums of each arm.
+
+    `events` is the query that reads a table of one's own; empty for the stack's table.
+    """
     starts = until - timedelta(days=section["WindowDays"])
     return Template(_QUERY.read_text(encoding="utf-8")).substitute(
         database=database,
+        events=f"(\n{events}\n)" if events else f'"{database}".events',
         lift_campaign=section["Campaign"]["Name"],
         lift_salt=section["Campaign"]["Control"]["Salt"].replace("'", "''"),
         response_hours=section["ResponseHours"],

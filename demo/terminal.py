@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from visitcast.events.source import printable
+from visitcast.events.unreadable import printable
 
 
 class SafeConsole(Console):

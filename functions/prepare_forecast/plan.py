@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -217,6 +216,8 @@ def render_queries(run: dict[str, Any], database: str, folder: Path, events: str
     }
     values = {
         "database": database,
+        # Filled in last, since its regular expressions hold dollars.
+        "events": "${events}",
         "campaign": run["Campaign"],
         "visits": _text(folder / "visits.sql"),
         "response_hours": str(run["Lift"]["ResponseHours"]),
@@ -240,6 +241,7 @@ def render_queries(run: dict[str, Any], database: str, folder: Path, events: str
     texts = {HISTORIES: Template(_text(folder / "histories.sql")).safe_substitute(own_visits=visit_days)}
     texts |= {name: _text(folder / "forecast" / f"{name}.sql") for name in QUERIES if name not in texts}
     unpushed = Template(_text(folder / "forecast" / "unpushed_forecasts.sql")).substitute(values)
+    values["events"] = f"(\n{events}\n)" if events else f'"{database}".events'
     destinations = {name: f"{run['Uris'][place]}/unloaded/" for name, place in UNLOADED.items()}
     filled = {
         name: Template(texts[name]).substitute(
@@ -247,9 +249,6 @@ def render_queries(run: dict[str, Any], database: str, folder: Path, events: str
         )
         for name in QUERIES
     }
-    if events:
-        table = re.compile(rf'"{database}"\.events\b')
-        filled = {name: table.sub(lambda _: f"(\n{events}\n)", sql) for name, sql in filled.items()}
     return [{"Name": name, "Sql": sql} for name, sql in filled.items()]
 
 

@@ -30,7 +30,8 @@ _FORMATS: Final = {
     "M": "i", "S": "s", "B": "M", "I": "h", "A": "W", "a": "a", "T": "T", "%": "%",
 }  # fmt: skip
 """From the directives of ``strptime`` to those of date_parse: https://trino.io/docs/current/functions/datetime.html"""
-_EPOCH: Final = "TIMESTAMP '1970-01-01 00:00:00'"
+_EPOCH: Final = "TIMESTAMP '1970-01-01 00:00:00.000'"
+"""date_add keeps the precision of its argument: https://trino.io/docs/current/language/types.html#timestamp-p"""
 
 
 def instants(names: tuple[str, ...], types: Mapping[str, str]) -> str:

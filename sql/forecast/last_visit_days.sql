@@ -3,7 +3,7 @@
 
 WITH events AS (
     SELECT *
-    FROM "${database}".events
+    FROM ${events}
     WHERE dt <= '${as_of_date}' AND event_time < TIMESTAMP '${as_of}' AND event_time >= TIMESTAMP '1990-01-01 00:00:00'
 ),
 

@@ -4,7 +4,7 @@
 
 WITH events AS (
     SELECT *
-    FROM "${database}".events
+    FROM ${events}
     WHERE dt BETWEEN '${week_starts_minus_1}' AND '${closed_ends_plus_1}'
 ),
 

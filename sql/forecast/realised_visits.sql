@@ -5,7 +5,7 @@
 
 WITH events AS (
     SELECT *
-    FROM "${database}".events
+    FROM ${events}
     WHERE dt BETWEEN '${closed_starts_minus_1}' AND '${closed_ends_plus_1}'
 ),
 

@@ -55,7 +55,7 @@ visited AS (
         user_id,
         event_time,
         CAST(CAST(date_add('minute', utc_offset_minutes, event_time) AS date) AS varchar) AS visit_date
-    FROM "${database}".events
+    FROM ${events}
     WHERE dt BETWEEN '${lift_starts_minus_1}' AND '${as_of_date}'
 ),
 

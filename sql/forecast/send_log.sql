@@ -26,7 +26,7 @@ UNLOAD (
     ) AS sent
     INNER JOIN "${database}".visit_forecasts AS forecast
         ON forecast.user_id = sent.user_id AND forecast.dt = sent.dt
-    LEFT JOIN "${database}".events AS visit
+    LEFT JOIN ${events} AS visit
         ON visit.user_id = sent.user_id
         AND visit.event_time >= sent.send_at_utc
         AND visit.event_time < date_add('hour', 24, sent.send_at_utc)

@@ -62,6 +62,7 @@ def users(names: list[str]) -> tuple[bytes, pd.DataFrame]:
     return csv(TEXT.assign(user_id=names)), BASE.assign(user_id=names)
 
 
+LONG = pd.concat([TEXT] * 400)
 NS_TABLE = TABLE.set_column(1, "event_time", TABLE["event_time"].cast(pa.timestamp("ns", "UTC")))
 WITHOUT_TIME = TEXT.drop(columns="event_time")
 READ: dict[str, tuple[str, bytes, pd.DataFrame]] = {
@@ -197,7 +198,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
     "Feather": ("e.feather", arrow_file, ("Feather", "Parquet")),
     "Arrow stream": ("e.arrow", arrow_stream, ("stream of Arrow", "Parquet")),
     "a spreadsheet": ("e.xlsx", lambda: archive(("xl/workbook.xml", b"<x/>")), ("spreadsheet", "Supply CSV")),
-    "packed UTF-16": ("e.csv.gz", lambda: gzipped(TEXT.to_csv(index=False).encode("utf-16")), ("Supply CSV",)),
+    "packed UTF-16": ("e.csv.gz", lambda: gzipped(TEXT.to_csv(index=False).encode("utf-16")), ("UTF-16", "iconv")),
     "an empty archive": ("e.zip", archive, ("no files", "Supply CSV")),
     "an archive of several kinds": (
         "e.zip",
@@ -205,8 +206,43 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
         ("several kinds", "csv, parquet"),
     ),
     "a broken archive": ("e.zip", lambda: b"PK\x03\x04 and no more", ("cannot be read", "Supply CSV")),
-    "broken Parquet": ("e.parquet", lambda: parquet(TABLE)[:-20], ("cannot be read", "Supply CSV")),
-    "broken JSON": ("e.jsonl", lambda: b'{"user_id": "a", "event_time"\n', ("cannot be read", "Supply CSV")),
+    "broken Parquet": ("e.parquet", lambda: parquet(TABLE)[:-20], ("no footer", "export or download it again")),
+    "broken JSON": ("e.jsonl", lambda: b'{"user_id": "a", "event_time"\n', ("1 is not JSON", "download it again")),
+    "JSON that is cut off": (
+        "e.jsonl",
+        lambda: TEXT.to_json(orient="records", lines=True).encode()[:-30],
+        ("e.jsonl cannot be read", f"Line {ROWS} is not JSON", "download it again"),
+    ),
+    "an archive that is cut off": (
+        "e.csv.gz",
+        lambda: gzipped(csv(LONG))[:-200],
+        ("e.csv.gz cannot be read", "ends in the middle", "download it again"),
+    ),
+    "mixed line ends": (
+        "e.csv",
+        lambda: csv(LONG) + csv(TEXT, header=False).replace(b"\n", b"\r\n"),
+        ("e.csv cannot be read", f"Line {len(LONG) + 2} ends with CR LF", "sed 's/"),
+    ),
+    "Latin-1": (
+        "e.csv",
+        lambda: csv(TEXT.assign(user_id=[*"abcde", "Jörg"])).decode().encode("latin-1"),
+        ("e.csv cannot be read", f"Line {ROWS + 1} is not UTF-8", "iconv -f WINDOWS-1252 -t UTF-8"),
+    ),
+    "Latin-1 in JSON": (
+        "e.jsonl",
+        lambda: TEXT.to_json(orient="records", lines=True).replace('"c"', '"ç"', 1).encode("latin-1"),
+        ("Line 3 is not UTF-8", "> corrected.jsonl"),
+    ),
+    "a row with too many fields": (
+        "e.csv",
+        lambda: csv(LONG) + b"a,b,c,d,e,f\n",
+        (f"Line {len(LONG) + 2} has 6 fields, the header has 5", "Correct this line"),
+    ),
+    "text after a closing quote": (
+        "e.csv",
+        lambda: csv(TEXT) + b'"a"b,2026-11-20T08:15:30Z,60,1,ios\n',
+        (f"Line {ROWS + 2} has text after a closing quote", "Correct this line"),
+    ),
     "no header": (
         "e.csv",
         lambda: csv(TEXT, header=False),
@@ -215,7 +251,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], tuple[str, ...]]] = {
     "a quote that is not closed": (
         "e.csv",
         lambda: csv(TEXT) + b'a,"b\n',
-        ("was read as one column", "user_id,event_time", "every quote must be closed"),
+        ("was read as one column", f"Line {ROWS + 2} has a quote that is never closed", "Correct this line"),
     ),
     "a header with terminal escapes": (
         "e.csv",
@@ -265,6 +301,18 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(TEXT.to_json(orient="records", lines=True))
     with pytest.raises(InputError, match="csv, json"):
         read_events(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_of_a_folder_without_a_column_is_named(kind: str, tmp_path: Path) -> None:
+    (tmp_path / f"a.{kind}").write_bytes(csv(TEXT) if kind == "csv" else parquet(TABLE))
+    other = TEXT.rename(columns={"user_id": "who"})
+    (tmp_path / f"b.{kind}").write_bytes(csv(other) if kind == "csv" else parquet(pa.Table.from_pandas(other)))
+    with pytest.raises(InputError) as caught:
+        read_events(tmp_path)
+    for part in (f"b.{kind} has other columns", "Missing column: user_id", "who", "--columns user_id=user_id|..."):
+        assert part in str(caught.value)
+    assert read_events(tmp_path, EventsMapping(columns={"user_id": "user_id|who"})).num_rows == 2 * ROWS
 
 
 def test_a_column_that_is_there_twice_counts_once(tmp_path: Path) -> None:

@@ -146,18 +146,6 @@ def test_the_volumes_of_all_jobs_have_the_stacks_key_where_sagemaker_takes_one()
         assert [cluster["InstanceCount"] for cluster in clusters] == [1, 1, 1]
 
 
-def test_queries_read_a_table_of_ones_own_in_place_of_the_stacks():
-    run, events = planned(), "SELECT *, 'x' AS dt\nFROM \"lake\".\"events\" WHERE regexp_like(user_id, '^\\d{2}$')"
-    queries = {query["Name"]: query["Sql"] for query in render_queries(run, "visitcast_dev", SQL)}
-    mapped = {query["Name"]: query["Sql"] for query in render_queries(run, "visitcast_dev", SQL, events)}
-    reading = [name for name, sql in queries.items() if sql != mapped[name]]
-    assert "histories" in reading
-    for name, sql in queries.items():
-        assert ('"visitcast_dev".events' in sql) == (name in reading)
-        assert '"visitcast_dev".events' not in mapped[name]
-        assert mapped[name] == sql.replace('"visitcast_dev".events', f"(\n{events}\n)")
-
-
 def test_queries_are_whole_sql_with_the_runs_dates():
     run = planned(Lift={"ResponseHours": 3})
     queries = {query["Name"]: query["Sql"] for query in render_queries(run, "visitcast_dev", SQL)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from console.data.athena import literal, rows, together
-from console.data.objects import partitions
+from console.data.objects import events, partitions
 from console.data.stack import Stack
 
 HOURS = 24
@@ -197,9 +197,9 @@ def history_of(stack: Stack, day: date, user: str) -> History:
     found = rows(
         stack,
         "SELECT CAST(CAST(date_add('minute', utc_offset_minutes, event_time) AS date) AS varchar) AS visit_date, "
-        "hour(date_add('minute', utc_offset_minutes, event_time)) AS visit_hour, count(*) AS views FROM events "
-        f"WHERE user_id = {literal(user)} AND dt BETWEEN {literal(f'{first}')} AND {literal(f'{day}')} "
-        "GROUP BY 1, 2 ORDER BY 1, 2",
+        "hour(date_add('minute', utc_offset_minutes, event_time)) AS visit_hour, count(*) AS views "
+        f"FROM {events(stack)} WHERE user_id = {literal(user)} AND dt BETWEEN {literal(f'{first}')} "
+        f"AND {literal(f'{day}')} GROUP BY 1, 2 ORDER BY 1, 2",
     )
     history = History(day)
     for row in found:

@@ -51,3 +51,11 @@ def read_json(bucket: str, key: str) -> dict[str, Any]:
         raise
     value = json.loads(body)
     return value if isinstance(value, dict) else {}
+
+
+def events(stack: Stack) -> str:
+    """Return what queries read events from: the stack's table, or in parentheses a query of a table of one's own."""
+    key = stack.outputs.get("EventsSqlKey")
+    if key is None:
+        return "events"
+    return f"({client('s3').get_object(Bucket=stack.bucket, Key=key)['Body'].read().decode('utf-8')})"

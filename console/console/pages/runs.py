@@ -20,6 +20,7 @@ from console.data.joblog import GROUPS, JobLog
 from console.data.stack import WORKFLOWS
 from console.forms import empty_form, filled_form
 from console.forms import read_form as read_fields
+from console.graphs.layouts import placed_by_elk
 from console.live import END, stream
 from console.pages.rendering import page, part, read_form, settings_of, stack_of
 
@@ -131,7 +132,7 @@ class View:
         return {
             "details": self.details,
             "view": self,
-            "graph": charts.graph(self.details.run.workflow),
+            "graph": placed_by_elk(self.details.run.workflow),
             "marks": self.marks(),
             "input": json.dumps(self.details.input, indent=2),
         }

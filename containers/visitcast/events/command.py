@@ -13,7 +13,7 @@ from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE, TOOLS, EventsMapping, OffsetUnit, read_mapping, with_settings
 from visitcast.events.reading import reading
 from visitcast.events.report import as_page, as_text, report_on
-from visitcast.events.source import printable
+from visitcast.events.unreadable import printable
 
 _COMMAND_LINE: Final = "The command line"
 EVENTS_ARGS: Final = "--events-args"

@@ -22,6 +22,7 @@ def read_offsets(export: Export) -> None:
         sources.append("inside")
     zones = _zones(export)
     if zones:
+        _count_fallbacks(export, sources)
         sources.append(zones)
     if not sources:
         raise InputError(
@@ -31,6 +32,18 @@ def read_offsets(export: Export) -> None:
             "--columns utc_offset_minutes=... or --columns time_zone=...",
         )
     export.connection.execute(f"CREATE VIEW placed AS SELECT *, coalesce({', '.join(sources)}) AS minutes FROM timed")
+
+
+def _count_fallbacks(export: Export, sources: list[str]) -> None:
+    """Note how many rows take the zone that is given for all, where others have an offset or a zone of their own."""
+    zone = export.mapping.time_zone
+    if not zone or not (sources or export.columns[schema.TIME_ZONE]):
+        return
+    own = [*sources, *(["z"] if export.columns[schema.TIME_ZONE] else [])]
+    without = " AND ".join(f"({source}) IS NULL" for source in own)
+    count, rows = export.connection.execute(f"SELECT count(*) FILTER ({without}), count(*) FROM timed").fetchall()[0]
+    if count:
+        export.notes.append(f"{count:,} of {rows:,} rows have no offset or zone of their own: they took {zone}.")
 
 
 def refuse_offsets(export: Export) -> None:

@@ -21,8 +21,9 @@ from visitcast.events.dates import FILE_SCHEMA, dates_of
 from visitcast.events.export import Export
 from visitcast.events.local_time import read_offsets, refuse_offsets
 from visitcast.events.mapping import FIELDS, PAGE_TYPES, PLATFORM_NAMES, EventsMapping
-from visitcast.events.source import literal, open_source, unreadable
+from visitcast.events.source import literal, open_source
 from visitcast.events.times import read_times
+from visitcast.events.unreadable import unreadable
 
 ARROW_SCHEMA: Final = FILE_SCHEMA.set(
     FILE_SCHEMA.get_field_index(schema.EVENT_TIME), pa.field(schema.EVENT_TIME, pa.timestamp("ms", tz="UTC"))

@@ -15,7 +15,7 @@ from visitcast.data.protocol import MINIMUM_HISTORY, cut_dates, require_enough
 from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.reading import Events
-from visitcast.events.source import printable
+from visitcast.events.unreadable import printable
 
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000

@@ -7,7 +7,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
@@ -15,6 +15,7 @@ import duckdb
 
 from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE
+from visitcast.events.unreadable import KNOWN, header_of, unreadable
 
 _KINDS: Final = {
     ".csv": "csv",
@@ -35,11 +36,7 @@ _NOT_READ: Final = {
     b"\x28\xb5\x2f\xfd": "It is packed with Zstandard.",
 }
 """Kinds of files, by their first bytes, that pandas or a spreadsheet can save as CSV or Parquet."""
-_KNOWN: Final = "Supply CSV, TSV, JSON Lines or Parquet, also as .gz, .bz2 or .zip, or a folder of one kind of them."
 _ROWS_LOOKED_AT: Final = 1000
-_LONGEST_LINE: Final = 160
-_LONGEST_CAUSE: Final = 600
-"""Characters of DuckDB's explanations, which repeat the row and list the settings."""
 NUMBERS: Final = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
     *("UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
@@ -60,11 +57,14 @@ class Source:
         From each column's name, nested ones with dots, to its SQL expression.
     types : mapping
         From the same names to DuckDB's type.
+    columns_by_file : mapping
+        Of a folder of CSV or Parquet, from each file to its columns; empty otherwise.
     """
 
     relation: str
     columns: Mapping[str, str]
     types: Mapping[str, str]
+    columns_by_file: Mapping[Path, frozenset[str]] = field(default_factory=dict)
 
 
 def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path) -> Source:
@@ -89,10 +89,10 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path
         for part in (_unzipped(file, scratch / f"zip-{number}") if file.suffix.lower() == ".zip" else [file])
     ]
     if not files:
-        raise InputError(f"{path} contains no events.", "The archive has no files.", _KNOWN)
+        raise InputError(f"{path} contains no events.", "The archive has no files.", KNOWN)
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
-        raise InputError(f"{path} holds files of several kinds.", f"They are {', '.join(sorted(kinds))}.", _KNOWN)
+        raise InputError(f"{path} holds files of several kinds.", f"They are {', '.join(sorted(kinds))}.", KNOWN)
     (kind,) = kinds
     unpacked = [_unpacked(file, scratch / f"{number}") for number, file in enumerate(files)]
     names = "[" + ", ".join(literal(_without_wildcards(file)) for file in unpacked) + "]"
@@ -102,27 +102,25 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path
         if kind == "json":
             return _json(connection, f"read_json_objects({names}, format='auto'{compression})")
         if kind == "parquet":
-            return _table(connection, f"read_parquet({names}, union_by_name=true, hive_partitioning=false)")
-        encoding = ", encoding='utf-16'" if _utf16(unpacked[0]) else ""
-        options = "header=true, skip=0, all_varchar=true, union_by_name=true, hive_partitioning=false, quote='\"'"
-        return _table(connection, f"read_csv({names}, {options}{encoding}{compression})")
+            table = _table(connection, f"read_parquet({names}, union_by_name=true, hive_partitioning=false)")
+        else:
+            encoding = ", encoding='utf-16'" if _utf16(unpacked[0]) else ""
+            options = "header=true, skip=0, all_varchar=true, union_by_name=true, hive_partitioning=false, quote='\"'"
+            table = _table(connection, f"read_csv({names}, {options}{encoding}{compression})")
+        # Files of an archive are unpacked one for one.
+        named = dict(zip(unpacked, files, strict=True)) if len(files) > 1 else {}
+        found = {named[file]: columns_of_file(connection, file, kind) for file in named}
+        return replace(table, columns_by_file=found)
     except duckdb.Error as error:
         raise unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> InputError:
-    """Return the error for an export that DuckDB cannot read."""
-    # What follows a blank line are settings of DuckDB, and its solutions are options that visitcast does not have.
-    explanation = f"{error}".partition("\n\n")[0].splitlines()
-    lines = [line.strip()[:_LONGEST_LINE] for line in explanation if not line.startswith(("Possible", "  file"))]
-    return InputError(f"{path} cannot be read.", printable(" ".join(filter(None, lines))[:_LONGEST_CAUSE]), _KNOWN)
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would obey instead of show; lines stay."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1] for character in text
-    )
+def columns_of_file(connection: duckdb.DuckDBPyConnection, file: Path, kind: str) -> frozenset[str]:
+    """Return the columns of one file of a folder, CSV or Parquet, in lower case as DuckDB unites them."""
+    if kind == "csv":
+        return frozenset(name.lower() for name in header_of(file))
+    rows = connection.execute("SELECT name FROM parquet_schema(?)", [_without_wildcards(file)]).fetchall()
+    return frozenset(name.lower() for (name,) in rows[1:])  # the first is the row as a whole
 
 
 def literal(text: str) -> str:
@@ -146,7 +144,7 @@ def _files(path: Path) -> list[Path]:
         if file.is_file() and file.name != MAPPING_FILE and not _hidden(file.relative_to(path))
     )
     if not found:
-        raise InputError(f"{path} contains no events.", "The folder has no files.", _KNOWN)
+        raise InputError(f"{path} contains no events.", "The folder has no files.", KNOWN)
     return found
 
 
@@ -156,10 +154,10 @@ def _kind(file: Path) -> str:
         suffixes.pop()
     start = _start(file)
     if not start:
-        raise InputError(f"{file} cannot be read.", "It is empty.", _KNOWN)
+        raise InputError(f"{file} cannot be read.", "It is empty.", KNOWN)
     for signature, kind in _NOT_READ.items():
         if start.startswith(signature):
-            raise InputError(f"{file} cannot be read.", kind, _KNOWN)
+            raise InputError(f"{file} cannot be read.", kind, KNOWN)
     if suffixes and suffixes[-1] in _KINDS:
         return _KINDS[suffixes[-1]]
     if start[:4] == b"PAR1":
@@ -191,7 +189,7 @@ def _unzipped(file: Path, folder: Path) -> list[Path]:
                 name = PurePosixPath(member.filename)
                 if member.is_dir() or _hidden(name):
                     continue
-                made.append(folder / f"{number}{''.join(name.suffixes[-2:])}")
+                made.append(folder / f"{number}-{name.name[-100:]}")
                 with archive.open(member) as content, made[-1].open("wb") as output:
                     shutil.copyfileobj(content, output)
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
