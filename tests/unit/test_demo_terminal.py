@@ -25,7 +25,9 @@ EVIL = "a\x1b]0;owned\x07\x1b[2Jb\x9b31m\u202ec"
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_no_output_of_the_demo_obeys_foreign_text(is_terminal: bool) -> None:
-    console = SafeConsole(file=io.StringIO(), width=200, force_terminal=is_terminal, color_system="standard")
+    console = SafeConsole(
+        file=io.StringIO(), width=200, force_terminal=is_terminal, color_system="standard" if is_terminal else None
+    )
     table = Table()
     table.add_column(EVIL)
     table.add_row(EVIL)
