@@ -17,7 +17,9 @@ export $(TYPED)
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
 DISTRIBUTIONS := containers localaws console
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Neither sam nor SageMaker's SDK reports what is done here.
 export SAM_CLI_TELEMETRY := 0
+export SAGEMAKER_USER_CONFIG_OVERRIDE := $(CURDIR)/requirements/sagemaker-sdk.yaml
 # Trust the system's certificates, as pip does: uv's own do not include those of a company proxy.
 export UV_SYSTEM_CERTS := true
 
