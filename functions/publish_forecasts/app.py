@@ -48,9 +48,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``PlanRunId``, the run whose plan stands or was published; its ``Report``, with the drift of this run and whom it
-        left out; its ``MessagesPrefix``; ``SendsPrefix``, where hand-overs are recorded; and ``Tables``: ``created`` or
-        ``replaced`` by table.
+        ``PlanRunId``, the run whose plan stands or was published; its ``Report``, with the drift of this run and whom
+        it left out; its ``MessagesPrefix``; ``SendsPrefix``, where hand-overs are recorded; and ``Tables``: ``created``
+        or ``replaced`` by table.
 
     Raises
     ------
