@@ -146,6 +146,10 @@ images: $(READY) ## with Docker: build and push the images that a deployment wou
 	@PYTHONPATH=. $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
 		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
 
+.PHONY: base-image
+base-image: $(READY) ## with Docker: name the newest base image by its digest in the Dockerfiles; the next deployment builds from it
+	@PYTHONPATH=. $(BIN)/python tools/base_image.py --container $(CONTAINER)
+
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'
 	@PYTHONPATH=. $(BIN)/python tools/preflight.py --environment $(ENVIRONMENT) $(if $(INPUT),--input "$$INPUT") $(if $(PARAMETERS),--parameters $(PARAMETERS))
