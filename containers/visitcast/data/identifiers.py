@@ -10,7 +10,7 @@ An identifier has 1 to 256 characters, none of them a control character, and is 
 * Texts are compared by their characters: two spellings of one letter are two users everywhere, and nothing normalises.
 
 ``sql/event_counts.sql``, ``sql/own_visits.sql`` and the JSON Schemas in ``functions/shared`` hold the same rule, and a
-test compares them.
+test compares them. Trino's regular expressions have one white space more, U+180E, as Unicode had before version 6.3.
 """
 
 from __future__ import annotations
