@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SCAN   := build/scan
-SDK    := build/sdk
+NOTEBOOKS := build/notebooks
 JUDGES := build/judges
 REGION := build/localaws
 # What people write between quotes is for the programs: make must not expand its "$", nor the shell run its "|".
@@ -48,13 +48,14 @@ $(SCAN)/.ready: requirements/scan.txt | $(READY)
 	$(BIN)/uv pip sync --quiet --python $(SCAN)/bin/python --require-hashes requirements/scan.txt
 	@touch $@
 
-$(SDK)/.ready: requirements/sdk.txt | $(READY)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SDK)
-	$(BIN)/uv pip sync --quiet --python $(SDK)/bin/python --require-hashes requirements/sdk.txt
+$(NOTEBOOKS)/.ready: requirements/notebooks.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NOTEBOOKS)
+	$(BIN)/uv pip sync --quiet --python $(NOTEBOOKS)/bin/python --require-hashes requirements/notebooks.txt
+	$(BIN)/uv pip install --quiet --python $(NOTEBOOKS)/bin/python --offline --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
 .PHONY: sdk
-sdk: $(SDK)/.ready ## install SageMaker's SDK into an environment of its own (build/sdk), for notebooks
+sdk: $(NOTEBOOKS)/.ready ## install SageMaker's SDK and Jupyter into an environment of their own (build/notebooks)
 
 # Node comes from the package index, so that npm needs none of the system's.
 $(JUDGES)/python/.ready: requirements/judges.txt | $(READY)
@@ -78,7 +79,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the *.in files and the distributions
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
-	for tool in scan sdk judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
+	$(LOCK) requirements/notebooks.in console/pyproject.toml -o requirements/notebooks.txt
+	for tool in scan judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
 	for place in tests/judges tools/browser tools/graph_layout; do \
 		(cd $$place && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved) || exit; done
 	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
@@ -129,6 +131,14 @@ console: $(READY) ## show runs, models, forecasts, plans and lift in the browser
 	@$(if $(filter local,$(ENVIRONMENT)),settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings";) \
 		$(WITH_MAKE) $(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
 
+# In an account they deploy and use the stack visitcast-dev: ENVIRONMENT=dev is all that changes.
+.PHONY: notebook
+notebook: ENVIRONMENT := local
+notebook: $(NOTEBOOKS)/.ready ## open the notebooks in Jupyter, with a local region that stays until `make down`; ENVIRONMENT=dev for an account
+	@$(if $(filter local,$(ENVIRONMENT)),$(BIN)/python -m localaws up --home $(REGION) && \
+		settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings"; export SAM_CLI_POLL_DELAY=0.2;) \
+		ENVIRONMENT=$(ENVIRONMENT) $(NOTEBOOKS)/bin/jupyter lab --notebook-dir=notebooks $(NOTEBOOK_ARGS)
+
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
 	@$(WITH_MAKE) $(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
@@ -165,7 +175,7 @@ TEST_PROCESSES ?= 2
 
 # Lint runs beside the tests, which leave a core idle now and then. Findings are printed at once; the last line names the lints that failed.
 .PHONY: test
-test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
+test: $(READY) $(SCAN)/.ready $(NOTEBOOKS)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
 	@mkdir -p build; $(MAKE) --no-print-directory browser > build/browser.log 2>&1 || echo "No browser could be installed: see build/browser.log"
 	@{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
@@ -201,7 +211,7 @@ test-prove: $(READY) ## prove in a local region of its own what `make prove` pro
 # A program that cannot be installed here does not stop the others: its tests say so.
 .PHONY: judge
 judge: $(READY) ## let programs that are not ours judge: other interpreters, AWS's validator, Trino, SageMaker's SDK
-	-@$(MAKE) --no-print-directory --keep-going $(JUDGES)/npm/.ready $(JUDGES)/trino/.ready $(SDK)/.ready
+	-@$(MAKE) --no-print-directory --keep-going $(JUDGES)/npm/.ready $(JUDGES)/trino/.ready $(NOTEBOOKS)/.ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/judges
 
 # The longest first.

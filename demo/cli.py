@@ -25,12 +25,12 @@ from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
 from demo.terminal import SafeConsole
-from visitcast.events.command import mapping_options, with_events_args
+from visitcast.events.command import Parser, mapping_options, with_events_args
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return 0 exactly when the execution succeeded."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m demo",
         description="Run the training pipeline in the local region, from events to a forecast.",
         parents=[demo_options()],

@@ -65,10 +65,23 @@ def read_and_check(path: Path, mapping: EventsMapping | None = None) -> tuple[pa
         The events cannot be read, or no model can learn from them.
     """
     with _as_demo_error(), reading.reading(path, mapping or _default(path)) as events:
-        report = report_on(events, path)
-        if refused := report.refused:
-            raise DemoError(refused.headline, refused.cause, refused.remedy)
-        return events.table(), as_text(report)
+        report = checked(events, path)
+        return events.table(), report
+
+
+def checked(events: reading.Events, path: Path, *, whole: bool = True) -> str:
+    """Return the data report of events that were read; `whole`: whether they must be enough to train on.
+
+    Raises
+    ------
+    DemoError
+        The report refuses them.
+    """
+    with _as_demo_error():
+        report = report_on(events, path, whole=whole)
+    if refused := report.refused:
+        raise DemoError(refused.headline, refused.cause, refused.remedy)
+    return as_text(report)
 
 
 def _default(path: Path) -> EventsMapping:

@@ -5,7 +5,6 @@ If no model is in production, the demo trains one first.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from datetime import UTC, timedelta
@@ -14,7 +13,6 @@ from typing import Any
 
 import boto3
 import pyarrow.compute as pc
-from jsonschema import Draft202012Validator
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,24 +26,25 @@ from demo.lock import locked
 from demo.production import ensure_production
 from demo.region import region
 from demo.screen import Screen
+from functions.prepare_forecast.plan import contradictions
+from functions.shared.execution_input import load_schema, mistakes
 from visitcast.data import schema
-from visitcast.events.command import with_events_args
+from visitcast.events.command import Parser, with_events_args
 from visitcast.events.mapping import EventsMapping
 from visitcast.events.unreadable import printable
-
-INPUT_SCHEMA = Path(__file__).resolve().parents[1] / "statemachine/forecast.input.schema.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the workflow once; return 0 exactly when it succeeded."""
-    parser = argparse.ArgumentParser(prog="python -m demo.forecast_run", description=__doc__, parents=[demo_options()])
+    parser = Parser(prog="python -m demo.forecast_run", description=__doc__, parents=[demo_options()])
     parser.add_argument(
         "--input", type=json_object, default={}, metavar="JSON", help="execution input of the forecast (default: none)"
     )
     parsed = parser.parse_args(with_events_args(parser, arguments))
     options = options_of(parser, parsed, {})
-    if mistakes := mistakes_in(parsed.input):
-        parser.error("the input is not one of statemachine/forecast.input.schema.json:\n" + "\n".join(mistakes))
+    # The workflow's own check, before a region starts and a model is trained for an input that it refuses.
+    if found := mistakes(parsed.input, load_schema("forecast"), contradictions):
+        parser.error("INPUT cannot be used:\n" + "\n".join(found))
 
     def work(console: Console) -> int:
         with locked(options.output / ".demo.lock"), region(options.home, options.output / "logs", keep=options.keep):
@@ -61,12 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     return interruptible(work)
-
-
-def mistakes_in(execution_input: dict[str, Any]) -> list[str]:
-    """Say what the workflow would refuse of an input, before a region starts and a model is trained for it."""
-    found = Draft202012Validator(json.loads(INPUT_SCHEMA.read_text(encoding="utf-8"))).iter_errors(execution_input)
-    return sorted(f"{'.'.join(map(str, mistake.path)) or 'input'}: {mistake.message}" for mistake in found)
 
 
 def day_after(events: Path, mapping: EventsMapping | None = None) -> dict[str, str]:

@@ -22,7 +22,7 @@ from demo.lift_experiment import DEFAULTS, LAWS, Experiment, run_experiment
 from demo.lock import locked
 from demo.production import deployed
 from demo.region import region
-from visitcast.events.command import with_events_args
+from visitcast.events.command import Parser, with_events_args
 
 SIMULATED = {"users": 2200, "days": 60}
 """Enough for the experiment; the demo's own world takes longer to train on."""
@@ -30,7 +30,7 @@ SIMULATED = {"users": 2200, "days": 60}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print the lift; return 0 if that succeeded."""
-    parser = argparse.ArgumentParser(prog="python -m demo.lift_run", description=__doc__, parents=[demo_options()])
+    parser = Parser(prog="python -m demo.lift_run", description=__doc__, parents=[demo_options()])
     parser.set_defaults(**SIMULATED)
     parser.add_argument(
         "--until", type=iso_date, default=datetime.now(UTC).date(), metavar="DATE", help="last forecast date (today)"

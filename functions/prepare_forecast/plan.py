@@ -66,6 +66,12 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     as_of = execution_input.get("AsOf", "2000-01-01T00:00:00Z")
     if not _is_in_calendar(as_of[:10]) or not _is_time(as_of):
         yield f"AsOf: {as_of} is not an instant from {FIRST_DATE} to {LAST_DATE}"
+    window, quiet = execution_input["Campaign"]["SendWindow"], execution_input["Campaign"]["QuietHours"]
+    if not _span(window, whole_if_equal=True) - (_span(quiet, whole_if_equal=False) if quiet else set()):
+        yield (
+            f"Campaign: SendWindow ({window['From']} to {window['Until']}) and QuietHours ({quiet['From']} to "
+            f"{quiet['Until']}) leave no hour for a push; QuietHours: null sends in the whole window"
+        )
     control = execution_input["Campaign"]["Control"]
     # Three decimal fractions that sum to 1 may miss it by a rounding error.
     if control["GlobalBestHourShare"] + control["RandomHourShare"] + control["NoPushShare"] > 1 + 1e-9:
@@ -98,6 +104,14 @@ def _is_time(instant: str) -> bool:
         return _instant(instant) is not None
     except ValueError:
         return False
+
+
+def _span(hours: dict[str, int], *, whole_if_equal: bool) -> set[int]:
+    """Return the local hours between two; a test compares them with visitcast.sending.send_window."""
+    start, end = hours["From"], hours["Until"]
+    if start % 24 == end % 24:
+        return set(range(24)) if whole_if_equal or start != end else set()
+    return {hour for hour in range(24) if (hour - start) % 24 < (end - start) % 24}
 
 
 def plan_forecast(

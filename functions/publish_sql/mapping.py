@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
 from functions.shared.bundle import EXPORTS
@@ -146,12 +148,24 @@ def columns_of(names: Iterable[str], mapping: EventsMapping, table: str) -> dict
                 f"Missing column: {mapping.columns.get(name, name)}. It has: {shown or 'none'}.",
                 "Say in EventsMapping which column is which: --columns user_id=...,event_time=...",
             )
+    for setting, name in (
+        (mapping.page_types, "page_type"),
+        (mapping.platforms, "platform"),
+        (mapping.offset_unit, "utc_offset_minutes"),
+    ):
+        if setting and not found[name]:
+            raise _wrong(
+                f"There is no column {name} in {table}, so that the values that are given for it mean nothing."
+            )
     return found
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _wrong(f"{message}.")
+        options = re.findall(r"--[a-z-]+", self.format_usage())
+        words = [word for word in message.split() if message.startswith("unrecognized") and word.startswith("-")]
+        meant = [close[0] for word in words if (close := get_close_matches(word, options, 1))]
+        raise _wrong(f"{message}.{f' Did you mean {meant[0]}?' if meant else ''}")
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from demo.forecast_run import day_after, mistakes_in, show_plan
+from demo.forecast_run import day_after, main, show_plan
 from demo.lift import show_lift
 from visitcast.data import schema
 
@@ -99,16 +99,20 @@ def test_escapes_of_an_id_do_not_reach_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, ""),
-        ({"Campaign": {"FallbackHour": 18}}, ""),
-        ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour: 24 is greater than the maximum of 23"),
-        ({"Campain": {}}, "input: Additional properties are not allowed ('Campain' was unexpected)"),
+        ('{"Campaign": {"FallbackHour": 24}}', "Campaign.FallbackHour: 24 is greater than the maximum of 23"),
+        ('{"Campain": {}}', "input: there is no key 'Campain', did you mean 'Campaign'?"),
+        ('{"ForecastDate": "24.11."}', "ForecastDate: '24.11.' is not a date such as 2026-11-24"),
+        ('{"Campaign": {"SendWindow": {"From": 22, "Until": 7}}}', "leave no hour for a push"),
     ],
 )
 def test_an_input_that_the_workflow_would_refuse_is_refused_before_anything_starts(
-    given: dict[str, Any], said: str
+    given: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "\n".join(mistakes_in(given)) == said
+    with pytest.raises(SystemExit, match="2"):
+        main(["--input", given, "--home", str(tmp_path / "home"), "--output", str(tmp_path / "out")])
+    _, _, told = capsys.readouterr().err.partition("INPUT cannot be used:\n")
+    assert said in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_without_sends_is_shown_too() -> None:

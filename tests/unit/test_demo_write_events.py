@@ -64,6 +64,35 @@ def test_a_file_that_cannot_be_used_leaves_nothing(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["bad.csv"]
 
 
+def test_the_data_report_comes_first_and_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, folder = tmp_path / "e.csv", tmp_path / "events"
+    pd.concat([ROWS, ROWS]).to_csv(source, index=False)
+    assert main(["--events", str(source), "--output", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "WARNING: Rows are repeated." in shown
+    assert "NOTE: These events alone are too few to train on" in shown
+    assert shown.index("WARNING") < shown.index("6 events in")
+
+    ROWS.assign(event_time=ROWS["event_time"].dt.floor("D")).to_csv(source, index=False)
+    assert main(["--events", str(source), "--output", str(tmp_path / "others")]) == 1
+    assert "The times are dates: they are at midnight." in capsys.readouterr().out
+    assert not (tmp_path / "others").exists()
+
+
+def test_without_credentials_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert main(["--events", str(tmp_path / "no such file"), "--output", "s3://mine/events"]) == 1
+    said = capsys.readouterr().out
+    assert "There are no AWS credentials." in said
+    assert "aws configure" in said
+
+
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -73,9 +73,15 @@ def test_a_good_log(tmp_path: Path) -> None:
         ),
         pytest.param(lambda frame: pd.concat([frame, frame]), "warning", "Rows are repeated.", id="twice"),
         pytest.param(
+            lambda frame: frame.assign(offset=-480),
+            "warning",
+            "The users seem to be awake at night: is the time zone right?",
+            id="the zone of another continent",
+        ),
+        pytest.param(
             lambda frame: pd.concat([frame, *[frame[:1].assign(user_id="bot")] * 1500]),
             "warning",
-            "1 users have more than 1,000 events on a mean active day.",
+            "1 user with more than 1,000 events on an average active day.",
             id="a program",
         ),
         pytest.param(
@@ -100,6 +106,21 @@ def test_a_good_log(tmp_path: Path) -> None:
 )
 def test_verdicts(change: Callable[[pd.DataFrame], pd.DataFrame], level: str, headline: str, tmp_path: Path) -> None:
     assert (level, headline) in levels(report(change(log()), tmp_path))
+
+
+def test_what_is_refused_is_not_called_good_too(tmp_path: Path) -> None:
+    found = report(log().assign(event_time=log()["event_time"].dt.floor("D")), tmp_path)
+    assert found.refused == found.verdicts[0]
+    assert "good" not in {verdict.level for verdict in found.verdicts}
+
+
+def test_events_that_are_added_to_others_may_be_few(tmp_path: Path) -> None:
+    log(users=1, days=1).to_parquet(tmp_path / "e.parquet")
+    with reading(tmp_path / "e.parquet", EventsMapping(columns={"utc_offset_minutes": "offset"}), NOW) as events:
+        found = report_on(events, tmp_path / "e.parquet", NOW, whole=False)
+    assert levels(found) == [("note", "These events alone are too few to train on: others must be in the table.")]
+    assert found.facts["Offsets from UTC"] == "+01:00 1 user"
+    assert found.facts["Local dates"] == "2026-10-01 to 2026-10-01, 1 day"
 
 
 def test_hours_that_are_called_minutes_are_refused_as_in_a_run(tmp_path: Path) -> None:

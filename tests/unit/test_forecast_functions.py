@@ -103,7 +103,7 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"ForecastDate": "2026-02-30"}, "ForecastDate: 2026-02-30 is not a date from 1990-01-01 to 2199-12-31"),
         ({"ForecastDate": "9999-12-31"}, "ForecastDate: 9999-12-31 is not a date from"),
         ({"ForecastDate": "0001-01-01"}, "ForecastDate: 0001-01-01 is not a date from"),
-        ({"ForecastDate": "2026-11-24\n"}, "ForecastDate: '2026-11-24.n' does not match"),
+        ({"ForecastDate": "2026-11-24\n"}, "ForecastDate: '2026-11-24.n' is not a date"),
         ({"AsOf": "2026-13-45T99:99:99Z"}, "AsOf: 2026-13-45T99:99:99Z is not an instant from"),
         ({"AsOf": "2026-02-30T00:00:00Z"}, "AsOf: 2026-02-30T00:00:00Z is not an instant from"),
         ({"AsOf": "2026-02-20T24:00:00Z"}, "AsOf: 2026-02-20T24:00:00Z is not an instant from"),
@@ -123,6 +123,13 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not a date"),
         ({"Campaign": {"DatesWithoutSends": ["24.12."]}}, "Campaign.DatesWithoutSends"),
         ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour"),
+        (
+            {"Campaign": {"SendWindow": {"From": 23, "Until": 5}}},
+            r"SendWindow \(23 to 5\) and QuietHours \(22 to 7\) leave no hour for a push; QuietHours: null",
+        ),
+        ({"Campaign": {"QuietHours": {"From": 0, "Until": 24}}}, "leave no hour for a push"),
+        ({"AsOf": "yesterday"}, "AsOf: 'yesterday' is not a UTC instant such as"),
+        ({"Campain": {}}, "input: there is no key 'Campain', did you mean 'Campaign'?"),
         ({"Transform": {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 6}}, "SageMaker refuses"),
         (
             {"Transform": {"InstanceType": "ml.c7g.xlarge"}},

@@ -19,7 +19,7 @@ FILES = {
     for file in (ROOT / folder).rglob("test_*.py")
 }
 TEST = re.compile(r"`(test_\w+)`")
-FILE = re.compile(r"`(?:[\w/]+/)?(test_\w+\.py)`|the same file")
+FILE = re.compile(r"`(?:[\w/]+/)?(test_\w+\.py)`|the same file|that test")
 
 
 def rows() -> Iterator[tuple[str, str, list[str]]]:

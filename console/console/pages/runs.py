@@ -51,7 +51,7 @@ def show(request: Request) -> Response:
     """Show one execution as it is now."""
     stack = stack_of(request)
     workflow, name = _names(request)
-    details = runs.Follower(stack, workflow, name).read()
+    details = runs.Follower(stack.execution(workflow, name), workflow).read()
     view = View(details, request.query_params.get("job", ""))
     for log in view.logs():
         log.read()
@@ -62,7 +62,7 @@ def show_events(request: Request) -> Response:
     """Send what changes in one execution: its states, its curve, its log."""
     stack = stack_of(request)
     workflow, name = _names(request)
-    follower, chosen = runs.Follower(stack, workflow, name), request.query_params.get("job", "")
+    follower, chosen = runs.Follower(stack.execution(workflow, name), workflow), request.query_params.get("job", "")
     logs: dict[tuple[str, str], JobLog] = {}
     sent: dict[str, Any] = {}
     ended = False
@@ -189,7 +189,7 @@ def form(request: Request) -> Response:
     earlier = request.query_params.get("from", "")
     fields = empty_form(schema)
     if earlier:
-        fields = filled_form(schema, runs.Follower(stack, workflow, earlier).read().input)
+        fields = filled_form(schema, runs.Follower(stack.execution(workflow, earlier), workflow).read().input)
     return page(request, "start", stack=stack, workflow=workflow, form=fields, document=None, failure="")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, NoReturn, get_args
 
 from visitcast.errors import InputError
 from visitcast.events.mapping import MAPPING_FILE, TOOLS, EventsMapping, OffsetUnit, read_mapping, with_settings
@@ -20,9 +22,24 @@ EVENTS_ARGS: Final = "--events-args"
 """Option whose text holds more options, see :func:`with_events_args`."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that proposes the option that was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the usage, the mistake and what was meant."""
+        unknown = message.removeprefix("unrecognized arguments: ") if message.startswith("unrecognized") else ""
+        options = re.findall(r"--[a-z][a-z-]+", self.format_help())
+        meant = [
+            f"\n{word}: did you mean {close[0]}?"
+            for word in (word.partition("=")[0] for word in unknown.split() if word.startswith("-"))
+            if (close := get_close_matches(f"--{word.lstrip('-')}", options, 1))
+        ]
+        super().error(message + "".join(meant))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the data report; return 1 if the log cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m visitcast check", description=__doc__, parents=[mapping_options()])
+    parser = Parser(prog="python -m visitcast check", description=__doc__, parents=[mapping_options()])
     parser.add_argument(
         "events", type=Path, nargs="?", help="CSV, TSV, JSON Lines or Parquet, packed or not, or a folder"
     )

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -120,7 +121,9 @@ def with_settings(mapping: EventsMapping, settings: Mapping[str, Any], source: s
     """
     for name, value in settings.items():
         if name not in _SETTINGS:
-            raise _wrong(source, f"{name!r} is not a setting.", f"Use {', '.join(_SETTINGS)}.")
+            close = get_close_matches(name, _SETTINGS, 1)
+            meant = f"Did you mean {close[0]}? " if close else ""
+            raise _wrong(source, f"{name!r} is not a setting.", f"{meant}Use {', '.join(_SETTINGS)}.")
         kind: type = dict if name in ("columns", "page_types", "platforms") else bool if name == "local_times" else str
         if not isinstance(value, kind):
             raise _wrong(source, f"{name} is {value!r}.", f"It must be a {kind.__name__}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.reading import Events
 from visitcast.events.unreadable import printable
+from visitcast.pages import render
 
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -61,7 +63,7 @@ class Report:
         return next((verdict for verdict in self.verdicts if verdict.level == "refused"), None)
 
 
-def report_on(events: Events, path: Path, now: datetime | None = None) -> Report:
+def report_on(events: Events, path: Path, now: datetime | None = None, *, whole: bool = True) -> Report:
     """Look at events that were read.
 
     Parameters
@@ -71,6 +73,8 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
         Where they are from.
     now : datetime, optional
         What is long ago counts from here.
+    whole : bool
+        Whether they are all that there is to train on. Events that are added to others may be few: that is a note.
     """
     today = (now or datetime.now(UTC)).date()
     local = "(ms + minutes * 60000)"
@@ -113,22 +117,25 @@ def report_on(events: Events, path: Path, now: datetime | None = None) -> Report
     )
     first_date, last_date = date_of(first), date_of(last)
     verdicts = [
-        *_history(eligible),
+        *_history(eligible, whole=whole),
         *_midnight(midnight, rows),
+        *_night(by_hour, rows),
         *(Verdict("note", note) for note in events.notes),
         *_offsets(zeros, tiny, rows),
         *_duplicates(duplicates, rows),
         *_busy(busy),
     ]
     order = ("refused", "warning", "note", "good")
+    if any(verdict.level == "refused" for verdict in verdicts):
+        verdicts = [verdict for verdict in verdicts if verdict.level != "good"]
     facts = {
         "Rows": f"{events.rows:,}"
         + "".join(f", {count:,} {name} left out" for name, count in events.left_out.items() if count),
         "Users": f"{users:,}",
-        "Local dates": f"{first_date} to {last_date}, {last - first + 1:,} days",
+        "Local dates": f"{first_date} to {last_date}, {last - first + 1:,} {'day' if first == last else 'days'}",
         "Visit days": f"{days:,} ({days / users:.1f} for each user)",
         "Duplicate rows": f"{duplicates:,} ({duplicates / rows:.1%})",
-        "Offsets from UTC": ", ".join(f"{_offset(minutes)} {count:,} users" for minutes, count in offsets[:_SHOWN])
+        "Offsets from UTC": ", ".join(f"{_offset(minutes)} {_users(count)}" for minutes, count in offsets[:_SHOWN])
         + (f" and {len(offsets) - _SHOWN} more" if len(offsets) > _SHOWN else ""),
         "Users with enough history": f"{with_history:,} ({with_history / users:.0%}) have {MINIMUM_HISTORY} visit days "
         "or more; others are forecast from everybody's hours",
@@ -171,21 +178,11 @@ def as_text(report: Report) -> str:
 
 def as_page(report: Report) -> str:
     """Write the report as one HTML page that needs no network."""
-    import jinja2  # the demo shows the text only
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
-        report=report, largest=max(report.hours) or 1, total=sum(report.hours) or 1
-    )
+    total = sum(report.hours) or 1
+    return render(Path(__file__).parent, _TEMPLATE, report=report, shares=[count / total for count in report.hours])
 
 
-def _history(eligible: list[tuple[Any, ...]]) -> list[Verdict]:
+def _history(eligible: list[tuple[Any, ...]], *, whole: bool) -> list[Verdict]:
     dates = np.array([day for day, _ in eligible], dtype=np.int64)
     counts = np.array([count for _, count in eligible], dtype=np.int64)
     try:
@@ -195,6 +192,9 @@ def _history(eligible: list[tuple[Any, ...]]) -> list[Verdict]:
         validation = int(counts.sum()) - train - test
         require_enough(train, validation, test)
     except InputError as error:
+        if not whole:
+            headline = "These events alone are too few to train on: others must be in the table."
+            return [Verdict("note", headline, error.cause)]
         return [Verdict("refused", error.headline, error.cause, error.remedy)]
     return [
         Verdict(
@@ -217,6 +217,23 @@ def _midnight(midnight: int, rows: int) -> list[Verdict]:
             "The times are dates: they are at midnight." if refused else "Many times are exactly at midnight.",
             f"Column {schema.EVENT_TIME}: {midnight:,} of {rows:,} rows ({share:.0%}) are at 00:00:00.",
             "Choose a column with times of day: --columns event_time=...",
+        )
+    ]
+
+
+def _night(by_hour: Mapping[int, int], rows: int) -> list[Verdict]:
+    night = sum(by_hour.get(hour, 0) for hour in rules.NIGHT)
+    if night <= rules.NIGHT_WARNED * rows:
+        return []
+    busiest = max(by_hour, key=lambda hour: by_hour[hour])
+    return [
+        Verdict(
+            "warning",
+            "The users seem to be awake at night: is the time zone right?",
+            f"{night:,} of {rows:,} rows ({night / rows:.0%}) are from {rules.NIGHT[0]:02}:00 to "
+            f"{rules.NIGHT[-1]:02}:59 local time; the busiest hour is {busiest:02}:00.",
+            "Check the zone or the offsets: --time-zone, --columns utc_offset_minutes=... or time_zone=...; "
+            "--local-times if the times show the users' own clocks.",
         )
     ]
 
@@ -264,7 +281,7 @@ def _busy(busy: list[tuple[Any, ...]]) -> list[Verdict]:
     return [
         Verdict(
             "warning",
-            f"{len(busy):,} users have more than {rules.MANY_EVENTS_A_DAY:,} events on a mean active day.",
+            f"{_users(len(busy))} with more than {rules.MANY_EVENTS_A_DAY:,} events on an average active day.",
             f"Column {schema.USER_ID}: {shown}.",
             "Remove them if they are programs or shared ids.",
         )
@@ -274,6 +291,10 @@ def _busy(busy: list[tuple[Any, ...]]) -> list[Verdict]:
 def _all(events: Events, query: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = events.connection.execute(query).fetchall()
     return found
+
+
+def _users(count: int) -> str:
+    return f"{count:,} user{'' if count == 1 else 's'}"
 
 
 def _offset(minutes: int) -> str:

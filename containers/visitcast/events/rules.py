@@ -24,6 +24,9 @@ SMALLEST_OFFSET_MINUTES: Final = 15
 MANY_EVENTS_A_DAY: Final = 1000
 """More events than this on a mean active day come from a program, not from a person."""
 DUPLICATES_WARNED: Final = 0.01
+NIGHT: Final = range(1, 5)
+NIGHT_WARNED: Final = len(NIGHT) / 24
+"""Share of the events in the local hours of `NIGHT`, that of events spread evenly over the day: people sleep then."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ async def _respond(
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": described})
+    view = memoryview(body)  # its parts are not copied
     for begin in range(0, max(len(body), 1), _PIECE_BYTES):
         end = begin + _PIECE_BYTES
-        await send({"type": "http.response.body", "body": body[begin:end], "more_body": not ends or end < len(body)})
+        await send({"type": "http.response.body", "body": view[begin:end], "more_body": not ends or end < len(body)})
