@@ -86,10 +86,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def about_forecasts(own: dict[str, Any], of_plan: dict[str, Any]) -> dict[str, Any]:
     """Return what a run says of its forecasts, for the report of an earlier run's plan."""
-    left_out = own["left_out"]
-    # A plan of an earlier release says nothing of whom its run left out.
-    others = of_plan.get("left_out", {}).get("note")
-    notes = [left_out["note"], *(note for note in of_plan["notes"] if note != others)]
+    # A report of an earlier release says nothing of whom its run left out.
+    left_out, of_others = own.get("left_out", {}), of_plan.get("left_out", {}).get("note")
+    notes = [left_out.get("note"), *(note for note in of_plan["notes"] if note != of_others)]
     return {"drift": own["drift"], "left_out": left_out, "notes": [note for note in notes if note]}
 
 

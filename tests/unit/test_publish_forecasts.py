@@ -167,6 +167,11 @@ def test_a_plan_that_stands_is_published_and_handed_over_instead_of_another(app:
     assert standing(app) == before
 
 
+def test_reports_of_an_earlier_release_name_nobody(app: Any) -> None:
+    old = {"drift": {"alarm": False}, "notes": ["Moved."]}
+    assert app.about_forecasts(old, old) == {"drift": {"alarm": False}, "left_out": {}, "notes": ["Moved."]}
+
+
 def test_of_two_runs_at_the_same_time_one_plans_again(app: Any) -> None:
     publish(app, "run-1", campaign="alpha", hand_over=True, version=0)
     with pytest.raises(app.PlansChanged):
