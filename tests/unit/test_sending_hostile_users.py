@@ -1,6 +1,7 @@
 """A user who breaks a rule is left out of a forecast, counted and named, and stops nobody."""
 
 import json
+import tracemalloc
 
 import pandas as pd
 import pyarrow as pa
@@ -124,3 +125,16 @@ def test_events_that_are_wrong_for_most_users_are_refused(opt_ml):
         forecast(opt_ml, frame.assign(user_id=frame.user_id + "\0"))
     assert "10 of 10" in caught.value.cause
     assert not list((opt_ml / "output" / "requests").glob("*"))
+
+
+def test_long_names_of_platforms_need_no_more_memory_than_they_have(opt_ml):
+    frame = made_frame(10, 6.0)
+    names = [f"{number}" + "p" * 1_000_000 for number in range(40)]
+    rows = frame.index[:40]
+    frame.loc[rows, "platform"] = names[: len(rows)]
+    tracemalloc.start()
+    _, report, _ = forecast(opt_ml, frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report["left_out"]["users"] == 0
+    assert peak < 150e6  # as an array of texts: 40 times 4 MB besides
