@@ -129,7 +129,7 @@ def test_a_whole_run_and_a_forecast_with_sends_on_a_table_of_ones_own(
     for name, sql in queries.items():
         found = sorted_rows(own_stack, sql)
         assert found == sorted_rows(own_stack, sql.replace(mapping, stacks)), name
-        assert found or name in ("known_users", "outcomes", "realised_visits", "send_log"), name
+        assert found or name != "histories"  # the others read forecasts or sends of earlier runs
     files = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "sql").glob("*.sql")}
     run = trained.outputs_of("Prepare run")[0]["run"]
     rows = list(csv.DictReader(io.StringIO(own_stack.read(run["InputFilePath"]).decode())))
