@@ -78,7 +78,7 @@ class Export:
         total = self.one(f"SELECT count(*) FROM {counted or table}")
         raise InputError(
             f"The events cannot be used: {rule}.",
-            f"{count} of {total} rows are wrong: {self.shown(table, condition, value)}.",
+            f"{count:,} of {total:,} rows {'is' if count == 1 else 'are'} wrong: {self.shown(table, condition, value)}.",
             remedy,
         )
 

@@ -218,6 +218,7 @@ def _leave_out(export: Export, rows: int, now: datetime | None) -> dict[str, int
             )
         if count:
             shown = export.shown("events", condition, "make_timestamp_ms(ms)")
-            export.notes.append(f"{count} of {rows} rows were left out, since a time {rule.rule}: {shown}.")
+            verb = "was" if count == 1 else "were"
+            export.notes.append(f"{count:,} of {rows:,} rows {verb} left out: a time {rule.rule} ({shown}).")
             export.connection.execute(f"DELETE FROM events WHERE {condition}")
     return found
