@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SCAN   := build/scan
-SDK    := build/sdk
+NOTEBOOKS := build/notebooks
 JUDGES := build/judges
 REGION := build/localaws
 # What people write between quotes is for the programs: make must not expand its "$", nor the shell run its "|".
@@ -46,13 +46,14 @@ $(SCAN)/.ready: requirements/scan.txt | $(READY)
 	$(BIN)/uv pip sync --quiet --python $(SCAN)/bin/python --require-hashes requirements/scan.txt
 	@touch $@
 
-$(SDK)/.ready: requirements/sdk.txt | $(READY)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SDK)
-	$(BIN)/uv pip sync --quiet --python $(SDK)/bin/python --require-hashes requirements/sdk.txt
+$(NOTEBOOKS)/.ready: requirements/notebooks.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NOTEBOOKS)
+	$(BIN)/uv pip sync --quiet --python $(NOTEBOOKS)/bin/python --require-hashes requirements/notebooks.txt
+	$(BIN)/uv pip install --quiet --python $(NOTEBOOKS)/bin/python --offline --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
 	@touch $@
 
 .PHONY: sdk
-sdk: $(SDK)/.ready ## install SageMaker's SDK into an environment of its own (build/sdk), for notebooks
+sdk: $(NOTEBOOKS)/.ready ## install SageMaker's SDK and Jupyter into an environment of their own (build/notebooks)
 
 # Node comes from the package index, so that npm needs none of the system's.
 $(JUDGES)/python/.ready: requirements/judges.txt | $(READY)
@@ -76,7 +77,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(READY) $(JUDGES)/python/.ready ## resolve the lock files again from the *.in files and the distributions
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) requirements/dev.in $(DISTRIBUTIONS:%=%/pyproject.toml) --all-extras -o requirements/dev.txt
-	for tool in scan sdk judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
+	$(LOCK) requirements/notebooks.in console/pyproject.toml -o requirements/notebooks.txt
+	for tool in scan judges; do $(LOCK) requirements/$$tool.in -o requirements/$$tool.txt || exit; done
 	for place in tests/judges tools/browser tools/graph_layout; do \
 		(cd $$place && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved) || exit; done
 	$(LOCK) -c requirements/dev.txt functions/requirements.in -o functions/requirements.txt
@@ -95,19 +97,22 @@ $(BROWSER)/.ready: tools/browser/package-lock.json tools/browser/unpack.mjs $(JU
 browser: ## install a Chromium for the tests of the console, unless the system has one
 	@command -v chromium chromium-browser google-chrome > /dev/null || $(MAKE) --no-print-directory $(BROWSER)/.ready
 
+# A command ends with its make, if that is killed. Linux has it; elsewhere it goes on.
+WITH_MAKE := exec $(shell setpriv --pdeathsig TERM true 2> /dev/null && echo setpriv --pdeathsig TERM)
+
 # --- run -------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo
 demo: $(READY) ## run the whole pipeline on this machine; EVENTS=file or folder for your own events, EVENTS_ARGS says how they are read; DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: forecast
 forecast: $(READY) ## run the forecast workflow and show tomorrow's send plan; runs the demo first if there is no model; EVENTS=file or folder for exactly these users; INPUT='{...}', DEMO_ARGS=--help lists options
-	@$(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.forecast_run --home $(REGION) $(if $(INPUT),--input "$$INPUT") $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(DEMO_ARGS)
 
 .PHONY: lift
 lift: $(READY) ## show the visits that pushes cause, so far; without a stack, those of an experiment, beside the truth; LIFT_ARGS=--help lists options
-	@$(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
+	@$(WITH_MAKE) $(BIN)/python -m demo.lift_run --home $(REGION) $(if $(EVENTS),--events "$$EVENTS" --events-args "$$EVENTS_ARGS") $(LIFT_ARGS)
 
 .PHONY: events
 events: $(READY) ## write events for AWS, one folder per date: EVENTS=file or folder, else simulated; EVENTS_ARGS says how they are read; OUT=folder or s3://bucket/events; REPLACE=yes
@@ -122,11 +127,19 @@ check-events: $(READY) ## report what a log of events holds and whether it can b
 console: ENVIRONMENT := local
 console: $(READY) ## show runs, models, forecasts, plans and lift in the browser; ENVIRONMENT=dev for an account, CONSOLE_ARGS=--allow-runs to start runs
 	@$(if $(filter local,$(ENVIRONMENT)),settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings";) \
-		$(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
+		$(WITH_MAKE) $(BIN)/python -m console --stack-name visitcast-$(ENVIRONMENT) $(CONSOLE_ARGS)
+
+# In an account they deploy and use the stack visitcast-dev: ENVIRONMENT=dev is all that changes.
+.PHONY: notebook
+notebook: ENVIRONMENT := local
+notebook: $(NOTEBOOKS)/.ready ## open the notebooks in Jupyter, with a local region that stays until `make down`; ENVIRONMENT=dev for an account
+	@$(if $(filter local,$(ENVIRONMENT)),$(BIN)/python -m localaws up --home $(REGION) && \
+		settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings"; export SAM_CLI_POLL_DELAY=0.2;) \
+		ENVIRONMENT=$(ENVIRONMENT) $(NOTEBOOKS)/bin/jupyter lab --notebook-dir=notebooks $(NOTEBOOK_ARGS)
 
 .PHONY: up
 up: $(READY) ## start the local region and keep it running; PORT=4600 if another program uses 4599
-	@$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
+	@$(WITH_MAKE) $(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT))
 
 .PHONY: down
 down: ## stop the local region and everything in it
@@ -156,7 +169,7 @@ TEST_PROCESSES ?= 2
 
 # Lint runs beside the tests, which leave a core idle now and then. Findings are printed at once; the last line names the lints that failed.
 .PHONY: test
-test: $(READY) $(SCAN)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
+test: $(READY) $(SCAN)/.ready $(NOTEBOOKS)/.ready ## run everything: lint, types, unit tests, the real state machines in the local region
 	@mkdir -p build; $(MAKE) --no-print-directory browser > build/browser.log 2>&1 || echo "No browser could be installed: see build/browser.log"
 	@{ nice $(MAKE) --no-print-directory lint > build/lint.log 2>&1 || { cat build/lint.log; false; }; } & lint=$$!; \
 	trap 'kill $$lint' INT TERM; \
@@ -192,7 +205,7 @@ test-prove: $(READY) ## prove in a local region of its own what `make prove` pro
 # A program that cannot be installed here does not stop the others: its tests say so.
 .PHONY: judge
 judge: $(READY) ## let programs that are not ours judge: other interpreters, AWS's validator, Trino, SageMaker's SDK
-	-@$(MAKE) --no-print-directory --keep-going $(JUDGES)/npm/.ready $(JUDGES)/trino/.ready $(SDK)/.ready
+	-@$(MAKE) --no-print-directory --keep-going $(JUDGES)/npm/.ready $(JUDGES)/trino/.ready $(NOTEBOOKS)/.ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/judges
 
 # The longest first.
@@ -234,11 +247,6 @@ format: $(READY) ## format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.PHONY: graph
-graph: $(READY) ## draw the state machines: docs/images/*.svg and Mermaid in docs/
-	$(BIN)/python tools/asl_graph.py statemachine/train.asl.json --svg docs/images/train.svg --mermaid docs/train-graph.md
-	$(BIN)/python tools/asl_graph.py statemachine/forecast.asl.json --svg docs/images/forecast.svg --mermaid docs/forecast-graph.md
-
 GRAPH_LAYOUT := build/graph-layout
 $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.ready
 	@mkdir -p $(GRAPH_LAYOUT)
@@ -246,10 +254,9 @@ $(GRAPH_LAYOUT)/.ready: tools/graph_layout/package-lock.json $(JUDGES)/python/.r
 	cd $(GRAPH_LAYOUT) && $(NPM) ci
 	@touch $@
 
-.PHONY: console-graph
-console-graph: $(GRAPH_LAYOUT)/.ready ## place the states of the console's pictures anew, with ELK
-	for machine in train forecast; do PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/console_graph.py \
-		$(GRAPH_LAYOUT) statemachine/$$machine.asl.json console/console/graphs/$$machine.json || exit; done
+.PHONY: graph
+graph: $(GRAPH_LAYOUT)/.ready ## draw the state machines, placed by ELK: the console's, docs/images/*.svg and docs/*-graph.md
+	PATH="$(CURDIR)/$(JUDGES)/python/bin:$$PATH" $(BIN)/python tools/state_graphs.py $(GRAPH_LAYOUT)
 
 .PHONY: roles
 roles: $(READY) ## run the integration tests and write the proof of each role's permissions into docs/security.md

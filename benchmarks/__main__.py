@@ -22,6 +22,7 @@ from benchmarks import (
     feedback,
     forecast,
     history,
+    interruptions,
     learning_curve,
     lift,
     policy,
@@ -33,6 +34,7 @@ from benchmarks import (
     simulated,
     storage,
     training,
+    what_if,
     zones,
 )
 from benchmarks.pipeline import Figure, from_clone, run_demo
@@ -77,6 +79,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "storage": lambda options: storage.measure(options.events, options.quick),
     "serving": lambda options: serving.measure(options.quick),
     "serving-attack": lambda options: serving_attack.measure(options.quick),
+    "interruptions": lambda options: interruptions.measure(options.quick),
     "training": lambda options: training.measure(options.quick),
     "simulated": lambda options: simulated.measure(options.quick),
     "history": lambda options: history.measure(options.events, options.quick),
@@ -84,13 +87,14 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "feedback": lambda options: feedback.measure(options.quick),
     "policy": lambda options: policy.measure(options.quick),
     "lift": lambda options: lift.measure(options.quick),
+    "what-if": lambda options: what_if.measure(options.quick),
     "zones": lambda options: zones.measure(options.events, options.quick),
     "learning-curve": lambda options: learning_curve.measure(options.quick),
     "quality": lambda options: quality.measure(options.events) if options.events else [],
 }
 """By name, in the order in which they run."""
-LONG = ("learning-curve",)
-"""Take an hour or more, so they run only when they are named."""
+LONG = ("learning-curve", "interruptions")
+"""Take half an hour or more, so they run only when they are named."""
 
 
 def show(name: str, figures: list[Figure]) -> None:

@@ -14,13 +14,14 @@ from typing import Final
 import psutil
 
 from benchmarks.pipeline import ROOT
+from demo import supervised
 
 POLL_SECONDS: Final = 0.005
 
 
 @contextmanager
 def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[int, psutil.Process]]:
-    """Serve the model below a folder.
+    """Serve the model below a folder, until the block or this process ends, however it ends.
 
     Its log goes to a file: a pipe would need a reader, which takes time from the clients.
 
@@ -45,8 +46,10 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
     """
     log = opt_ml / "serving.log"
     with log.open("wb") as out:
-        process = psutil.Popen(
-            [sys.executable, "-m", *module],
+        supervisor = subprocess.Popen(
+            supervised.command([sys.executable, "-m", *module]),
+            stdin=subprocess.PIPE,
+            start_new_session=True,
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
@@ -58,20 +61,32 @@ def running(opt_ml: Path, *module: str, **environment: str) -> Iterator[tuple[in
             stdout=out,
         )
     try:
-        yield _port(process, log), process
+        port = _port(supervisor, log)
+        (server,) = psutil.Process(supervisor.pid).children()
+        yield port, server
     finally:
-        with suppress(psutil.NoSuchProcess):  # it has ended, as the error says
-            process.terminate()
-        process.wait(timeout=60)
+        # It may have ended, as the error says.
+        for process in _children(supervisor.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        supervisor.wait(timeout=60)
+        if supervisor.stdin:
+            supervisor.stdin.close()
 
 
-def _port(process: psutil.Popen, log: Path) -> int:
+def _children(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return list(psutil.Process(pid).children())
+    return []
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     while process.poll() is None:
         for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n") and (event := json.loads(line)).get("event") == "listening":
                 return int(event["port"])
         try:
             process.wait(POLL_SECONDS)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        except subprocess.TimeoutExpired:
             continue
     raise RuntimeError(f"The server did not start: {log.read_text(encoding='utf-8')[-2000:]}")

@@ -64,8 +64,12 @@ def measure(quick: bool = False) -> list[Figure]:
     asked = with_target_days(users, users.visit_date[users.offsets[1:] - 1] + 1)
     good = request_of(select_users(asked, slice(0, 1)), 0)
     figures = []
-    with running(FOLDER, "visitcast", "serve", SAGEMAKER_MODEL_SERVER_WORKERS="2") as (port, process):
-        figures += under_attack(port, good, 0.5 if quick else 4)
+    (FOLDER / "floor").mkdir()
+    with (
+        running(FOLDER, "visitcast", "serve", SAGEMAKER_MODEL_SERVER_WORKERS="2") as (port, process),
+        running(FOLDER / "floor", "benchmarks.discarding_server") as (floor, _),
+    ):
+        figures += under_attack(port, floor, good, 0.5 if quick else 4)
         figures += memory(port, process, good, 500 if quick else MIXED_REQUESTS)
         figures += killed_workers(port, process, good)
     return figures
@@ -82,8 +86,12 @@ def attacks() -> dict[str, bytes]:
     }
 
 
-def under_attack(port: int, good: bytes, seconds: float) -> list[Figure]:
-    """Measure good clients and ``/ping`` alone and under each attack, in turns."""
+def under_attack(port: int, floor: int, good: bytes, seconds: float) -> list[Figure]:
+    """Measure good clients and ``/ping`` alone and under each attack, in turns.
+
+    Beside it the same attack on a server at the port `floor` that only reads: what the machine is loaded with by
+    attackers and by receiving what they send.
+    """
     figures = []
     quiet: list[float] = []
     calls = [
@@ -95,6 +103,8 @@ def under_attack(port: int, good: bytes, seconds: float) -> list[Figure]:
         alone, _ = _good_and_ping(port, good, seconds)
         with attacked(port, clients, body, how) as statuses:
             under, ping = _good_and_ping(port, good, seconds)
+        with attacked(floor, clients, body, how):
+            only_read, only_read_ping = _good_and_ping(floor, good, seconds)
         quiet.append(alone.p99_ms)
         who = f"{clients} clients, {name}"
         figures += [
@@ -102,6 +112,8 @@ def under_attack(port: int, good: bytes, seconds: float) -> list[Figure]:
             Figure(SUBJECT, f"{who}: p99", under.p99_ms, "ms"),
             Figure(SUBJECT, f"{who}: p99 by that before", under.p99_ms / alone.p99_ms, "x", "<= 3"),
             Figure(SUBJECT, f"{who}: slowest ping", 1000 * ping, "ms", "<= 200"),
+            Figure(SUBJECT, f"{who}: p99 if bodies are only read", only_read.p99_ms, "ms"),
+            Figure(SUBJECT, f"{who}: slowest ping if bodies are only read", 1000 * only_read_ping, "ms"),
             *(Figure(SUBJECT, f"{who}: answered {status}", number, "") for status, number in sorted(statuses.items())),
         ]
     return [Figure(SUBJECT, "quiet: p99", statistics.median(quiet), "ms"), *figures]

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ from demo.lock import locked
 from demo.region import INTERRUPTIONS
 from demo.run import Options, run_demo
 from demo.simulator import World
+from demo.terminal import SafeConsole
 from visitcast.events.command import Parser, mapping_options, with_events_args
 
 
@@ -45,10 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def interruptible(work: Callable[[Console], int]) -> int:
-    """Call a function that stops what it started even if interrupted; return its exit status, 130 if interrupted."""
-    for number in INTERRUPTIONS:  # SIGHUP: the terminal was closed
-        signal.signal(number, _interrupt)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    """Call a function that stops what it started even if interrupted.
+
+    Returns
+    -------
+    int
+        Exit status: the function's, or if interrupted 128 and the number of the signal, as shells have it.
+    """
+    for number in INTERRUPTIONS:
+        # SIGHUP: the terminal was closed; `nohup` ignores it.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    console = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:
@@ -64,13 +74,22 @@ def interruptible(work: Callable[[Console], int]) -> int:
         )
         console.print(f"FAILED\n{unusable}", markup=False)
         return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted: everything that was started has been stopped.")
-        return 130
+    except Interruption as interruption:
+        with suppress(OSError):  # the terminal has been closed
+            console.print("Interrupted: everything that was started has been stopped.")
+        return 128 + interruption.number
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class Interruption(KeyboardInterrupt):
+    """A signal asks the program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Interruption(number)
 
 
 def demo_options() -> argparse.ArgumentParser:

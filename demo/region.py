@@ -20,7 +20,6 @@ _ISOLATION = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
-    "SAM_CLI_TELEMETRY": "0",
     "SAM_CLI_POLL_DELAY": "0.2",  # seconds; 5 suit stacks that take minutes
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -23,6 +24,9 @@ ENVIRONMENT = "local"
 """Section of samconfig.toml that the demo deploys, and the stack's Environment parameter there."""
 
 _SAM = str(Path(sys.executable).with_name("sam"))
+_SAM_FOLDER = Path("build/sam")
+_NEVER = 4_102_444_800.0
+"""2100-01-01, seconds since 1970; sam ignores a whole number."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,23 @@ class Stack:
     model_versions: str
 
 
+def sam_environment() -> dict[str, str]:
+    """Return the variables with which sam asks nobody but the region: it reports no use and looks for no newer version.
+
+    For the latter it has no option, but a file that says when it looked last (samcli/cli/global_config.py).
+    """
+    _SAM_FOLDER.mkdir(parents=True, exist_ok=True)
+    metadata = _SAM_FOLDER / "metadata.json"
+    if not metadata.is_file():
+        metadata.write_text(json.dumps({"telemetryEnabled": False, "lastVersionCheck": _NEVER}))
+    return {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(_SAM_FOLDER.resolve())}
+
+
 @contextmanager
 def building(logs: Path, environment: str = ENVIRONMENT) -> Iterator[subprocess.Popen[bytes]]:
     """Start ``sam build``, so that it runs while the region starts."""
-    with started([_SAM, "build", "--config-env", environment], logs / "sam-build.log") as process:
+    command = [_SAM, "build", "--config-env", environment]
+    with started(command, logs / "sam-build.log", sam_environment()) as process:
         yield process
 
 
@@ -79,13 +96,15 @@ def deploy(
     run(
         [_SAM, "deploy", "--config-env", environment, "--no-confirm-changeset", *options],
         logs / "sam-deploy.log",
+        sam_environment(),
     )
 
 
 def delete(name: str, logs: Path) -> None:
     """Run ``sam delete``; raises `DemoError` with the end of its output if it failed."""
     region = boto3.session.Session().region_name  # sam takes it from samconfig.toml or this option alone
-    run([_SAM, "delete", "--stack-name", name, "--region", region, "--no-prompts"], logs / "sam-delete.log")
+    command = [_SAM, "delete", "--stack-name", name, "--region", region, "--no-prompts"]
+    run(command, logs / "sam-delete.log", sam_environment())
 
 
 def default_name() -> str:

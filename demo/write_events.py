@@ -34,18 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--replace", action="store_true", help="in S3, replace the files of the dates that the events have"
     )
+    parser.add_argument("--users", type=int, default=World.users, help="users to simulate (%(default)s)")
+    parser.add_argument("--days", type=int, default=World.days, help="days to simulate (%(default)s)")
     options = parser.parse_args(with_events_args(parser, arguments))
+    try:
+        world = World(users=options.users, days=options.days)
+    except ValueError as error:
+        parser.error(str(error))
 
     def work(console: Console) -> int:
         mapping = mapping_of_options(options)
         if not options.output.startswith("s3:"):
-            return write_events(options.events, mapping, Path(options.output), console)
-        return upload_events(options.events, mapping, options.output, console, replace=options.replace)
+            return write_events(options.events, mapping, Path(options.output), console, world)
+        return upload_events(options.events, mapping, options.output, console, world, replace=options.replace)
 
     return interruptible(work)
 
 
-def write_events(source: Path | None, mapping: EventsMapping | None, folder: Path, console: Console) -> int:
+def write_events(
+    source: Path | None, mapping: EventsMapping | None, folder: Path, console: Console, world: World | None = None
+) -> int:
     """Convert an export, or simulated events, to files for ``aws s3 sync``; return 0.
 
     Raises
@@ -58,7 +66,7 @@ def write_events(source: Path | None, mapping: EventsMapping | None, folder: Pat
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         made = Path(unfinished) / folder.name
-        rows = _write(source, mapping, made, console)
+        rows = _write(source, mapping, made, world, console)
         made.rename(folder)
     place = shlex.quote(f"{folder}/")
     console.print(f"{rows:,} events in {folder}. Next:", markup=False)
@@ -67,7 +75,13 @@ def write_events(source: Path | None, mapping: EventsMapping | None, folder: Pat
 
 
 def upload_events(
-    source: Path | None, mapping: EventsMapping | None, uri: str, console: Console, *, replace: bool
+    source: Path | None,
+    mapping: EventsMapping | None,
+    uri: str,
+    console: Console,
+    world: World | None = None,
+    *,
+    replace: bool,
 ) -> int:
     """Convert an export, or simulated events, and put the files under an S3 prefix; return 0.
 
@@ -93,7 +107,7 @@ def upload_events(
     bucket, prefix = place[1], f"{place[2]}/"
     with TemporaryDirectory(prefix="visitcast-events-") as scratch:
         folder = Path(scratch) / "events"
-        rows = _write(source, mapping, folder, console)
+        rows = _write(source, mapping, folder, world, console)
         files = {f"{prefix}{file.relative_to(folder).as_posix()}": file for file in sorted(folder.glob("*/*"))}
         try:
             uploaded, removed = add_events(boto3.client("s3"), bucket, files, replace=replace)
@@ -114,7 +128,9 @@ def upload_events(
     return 0
 
 
-def _write(source: Path | None, mapping: EventsMapping | None, folder: Path, console: Console) -> int:
+def _write(
+    source: Path | None, mapping: EventsMapping | None, folder: Path, world: World | None, console: Console
+) -> int:
     """Write ``dt=<date>/<digest>.parquet`` for every UTC date; return the number of events.
 
     The data report is shown first, and what it refuses is not written. There may be too few events to train on, since
@@ -129,7 +145,7 @@ def _write(source: Path | None, mapping: EventsMapping | None, folder: Path, con
             console.print()
             files = (date_file(date, events) for date, events in read.dates())
         else:
-            files = partition_files(pa.concat_tables(block.events for block in simulate(World())))
+            files = partition_files(pa.concat_tables(block.events for block in simulate(world or World())))
         for key, content in files:
             file = folder / key.removeprefix(PREFIX)
             file.parent.mkdir(parents=True)

@@ -4,6 +4,10 @@
 SELECT
     count(*) AS "rows",
     count_if(event_time IS NULL) AS without_time,
+    -- The rule of visitcast.data.identifiers.
+    count_if(NOT coalesce(
+        length(user_id) <= 256 AND regexp_like(user_id, '[^\p{Z}\p{Cc}]') AND NOT regexp_like(user_id, '\p{Cc}'), false
+    )) AS unidentified,
     count_if(event_time < TIMESTAMP '1990-01-01 00:00:00') AS ancient,
     count_if(event_time > date_add('day', 1, CAST(current_timestamp AS timestamp))) AS future,
     -- At midnight, of UTC or of the user.

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import marked_part
 from rich.table import Table
+
+from visitcast.pages import render
 
 PAGE = Path(__file__).with_name("prove_report.html.j2")
 PART = "proven"
@@ -71,11 +72,9 @@ def write(report: Report, folder: Path) -> Path:
         "steps": [asdict(step) for step in report.steps],
     }
     (folder / "report.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True)
-    environment.filters["indented"] = lambda value: json.dumps(value, indent=2)
-    template = environment.from_string(PAGE.read_text(encoding="utf-8"))
     page = folder / "report.html"
-    page.write_text(template.render(report=report) + "\n", encoding="utf-8")
+    filters = {"indented": lambda value: json.dumps(value, indent=2)}
+    page.write_text(render(PAGE.parent, PAGE.name, filters, report=report) + "\n", encoding="utf-8")
     return page
 
 

@@ -48,6 +48,7 @@ def application(settings: Settings, port: int, token: str) -> Starlette:
             Route("/model/{number:int}/{decision}", _changing(models.decide), methods=["POST"]),
             Route("/forecasts", forecasts.index),
             Route("/plan", plans.index),
+            Route("/plan/what-if", plans.changed),
             Route("/lift", lift.index),
             Mount("/static", StaticFiles(directory=Path(__file__).with_name("static"))),
         ],

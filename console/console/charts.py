@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 SHADES = 5
 """Shades of a heat map above empty; the style sheet has a colour for each."""
-_GRAPHS = Path(__file__).with_name("graphs")
 
 
 @dataclass(frozen=True)
@@ -110,33 +105,3 @@ def curve(points: Sequence[tuple[float, float]], most: float, width: float, heig
     y = Scale(min(values) - room, max(values) + room, height - 24, 8)
     line = "M" + " L".join(f"{x(at)} {y(value)}" for at, value in points)
     return Curve(x, y, line, (x(points[-1][0]), y(values[-1])), values[-1])
-
-
-@cache
-def graph(workflow: str) -> dict[str, Any]:
-    """Return the picture of a workflow as ``tools/console_graph.py`` has placed it."""
-    found: dict[str, Any] = json.loads((_GRAPHS / f"{workflow}.json").read_text(encoding="utf-8"))
-    return found
-
-
-def path(points: Sequence[Sequence[float]], radius: float = 6) -> str:
-    """Return the SVG path of a line with round corners."""
-    (x, y), rest = points[0], points[1:]
-    words = [f"M{x:g} {y:g}"]
-    for number, (corner_x, corner_y) in enumerate(rest[:-1]):
-        after_x, after_y = rest[number + 1]
-        before, after = math.dist((x, y), (corner_x, corner_y)), math.dist((corner_x, corner_y), (after_x, after_y))
-        bend = min(radius, before / 2, after / 2)
-        if bend < 0.5:
-            continue
-        in_x, in_y = _towards(corner_x, corner_y, x, y, bend)
-        out_x, out_y = _towards(corner_x, corner_y, after_x, after_y, bend)
-        words.append(f"L{in_x:g} {in_y:g} Q{corner_x:g} {corner_y:g} {out_x:g} {out_y:g}")
-        x, y = corner_x, corner_y
-    words.append(f"L{rest[-1][0]:g} {rest[-1][1]:g}")
-    return " ".join(words)
-
-
-def _towards(x: float, y: float, to_x: float, to_y: float, by: float) -> tuple[float, float]:
-    distance = math.dist((x, y), (to_x, to_y)) or 1.0
-    return round(x + (to_x - x) / distance * by, 2), round(y + (to_y - y) / distance * by, 2)

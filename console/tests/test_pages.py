@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from console_client import ORIGIN, browser
 from moto import mock_aws
 from starlette.testclient import TestClient
+
+from console.data import stack
 
 FROM_HERE = {"origin": ORIGIN}
 MARKUP = "<script>alert(1)</script>"
@@ -152,3 +156,20 @@ def test_a_stopped_run_is_stopped_and_its_stream_ends(client: TestClient, machin
     assert names == ["run", "end"]
     (first, *_) = re.findall("^data: (.*)$", stream.text, re.MULTILINE)
     assert "stopped" in json.loads(first)["parts"]["head"]
+
+
+def test_a_run_that_failed_is_redriven(client: TestClient, machines: dict[str, str]) -> None:
+    arn = start(machines, {})
+    client.post("/runs/train/one/stop", headers=FROM_HERE)
+    assert 'action="/runs/train/one/redrive"' in client.get("/runs/train/one").text
+    # Neither moto nor the local region has a redrive; the call is checked against the service's model.
+    with Stubber(stack.client("stepfunctions")) as service:
+        service.add_response("redrive_execution", {"redriveDate": datetime.now(UTC)}, {"executionArn": arn})
+        answer = client.post("/runs/train/one/redrive", headers=FROM_HERE)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/runs/train/one")
+        service.add_client_error("redrive_execution", "ExecutionNotRedrivable", "It is older than 14 days.")
+        answer = client.post("/runs/train/one/redrive", headers=FROM_HERE)
+        service.assert_no_pending_responses()
+    assert answer.status_code == 502
+    assert "ExecutionNotRedrivable" in answer.text
+    assert "older than 14 days" in answer.text

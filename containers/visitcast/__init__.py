@@ -9,8 +9,13 @@ Data flow one way: ``data`` (visits, dataset) -> ``features`` -> ``model`` -> ``
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+# Since 1.29 ONNX Runtime reports models and machines to its maker, from a thread that a forked process would not have
+# (Privacy.md in its wheel). It reads this when it is first imported, which no module does before this one.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from visitcast.data.visits import read_visits

@@ -7,6 +7,7 @@ from typing import Final
 
 LARGEST_SHARE_LEFT_OUT: Final = 0.01
 ALWAYS_LEFT_OUT: Final = 5
+LARGEST_SHARE_OF_STRANGERS: Final = 0.5
 MIDNIGHT_REFUSED: Final = 0.9
 MIDNIGHT_WARNED: Final = 0.2
 """A test compares these with visitcast.events.rules."""
@@ -26,6 +27,12 @@ def refusal_of(counts: Mapping[str, int]) -> str:
     none_left = LARGEST_SHARE_LEFT_OUT * rows + ALWAYS_LEFT_OUT
     refusals = (
         (counts["without_time"] > 0, "without_time", "have no event_time", "Remove these rows."),
+        (
+            counts["unidentified"] > LARGEST_SHARE_OF_STRANGERS * rows,
+            "unidentified",
+            "have a user_id that is empty, longer than 256 characters or has control characters",
+            "Choose another column.",
+        ),
         (
             counts["ancient"] > none_left,
             "ancient",
@@ -76,8 +83,12 @@ def notes_on(counts: Mapping[str, int]) -> list[str]:
     """Return what people should know of events that can be used."""
     rows = counts["rows"]
     found = [
-        f"{counts[name]} of {rows} rows were left out: their event_time is {what}."
-        for name, what in (("ancient", "before 1990"), ("future", "more than a day in the future"))
+        f"{counts[name]} of {rows} rows were left out: their {what}."
+        for name, what in (
+            ("unidentified", "user_id is empty, longer than 256 characters or has control characters"),
+            ("ancient", "event_time is before 1990"),
+            ("future", "event_time is more than a day in the future"),
+        )
         if counts[name]
     ]
     if rows and counts["midnight"] >= MIDNIGHT_WARNED * rows:

@@ -45,6 +45,8 @@ visitcast.sending.pushes."""
 KNOWN_DAYS = 30
 """Days before the forecast date in which the last published forecasts are looked up."""
 LARGEST_CONCURRENT_PAYLOAD_MB = 100
+FIRST_DATE, LAST_DATE = date(1990, 1, 1), date(2199, 12, 31)
+"""Earlier events do not count, and the days before and after a date must be in the calendar too."""
 CLOSED_DAYS = 28
 """Last dates that are over in every time zone from which expected and realised visits are compared; a test compares it
 with visitcast.forecasting.correction."""
@@ -59,10 +61,11 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
     days = [("ForecastDate", execution_input.get("ForecastDate", "2000-01-01"))]
     days += [("Campaign.DatesWithoutSends", day) for day in execution_input["Campaign"]["DatesWithoutSends"]]
     for key, day in days:
-        try:
-            date.fromisoformat(day)
-        except ValueError:
-            yield f"{key}: {day} is not in the calendar"
+        if not _is_in_calendar(day):
+            yield f"{key}: {day} is not a date from {FIRST_DATE} to {LAST_DATE}"
+    as_of = execution_input.get("AsOf", "2000-01-01T00:00:00Z")
+    if not _is_in_calendar(as_of[:10]) or not _is_time(as_of):
+        yield f"AsOf: {as_of} is not an instant from {FIRST_DATE} to {LAST_DATE}"
     window, quiet = execution_input["Campaign"]["SendWindow"], execution_input["Campaign"]["QuietHours"]
     if not _span(window, whole_if_equal=True) - (_span(quiet, whole_if_equal=False) if quiet else set()):
         yield (
@@ -87,6 +90,20 @@ def contradictions(execution_input: dict[str, Any]) -> Iterator[str]:
             f"Transform: MaxConcurrentTransforms times MaxPayloadInMB is more than {LARGEST_CONCURRENT_PAYLOAD_MB}, "
             "which SageMaker refuses"
         )
+
+
+def _is_in_calendar(day: str) -> bool:
+    try:
+        return FIRST_DATE <= date.fromisoformat(day) <= LAST_DATE
+    except ValueError:
+        return False
+
+
+def _is_time(instant: str) -> bool:
+    try:
+        return _instant(instant) is not None
+    except ValueError:
+        return False
 
 
 def _span(hours: dict[str, int], *, whole_if_equal: bool) -> set[int]:

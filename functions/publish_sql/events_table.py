@@ -106,7 +106,7 @@ def _types(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
     def nested(name: str, of: str) -> Iterator[tuple[str, str]]:
         of = of.strip().lower()
-        yield name, re.sub(r"\(.*\)$", "", of)
+        yield name, re.sub(r"\(.*\)\Z", "", of)
         if match := _STRUCT.fullmatch(of):
             for part in _split(match[1]):
                 child, _, kind = part.partition(":")
@@ -134,7 +134,7 @@ def _partition(table: Mapping[str, Any], mapping: EventsMapping) -> str:
         return ""
     keys = {key["Name"].lower(): key.get("Type", "string").lower() for key in table.get("PartitionKeys", ())}
     name = mapping.partition.lower()
-    kind = re.sub(r"\(.*\)$", "", keys.get(name, ""))
+    kind = re.sub(r"\(.*\)\Z", "", keys.get(name, ""))
     if kind not in _DATES:
         shown = ", ".join(f"{key} ({of})" for key, of in keys.items()) or "none"
         raise Refused(

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from functions.shared.bundle import STATE_MACHINES
+from functions.shared.json_schema import Validator
 
 
 class InputRejected(ValueError):
@@ -60,7 +60,7 @@ def mistakes(
     contradictions: Callable[[dict[str, Any]], Iterable[str]],
 ) -> list[str]:
     """Return one line for each mistake that `validated` rejects; none if it takes the input."""
-    violations = sorted(Draft202012Validator(schema).iter_errors(execution_input), key=lambda e: list(map(str, e.path)))
+    violations = sorted(Validator(schema).iter_errors(execution_input), key=lambda e: list(map(str, e.path)))
     if violations:
         return [_describe(violation) for violation in violations]
     return list(contradictions(_with_defaults(execution_input, schema)))

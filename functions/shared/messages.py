@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from functions.shared.json_schema import Validator
 
 
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
+def _validator(name: str) -> Any:
+    return Validator(json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
 
 
 PUSH = _validator("send_message.schema.json")

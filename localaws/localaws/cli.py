@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -17,15 +19,13 @@ from typing import NoReturn
 import psutil
 
 from localaws import processes
+from localaws.interruptions import heeded
 from localaws.region_file import RegionFile
 from localaws.settings import DEFAULT_HOME, DEFAULT_PORT, HOME_VARIABLE, Settings, SettingsError, load
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 """Before a region ends, it stops its jobs, endpoints and functions and removes their folders."""
-
-INTERRUPTED = 130
-"""Exit status after an interruption, as shells give it."""
 
 LARGEST_PORT = 65535
 """Of TCP (RFC 9293)."""
@@ -57,6 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def up(options: argparse.Namespace) -> int:
     """Start a region in the background and wait until it answers. If interrupted, leave none behind."""
     settings = _settings(options)
+    with _alone(settings.home):
+        return _start(settings, options)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Wait until no other command starts a region in this home; the lock ends with its process."""
+    home.mkdir(parents=True, exist_ok=True)
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _start(settings: Settings, options: argparse.Namespace) -> int:
     file = RegionFile(settings.home)
     if running := file.running():
         print(f"The region {running.region} is already running at {running.endpoint_url}")
@@ -65,9 +82,8 @@ def up(options: argparse.Namespace) -> int:
         print(f"Ignoring {file.path}: the region that it names has died.", file=sys.stderr)
         file.path.unlink()
     processes.end(processes.of_home(settings.home), _patient(STOP_SECONDS))
-    settings.home.mkdir(parents=True, exist_ok=True)
     log_path = settings.home / "region.log"
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in heeded():
         signal.signal(number, _interrupt)
     process = None
     try:
@@ -86,19 +102,26 @@ def up(options: argparse.Namespace) -> int:
                 print(f"The region {running.region} is at {running.endpoint_url} (log: {log_path})")
                 return 0
             time.sleep(0.05)
-    except KeyboardInterrupt:
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    except _Interruption as interruption:
+        for number in heeded():
             signal.signal(number, signal.SIG_IGN)
         processes.end(processes.of_home(settings.home), _patient(STOP_SECONDS))
-        print("Interrupted: no region was left running.", file=sys.stderr)
-        return INTERRUPTED
+        with suppress(OSError):  # the terminal has been closed
+            print("Interrupted: no region was left running.", file=sys.stderr, flush=True)
+        return 128 + interruption.number  # as shells have it
     processes.end(processes.of_home(settings.home), 0)
     print(f"The region did not start. See {log_path}, which ends with:\n{_tail(log_path)}", file=sys.stderr)
     return 1
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class _Interruption(KeyboardInterrupt):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Interruption(number)
 
 
 def down(options: argparse.Namespace) -> int:
@@ -156,7 +179,10 @@ def serve(options: argparse.Namespace) -> int:
     try:
         listener = server.listen(settings.port)
     except OSError as error:
-        print(f"Cannot listen on port {settings.port}: {error}. Choose another one with --port.", file=sys.stderr)
+        print(
+            f"Cannot listen on port {settings.port}: {error}. Choose another one with --port, or PORT= of make.",
+            file=sys.stderr,
+        )
         return 1
     return server.serve(settings, listener, owner)
 

@@ -23,6 +23,7 @@ import psutil
 
 from localaws import processes
 from localaws.access import OnlyItsUser
+from localaws.interruptions import heeded
 from localaws.region_file import RegionFile
 from localaws.services import Services
 from localaws.settings import Settings
@@ -57,7 +58,7 @@ def serve(settings: Settings, listener: socket.socket, owner: psutil.Process | N
     """
     settings = replace(settings, port=listener.getsockname()[1])
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in heeded():
         signal.signal(number, lambda *_: stop.set())
 
     from werkzeug.serving import make_server

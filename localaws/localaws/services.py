@@ -25,6 +25,7 @@ PATCHES = {
     "sagemaker": "sagemaker",
     "sagemakerruntime": "sagemaker",
     "servicequotas": "servicequotas",
+    "sqs": "sqs",
     "stepfunctions": "stepfunctions",
     "cloudformation": "cloudformation",
 }

@@ -20,7 +20,7 @@ HOME_VARIABLE = "LOCALAWS_HOME"
 """Environment variable of the region and of every process that it starts, so that all are found, whoever has died."""
 WITHOUT_PROXY = ("127.0.0.1", "localhost")
 SECRET_ACCESS_KEY = "localaws"  # nosec B105 # the region checks no signature
-PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+PASSED_THROUGH = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY")
 """Environment variables that jobs and handlers inherit. They see nothing else of this machine's environment."""
 
 QUOTA = r"ml\.[a-z0-9-]+\.[a-z0-9-]+ for ((spot )?training job|processing job|transform job|endpoint) usage"

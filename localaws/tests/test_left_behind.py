@@ -103,7 +103,7 @@ def test_a_region_that_does_not_answer_is_stopped_not_forgotten(home: Home, monk
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.2])
+@pytest.mark.parametrize("seconds", [0.2, 1.2])
 def test_an_interrupted_up_leaves_no_region(home: Home, number: signal.Signals, seconds: float) -> None:
     process = home.start("up")
     time.sleep(patient(seconds))
@@ -111,6 +111,39 @@ def test_an_interrupted_up_leaves_no_region(home: Home, number: signal.Signals, 
     process.communicate(timeout=patient(WITHIN))
     if process.returncode == 0:  # it was quicker
         assert home.run("down")[0] == 0
+    wait_for(lambda: of_home(home.folder), lambda found: not found)
+
+
+def test_the_exit_status_names_the_signal(home: Home) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = home.start("up")
+        wait_for(lambda: len(of_home(home.folder)) > 1, bool)
+        process.send_signal(number)
+        printed = "".join(process.communicate(timeout=patient(WITHIN)))
+        assert (process.returncode, printed) == (128 + number, "Interrupted: no region was left running.\n")
+        assert of_home(home.folder) == []
+
+
+def test_two_at_once_start_one_region(home: Home) -> None:
+    both = [home.start("up") for _ in range(2)]
+    printed = sorted("".join(process.communicate(timeout=patient(WITHIN))) for process in both)
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert "is already running at" in printed[0]
+    assert [process.pid for process in of_home(home.folder)] == [home.described()["pid"]]
+    assert home.run("down") == (0, "The region has stopped.\n")
+
+
+def test_nohup_keeps_a_region(home: Home) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
+    try:
+        process = home.start("serve")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: (home.folder / "home/region.json").exists() or process.poll() is not None, bool)
+    process.send_signal(signal.SIGHUP)
+    home.start_job()  # it still answers
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=patient(WITHIN))
     wait_for(lambda: of_home(home.folder), lambda found: not found)
 
 

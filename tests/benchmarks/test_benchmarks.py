@@ -53,7 +53,9 @@ ROOT = Path(__file__).parents[2]
             id="feedback",
         ),
         pytest.param("policy", {"by_response / best_hour", "says: not enough sends"}, id="policy"),
+        pytest.param("what-if", {"9 to 21: shown after", "9 to 21: the run's own plan"}, id="what-if"),
         pytest.param("zones", {"right by the last visit", "zone inferred: right"}, id="zones"),
+        pytest.param("interruptions", {"leave nothing, of 2"}, id="interruptions"),
         pytest.param("learning-curve", {"90 users: log loss", "90 users - the size before"}, id="learning-curve"),
         pytest.param("training", {"this step over copied windows", "this step, share of the limit"}, id="training"),
         pytest.param(

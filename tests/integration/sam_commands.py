@@ -17,6 +17,8 @@ from deployed_stack import ROOT, STACK_NAME, WITHIN_SECONDS
 from patience import patient
 from samtranslator.yaml_helper import yaml_parse
 
+from demo.stack import sam_environment
+
 LOCAL = {"Environment": "local", "LogRetentionDays": "1"}
 """Parameters of the environment `local` in samconfig.toml: those on the command line replace all of them."""
 
@@ -96,7 +98,7 @@ def sam(*arguments: str, succeeds: bool = True, answers: str = "") -> str:
     tools = Path(sys.executable).parent
     environment = {
         **os.environ,
-        "SAM_CLI_TELEMETRY": "0",
+        **sam_environment(),
         "SAM_CLI_POLL_DELAY": "0.2",
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
     }

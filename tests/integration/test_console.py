@@ -163,6 +163,28 @@ def test_the_plan_says_what_its_picture_shows(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("forecasts")
+def test_another_rule_shows_what_the_plan_would_be(page: Page) -> None:
+    page.goto(f"/plan?date={LATER['ForecastDate']}&campaign=daily")
+    planned = page.locator("dt", has_text="Pushes planned").locator("+ dd").inner_text()
+    rows = page.get_by_role("region", name="The plan and what it would be").get_by_role("row")
+    pushes = rows.filter(has_text="Pushes").get_by_role("cell")
+    page.get_by_label("Minimum gap, hours").press("ArrowUp")
+    page.get_by_label("Minimum gap, hours").press("ArrowDown")
+    expect(pushes).to_have_text([planned, planned, "+0"])
+    group = page.get_by_role("group", name="Send window, local")
+    group.get_by_label("From").fill("10")
+    group.get_by_label("Until").fill("12")
+    picture = page.get_by_role("img", name=re.compile("as planned and with these rules"))
+    expect(rows.filter(has_text="Visits expected").get_by_role("cell").last).to_have_text(re.compile("\N{MINUS SIGN}"))
+    # Every user lives in one of a few zones, and each has only these two hours.
+    hours = re.findall(r"\d\d:00 \d+ and (\d+)", picture.get_attribute("aria-label") or "")
+    assert 0 < sum(map(int, hours)) == int(pushes.nth(1).inner_text().replace(",", ""))
+    group.get_by_label("From").fill("77")
+    expect(page.locator("#what-if-outcome")).to_contain_text("at most 23")
+    expect(page.get_by_text("Nothing is sent or stored")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("forecasts")
 def test_the_lift_has_the_arms_and_their_shares(page: Page) -> None:
     page.get_by_role("link", name="Lift", exact=True).click()
     arms = page.get_by_role("region", name="Table of the arms").get_by_role("rowheader").all_inner_texts()

@@ -9,11 +9,14 @@ from typing import Any
 
 import boto3
 import forecast_scale
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deployed_stack import STACK_NAME, Execution, Production, Stack, quota, requested
 
 from demo import forecast_run, lift_run
 from visitcast.data.schema import HOURS
+from visitcast.events.dates import FILE_SCHEMA
 
 DATE = "2026-11-01"
 INPUT: dict[str, Any] = {"ForecastDate": DATE, "AsOf": f"{DATE}T00:00:00Z", "HandOver": False}
@@ -101,6 +104,53 @@ def test_what_the_jobs_write_and_their_volumes_have_the_stacks_key_and_their_cos
         assert [cluster["VolumeKmsKeyId"].rpartition("/")[2], output["KmsKeyId"].rpartition("/")[2]] == [key, key]
     for job in (requests, transform, plan):
         assert job["Tags"] == [{"Key": "visitcast:stack", "Value": STACK_NAME}]
+
+
+HOSTILE = [
+    *("L" * length for length in (257, 300, 10_000, 1_000_000)),
+    *("\0", "dup\0", "dup\0\0", "new\nline", "\r\n", "\x1b]0;owned\x07", "\x9b2J", " ", "\u3000"),
+]
+HARMLESS = [
+    "dup",
+    "L" * 256,
+    "🙂" * 256,
+    "<script>alert(1)</script>",
+    '=HYPERLINK("x")',
+    "'; DROP TABLE events; --",
+    "\u202egnp",
+]
+
+
+def put_events(stack: Stack, name: str, users: list[str]) -> str:
+    """Add three visits of each user to the events; return the key."""
+    times = [datetime(2026, 10, day, 7, 30) for day in (28, 29, 30)]
+    rows = [(user, time, 60, 1, "ios") for user in users for time in times]
+    columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), FILE_SCHEMA.types, strict=True)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, FILE_SCHEMA), sink)
+    key = f"events/dt=2026-10-30/{name}.parquet"
+    stack.s3.put_object(Bucket=stack.bucket, Key=key, Body=sink.getvalue().to_pybytes())
+    return key
+
+
+def test_a_user_with_a_hostile_identifier_stops_nobody(stack: Stack, published: Execution) -> None:
+    before = table(stack, "visit_forecasts", FORECAST)
+    keys = [put_events(stack, name, users) for name, users in (("hostile", HOSTILE), ("harmless", HARMLESS))]
+    try:
+        execution = stack.run_forecast(INPUT)
+        assert execution.status == "SUCCEEDED", execution.cause
+        after = {row["user_id"]: row for row in table(stack, "visit_forecasts", FORECAST)}
+        assert [after.pop(row["user_id"]) for row in before] == before
+        assert set(after) == set(HARMLESS)
+        note = execution.output["planned"]["report"]["notes"][0]
+        assert f"Left out: {len(HOSTILE)} users." in note
+        assert note.isprintable()
+    finally:
+        for key in keys:
+            stack.s3.delete_object(Bucket=stack.bucket, Key=key)
+    again = stack.run_forecast(INPUT)
+    assert again.status == "SUCCEEDED", again.cause
+    assert table(stack, "visit_forecasts", FORECAST) == before
 
 
 def test_two_transform_instances_give_the_table_of_one(stack: Stack, published: Execution) -> None:

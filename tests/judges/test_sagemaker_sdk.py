@@ -16,7 +16,7 @@ from patience import patient
 from programs import ROOT, missing
 from sam_commands import local_region, region_environment
 
-PYTHON = ROOT / "build/sdk/bin/python"
+PYTHON = ROOT / "build/notebooks/bin/python"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/any"
 BUCKET = "notebook"
 TRUST = {
@@ -35,7 +35,9 @@ POLICY = {
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Result of each step of the program that uses the SDK."""
     if not PYTHON.is_file():
-        missing("SageMaker's SDK: `make judge` installs it into build/sdk, from a package index that was not reached.")
+        missing(
+            "SageMaker's SDK: `make sdk` installs it into build/notebooks, from a package index that was not reached."
+        )
     home = tmp_path_factory.mktemp("region")
     with pytest.MonkeyPatch.context() as patch, local_region(home):
         for variable, value in region_environment(home).items():

@@ -60,12 +60,20 @@ REFUSED: dict[str, tuple[pa.Table, str]] = {
     "many future rows": (events(**first(100, datetime(2970, 1, 1), "event_time")), "in the future"),
     "no time": (events(**first(1, None, "event_time")), "1 of 2000 rows have no event_time"),
     "no offset": (events(**first(1, None, "utc_offset_minutes")), "1 of 2000 rows have no utc_offset_minutes"),
+    "users without identifiers": (
+        events(**first(1500, "a\0", "user_id")),
+        "1500 of 2000 rows have a user_id that is empty, longer",
+    ),
     "page type 5": (events(**first(3, 5, "page_type")), "3 of 2000 rows have no page_type from 1 to 4"),
 }
 USED: dict[str, tuple[pa.Table, str]] = {
     "good events": (events(), ""),
     "some ancient rows": (events(**first(20, datetime(1970, 1, 1), "event_time")), "20 of 2000 rows were left out"),
     "a future row": (events(**first(1, datetime(2970, 1, 1), "event_time")), "1 of 2000 rows were left out"),
+    "a user without an identifier": (
+        events(**first(900, "x" * 100_000, "user_id")),
+        "900 of 2000 rows were left out: their user_id",
+    ),
     "a clock that is an hour ahead": (events(**first(1, NOW + timedelta(hours=1), "event_time")), ""),
     "a pile at midnight": (events(**first(600, datetime(2026, 3, 1), "event_time")), "600 of 2000 rows are at exactly"),
     "every offset 0": (events(utc_offset_minutes=[0] * ROWS), "Every utc_offset_minutes is 0"),
@@ -146,6 +154,20 @@ def test_rows_of_a_wrong_clock_make_no_visits(
     assert {date[:4] for date in dates} == {"2026"}
 
 
+def test_rows_without_an_identifier_make_no_visits(
+    translated: dict[str, str], connection: duckdb.DuckDBPyConnection
+) -> None:
+    connection.execute(
+        "CREATE TABLE sends (idempotency_key VARCHAR, user_id VARCHAR, dt VARCHAR, send_at_utc TIMESTAMP, "
+        "withheld VARCHAR, chance FLOAT, visit_probability FLOAT)"
+    )
+    strangers = [None, "", " \u2028", "a\0", "b\n", "\x1b[31m", "\x9f", "x" * 257]
+    table = events(user_id=[*strangers, *events()["user_id"].to_pylist()[len(strangers) :]])
+    connection.register("events", table)
+    users = set(connection.sql(translated["own_visits.sql"]).to_arrow_table()["user_id"].to_pylist())
+    assert users == set(events()["user_id"].to_pylist())
+
+
 def test_no_events_are_left_to_the_rule_of_empty_results() -> None:
     assert ours.refusal_of(dict.fromkeys(["rows"], 0)) == ""
 
@@ -163,7 +185,13 @@ def test_a_failed_query_has_a_remedy(reason: str, remedy: str) -> None:
 
 
 def test_both_sides_have_the_same_limits() -> None:
-    for name in ("LARGEST_SHARE_LEFT_OUT", "ALWAYS_LEFT_OUT", "MIDNIGHT_REFUSED", "MIDNIGHT_WARNED"):
+    for name in (
+        "LARGEST_SHARE_LEFT_OUT",
+        "LARGEST_SHARE_OF_STRANGERS",
+        "ALWAYS_LEFT_OUT",
+        "MIDNIGHT_REFUSED",
+        "MIDNIGHT_WARNED",
+    ):
         assert getattr(ours, name) == getattr(laptops, name)
     first_day = f"TIMESTAMP '{laptops.FIRST_YEAR}-01-01 00:00:00'"
     ahead = f"date_add('day', {laptops.FUTURE.days}, CAST(current_timestamp AS timestamp))"

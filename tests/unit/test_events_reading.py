@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[pd.DataFrame, str, str]] = {
     "other times": (TEXT.assign(event_time="20.11.2026 08:15"), "event_time must be an ISO-8601 time", "--time-format"),
     "empty times": (TEXT.assign(event_time=[None, *ISO[1:]]), "event_time must not be empty", "Remove"),
     "empty users": (TEXT.assign(user_id=[None, *"abcde"]), "user_id must not be empty", "--columns user_id="),
-    "long users": (TEXT.assign(user_id="x" * 257), "at most 256 characters", "--columns user_id="),
+    "long users": (TEXT.assign(user_id="x" * 257), "1 to 256 characters", "--columns user_id="),
     "page types in words": (
         TEXT.assign(page_type="home"),
         "page_type must be a whole number from 1 to 4",

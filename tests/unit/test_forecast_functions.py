@@ -100,7 +100,15 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"ForecastDate": "2026-02-30"}, "not in the calendar"),
+        ({"ForecastDate": "2026-02-30"}, "ForecastDate: 2026-02-30 is not a date from 1990-01-01 to 2199-12-31"),
+        ({"ForecastDate": "9999-12-31"}, "ForecastDate: 9999-12-31 is not a date from"),
+        ({"ForecastDate": "0001-01-01"}, "ForecastDate: 0001-01-01 is not a date from"),
+        ({"ForecastDate": "2026-11-24\n"}, "ForecastDate: '2026-11-24.n' is not a date"),
+        ({"AsOf": "2026-13-45T99:99:99Z"}, "AsOf: 2026-13-45T99:99:99Z is not an instant from"),
+        ({"AsOf": "2026-02-30T00:00:00Z"}, "AsOf: 2026-02-30T00:00:00Z is not an instant from"),
+        ({"AsOf": "2026-02-20T24:00:00Z"}, "AsOf: 2026-02-20T24:00:00Z is not an instant from"),
+        ({"AsOf": "0001-01-01T00:00:00Z"}, "AsOf: 0001-01-01T00:00:00Z is not an instant from"),
+        ({"Campaign": {"Name": "daily\n"}}, "Campaign.Name"),
         ({"ForecastDate": "tomorrow"}, "ForecastDate"),
         ({"Campaign": {"Control": {"GlobalBestHourShare": 0.7, "RandomHourShare": 0.7}}}, "sum to more than 1"),
         (
@@ -112,7 +120,7 @@ def test_places_are_the_runs_own_and_no_prefix_of_one_another():
         ({"Campaign": {"MostPushesADay": 0}}, "Campaign.MostPushesADay"),
         ({"Campaign": {"Weekdays": []}}, "Campaign.Weekdays"),
         ({"Campaign": {"Weekdays": ["Mon"]}}, "Campaign.Weekdays"),
-        ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not in the"),
+        ({"Campaign": {"DatesWithoutSends": ["2026-02-30"]}}, "Campaign.DatesWithoutSends: 2026-02-30 is not a date"),
         ({"Campaign": {"DatesWithoutSends": ["24.12."]}}, "Campaign.DatesWithoutSends"),
         ({"Campaign": {"FallbackHour": 24}}, "Campaign.FallbackHour"),
         (

@@ -47,6 +47,9 @@ BAD_VALUES = [
     *((column, None, "value present") for column in schema.VISITS_COLUMNS),
     ("user_id", "", "value present"),
     ("platform", "  ", "value present"),
+    ("user_id", "a\nb", "identifier"),
+    ("user_id", "a\0", "identifier"),
+    ("user_id", "x" * 257, "identifier"),
     ("total_page_views", "NaN", "type"),
     ("total_page_views", "3.0", "type"),
     ("total_page_views", "9" * 19, "type"),
@@ -78,7 +81,7 @@ def test_a_bad_value_is_named_with_its_column_rule_and_line(tmp_path, column, va
     assert column in error.columns
     assert f"visits.csv line {row + 2}: " in error.cause
     assert "1 row breaks it" in error.cause
-    assert (f"{column}='{value}'" if value is not None else f"{column}=NULL")[:40] in error.cause
+    assert (f"{column}={str(value)!r}" if value is not None else f"{column}=NULL")[:40] in error.cause
 
 
 @pytest.mark.parametrize("hour", [schema.FIRST_VISIT_HOUR, schema.LAST_VISIT_HOUR])
@@ -227,3 +230,19 @@ def test_every_column_and_rule_has_a_text():
     rules = (*CSV_RULES, *HISTORY_RULES)
     assert {name for rule in rules for name in rule.columns} == set(schema.VISITS_COLUMNS)
     assert all(rule.text and rule.remedy for rule in rules)
+
+
+@pytest.mark.parametrize("newlines", [1, 3, 10])
+def test_newlines_in_identifiers_are_told_wherever_blocks_end(tmp_path, newlines):
+    file = write_csv(tmp_path / "visits.csv", GOOD.assign(user_id=GOOD.user_id + "\nx" * newlines))
+    for block_bytes in (500, 700, 1100, 10**6):
+        with pytest.raises(RuleError, match='"identifier"'):
+            list(read_blocks([file], AS_OF, MANY_BYTES, block_bytes))
+
+
+def test_a_row_that_is_longer_than_a_block_is_placed(tmp_path):
+    frame = GOOD.assign(user_id=[*GOOD.user_id[:-1], "z" * 3_000_000])
+    with pytest.raises(InputError) as caught:
+        read(write_csv(tmp_path / "visits.csv", frame))
+    assert caught.value.headline == "visits.csv has a row of more than 1,048,576 bytes."
+    assert "user_id, which must have 1 to 256 characters" in caught.value.cause

@@ -71,9 +71,8 @@ def list_runs(stack: Stack) -> list[Run]:
 class Follower:
     """Reads one execution again and again; of its history only what is new."""
 
-    def __init__(self, stack: Stack, workflow: str, name: str) -> None:
-        self._workflow, self._name = workflow, name
-        self._arn = stack.execution(workflow, name)
+    def __init__(self, arn: str, workflow: str = "") -> None:
+        self._arn, self._workflow, self._name = arn, workflow, arn.rpartition(":")[2]
         self._events: list[dict[str, Any]] = []
 
     def read(self) -> Details:

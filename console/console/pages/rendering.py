@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from console import charts
 from console.data.stack import WORKFLOWS, Stack, find_stack
+from console.graphs.drawing import path
 
 LARGEST_FORM = 256 * 1024
 """Bytes; the input of an execution has at most 256 KiB (Step Functions' quotas)."""
@@ -132,6 +133,6 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters.update(
-    duration=duration, clock=clock, day=day, percent=percent, figure=figure, hour=hour, svg_path=charts.path
+    duration=duration, clock=clock, day=day, percent=percent, figure=figure, hour=hour, svg_path=path
 )
 TEMPLATES.globals.update(WORKFLOWS=WORKFLOWS, Scale=charts.Scale)

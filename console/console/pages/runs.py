@@ -20,6 +20,7 @@ from console.data.joblog import GROUPS, JobLog
 from console.data.stack import WORKFLOWS
 from console.forms import empty_form, filled_form
 from console.forms import read_form as read_fields
+from console.graphs.layouts import placed_by_elk
 from console.live import END, stream
 from console.pages.rendering import page, part, read_form, settings_of, stack_of
 
@@ -50,7 +51,7 @@ def show(request: Request) -> Response:
     """Show one execution as it is now."""
     stack = stack_of(request)
     workflow, name = _names(request)
-    details = runs.Follower(stack, workflow, name).read()
+    details = runs.Follower(stack.execution(workflow, name), workflow).read()
     view = View(details, request.query_params.get("job", ""))
     for log in view.logs():
         log.read()
@@ -61,7 +62,7 @@ def show_events(request: Request) -> Response:
     """Send what changes in one execution: its states, its curve, its log."""
     stack = stack_of(request)
     workflow, name = _names(request)
-    follower, chosen = runs.Follower(stack, workflow, name), request.query_params.get("job", "")
+    follower, chosen = runs.Follower(stack.execution(workflow, name), workflow), request.query_params.get("job", "")
     logs: dict[tuple[str, str], JobLog] = {}
     sent: dict[str, Any] = {}
     ended = False
@@ -131,7 +132,7 @@ class View:
         return {
             "details": self.details,
             "view": self,
-            "graph": charts.graph(self.details.run.workflow),
+            "graph": placed_by_elk(self.details.run.workflow),
             "marks": self.marks(),
             "input": json.dumps(self.details.input, indent=2),
         }
@@ -188,7 +189,7 @@ def form(request: Request) -> Response:
     earlier = request.query_params.get("from", "")
     fields = empty_form(schema)
     if earlier:
-        fields = filled_form(schema, runs.Follower(stack, workflow, earlier).read().input)
+        fields = filled_form(schema, runs.Follower(stack.execution(workflow, earlier), workflow).read().input)
     return page(request, "start", stack=stack, workflow=workflow, form=fields, document=None, failure="")
 
 

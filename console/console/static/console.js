@@ -119,6 +119,30 @@ function runPage(page) {
   });
 }
 
+// Asks for the plan of other rules while they are typed; an answer that comes after a later one is dropped.
+function whatIf(form) {
+  const outcome = document.getElementById("what-if-outcome");
+  let waiting, last = 0;
+  const ask = async () => {
+    const number = ++last;
+    outcome.setAttribute("aria-busy", "true");
+    const answer = await fetch(`${form.dataset.address}?${new URLSearchParams(new FormData(form))}`);
+    const html = await answer.text();
+    if (number !== last) return;
+    if (answer.ok || answer.status === 422) outcome.innerHTML = html;
+    else outcome.textContent = `The console answered ${answer.status}.`;
+    outcome.removeAttribute("aria-busy");
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, 200);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask();
+  });
+}
+
 for (const box of document.querySelectorAll(".scroll.latest")) box.scrollLeft = box.scrollWidth;
 themeSwitch(document.getElementById("theme"));
 stampLines(document);
@@ -128,6 +152,8 @@ const list = document.getElementById("runs");
 if (list) follow(list.dataset.events, { runs: (data) => replace(list, data.html) });
 const run = document.getElementById("run");
 if (run) runPage(run);
+const rules = document.getElementById("what-if");
+if (rules) whatIf(rules);
 document.getElementById("wrong")?.focus();
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;

@@ -19,16 +19,19 @@ from numpy.typing import NDArray
 
 from visitcast.data import schema
 from visitcast.data.dataset import Dataset, from_visits
-from visitcast.data.rules import HISTORY_RULES, Mask, Visits
+from visitcast.data.left_out import LeftOut
+from visitcast.data.rules import HISTORY_RULES, ROW_RULES, Mask, Visits
 from visitcast.data.seen_users import SeenUsers, hashes
 from visitcast.data.text_values import blank, dates, integers, ranks
-from visitcast.data.validation import ROWS_SHOWN, check, last_local_date, require_columns
+from visitcast.data.validation import ROWS_SHOWN, RuleError, check, last_local_date, require_columns
 from visitcast.errors import InputError
 
 MAGIC: Final = b"PAR1"
 """First bytes of a Parquet file. The names of ``UNLOAD``'s files have no extension."""
 ROWS_PER_BLOCK: Final = 50_000
 """Approximate number of visit days that are checked at a time."""
+_RULES_OF_A_USER: Final = frozenset(rule.name for rule in ROW_RULES)
+"""Rules that one user can break; what breaks the others is a wrong query."""
 _BUFFER_BYTES: Final = 2**20
 """Bytes of a column that are read at a time, instead of a whole row group."""
 
@@ -47,7 +50,12 @@ def is_parquet(file: Path) -> bool:
         return stream.read(len(MAGIC)) == MAGIC
 
 
-def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = ROWS_PER_BLOCK) -> Iterator[Dataset]:
+def read_blocks(
+    files: Sequence[Path],
+    as_of: datetime,
+    rows_per_block: int = ROWS_PER_BLOCK,
+    left_out: LeftOut | None = None,
+) -> Iterator[Dataset]:
     """Read and check visits, a few users at a time.
 
     Memory is bounded by a block and eight bytes per user, which detect a user who appears twice.
@@ -60,6 +68,8 @@ def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = RO
         Instant at which the data end, with a time zone.
     rows_per_block : int
         Approximate number of visit days to read at a time.
+    left_out : LeftOut, optional
+        Gets the users whose visits break a rule; they are not yielded. Default: such visits are an error.
 
     Yields
     ------
@@ -75,13 +85,32 @@ def read_blocks(files: Sequence[Path], as_of: datetime, rows_per_block: int = RO
     """
     seen = SeenUsers()
     for batch in _batches(files, rows_per_block):
+        visits = _checked(batch, seen, as_of, left_out)
+        if visits is not None:
+            yield from_visits(visits)
+
+
+def _checked(batch: _Batch, seen: SeenUsers, as_of: datetime, left_out: LeftOut | None) -> Visits | None:
+    """Return the visits of a batch and remember its users; None if all were left out."""
+    while batch.users.num_rows:
         lengths = _lengths(batch)
         users, distinct = ranks(batch.users.column(schema.USER_ID))
         hashed = hashes(distinct.to_numpy(zero_copy_only=False))
         visits = _visits(batch, lengths, users, distinct, seen.holds(hashed), as_of)
-        check(visits, HISTORY_RULES, _Locate(batch, lengths), batch.more_follow)
+        try:
+            check(visits, HISTORY_RULES, _Locate(batch, lengths), batch.more_follow)
+        except RuleError as error:
+            if left_out is None or error.rule not in _RULES_OF_A_USER:
+                raise
+            # Each rule relies on those above it, so the others are checked again without these users.
+            broken: Any = np.unique(visits.source[error.rows])
+            left_out.add(batch.users.column(schema.USER_ID).take(broken).to_pylist(), error.text)
+            kept: Any = np.delete(np.arange(batch.users.num_rows), broken)
+            batch = batch._replace(users=batch.users.take(kept))
+            continue
         seen.add(hashed)
-        yield from_visits(visits)
+        return visits
+    return None
 
 
 def _batches(files: Sequence[Path], rows_per_block: int) -> Iterator[_Batch]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visitcast.data import schema
+from visitcast.data import identifiers, schema
+from visitcast.data.text_values import not_identifiers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,6 +91,11 @@ def _mask_misses(hour: str) -> Callable[[Visits], Mask]:
     return lambda visits: ((visits.values[schema.HOURLY_VISITS] >> visits.values[hour]) & 1) == 0
 
 
+def _not_an_identifier(visits: Visits) -> Mask:
+    broken: Mask = not_identifiers(visits.distinct[schema.USER_ID])[visits.values[schema.USER_ID]]
+    return broken
+
+
 def _page_types_do_not_add_up(visits: Visits) -> Mask:
     total = np.sum([visits.values[name] for name in schema.PAGE_VIEWS_BY_TYPE], axis=0)
     broken: Mask = total != visits.values[schema.TOTAL_PAGE_VIEWS]
@@ -129,6 +135,13 @@ BY_USER_AND_DATE = (schema.USER_ID, schema.VISIT_DATE)
 
 ROW_RULES: Final[tuple[Rule, ...]] = (
     *(_present(column) for column in schema.VISITS),
+    Rule(
+        "identifier",
+        (schema.USER_ID,),
+        f"{schema.USER_ID} {identifiers.RULE}",
+        _not_an_identifier,
+        "Leave these users out in the source SQL, or choose another column for them, then start again.",
+    ),
     *(_readable(column) for column in schema.VISITS if column.kind != "text"),
     *(
         _in_range(column, column.minimum, column.maximum)

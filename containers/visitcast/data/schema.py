@@ -93,8 +93,6 @@ WESTERNMOST_MINUTES: Final = -12 * 60
 EASTERNMOST_MINUTES: Final = 14 * 60
 LONGEST_LOCAL_DAY_S: Final = 24 * 3600 + 60 * (EASTERNMOST_MINUTES - WESTERNMOST_MINUTES)
 """How long a date lasts for somebody who travels west all day."""
-MAX_USER_ID_LENGTH: Final = 256
-"""A message and a request of the endpoint hold no longer one."""
 MAX_PAGE_VIEWS: Final = 10_000_000
 """More page views by one user on one day are a broken join, not a visitor."""
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from visitcast.data import identifiers
 from visitcast.data.calendar import days_since_epoch
 
 Reading = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -49,6 +50,17 @@ def blank(text: Any) -> NDArray[np.bool_]:
     trimmed: Any = pc.utf8_trim_whitespace(text.fill_null(""))
     empty: NDArray[np.bool_] = pc.equal(trimmed, pa.scalar("")).to_numpy(zero_copy_only=False)
     return empty
+
+
+def not_identifiers(text: Any) -> NDArray[np.bool_]:
+    """Return where an Arrow array of strings holds what cannot identify a user."""
+    filled = text.fill_null("")
+    too_long = pc.greater(pc.utf8_length(filled), pa.scalar(identifiers.MAX_LENGTH))
+    controls = pc.match_substring_regex(filled, identifiers.CONTROL)
+    invisible = pc.invert(pc.match_substring_regex(filled, identifiers.VISIBLE))
+    found: Any = pc.or_(pc.or_(too_long, controls), invisible)
+    broken: NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
+    return broken
 
 
 def _day(text: str) -> int | None:

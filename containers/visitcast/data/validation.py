@@ -32,14 +32,20 @@ class RuleError(InputError):
     ----------
     rule : str
         Name of the rule.
+    text : str
+        Its text.
     columns : tuple of str
         Columns of the rule.
+    rows : int array
+        The rows that break it.
     """
 
-    def __init__(self, rule: Rule, cause: str) -> None:
+    def __init__(self, rule: Rule, cause: str, rows: NDArray[np.int64]) -> None:
         named = " and ".join(rule.columns)
         super().__init__(f'The visits break the rule "{rule.name}" ({named}).', cause, rule.remedy)
         self.rule = rule.name
+        self.text = rule.text
+        self.rows = rows
         self.columns = rule.columns
 
 
@@ -70,7 +76,7 @@ def check(
     for rule in rules:
         offending = np.flatnonzero(rule.broken(visits))
         if len(offending):
-            raise RuleError(rule, _describe(rule, visits, offending, locate, more_follow))
+            raise RuleError(rule, _describe(rule, visits, offending, locate, more_follow), offending)
 
 
 def parse_text(
@@ -136,7 +142,7 @@ def require_columns(names: Sequence[str], where: str) -> None:
         "unknown": [name for name in dict.fromkeys(names) if name not in expected],
         "there twice": [name for name in expected if list(names).count(name) > 1],
     }
-    found = "; ".join(f"{kind}: {', '.join(map(_shown, columns))}" for kind, columns in problems.items() if columns)
+    found = "; ".join(f"{kind}: {', '.join(map(shown, columns))}" for kind, columns in problems.items() if columns)
     if found:
         raise InputError(
             f"The columns of {where} are not those of a visits table.",
@@ -148,10 +154,10 @@ def require_columns(names: Sequence[str], where: str) -> None:
 def _describe(
     rule: Rule, visits: Visits, offending: NDArray[np.int64], locate: Callable[[int], str], more_follow: bool
 ) -> str:
-    shown = dict.fromkeys((*BY_USER_AND_DATE, *rule.columns))
+    columns = dict.fromkeys((*BY_USER_AND_DATE, *rule.columns))
     lines = []
     for row in offending[:ROWS_SHOWN].tolist():
-        cells = ", ".join(f"{name}={_shown(visits.shown[name][row].as_py())}" for name in shown)
+        cells = ", ".join(f"{name}={shown(visits.shown[name][row].as_py())}" for name in columns)
         lines.append(f"{locate(row)}: {cells}")
     count = "1 row breaks it" if len(offending) == 1 else f"{len(offending):,} rows break it"
     if more_follow:
@@ -159,7 +165,8 @@ def _describe(
     return f"{rule.text}. {count}: " + "; ".join(lines) + "."
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Write a value of somebody else for people: short, and nothing that a terminal obeys."""
     if value is None:
         return "NULL"
     text = str(value)

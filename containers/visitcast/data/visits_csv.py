@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from visitcast.data import schema
+from visitcast.data import identifiers, schema
 from visitcast.data.dataset import Dataset, from_visits, select_users
 from visitcast.data.rules import CSV_RULES
 from visitcast.data.seen_users import NO_HASHES, SeenUsers, hashes
@@ -129,14 +129,25 @@ def _read_text(file: Path, block_bytes: int) -> Iterator[pa.Table]:
     """Read a file's columns as strings, in the schema's order, at least one batch."""
     # With threads, parsed blocks would wait in memory too.
     read = csv.ReadOptions(block_size=block_bytes, use_threads=False)
+    # Otherwise a block may end at a newline between quotes. Such a user breaks a rule, which then can be told.
+    parse = csv.ParseOptions(newlines_in_values=True)
+    rows = 0
     try:
-        with csv.open_csv(file, read_options=read, convert_options=_as_text([])) as header:
+        with csv.open_csv(file, read_options=read, parse_options=parse, convert_options=_as_text([])) as header:
             names = header.schema.names
         require_columns(names, file.name)
-        with csv.open_csv(file, read_options=read, convert_options=_as_text(names)) as reader:
+        with csv.open_csv(file, read_options=read, parse_options=parse, convert_options=_as_text(names)) as reader:
             for batch in reader:
+                rows += batch.num_rows
                 yield pa.Table.from_batches([batch]).select(list(schema.VISITS_COLUMNS))
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        if "straddling object" in str(error):
+            raise InputError(
+                f"{file.name} has a row of more than {block_bytes:,} bytes.",
+                f"It is in the {block_bytes:,} bytes after row {rows:,}; its longest value is probably "
+                f"{schema.USER_ID}, which {identifiers.RULE}.",
+                "Leave such users out in the source SQL, then start again.",
+            ) from error
         raise InputError(
             f"{file.name} is not a CSV file in UTF-8.",
             str(error),

@@ -119,10 +119,10 @@ ORDERS: Final = {
 }
 
 GROUPINGS: Final = {
-    groups.HISTORY_LENGTH: ("Length of history", "Number of earlier visit days of the same user."),
-    groups.PLATFORM: ("Platform", "Platform of the day that is forecast."),
-    groups.WEEKDAY: ("Weekday", "Weekday of the day that is forecast, on the user's calendar."),
-    groups.USERS: ("New and known users", "Known users have days in the training part, new ones have none."),
+    groups.HISTORY_LENGTH: ("Length of history", "earlier visit days of the same user"),
+    groups.PLATFORM: ("Platform", "on the day that is forecast"),
+    groups.WEEKDAY: ("Weekday", "of the day that is forecast, on the user's calendar"),
+    groups.USERS: ("New and known users", "known users have days in the training part"),
 }
 
 
@@ -148,6 +148,21 @@ def signed(value: float | None, unit: Unit) -> str:
     text = f"{100 * value:+.2f}" if unit == "share" else f"{value:+.3f}" if unit == "hours" else f"{value:+.4f}"
     text = text[1:] if float(text) == 0 else text.replace("-", "−")
     return f"{text} points" if unit == "share" else text
+
+
+def plainly(reason: str) -> str:
+    """Write a reason of the gate with the names that people read.
+
+    >>> plainly("log_loss 2.8 against global_histogram's 3.1: better.")
+    "Log loss 2.8 against global histogram's 3.1: better."
+    """
+    names = {key: metric.name for key, metric in METRICS.items()} | {
+        key: name for key, (name, _) in FORECASTERS.items()
+    }
+    for key, name in sorted(names.items(), key=lambda item: -len(item[0])):
+        if "_" in key:
+            reason = reason.replace(key, name[0].lower() + name[1:])
+    return (reason[:1].upper() + reason[1:]).replace(" -", " \N{MINUS SIGN}")
 
 
 def ratio(value: Mapping[str, float] | None) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from visitcast.data import schema
+from visitcast.data import identifiers, schema
 from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.columns import columns_of, value_of
@@ -48,7 +48,7 @@ class Events:
     notes : tuple of str
         What was found out and decided while reading, for people.
     left_out : mapping
-        From each rule of ``rules.LEFT_OUT`` to its rows.
+        From ``rules.STRANGERS`` and each rule of ``rules.LEFT_OUT`` to its rows.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -121,7 +121,7 @@ def _convert(export: Export, now: datetime | None) -> Events:
     rows = int(export.one("SELECT count(*) FROM staged"))
     if rows == 0:
         raise InputError(f"{export.path} contains no events.", "It has columns, but no rows.", "Supply some events.")
-    _users(export)
+    strangers = _users(export, rows)
     read_times(export)
     read_offsets(export)
     _pages(export)
@@ -134,7 +134,7 @@ def _convert(export: Export, now: datetime | None) -> Events:
     )
     refuse_offsets(export)
     _refuse_pages(export)
-    left_out = _leave_out(export, rows, now)
+    left_out = {rules.STRANGERS: strangers, **_leave_out(export, rows, now)}
     return Events(export.connection, rows, tuple(export.notes), left_out)
 
 
@@ -149,7 +149,8 @@ def _stage(export: Export) -> None:
         raise unreadable(export.path, error) from error
 
 
-def _users(export: Export) -> None:
+def _users(export: Export, rows: int) -> int:
+    """Leave out rows whose user is not an identifier, and return their number; refuse an export of such rows."""
     name = export.name(schema.USER_ID)
     export.refuse(
         "staged",
@@ -158,13 +159,26 @@ def _users(export: Export) -> None:
         f"column {name} must not be empty",
         "Remove these rows, or take another column for them: --columns user_id=user_id|device_id.",
     )
-    export.refuse(
-        "staged",
-        f"length(u) > {schema.MAX_USER_ID_LENGTH} OR contains(u, chr(0))",
-        "u",
-        f"column {name} must have at most {schema.MAX_USER_ID_LENGTH} characters and no NUL",
-        "Remove these rows, or choose another column: --columns user_id=...",
+    # Asked of each user once: the rule takes as long as all other steps.
+    export.connection.execute(
+        "CREATE TABLE strangers AS SELECT u FROM (SELECT DISTINCT u FROM lines) "
+        f"WHERE length(u) > {identifiers.MAX_LENGTH} OR NOT regexp_matches(u, '{identifiers.VISIBLE}') "
+        f"OR regexp_matches(u, '{identifiers.CONTROL}')"
     )
+    if not export.one("SELECT count(*) FROM strangers"):
+        return 0
+    condition, rule = "u IN (FROM strangers)", f"column {name} {identifiers.RULE}"
+    count = int(export.one(f"SELECT count(*) FROM staged WHERE {condition}"))
+    if count > rules.LARGEST_SHARE_OF_STRANGERS * rows:
+        remedy = "Remove these rows, or choose another column: --columns user_id=..."
+        export.refuse("staged", condition, "u", rule, remedy)
+    export.notes.append(
+        f"{count} of {rows} rows were left out, since {rule}: {export.shown('staged', condition, 'u')}."
+    )
+    export.connection.execute(
+        "CREATE OR REPLACE VIEW staged AS SELECT rowid + 1 AS row, * FROM lines WHERE u NOT IN (FROM strangers)"
+    )
+    return count
 
 
 def _pages(export: Export) -> None:

@@ -17,6 +17,7 @@ from visitcast.errors import InputError
 from visitcast.events import rules
 from visitcast.events.reading import Events
 from visitcast.events.unreadable import printable
+from visitcast.pages import render
 
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
@@ -178,18 +179,8 @@ def as_text(report: Report) -> str:
 
 def as_page(report: Report) -> str:
     """Write the report as one HTML page that needs no network."""
-    import jinja2  # the demo shows the text only
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
-        report=report, largest=max(report.hours) or 1, total=sum(report.hours) or 1
-    )
+    total = sum(report.hours) or 1
+    return render(Path(__file__).parent, _TEMPLATE, report=report, shares=[count / total for count in report.hours])
 
 
 def _history(eligible: list[tuple[Any, ...]], *, whole: bool) -> list[Verdict]:

@@ -9,6 +9,10 @@ from typing import Final
 LARGEST_SHARE_LEFT_OUT: Final = 0.01
 ALWAYS_LEFT_OUT: Final = 5
 """A few rows with a wrong clock are left out; more of them mean that the times were read wrongly."""
+STRANGERS: Final = "unidentified"
+LARGEST_SHARE_OF_STRANGERS: Final = 0.5
+"""More rows whose user_id is not an identifier mean that the column is not the users', or that the export is broken.
+Fewer are left out: anybody whose app sets the identifier could stop all others."""
 FIRST_YEAR: Final = 1990
 FUTURE: Final = timedelta(days=1)
 """Clocks of devices may be this far ahead."""

@@ -78,7 +78,7 @@ def read_instance(resource_config: Path) -> tuple[int, int]:
     hosts: Sequence[str] = content.get("hosts", [])
     if len(hosts) <= 1:
         return 1, 1
-    numbers = [re.search(r"\d+$", host) for host in hosts]
+    numbers = [re.search(r"\d+\Z", host) for host in hosts]
     current = content.get("current_host")
     if current not in hosts or sorted(int(found[0]) for found in numbers if found) != list(range(1, len(hosts) + 1)):
         raise InputError(

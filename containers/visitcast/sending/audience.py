@@ -9,10 +9,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from visitcast.data import schema
+from visitcast.data import identifiers, schema
+from visitcast.data.left_out import LeftOut
+from visitcast.data.text_values import not_identifiers
 from visitcast.errors import InputError
 
 COLUMNS: Final = (
@@ -35,8 +38,11 @@ _TYPES: Final[dict[str, Any]] = {
 _CSV_TYPES: Final[dict[str, Any]] = {**_TYPES, schema.LAST_PUSH_AT: pa.timestamp("s", tz="UTC")}
 
 
-def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame:
+def read_audience(known: Sequence[Path], listed: Sequence[Path], left_out: LeftOut) -> pd.DataFrame:
     """Read both lists; the campaign's list takes precedence over the last table.
+
+    Users with what is not an identifier are left out, those of the last table too: an earlier release may have
+    published them.
 
     Parameters
     ----------
@@ -45,6 +51,8 @@ def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame
     listed : sequence of Path
         CSV with a header: ``user_id`` and any of ``platform``, ``utc_offset_minutes``, ``time_zone`` and
         ``last_push_at`` (with Z or an offset). May list users without visits.
+    left_out : LeftOut
+        Gets the users who are left out.
 
     Returns
     -------
@@ -56,17 +64,20 @@ def read_audience(known: Sequence[Path], listed: Sequence[Path]) -> pd.DataFrame
     InputError
         A file cannot be read, or a row has no user_id.
     """
-    from_list = _together([_read_csv(file) for file in listed])
-    from_table = _together([_read_parquet(file) for file in known])
+    from_list = _together([_read_csv(file) for file in listed], left_out)
+    from_table = _together([_read_parquet(file) for file in known], left_out)
     return from_list.combine_first(from_table)[list(COLUMNS)]
 
 
-def _together(tables: Sequence[pa.Table]) -> pd.DataFrame:
+def _together(tables: Sequence[pa.Table], left_out: LeftOut) -> pd.DataFrame:
     empty = pa.schema(list(_TYPES.items())).empty_table()
     table = pa.concat_tables([empty, *tables])
-    frame: Any = table.to_pandas(date_as_object=False, types_mapper=_nullable)
-    if frame[schema.USER_ID].isna().any() or (frame[schema.USER_ID] == "").any():
+    ids = table[schema.USER_ID].combine_chunks()
+    if ids.null_count or pc.any(pc.equal(ids, pa.scalar(""))).as_py():
         raise InputError("The audience has a row without user_id.", "user_id must be text.", "Leave such rows out.")
+    broken = not_identifiers(ids)
+    left_out.add(ids.filter(pa.array(broken)).to_pylist(), f"{schema.USER_ID} {identifiers.RULE}")
+    frame: Any = table.filter(pa.array(~broken)).to_pandas(date_as_object=False, types_mapper=_nullable)
     joined: pd.DataFrame = frame.drop_duplicates(schema.USER_ID, keep="last").set_index(schema.USER_ID)
     return joined
 
@@ -78,7 +89,8 @@ def _nullable(kind: pa.DataType) -> Any:
 def _read_csv(file: Path) -> pa.Table:
     try:
         options = pyarrow.csv.ConvertOptions(column_types=_CSV_TYPES, strings_can_be_null=True)
-        return _typed(pyarrow.csv.read_csv(file, convert_options=options), file)
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        return _typed(pyarrow.csv.read_csv(file, parse_options=parse, convert_options=options), file)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(
             f"The audience {file.name} cannot be read.",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,29 +11,37 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from visitcast import paths
 from visitcast.contract import progress, whole_folder
 from visitcast.data import schema
 from visitcast.data.dataset import platform_codes
-from visitcast.data.histories import is_parquet, read_blocks
+from visitcast.data.histories import read_blocks
+from visitcast.data.left_out import LeftOut
 from visitcast.data.schema import HOURS
 from visitcast.forecasting.profile import Profile, profile, weekday_of
 from visitcast.metrics import BEST_HOUR_HIT_RATE, LOG_LOSS
 from visitcast.model.baselines import TUNED_HISTOGRAM
 from visitcast.sending import drift, policy
-from visitcast.sending.answers import Forecasts, gather
+from visitcast.sending.answers import Forecasts
 from visitcast.sending.arms import BEST_HOUR
 from visitcast.sending.audience import read_audience
-from visitcast.sending.plan import Plan, plan_sends
-from visitcast.sending.pushes import read_pushes
-from visitcast.sending.realised import ClosedDates, expected_visits, in_words, read_closed_dates
-from visitcast.sending.requests import Asked, write_requests, write_users
-from visitcast.sending.send_log import read_send_log
+from visitcast.sending.plan import Plan
+from visitcast.sending.plan_inputs import (
+    counts,
+    expected_of,
+    follows_response,
+    parquet_files,
+    planned,
+    read_plan_inputs,
+    read_rows,
+    sums,
+    to_send,
+)
+from visitcast.sending.realised import ClosedDates, in_words
+from visitcast.sending.requests import LEFT_OUT_FILE, Asked, write_requests, write_users
 from visitcast.sending.send_times import all_zones, unknown_zones
 from visitcast.sending.send_window import barred_date
 from visitcast.sending.settings import Campaign, as_of, campaign, environment_name, forecast_date, users_per_file
@@ -57,16 +63,18 @@ def requests() -> None:
     """
     date = forecast_date(os.environ)
     progress(0.0, "reading the audience")
-    audience = read_audience(_parquet_files("known"), sorted(paths.forecast_input("audience").rglob("*.csv")))
+    left_out = LeftOut()
+    known, listed = paths.forecast_input("known"), paths.forecast_input("audience")
+    audience = read_audience(parquet_files(known), sorted(listed.rglob("*.csv")), left_out)
     progress(0.05, "writing requests")
     data_end = as_of(os.environ)
-    blocks = read_blocks(_parquet_files("histories"), data_end)
+    blocks = read_blocks(parquet_files(paths.forecast_input("histories")), data_end, left_out=left_out)
     with whole_folder(paths.forecast_output("requests")) as folder:
-        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ))
+        users = write_requests(blocks, audience, Asked(date, data_end), folder, users_per_file(os.environ), left_out)
     progress(0.9, "listing the users")
     with whole_folder(paths.forecast_output("users")) as folder:
-        write_users(folder, users)
-    progress(1.0, f"done: {users.num_rows:,} users")
+        write_users(folder, users, left_out)
+    progress(1.0, f"done: {users.num_rows:,} users, {left_out.rules.total():,} left out")
 
 
 def plan() -> None:
@@ -77,14 +85,13 @@ def plan() -> None:
     InputError
         The forecasts failed validation, or the settings cannot be used. Nothing is written then.
     """
-    date, planned = forecast_date(os.environ), campaign(paths.campaign_file())
-    day = str(np.datetime64(date, "D"))
+    planned_for = campaign(paths.campaign_file())
     progress(0.0, "reading the answers")
-    users = pq.ParquetFile(paths.forecast_input("users") / "users.parquet").read()
-    forecasts = gather(users, sorted(paths.forecast_input("answers").rglob("*.out")), day)
+    inputs = read_plan_inputs(paths.forecast_input(""), os.environ)
+    date, users, forecasts, closed = inputs.date, inputs.users, inputs.forecasts, inputs.closed
+    day = str(np.datetime64(date, "D"))
     progress(0.4, "comparing with the training data, four weeks ago and the dates that are over")
     counted = profile_of(users, forecasts, date)
-    closed = read_closed_dates(_rows("realised"))
     evaluation = _json("reference", "evaluation.json")
     trained = evaluation.get("profile", {}).get(weekday_of(date))
     evaluated = evaluation["as_sent"] if evaluation else {}
@@ -92,24 +99,11 @@ def plan() -> None:
     if by_baseline and evaluation:
         # The baseline is judged by its own figures; the training data's profile has the forecasts of the model.
         evaluated = evaluated["baselines"][TUNED_HISTOGRAM]
-        trained = trained and {name: counts for name, counts in trained.items() if name.startswith(drift.INPUT)}
+        trained = trained and {name: bins for name, bins in trained.items() if name.startswith(drift.INPUT)}
     references = {drift.TRAINING: trained, drift.FOUR_WEEKS_AGO: _json("reference", "profile.json")}
-    verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned.limits)
+    verdict = drift.judge(counted, references, _outcomes(), evaluated, closed, planned_for.limits)
     progress(0.5, f"planning the sends of {users.num_rows:,} users")
-    pushes = read_pushes(sorted(paths.forecast_input("pushes").rglob("*.csv")), users[schema.USER_ID])
-    judged = policy.judge(read_send_log(_parquet_files("log")))
-    response = judged.response if planned.by_response and judged.verdict == policy.BETTER else None
-    sends = plan_sends(
-        users,
-        forecasts,
-        pushes,
-        date,
-        planned,
-        closed.correction,
-        closed.chance_correction,
-        response,
-        as_of=math.ceil(as_of(os.environ).timestamp() / 60),
-    )
+    sends = planned(inputs, planned_for)
     progress(0.8, "writing tables and messages")
     with ExitStack() as outputs:
         # All four or none: each folder is renamed when the block ends well.
@@ -119,11 +113,14 @@ def plan() -> None:
         )
         _write_parts(tables, forecast_table(users, forecasts), users.num_rows)
         _write_parts(plans, sends.table, users.num_rows)
-        files = write_messages(messages, sends.table, planned.name, day)
-        found = summary(users, forecasts, sends, closed, verdict, files, planned.name, day)
-        found["policy"] = policy.to_json(judged, followed=response is not None)
-        found["expectation"] += policy.in_words(judged)
-        found["notes"] = notes(sends, planned, date, evaluated if by_baseline else None)
+        files = write_messages(messages, sends.table, planned_for.name, day)
+        found = summary(users, forecasts, sends, closed, verdict, files, planned_for.name, day)
+        found["policy"] = policy.to_json(inputs.judged, followed=follows_response(inputs, planned_for))
+        found["expectation"] += policy.in_words(inputs.judged)
+        found["left_out"] = _json("users", LEFT_OUT_FILE)
+        found["notes"] = notes(sends, planned_for, date, evaluated if by_baseline else None)
+        if note := found["left_out"].get("note"):
+            found["notes"].insert(0, note)
         found["metrics"] = drift.metrics(verdict, closed, environment_name(os.environ))
         for name, content in {"profile.json": counted, "report.json": found}.items():
             (report / name).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
@@ -179,11 +176,6 @@ def write_messages(folder: Path, sends: pa.Table, campaign: str, date: str) -> l
     return names
 
 
-def to_send(sends: pa.Table) -> pa.Table:
-    """Return the rows of a plan that are not withheld."""
-    return sends.filter(pc.is_null(sends[schema.WITHHELD]))
-
-
 def message_lines(sends: pa.Table, campaign: str, date: str) -> list[str]:
     """Turn rows of the send plan into the messages that are handed over, as JSON."""
     utc, local = (
@@ -222,26 +214,15 @@ def summary(
 ) -> dict[str, Any]:
     """Sum up the run for the state machine and for people; small, whatever the number of users."""
     sent = to_send(sends.table)
-    expected = expected_visits(sent[schema.CHANCE].to_numpy(), closed)
-    per_hour = pd.Series(sent[schema.SEND_AT_UTC].to_pandas()).dt.floor("h").value_counts().sort_index()
+    expected = expected_of(sent, closed)
     return {
         "schema_version": 1,
         "users": users.num_rows,
-        "sources": _counts(pa.array(forecasts.source, pa.string())),
+        "sources": counts(pa.array(forecasts.source, pa.string())),
         "best_hours": np.bincount(forecasts.best_hour, minlength=HOURS).tolist(),
         "local_time": local_time(users),
         "unknown_time_zones": unknown_zones(users[schema.TIME_ZONE].to_pandas().to_numpy(dtype=object))[:_SHOWN_SENDS],
-        "sends": {
-            "planned": sent.num_rows,
-            "withheld": _counts(pc.drop_null(sends.table[schema.WITHHELD])),
-            "expected_visits": asdict(expected),
-            "by_arm": _counts(sends.table[schema.ARM]),
-            "by_utc_hour": {f"{hour:%Y-%m-%dT%H}:00Z": int(count) for hour, count in per_hour.items()},
-            "barred": sends.barred,
-            "no_room": sends.no_room,
-            "moved": sends.moved,
-            "loss": sends.loss,
-        },
+        "sends": sums(sends, closed),
         "closed_dates": asdict(closed),
         "expectation": in_words(expected, closed),
         "drift": asdict(verdict),
@@ -279,7 +260,7 @@ def notes(sends: Plan, planned: Campaign, date: int, of_baseline: Mapping[str, f
     if barred := barred_date(planned.rules, date):
         found.append(f"No push is planned: {barred}")
     if sends.moved or sends.no_room:
-        treated = _counts(sends.table[schema.ARM]).get(BEST_HOUR, 0)
+        treated = counts(sends.table[schema.ARM]).get(BEST_HOUR, 0)
         found.append(
             f"Full hours: {sends.moved:,} of {treated:,} users ({sends.moved / max(treated, 1):.0%}) get the push at "
             f"another hour than their own best, and {sends.no_room:,} get none, since at most "
@@ -305,27 +286,10 @@ def _spread_out(sends: pa.Table) -> pa.Table:
     return sends.take(pa.array(rows, pa.int64()))
 
 
-def _counts(column: Any) -> dict[str, int]:
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
-
-
-def _parquet_files(name: str) -> list[Path]:
-    folder = paths.forecast_input(name)
-    return [file for file in sorted(folder.rglob("*")) if file.is_file() and is_parquet(file)]
-
-
-def _rows(name: str) -> list[dict[str, str]]:
-    """Rows of a query's result, as text."""
-    found: list[dict[str, str]] = []
-    for file in sorted(paths.forecast_input(name).rglob("*.csv")):
-        with file.open(encoding="utf-8", newline="") as stream:
-            found += csv.DictReader(stream)
-    return found
-
-
 def _outcomes() -> dict[str, float] | None:
     """Outcomes of the last dates that are over: one line of numbers, empty where nothing could be compared."""
-    rows = [{name: float(value or "nan") for name, value in row.items()} for row in _rows("outcomes")]
+    found = read_rows(paths.forecast_input("outcomes"))
+    rows = [{name: float(value or "nan") for name, value in row.items()} for row in found]
     return next((row for row in rows if row[drift.ROWS]), None)
 
 

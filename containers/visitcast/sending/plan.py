@@ -18,7 +18,7 @@ from visitcast.forecasting.correction import NO_CORRECTION, Correction, correcte
 from visitcast.sending import arms
 from visitcast.sending.answers import Forecasts
 from visitcast.sending.audience import minutes_of
-from visitcast.sending.capacity import UNSENT, spread
+from visitcast.sending.capacity import SAMPLE_USERS, UNSENT, spread
 from visitcast.sending.pushes import Pushes, at_caps, too_near
 from visitcast.sending.response import Response, caused_visits
 from visitcast.sending.send_times import NEVER, LocalHours, local_hours
@@ -75,6 +75,7 @@ def plan_sends(
     chance_correction: Correction | None = None,
     response: Response | None = None,
     as_of: int | None = None,
+    sample_users: int = SAMPLE_USERS,
 ) -> Plan:
     """Plan the sends of a date.
 
@@ -106,6 +107,8 @@ def plan_sends(
     as_of : int, optional
         Instant of the run, minutes since 1970-01-01T00:00Z: no push is planned for an earlier one. Default: all
         instants of the date are possible.
+    sample_users : int
+        As in :func:`visitcast.sending.capacity.spread`.
     """
     ids = users[schema.USER_ID].to_numpy()
     offsets: Any = users[schema.UTC_OFFSET_MINUTES].to_numpy()
@@ -132,7 +135,7 @@ def plan_sends(
         return found
 
     came = ~np.isnan(probability)
-    best, loss = _best_hours(worth, came, hours, possible, one_for_all, campaign)
+    best, loss = _best_hours(worth, came, hours, possible, one_for_all, campaign, sample_users)
     # Whoever has no hour in one arm has none in any, so that the arms stay alike.
     sent = np.flatnonzero(best != UNSENT)
     arm = arms.arm_codes(ids[sent], campaign.control)
@@ -202,6 +205,7 @@ def _best_hours(
     possible: Mask,
     one_for_all: Hours,
     campaign: Campaign,
+    sample_users: int,
 ) -> tuple[Hours, float]:
     """Return the best hour of each user within the capacity, and the share of the expected visits that this costs.
 
@@ -216,7 +220,7 @@ def _best_hours(
     hour = np.full(len(came), UNSENT, dtype=np.int64)
 
     def fill(rows: Hours) -> float:
-        assignment = spread(worth(rows), bucket, hours.clock[rows], possible[rows], capacity)
+        assignment = spread(worth(rows), bucket, hours.clock[rows], possible[rows], capacity, sample_users)
         hour[rows] = assignment.hour
         sent = assignment.hour != UNSENT
         np.subtract.at(capacity, bucket[hours.clock[rows][sent], assignment.hour[sent]], 1)

@@ -91,9 +91,10 @@ def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     """Read files in blocks: all lists of numbers as text at once would take the most memory of the whole plan."""
     types: dict[str, Any] = dict.fromkeys(_COLUMNS, pa.string())
     options = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(_COLUMNS), strings_can_be_null=True)
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
     for file in files:
         try:
-            with pyarrow.csv.open_csv(file, convert_options=options) as reader:
+            with pyarrow.csv.open_csv(file, parse_options=parse, convert_options=options) as reader:
                 for batch in reader:
                     yield file, batch
         except (pa.ArrowException, OSError) as error:

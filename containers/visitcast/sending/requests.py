@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
 from visitcast.data.dataset import Dataset, last_rows
+from visitcast.data.left_out import LeftOut
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.errors import InputError
 from visitcast.sending import zones
 
+LEFT_OUT_FILE: Final = "left_out.json"
 _PLATFORM_NAMES: Final = np.array(schema.PLATFORMS)
 
 
@@ -45,7 +47,12 @@ class Asked(NamedTuple):
 
 
 def write_requests(
-    blocks: Iterator[Dataset], audience: pd.DataFrame, asked: Asked, folder: Path, users_per_file: int
+    blocks: Iterator[Dataset],
+    audience: pd.DataFrame,
+    asked: Asked,
+    folder: Path,
+    users_per_file: int,
+    left_out: LeftOut,
 ) -> pa.Table:
     """Write a request line for every user, and list the users.
 
@@ -62,6 +69,8 @@ def write_requests(
         Gets ``requests-00000.jsonl`` and so on.
     users_per_file : int
         Lines in each file but the last.
+    left_out : LeftOut
+        Users who are not in the blocks and the audience, since they break a rule.
 
     Returns
     -------
@@ -72,7 +81,7 @@ def write_requests(
     Raises
     ------
     InputError
-        A visit is not before the date.
+        A visit is not before the date, or most users were left out.
     """
     users: list[pd.DataFrame] = []
     inferred: list[zones.Inferred] = []
@@ -84,6 +93,8 @@ def write_requests(
             recent = last_rows(block, HISTORY_VISIT_DAYS)
             users.append(_last_known(recent))
             yield from request_lines(recent, asked)
+        if not users:
+            left_out.require_few(0)
         absent = audience.index.difference(pd.concat(users).index)
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
         yield from (f"{_head(user, asked)}[]}}\n" for user in absent)
@@ -95,6 +106,7 @@ def write_requests(
             break
         (folder / f"requests-{number:05d}.jsonl").write_text(text, encoding="utf-8")
     listed = pd.concat(users)
+    left_out.require_few(len(listed))
     names = zones.names(inferred, asked.date)
     listed[schema.INFERRED_TIME_ZONE] = np.append(names, np.full(len(listed) - len(names), None))
     return _user_table(listed, audience)
@@ -167,6 +179,7 @@ def _user_table(users: pd.DataFrame, audience: pd.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def write_users(folder: Path, users: pa.Table) -> None:
-    """Write the user list."""
+def write_users(folder: Path, users: pa.Table, left_out: LeftOut) -> None:
+    """Write the user list, and who is not on it."""
     pq.write_table(users, folder / "users.parquet", compression="zstd")
+    (folder / LEFT_OUT_FILE).write_text(json.dumps(left_out.to_json()) + "\n", encoding="utf-8")

@@ -123,7 +123,20 @@ def campaign(file: Path) -> Campaign:
     """
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     try:
-        content: dict[str, Any] = json.loads(text)
+        return campaign_of(json.loads(text))
+    except ValueError as error:
+        raise _not_a_campaign(error, text) from None
+
+
+def campaign_of(content: Mapping[str, Any]) -> Campaign:
+    """Return the campaign that a JSON object describes, as ``Campaign`` in the execution input with all defaults.
+
+    Raises
+    ------
+    InputError
+        It lacks a key, or a value is of another type.
+    """
+    try:
         quiet = content["QuietHours"]
         return Campaign(
             name=content["Name"],
@@ -156,8 +169,12 @@ def campaign(file: Path) -> Campaign:
             fallback_hour=content["FallbackHour"],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file.name} is not a campaign.",
-            f"{type(error).__name__}: {error} in {text[:300]!r}.",
-            "The state Prepare forecast writes it beside the audience: start the execution again.",
-        ) from None
+        raise _not_a_campaign(error, json.dumps(content)) from None
+
+
+def _not_a_campaign(error: Exception, text: str) -> InputError:
+    return InputError(
+        "campaign.json is not a campaign.",
+        f"{type(error).__name__}: {error} in {text[:300]!r}.",
+        "The state Prepare forecast writes it beside the audience: start the execution again.",
+    )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from visitcast.serving import formats, logs
 from visitcast.serving.batching import Batches
-from visitcast.serving.bodies import Bodies, Message, Receive, announced, gone
+from visitcast.serving.bodies import Arriving, Bodies, Message, Receive, announced, gone
 from visitcast.serving.errors import DisconnectedError, OverloadedError, RequestError
 from visitcast.serving.formats import Format
 from visitcast.serving.limits import Limits
@@ -30,6 +30,9 @@ OVERLOADED: Final = "Too many requests wait for their answers."
 CLIENT_CLOSED_REQUEST: Final = 499
 """Status in the log of a request whose client has gone, as nginx has it; no status was sent."""
 _PLAIN_TEXT: Final = "text/plain"
+_PIECE_BYTES: Final = 256 * 1024
+"""Of an answer; other requests have their turn between two pieces."""
+_CLOSE: Final = (b"connection", b"close")
 
 
 def application(batches: Batches, limits: Limits) -> Application:
@@ -49,10 +52,11 @@ def application(batches: Batches, limits: Limits) -> Application:
         metrics: dict[str, float] = {"Invocations": 1, "Errors": 0}
         fields: dict[str, str | int] = {}
         headers = dict(scope["headers"])
+        arriving = Arriving(receive)
         try:
             format_ = formats.of_request(_text(headers, b"content-type"))
             batches.require_room(announced(headers))
-            body = await bodies.read(headers, receive)
+            body = await bodies.read(headers, arriving)
             metrics["BytesIn"] = len(body)
             answer = await batches.answer(Question(body, format_), partial(gone, receive))
             metrics |= {"Users": answer.users, "PriorUsers": answer.prior_users, "BytesOut": len(answer.body)}
@@ -62,7 +66,8 @@ def application(batches: Batches, limits: Limits) -> Application:
             status = error.status
             metrics["Errors"] = 1
             fields = {"field": error.field[:200], "reason": error.reason[:200]}
-            await _refuse(send, status, {"field": error.field, "reason": error.reason})
+            too_long = (_CLOSE,) if status == 413 else ()
+            await _refuse(send, status, {"field": error.field, "reason": error.reason}, *too_long)
         except OverloadedError as error:
             status = 503
             metrics["Errors"] = 1
@@ -74,6 +79,9 @@ def application(batches: Batches, limits: Limits) -> Application:
             metrics["Errors"] = 1
         metrics["Latency"] = round((time.perf_counter() - started) * 1000, 3)
         logs.invocation(metrics, status=status, **fields)
+        if status not in (200, CLIENT_CLOSED_REQUEST):
+            await bodies.drop_rest(arriving)
+            await send({"type": "http.response.body"})
 
     async def serve(scope: Message, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -96,14 +104,21 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
 
 
 async def _refuse(send: Send, status: int, error: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:
-    await _respond(send, status, json.dumps({"error": error}).encode(), Format.JSON.value, *headers)
+    """Send an error; the answer does not end with it, so that the body may go on."""
+    body = json.dumps({"error": error}).encode()
+    await _respond(send, status, body, Format.JSON.value, *headers, ends=False)
 
 
-async def _respond(send: Send, status: int, body: bytes, media_type: str, *headers: tuple[bytes, bytes]) -> None:
+async def _respond(
+    send: Send, status: int, body: bytes, media_type: str, *headers: tuple[bytes, bytes], ends: bool = True
+) -> None:
     described = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
         *headers,
     ]
     await send({"type": "http.response.start", "status": status, "headers": described})
-    await send({"type": "http.response.body", "body": body})
+    view = memoryview(body)  # its parts are not copied
+    for begin in range(0, max(len(body), 1), _PIECE_BYTES):
+        end = begin + _PIECE_BYTES
+        await send({"type": "http.response.body", "body": view[begin:end], "more_body": not ends or end < len(body)})

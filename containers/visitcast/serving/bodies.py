@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from visitcast.serving.errors import DisconnectedError, OverloadedError, RequestError
@@ -15,6 +17,44 @@ Receive = Callable[[], Awaitable[Message]]
 ARRIVAL_SECONDS: Final = 60
 """A body has to arrive within as long as SageMaker waits for an answer."""
 RETRY_SECONDS: Final = 5
+LARGE_BYTES_PER_SECOND: Final = 32 * 2**20
+"""Of all large bodies of a worker together, those that are refused too: one of 6 MB takes 0.2 s, in which receiving it
+and passing it on take some 25 ms of a core. So the event loop has time for small requests, however many others come."""
+
+
+class Arriving:
+    """Receives the messages of a request and knows whether its body has ended."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.has_ended = False
+
+    async def __call__(self) -> Message:
+        """Receive the next message."""
+        message = await self._receive()
+        self.has_ended = not message.get("more_body", False)
+        return message
+
+
+class Pace:
+    """Lets bytes pass at a bounded rate, first come, first served.
+
+    Parameters
+    ----------
+    bytes_per_second : float
+        Rate.
+    """
+
+    def __init__(self, bytes_per_second: float) -> None:
+        self._bytes_per_second = bytes_per_second
+        self._free_at = 0.0
+
+    async def passes(self, length: int) -> None:
+        """Wait until all bytes before these have passed, as long as they take."""
+        now = asyncio.get_running_loop().time()
+        begin = max(now, self._free_at)
+        self._free_at = begin + length / self._bytes_per_second
+        await asyncio.sleep(begin - now)
 
 
 class Bodies:
@@ -29,6 +69,7 @@ class Bodies:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._held = 0
+        self._pace = Pace(LARGE_BYTES_PER_SECOND if limits.are_of_an_endpoint else math.inf)
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """Read the body of a request.
@@ -67,9 +108,23 @@ class Bodies:
                     raise OverloadedError(RETRY_SECONDS)
                 if not more:
                     return b"".join(chunks)
+                await self._pace.passes(len(chunk))
                 chunk, more = await _next(receive)
         finally:
             self._held -= length
+
+    async def drop_rest(self, arriving: Arriving) -> None:
+        """Receive what is left of the body of a request that has its answer, as far as a body may be long.
+
+        Many clients read an answer only when their whole body was taken.
+        """
+        left = self._limits.body_bytes
+        with suppress(DisconnectedError, TimeoutError):
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                while left > 0 and not arriving.has_ended:
+                    chunk, _ = await _next(arriving)
+                    left -= len(chunk)
+                    await self._pace.passes(len(chunk))
 
     def _too_large(self) -> RequestError:
         return RequestError("body", f"It is larger than {self._limits.body_bytes:,} bytes.", status=413)

@@ -28,7 +28,7 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType, TypedDict
 
-from visitcast.data import schema
+from visitcast.data import identifiers, schema
 from visitcast.serving import structure
 from visitcast.serving.errors import MISSING, RequestError
 
@@ -66,7 +66,7 @@ _VisitList = TypeAliasType("_VisitList", Annotated[list[Visit], FailFast(), _Len
 class User(TypedDict, total=False):
     """A user, the day to forecast, and the visit days so far in any order."""
 
-    user_id: Annotated[str, StringConstraints(min_length=1, max_length=schema.MAX_USER_ID_LENGTH)]
+    user_id: Annotated[str, StringConstraints(min_length=1, max_length=identifiers.MAX_LENGTH)]
     date: Day
     as_of: Instant
     visits: Annotated[_VisitList | VisitColumns, Field(union_mode="left_to_right")]
@@ -179,6 +179,8 @@ def _require_keys(users: Sequence[User], most_users: int | None, locate: Locate)
         for name in _REQUIRED:
             if name not in user:
                 raise RequestError(locate(number, None, name), MISSING)
+        if not identifiers.is_identifier(user[schema.USER_ID]):
+            raise RequestError(locate(number, None, schema.USER_ID), f"It {identifiers.RULE}.")
 
 
 _FORMS: Final = {"list_type": "list[Visit]", "dict_type": "VisitColumns"}

@@ -72,7 +72,7 @@ def to_duckdb(glue_type: str) -> str:
             return "STRUCT(" + ", ".join(f'"{name.strip()}" {to_duckdb(of)}' for name, of in fields) + ")"
     elif match := re.fullmatch(r"decimal(?:\((\d+)(?:,\s*(\d+))?\))?", text):
         return f"DECIMAL({match.group(1) or 10},{match.group(2) or 0})"
-    elif (simple := _SIMPLE.get(re.sub(r"\(\d+\)$", "", text))) is not None:
+    elif (simple := _SIMPLE.get(re.sub(r"\(\d+\)\Z", "", text))) is not None:
         return simple
     raise ValueError(f"Unknown column type {glue_type!r}.")
 

@@ -76,7 +76,7 @@ def _operation(environ: dict[str, Any]) -> tuple[str, Parameters]:
     body = read_body(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET", ""):
         return target.rpartition(".")[2], json.loads(body or b"{}")
-    if named := re.search(r"/operation/(\w+)$", environ.get("PATH_INFO", "")):  # RPC v2
+    if named := re.search(r"/operation/(\w+)\Z", environ.get("PATH_INFO", "")):  # RPC v2
         return named.group(1), _cbor(body)
     words = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
     return words.get("Action", ""), words

@@ -14,7 +14,7 @@ from visitcast.data.schema import PLATFORMS
 from visitcast.evaluation.groups import WEEKDAYS
 from visitcast.forecasting.forecaster import Forecast
 
-COUNT: Final = 10
+COUNT: Final = 12
 HISTORY_DAYS: Final = 40
 
 

@@ -6,21 +6,16 @@ A test compares this pass with Keras'.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from visitcast.model.gru.sequences import Pieces, cut
 from visitcast.model.logits import Float, Logits
-
-# Since 1.29 it reports models and machines to its maker by default, from a thread that a forked process would not have
-# (Privacy.md in its wheel).
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime
 
 SEQUENCES_AT_ONCE: Final = 128
 """So that the working set of a step fits into a core's second-level cache."""
