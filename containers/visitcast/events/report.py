@@ -24,7 +24,11 @@ _HOUR_MS: Final = 3_600_000
 _SHOWN: Final = 5
 _BAR: Final = 40
 _TEMPLATE: Final = "report.html.j2"
-_LEFT_OUT: Final = {"ancient": f"before {rules.FIRST_YEAR}", "future": "in the future"}
+_LEFT_OUT: Final = {
+    rules.STRANGERS: "with a user id that cannot be used",
+    "ancient": f"before {rules.FIRST_YEAR}",
+    "future": "in the future",
+}
 
 
 @dataclass(frozen=True)
