@@ -55,8 +55,8 @@ def blank(text: Any) -> NDArray[np.bool_]:
 def decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return users and lists of values with every text in UTF-8, which Parquet promises and does not check.
 
-    An identifier that is not in UTF-8 gets a NUL at its end, so that it breaks its rule. Other texts have escapes such as
-    ``\\xff`` for such bytes.
+    An identifier that is not in UTF-8 gets a NUL at its end, so that it breaks its rule. In other texts such bytes
+    are written as escapes.
     """
     try:
         batch.validate(full=True)
