@@ -135,7 +135,7 @@ console: $(READY) ## show runs, models, forecasts, plans and lift in the browser
 .PHONY: notebook
 notebook: ENVIRONMENT := local
 notebook: $(NOTEBOOKS)/.ready ## open the notebooks in Jupyter, with a local region that stays until `make down`; ENVIRONMENT=dev for an account
-	@$(if $(filter local,$(ENVIRONMENT)),$(BIN)/python -m localaws up --home $(REGION) && \
+	@$(if $(filter local,$(ENVIRONMENT)),$(BIN)/python -m localaws up --home $(REGION) $(if $(PORT),--port $(PORT)) && \
 		settings=$$($(BIN)/python -m localaws env --home $(REGION)) || exit; eval "$$settings"; export SAM_CLI_POLL_DELAY=0.2;) \
 		ENVIRONMENT=$(ENVIRONMENT) $(NOTEBOOKS)/bin/jupyter lab --notebook-dir=notebooks $(NOTEBOOK_ARGS)
 

@@ -51,6 +51,19 @@ def test_a_file_becomes_one_of_the_tables_types_for_each_date(tmp_path: Path, na
         assert (physical["utc_offset_minutes"], physical["page_type"]) == ("INT32", "INT32")
 
 
+def test_a_world_of_another_size_is_simulated(tmp_path: Path) -> None:
+    assert main(["--users", "20", "--days", "5", "--output", str(tmp_path / "events")]) == 0
+    files = list((tmp_path / "events").glob("*/*.parquet"))
+    assert 0 < len(files) <= 5
+    assert len({user for file in files for user in pq.read_table(file)["user_id"].to_pylist()}) <= 20
+
+
+def test_a_world_of_one_day_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--days", "1", "--output", str(tmp_path / "events")])
+    assert "three days" in capsys.readouterr().err
+
+
 def test_a_folder_that_exists_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "old").write_text("old")
     assert main(["--output", str(tmp_path)]) == 1
