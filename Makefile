@@ -17,7 +17,9 @@ export $(TYPED)
 # Distributions in this repository, installed in place; requirements/dev.txt holds what they depend on.
 DISTRIBUTIONS := containers localaws console
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Neither sam nor SageMaker's SDK reports what is done here.
 export SAM_CLI_TELEMETRY := 0
+export SAGEMAKER_USER_CONFIG_OVERRIDE := $(CURDIR)/requirements/sagemaker-sdk.yaml
 # Trust the system's certificates, as pip does: uv's own do not include those of a company proxy.
 export UV_SYSTEM_CERTS := true
 
@@ -153,6 +155,10 @@ export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 images: $(READY) ## with Docker: build and push the images that a deployment would build; ENVIRONMENT=dev, REGISTRY=..., CONTAINER=podman
 	@PYTHONPATH=. $(BIN)/python tools/push_images.py --environment $(ENVIRONMENT) --container $(CONTAINER) \
 		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) --build-options="$(BUILD_OPTIONS)"
+
+.PHONY: base-image
+base-image: $(READY) ## with Docker: name the newest base image by its digest in the Dockerfiles; the next deployment builds from it
+	@PYTHONPATH=. $(BIN)/python tools/base_image.py --container $(CONTAINER)
 
 .PHONY: preflight
 preflight: $(READY) ## check an account, read-only, before a deployment; ENVIRONMENT=dev, PARAMETERS='EndpointMode=none', INPUT='{...}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from demo import disk
 from demo.errors import DemoError
 from demo.events import mapping_of_options
 from demo.lock import locked
@@ -62,17 +64,17 @@ def interruptible(work: Callable[[Console], int]) -> int:
     try:
         return work(console)
     except (DemoError, ClientError, BotoCoreError) as error:
-        console.print(f"FAILED\n{error}", markup=False)
+        console.print(f"FAILED\n{error}\n{disk.hint()}".rstrip(), markup=False)
         return 1
     except OSError as error:
-        if error.filename is None:  # not a file or folder
+        if error.filename is None and error.errno != errno.ENOSPC:  # not a file or folder
             raise
         unusable = DemoError(
-            f"{error.filename} cannot be used.",
+            f"{error.filename or 'A file'} cannot be used.",
             f"{error.strerror}.",
             "The output folders, such as build/ and .aws-sam/, must be folders that you may write into.",
         )
-        console.print(f"FAILED\n{unusable}", markup=False)
+        console.print(f"FAILED\n{unusable}\n{disk.hint()}".rstrip(), markup=False)
         return 1
     except Interruption as interruption:
         with suppress(OSError):  # the terminal has been closed

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from demo.commands import run
@@ -51,9 +51,12 @@ def region(home: Path, logs: Path, *, keep: bool) -> Iterator[None]:
             if is_new and (failed or not keep):
                 # A second, impatient Ctrl-C must not leave the region and its jobs behind.
                 previous = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
-                # What failed in the block is what a person must read, not that the region did not end well after it.
-                with suppress(DemoError) if failed else nullcontext():
+                try:
                     run(_localaws("down", home), logs / "region-down.log")
+                except DemoError as error:
+                    # What failed in the block is what a person must read. What succeeded in it has not failed by this.
+                    if not failed:
+                        print(error, file=sys.stderr)
                 for number, handler in previous.items():
                     signal.signal(number, handler)
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from demo import stack
+from demo import disk, stack
 from demo.errors import DemoError
 from demo.evaluation_report import fetch_report, remove_report
 from demo.events import read_and_check
@@ -67,7 +67,7 @@ def run_demo(options: Options, console: Console) -> Outcome:
         raise
     except (DemoError, ClientError, BotoCoreError) as error:
         # The first cause stays: what fails after it may be its consequence.
-        outcome.failure = outcome.failure or str(error)
+        outcome.failure = outcome.failure or f"{error}\n{disk.hint()}".rstrip()
     finally:
         outcome.seconds_total = time.monotonic() - began
         summary = summarise(outcome)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import boto3
 from iam_policy import Policy
 
+from functions.publish_sql.events_table import location
+
 ONLY_ON_AWS = Path(__file__).with_name("calls_only_on_aws.json")
 RECORDED = "recorded"
 
@@ -109,6 +111,9 @@ def calls_only_on_aws(stack: Deployed) -> Iterator[Call]:
         "MissedStartsQueueName": values["MissedStartsQueue"].rpartition("/")[2],
         "PushQueueName": values["PushQueue"].rpartition("/")[2],
     }
+    if name := stack.parameters["EventsTableName"]:
+        table: Any = boto3.client("glue").get_table(DatabaseName=stack.parameters["EventsDatabase"], Name=name)["Table"]
+        values["EventsBucket"], _ = location(table)
     if base_image := stack.parameters["BaseImage"]:
         values["BaseImageRepository"] = base_image.partition("/")[2].partition(":")[0]
     for entry in json.loads(ONLY_ON_AWS.read_text(encoding="utf-8")):

@@ -48,9 +48,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``PlanRunId``, the run whose plan stands or was published; its ``Report``, with the drift of this run; its
-        ``MessagesPrefix``; ``SendsPrefix``, where hand-overs are recorded; and ``Tables``: ``created`` or ``replaced``
-        by table.
+        ``PlanRunId``, the run whose plan stands or was published; its ``Report``, with the drift of this run and whom
+        it left out; its ``MessagesPrefix``; ``SendsPrefix``, where hand-overs are recorded; and ``Tables``: ``created``
+        or ``replaced`` by table.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     report = read_json(bucket, f"runs/{run}/report/report.json")
     if run != own:
-        report["drift"] = read_json(bucket, f"{prefix}/report.json")["drift"]
+        report |= about_forecasts(read_json(bucket, f"{prefix}/report.json"), report)
     logger.info("forecasts published", extra={"forecast_date": day, "tables": done, "plan_run_id": run})
     return {
         "PlanRunId": run,
@@ -82,6 +82,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "SendsPrefix": sends,
         "Tables": done,
     }
+
+
+def about_forecasts(own: dict[str, Any], of_plan: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run says of its forecasts, for the report of an earlier run's plan."""
+    # A report of an earlier release says nothing of whom its run left out.
+    left_out, of_others = own.get("left_out", {}), of_plan.get("left_out", {}).get("note")
+    notes = [left_out.get("note"), *(note for note in of_plan["notes"] if note != of_others)]
+    return {"drift": own["drift"], "left_out": left_out, "notes": [note for note in notes if note]}
 
 
 def standing_run(bucket: str, event: dict[str, Any]) -> str | None:

@@ -154,9 +154,7 @@ def columns_of(names: Iterable[str], mapping: EventsMapping, table: str) -> dict
         (mapping.offset_unit, "utc_offset_minutes"),
     ):
         if setting and not found[name]:
-            raise _wrong(
-                f"There is no column {name} in {table}, so that the values that are given for it mean nothing."
-            )
+            raise _wrong(f"Values are given for {name}, but {table} has no such column.")
     return found
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,10 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Iterator[Home]:
+    yield Home(tmp_path)
+    for process in of_home(tmp_path):  # of a test that failed
+        process.kill()
 
 
 @pytest.mark.parametrize("command", ["down", "up"])

@@ -5,6 +5,7 @@ The later steps, whose points take a minute each, are in ``python -m benchmarks 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
@@ -13,6 +14,7 @@ import pytest
 from patience import FACTOR
 
 from benchmarks.interrupted import SAID, Checkout, Point
+from demo.region import is_running, region
 
 EVERY_SIGNAL = (SIGINT, SIGTERM, SIGHUP, SIGKILL)
 POINTS = [
@@ -56,6 +58,15 @@ def test_there_are_30_points() -> None:
 def test_an_interrupted_command_leaves_nothing(point: Point, checkout: Checkout) -> None:
     outcome = checkout.interrupt(point, FACTOR)
     assert outcome.wrong == [], outcome.output
+
+
+def test_a_run_that_succeeded_has_not_failed_because_its_region_is_slow_to_stop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with region(tmp_path / "home", tmp_path / "logs", keep=False):
+        os.environ["LOCALAWS_PATIENCE"] = "0"
+    assert "did not stop within 0 s and was killed, with all that it had started" in capsys.readouterr().err
+    assert not is_running(tmp_path / "home")
 
 
 def test_a_checkout_finds_what_is_left(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_whole_run_and_a_forecast_with_sends_on_a_table_of_ones_own(
     before = events.filter(pc.less(events["event_time"], datetime.combine(FORECAST_DATE, time(), UTC)))
     assert report["users"] == len(pc.unique(before["user_id"]))
     assert report["sends"]["planned"] > report["users"] / 2
-    as_of = datetime.combine(FORECAST_DATE + timedelta(days=2), time(), UTC)
+    as_of = datetime.combine(FORECAST_DATE + timedelta(days=3), time(), UTC)
     measured = measure_lift(own_stack.outputs, forecast.output["run"]["Lift"], FORECAST_DATE, as_of)
     user = events["user_id"][0].as_py()
     client.cache_clear()
@@ -129,7 +129,7 @@ def test_a_whole_run_and_a_forecast_with_sends_on_a_table_of_ones_own(
     for name, sql in queries.items():
         found = sorted_rows(own_stack, sql)
         assert found == sorted_rows(own_stack, sql.replace(mapping, stacks)), name
-        assert found or name in ("known_users", "outcomes", "realised_visits", "send_log"), name
+        assert found or name != "histories"  # the others read forecasts or sends of earlier runs
     files = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "sql").glob("*.sql")}
     run = trained.outputs_of("Prepare run")[0]["run"]
     rows = list(csv.DictReader(io.StringIO(own_stack.read(run["InputFilePath"]).decode())))
@@ -143,5 +143,6 @@ def test_a_whole_run_and_a_forecast_with_sends_on_a_table_of_ones_own(
     assert history == history_of(replace(find_stack(NAME), outputs=without), FORECAST_DATE, user).hours != {}
     client.cache_clear()
     assert measured == measure_lift(without, forecast.output["run"]["Lift"], FORECAST_DATE, as_of)
-    assert sum(arm["sends"] for arm in measured["Arms"]) == report["sends"]["planned"]
+    sends = report["sends"]["planned"] + sum(report["sends"]["withheld"].values())
+    assert sum(arm["sends"] for arm in measured["Arms"]) == sends
     require_allowed(read_stack(NAME), empty_region.home, NAME)

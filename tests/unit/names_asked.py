@@ -51,7 +51,7 @@ def names_asked_by(programs: Sequence[dict[str, Any]], seconds: float) -> dict[s
         json.dump(list(programs), file)
         file.flush()
         done = subprocess.run(
-            [*_unshare(), sys.executable, __file__, "run", file.name],
+            [*_unshare(seconds), sys.executable, __file__, "run", file.name],
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -63,13 +63,13 @@ def names_asked_by(programs: Sequence[dict[str, Any]], seconds: float) -> dict[s
     return found
 
 
-def _unshare() -> list[str]:
+def _unshare(seconds: float) -> list[str]:
     """Return the command that makes the namespaces: as a user where that is allowed, else as root."""
     refusals = []
     root = ["sudo", "--non-interactive", "--preserve-env"] if shutil.which("sudo") else []
     for command in (["unshare", "--map-root-user", *_NAMESPACES], [*root, "unshare", *_NAMESPACES]):
         try:
-            subprocess.run([*command, "true"], check=True, capture_output=True, text=True, timeout=60)
+            subprocess.run([*command, "true"], check=True, capture_output=True, text=True, timeout=seconds)
         except (OSError, subprocess.SubprocessError) as error:
             refusals.append(f"{' '.join(command)}: {getattr(error, 'stderr', None) or error}")
         else:

@@ -118,7 +118,7 @@ def test_a_user_without_an_identifier_is_left_out(user: str, tmp_path: Path) -> 
         assert events.table()["user_id"].to_pylist() == [*"abcde"]
         assert (events.rows, events.left_out["unidentified"]) == (6, 1)
         (note,) = [note for note in events.notes if "left out" in note]
-    assert "1 of 6 rows were left out, since column user_id must have 1 to 256 characters" in note
+    assert "1 of 6 rows was left out: column user_id must have 1 to 256 characters" in note
     assert "row 6: " in note
     assert note.isprintable()
 

@@ -108,6 +108,16 @@ def test_verdicts(change: Callable[[pd.DataFrame], pd.DataFrame], level: str, he
     assert (level, headline) in levels(report(change(log()), tmp_path))
 
 
+def test_rows_that_are_left_out_are_facts_with_their_reason(tmp_path: Path) -> None:
+    frame = log()
+    frame.loc[0, "event_time"] = pd.Timestamp("1970-01-01T00:00Z")
+    frame.loc[1, "event_time"] = pd.Timestamp("2038-01-19T03:14Z")
+    frame.loc[2, "user_id"] = "\x07"
+    found = report(frame, tmp_path)
+    left_out = "1 with a user id that cannot be used left out, 1 before 1990 left out, 1 in the future left out"
+    assert found.facts["Rows"] == f"600, {left_out}"
+
+
 def test_what_is_refused_is_not_called_good_too(tmp_path: Path) -> None:
     found = report(log().assign(event_time=log()["event_time"].dt.floor("D")), tmp_path)
     assert found.refused == found.verdicts[0]

@@ -13,7 +13,11 @@ from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE_URI = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/visitcast-dev/training:1"
-BASE = "public.ecr.aws/docker/library/python:3.13-slim"
+BASE = next(
+    line.removeprefix("ARG BASE_IMAGE=")
+    for line in (ROOT / "containers/training/Dockerfile").read_text(encoding="utf-8").splitlines()
+    if line.startswith("ARG BASE_IMAGE=")
+)
 
 
 @pytest.fixture

@@ -28,3 +28,13 @@ def test_every_requirement_is_pinned_and_hashed_and_no_address_is_named(lock: Pa
 @pytest.mark.parametrize("part", ["functions", "containers/preprocessing", "containers/training", "containers/serving"])
 def test_bundles_and_images_have_the_versions_of_the_local_environment(part: str) -> None:
     assert pins(ROOT / part / "requirements.txt") <= pins(ROOT / "requirements/dev.txt")
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
+def test_actions_are_named_by_commit(workflow: Path) -> None:
+    used = re.findall(r"uses: (.+)", workflow.read_text(encoding="utf-8"))
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", action)] == []

@@ -39,7 +39,13 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 },
             )
         for run in ("run-1", "run-2", "run-3"):
-            report = {"message_files": [f"of {run}"], "drift": {"alarm": run == "run-2"}}
+            note = f"Left out by {run}."
+            report = {
+                "message_files": [f"of {run}"],
+                "drift": {"alarm": run == "run-2"},
+                "left_out": {"note": note},
+                "notes": [note, f"Moved by {run}."],
+            }
             app.s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/report/profile.json", Body=run.encode())
             app.s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/report/report.json", Body=json.dumps(report).encode())
         app.s3.put_object(Bucket=BUCKET, Key=KEY, Body=json.dumps(NOTHING).encode())
@@ -149,11 +155,21 @@ def test_a_plan_that_stands_is_published_and_handed_over_instead_of_another(app:
     assert {name: found[name] for name in ("PlanRunId", "MessagesPrefix", "SendsPrefix")} == {
         name: first[name] for name in ("PlanRunId", "MessagesPrefix", "SendsPrefix")
     }
-    # The plan is the first run's, and what the second has found of drift is its own.
-    assert found["Report"] == {"message_files": ["of run-1"], "drift": {"alarm": True}}
+    # The plan is the first run's; what the second has found of drift, and whom it left out, is its own.
+    assert found["Report"] == {
+        "message_files": ["of run-1"],
+        "drift": {"alarm": True},
+        "left_out": {"note": "Left out by run-2."},
+        "notes": ["Left out by run-2.", "Moved by run-1."],
+    }
     assert partitions(app, "send_plans") == {"2026-11-24/daily": f"s3://{BUCKET}/runs/run-1/plans/"}
     assert partitions(app, "visit_forecasts") == {"2026-11-24": f"s3://{BUCKET}/runs/run-2/forecasts/"}
     assert standing(app) == before
+
+
+def test_reports_of_an_earlier_release_name_nobody(app: Any) -> None:
+    old = {"drift": {"alarm": False}, "notes": ["Moved."]}
+    assert app.about_forecasts(old, old) == {"drift": {"alarm": False}, "left_out": {}, "notes": ["Moved."]}
 
 
 def test_of_two_runs_at_the_same_time_one_plans_again(app: Any) -> None:

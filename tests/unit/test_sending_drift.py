@@ -224,6 +224,28 @@ def test_a_drift_of_one_percent_a_day_rings_in_time(users, within, trained_every
         assert any(alarms_of(seed, users, within, moved=0.01, trained_every=trained_every))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [(120, 60), (-240, -300), (60, 120)], ids=["Berlin", "New York", "spring"]
+)
+def test_runs_that_stop_at_drift_go_on_after_a_clock_change(before, after):
+    """Users show the new offset one by one, as they come; a run that stopped would be missing four weeks later too."""
+    app, trained, published, stopped = App(4, 1000), None, {}, []
+    app.offset[:] = before
+    for day in range(70):
+        known = app.offset.copy()
+        now = app.next_day()
+        # Newcomers and whoever came on the day show the clock of the day.
+        app.offset = np.where(app.absent == 1, after if day >= 30 else before, known).astype(np.int16)
+        trained = trained or now
+        references = {TRAINING: trained} | ({FOUR_WEEKS_AGO: published[day - 28]} if day - 28 in published else {})
+        if judge(now, references, None, {}, UNKNOWN, Limits()).alarm:
+            stopped.append(day)
+        else:
+            published[day] = now
+    assert (stopped, len(published)) == ([], 70)
+    assert set(app.offset[app.absent < 14]) == {after}
+
+
 def test_chance_alone_does_not_ring_where_psi_does():
     """Two samples of 200 users from one distribution exceed a PSI of 0.25 in a quarter of all cases."""
     rng = np.random.default_rng(1)

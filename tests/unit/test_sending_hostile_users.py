@@ -1,15 +1,19 @@
 """A user who breaks a rule is left out of a forecast, counted and named, and stops nobody."""
 
 import json
+import tracemalloc
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_visits import made_frame
+from made_visits import AS_OF, made_frame
 from sending_folder import run_plan, sending_folder, write_audience, write_histories
 
 from visitcast.__main__ import main
+from visitcast.data.histories import read_blocks
+from visitcast.data.left_out import LeftOut
 from visitcast.errors import InputError
 
 HOSTILE = [
@@ -124,3 +128,41 @@ def test_events_that_are_wrong_for_most_users_are_refused(opt_ml):
         forecast(opt_ml, frame.assign(user_id=frame.user_id + "\0"))
     assert "10 of 10" in caught.value.cause
     assert not list((opt_ml / "output" / "requests").glob("*"))
+
+
+def test_long_names_of_platforms_need_no_more_memory_than_they_have(opt_ml):
+    frame = made_frame(10, 6.0)
+    names = [f"{number}" + "p" * 1_000_000 for number in range(40)]
+    rows = frame.index[:40]
+    frame.loc[rows, "platform"] = names[: len(rows)]
+    tracemalloc.start()
+    _, report, _ = forecast(opt_ml, frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert report["left_out"]["users"] == 0
+    assert peak < 150e6  # as an array of texts: 40 times 4 MB besides
+
+
+def in_bytes(raw):
+    """An array of strings with any bytes: Parquet promises UTF-8, and nobody checks."""
+    return pa.Array.from_buffers(pa.string(), len(raw), pa.array(raw, pa.binary()).buffers())
+
+
+@pytest.mark.parametrize("identifier", [b"a\xff\xfeb", b"\xed\xa0\x80lone", b"\xc0\xaf"])
+def test_bytes_that_are_not_utf8_stop_their_user_alone(tmp_path, identifier):
+    (tmp_path / "histories").mkdir()
+    write_histories(tmp_path, made_frame(6, 6.0))
+    file = tmp_path / "histories" / "part-0"
+    whole = pq.read_table(file)
+    users = [user.encode() for user in whole["user_id"].to_pylist()]
+    platforms = whole["platform"].combine_chunks()
+    first = int(platforms.offsets[2].as_py())
+    names = [b"\xff\xfe" if row == first else b"ios" for row in range(len(platforms.values))]
+    changed = whole.set_column(0, "user_id", in_bytes([identifier, *users[1:]]))
+    lists = pa.ListArray.from_arrays(platforms.offsets, in_bytes(names))
+    pq.write_table(changed.set_column(whole.column_names.index("platform"), "platform", lists), file)
+    left_out = LeftOut()
+    kept = np.concatenate([block.user_ids for block in read_blocks([file], AS_OF, left_out=left_out)])
+    assert kept.tolist() == [user.decode() for user in users[1:]]
+    assert left_out.to_json()["users"] == 1
+    assert left_out.named[0].isprintable()

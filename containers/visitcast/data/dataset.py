@@ -133,7 +133,9 @@ def from_visits(visits: Visits) -> Dataset:
     """Build a dataset from checked visits in any order of rows: users ascending, each user's days ascending."""
     user_ids = visits.distinct[schema.USER_ID].to_numpy(zero_copy_only=False).astype(np.str_)
     user = visits.values[schema.USER_ID]
-    platforms = platform_codes(visits.distinct[schema.PLATFORM].to_numpy(zero_copy_only=False))
+    # One by one: an array of NumPy's texts has room for the longest in every place, and anybody may send a long one.
+    names: list[Any] = visits.distinct[schema.PLATFORM].to_pylist()
+    platforms = np.array([platform_code(name) for name in names], dtype=np.int8)
     columns: dict[str, NDArray[Any]] = {**visits.values, schema.PLATFORM: platforms[visits.values[schema.PLATFORM]]}
 
     key = (user << 32) + visits.values[schema.VISIT_DATE]

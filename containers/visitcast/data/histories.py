@@ -22,7 +22,7 @@ from visitcast.data.dataset import Dataset, from_visits
 from visitcast.data.left_out import LeftOut
 from visitcast.data.rules import HISTORY_RULES, ROW_RULES, Mask, Visits
 from visitcast.data.seen_users import SeenUsers, hashes
-from visitcast.data.text_values import blank, dates, integers, ranks
+from visitcast.data.text_values import blank, dates, decoded, integers, ranks
 from visitcast.data.validation import ROWS_SHOWN, RuleError, check, last_local_date, require_columns
 from visitcast.errors import InputError
 
@@ -142,7 +142,7 @@ def _read(file: Path, rows_per_block: int) -> Iterator[pa.RecordBatch]:
                 days = max(group.column(column).num_values for column in range(group.num_columns))
                 size = max(1, rows_per_block * group.num_rows // max(days, 1))
                 batches = parquet.iter_batches(size, [number], use_threads=False)
-                yield from (batch for batch in batches if batch.num_rows)
+                yield from (decoded(batch) for batch in batches if batch.num_rows)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{file.name} cannot be read as Parquet.", str(error), "Supply the files of the UNLOAD unchanged."

@@ -3,14 +3,13 @@ r"""The rule for the identifiers of users, the same from the first check of even
 An identifier has 1 to 256 characters, none of them a control character, and is not only white space.
 
 * 256 characters are at most 1,024 bytes of UTF-8, or 3,072 as JSON's escapes. So an identifier fits a key of DynamoDB
-  (2,048 bytes), an attribute or a body of SQS, and 10,000 of them fit a request of the endpoint. Other tools' limits
-  are alike (255 or 256).
+  (2,048 bytes), and a message of SQS holds it many times. Other tools' limits are alike (255 or 256).
 * No control characters (Unicode's category Cc). NumPy drops NULs at the end of a text, so that two users would be one;
   lines and tables are cut at line ends; terminals obey escapes.
 * Texts are compared by their characters: two spellings of one letter are two users everywhere, and nothing normalises.
 
 ``sql/event_counts.sql``, ``sql/own_visits.sql`` and the JSON Schemas in ``functions/shared`` hold the same rule, and a
-test compares them.
+test compares them. Trino's regular expressions have one white space more, U+180E, as Unicode had before version 6.3.
 """
 
 from __future__ import annotations

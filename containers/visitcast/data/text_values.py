@@ -52,6 +52,39 @@ def blank(text: Any) -> NDArray[np.bool_]:
     return empty
 
 
+def decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return users and lists of values with every text in UTF-8, which Parquet promises and does not check.
+
+    An identifier that is not in UTF-8 gets a NUL at its end, so that it breaks its rule. In other texts such bytes
+    are written as escapes.
+    """
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        columns = {name: _decoded(batch.column(name), "\0") for name in batch.schema.names}
+        return pa.RecordBatch.from_pydict(columns)
+    return batch
+
+
+def _decoded(values: Any, mark: str) -> Any:
+    """Return an array with a mark at the end of each text that is not in UTF-8, and none in lists."""
+    if pa.types.is_list(values.type):
+        mask = values.is_null() if values.null_count else None
+        return pa.ListArray.from_arrays(values.offsets, _decoded(values.values, ""), mask=mask)
+    if not pa.types.is_string(values.type):
+        return values
+    return pa.array(
+        [raw if raw is None else _text(raw, mark) for raw in values.view(pa.binary()).to_pylist()], pa.string()
+    )
+
+
+def _text(raw: bytes, mark: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "backslashreplace") + mark
+
+
 def not_identifiers(text: Any) -> NDArray[np.bool_]:
     """Return where an Arrow array of strings holds what cannot identify a user."""
     filled = text.fill_null("")

@@ -76,9 +76,10 @@ class Export:
         if not count:
             return
         total = self.one(f"SELECT count(*) FROM {counted or table}")
+        verb = "is" if count == 1 else "are"
         raise InputError(
             f"The events cannot be used: {rule}.",
-            f"{count} of {total} rows are wrong: {self.shown(table, condition, value)}.",
+            f"{count:,} of {total:,} rows {verb} wrong: {self.shown(table, condition, value)}.",
             remedy,
         )
 

@@ -172,9 +172,8 @@ def _users(export: Export, rows: int) -> int:
     if count > rules.LARGEST_SHARE_OF_STRANGERS * rows:
         remedy = "Remove these rows, or choose another column: --columns user_id=..."
         export.refuse("staged", condition, "u", rule, remedy)
-    export.notes.append(
-        f"{count} of {rows} rows were left out, since {rule}: {export.shown('staged', condition, 'u')}."
-    )
+    verb, shown = "was" if count == 1 else "were", export.shown("staged", condition, "u")
+    export.notes.append(f"{count:,} of {rows:,} rows {verb} left out: {rule} ({shown}).")
     export.connection.execute(
         "CREATE OR REPLACE VIEW staged AS SELECT rowid + 1 AS row, * FROM lines WHERE u NOT IN (FROM strangers)"
     )
@@ -232,6 +231,7 @@ def _leave_out(export: Export, rows: int, now: datetime | None) -> dict[str, int
             )
         if count:
             shown = export.shown("events", condition, "make_timestamp_ms(ms)")
-            export.notes.append(f"{count} of {rows} rows were left out, since a time {rule.rule}: {shown}.")
+            verb = "was" if count == 1 else "were"
+            export.notes.append(f"{count:,} of {rows:,} rows {verb} left out: a time {rule.rule} ({shown}).")
             export.connection.execute(f"DELETE FROM events WHERE {condition}")
     return found

@@ -24,6 +24,11 @@ _HOUR_MS: Final = 3_600_000
 _SHOWN: Final = 5
 _BAR: Final = 40
 _TEMPLATE: Final = "report.html.j2"
+_LEFT_OUT: Final = {
+    rules.STRANGERS: "with a user id that cannot be used",
+    "ancient": f"before {rules.FIRST_YEAR}",
+    "future": "in the future",
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def report_on(events: Events, path: Path, now: datetime | None = None, *, whole:
         verdicts = [verdict for verdict in verdicts if verdict.level != "good"]
     facts = {
         "Rows": f"{events.rows:,}"
-        + "".join(f", {count:,} {name} left out" for name, count in events.left_out.items() if count),
+        + "".join(f", {count:,} {_LEFT_OUT[name]} left out" for name, count in events.left_out.items() if count),
         "Users": f"{users:,}",
         "Local dates": f"{first_date} to {last_date}, {last - first + 1:,} {'day' if first == last else 'days'}",
         "Visit days": f"{days:,} ({days / users:.1f} for each user)",

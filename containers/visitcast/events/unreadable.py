@@ -24,7 +24,7 @@ _AGAIN: Final = "The file seems to be cut off: export or download it again."
 _AGAIN_OR_CORRECT: Final = "Correct this line, or export the file again."
 _NOT_UTF8: Final = "is not UTF-8, but perhaps Latin-1 or Windows-1252."
 _SAME_END: Final = r"sed 's/\r$//' | tr '\r' '\n'"
-_AFTER_QUOTE: Final = re.compile(r'(?:^|[,;|\t])"(?:[^"]|"")*"(?!["\r\n,;|\t]|$)')
+_AFTER_QUOTE: Final = re.compile(r'(?:^|[,;|\t])"(?:[^"]|"")*"(?!["\r\n,;|\t]|\Z)')
 
 
 def unreadable(path: Path, error: Exception) -> InputError:
