@@ -49,9 +49,23 @@ def main(url: str, folder: str) -> int:
             for name, address in addresses.items():
                 page.goto(address)
                 write(page.screenshot(), place / f"{name}-{width}-{theme}.png")
+                if name == "plan":
+                    show_what_if(page)
+                    write(page.screenshot(), place / f"what-if-{width}-{theme}.png")
             context.close()
         browser.close()
     return 0
+
+
+def show_what_if(page: Page) -> None:
+    """Change two rules on the page of a plan and wait for the plan that they would make."""
+    window = page.get_by_role("group", name="Send window, local")
+    window.get_by_label("From").fill("9")
+    window.get_by_label("Until").fill("20")
+    page.get_by_label("Largest share of the users in an hour").fill("0.06")
+    page.get_by_text("Nothing is sent or stored").wait_for()
+    page.locator('#what-if-outcome:not([aria-busy="true"])').wait_for()
+    page.locator("#what-if-title").evaluate("title => scrollTo(0, title.getBoundingClientRect().top + scrollY - 24)")
 
 
 def pages(page: Page) -> dict[str, str]:
