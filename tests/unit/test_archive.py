@@ -76,6 +76,26 @@ def test_a_file_of_the_model_is_a_plain_file(tmp_path: Path, members: list[tuple
     assert "model.json is no plain file, or appears twice" in refused.value.cause
 
 
+def sparse(pax: dict[str, str], content: bytes = b"") -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo("model.json")
+    member.pax_headers = {f"GNU.sparse.{name}": value for name, value in pax.items()}
+    return member, content
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param(sparse({"major": "0", "minor": "1", "map": "0,0", "size": str(2**31)}), id="2 GiB of nothing"),
+        pytest.param(sparse({"major": "0", "minor": "1", "map": "a,b", "size": "9"}), id="a map of words"),
+        pytest.param(sparse({"major": "1", "minor": "0", "realsize": "9"}, b"x" * 512), id="a map that is none"),
+    ],
+)
+def test_a_sparse_member_is_refused_by_name(tmp_path: Path, member: tuple[tarfile.TarInfo, bytes]) -> None:
+    with pytest.raises(InputError, match="archive cannot be read") as refused:
+        load(packed(tmp_path / "model.tar.gz", member))
+    assert "model.tar.gz" in refused.value.cause
+
+
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/../../escaped", "link/escaped", "other.txt"])
 def test_nothing_but_the_files_of_a_model_is_unpacked(tmp_path: Path, name: str) -> None:
     link = linked("link", tarfile.SYMTYPE, str(tmp_path))

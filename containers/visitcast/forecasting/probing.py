@@ -32,10 +32,15 @@ def require_probe(bundle: Bundle) -> None:
     Raises
     ------
     InputError
-        The bundle has no probe, cannot forecast, or forecasts something else.
+        The bundle has no probe or one of other users, cannot forecast, or forecasts something else.
     """
     if bundle.probe is None:
         raise InputError("The model has no forecasts to compare with.", "It was saved without a probe.", _REMEDY)
+    users, offsets = bundle.probe.dataset.user_ids, bundle.probe.dataset.offsets
+    expected, _ = made_users()
+    if users.tolist() != expected.user_ids.tolist() or offsets.tolist() != expected.offsets.tolist():
+        # Users without visits alone would not need the network.
+        raise InputError("The model's probe cannot be used.", "It is not of the users of this release.", _REMEDY)
     try:
         # Warnings of NumPy, such as of a division by zero, say nothing that the comparison does not find.
         with np.errstate(all="ignore"):

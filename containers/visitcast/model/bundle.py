@@ -171,7 +171,7 @@ def load(folder: Path, scorers: Mapping[str, type[Scorer]] = learners.SCORERS) -
             "Serve it with the image that made it, or train again with this one.",
         )
     _require_files(folder, (CHECKSUMS_FILE,))
-    _require_unchanged(folder)
+    _require_unchanged(folder, _known_files())
     try:
         return _restored(folder, content, scorers)
     except InputError:
@@ -224,16 +224,30 @@ def _bounded(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def _require_unchanged(folder: Path) -> None:
+def _known_files() -> set[str]:
+    """Names of the files that a bundle may have."""
+    return {MODEL_FILE, TRANSFORMER_FILE, PROBE_FILE, CHECKSUMS_FILE}.union(
+        *(scorer.files for scorer in learners.SCORERS.values())
+    )
+
+
+def _require_unchanged(folder: Path, known: set[str]) -> None:
     """Compare all files with their checksums.
 
     Raises
     ------
     InputError
-        A file is missing or has changed.
+        A file is missing, has changed or has no checksum.
     """
     saved = _read_json(folder / CHECKSUMS_FILE)
     _require_files(folder, tuple(saved))
+    unsaved = sorted(name for name in known - saved.keys() - {CHECKSUMS_FILE} if (folder / name).exists())
+    if unsaved:
+        raise InputError(
+            "A file of the model has changed since it was saved.",
+            f"{CHECKSUMS_FILE} in {folder} has no checksum of {', '.join(unsaved)}.",
+            _REMEDY,
+        )
     for name, checksum in saved.items():
         file = folder / name
         if Path(name).name != name or file.stat().st_size > LARGEST_BYTES or _checksum(file) != checksum:
@@ -290,7 +304,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
         try:
             with tarfile.open(fileobj=_decompressed(archive), mode="r:") as tar:
                 _copy_files(tar, Path(folder))
-        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
             raise InputError("The model archive cannot be read.", f"{archive}: {error}.", _REMEDY) from error
         yield Path(folder)
 
@@ -304,13 +318,13 @@ def _decompressed(archive: Path) -> io.BytesIO:
 
 
 def _copy_files(tar: tarfile.TarFile, folder: Path) -> None:
-    known = {MODEL_FILE, TRANSFORMER_FILE, PROBE_FILE, CHECKSUMS_FILE}
-    known.update(*(scorer.files for scorer in learners.SCORERS.values()))
+    known = _known_files()
     for member in tar:
         name = member.name.removeprefix("./")
         if name not in known:
             continue
-        content = tar.extractfile(member) if member.isreg() else None
+        # A sparse member of 80 bytes may stand for gigabytes.
+        content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
         if content is None or (folder / name).exists():
             raise tarfile.TarError(f"{name} is no plain file, or appears twice")
         (folder / name).write_bytes(content.read())

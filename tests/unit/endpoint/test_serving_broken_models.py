@@ -86,6 +86,19 @@ def temperature(value: Any) -> Change:
     return edited(bundle.MODEL_FILE, edit)
 
 
+def probe_of(users: int) -> Change:
+    """Cut the probe to its first users."""
+
+    def edit(probe: Any) -> None:
+        rows = probe["offsets"][users]
+        probe["offsets"] = probe["offsets"][: users + 1]
+        probe["columns"] = {name: values[:rows] for name, values in probe["columns"].items()}
+        for name in ("user_ids", "as_of", "first_visit_hour", "visit_hour", "visit_probability"):
+            probe[name] = probe[name][:users]
+
+    return edited(bundle.PROBE_FILE, edit)
+
+
 BROKEN = [
     pytest.param(weights(lambda bias: np.full_like(bias, np.nan)), "add up to nan", id="weights that are not numbers"),
     pytest.param(weights(lambda bias: bias + 5), "differs by", id="other weights"),
@@ -117,6 +130,8 @@ BROKEN = [
         id="a scale of 0",
     ),
     pytest.param(lambda folder: (folder / ENCODING_FILE).write_text("[]"), "cannot", id="no encoding"),
+    pytest.param(probe_of(1), "not of the users", id="a probe of a user without visits"),
+    pytest.param(probe_of(0), "not of the users", id="a probe of nobody"),
 ]
 
 
@@ -155,6 +170,7 @@ class Evil:
         pytest.param(lambda folder: (folder / bundle.PROBE_FILE).unlink(), id="no probe"),
         pytest.param(lambda folder: (folder / bundle.CHECKSUMS_FILE).unlink(), id="no checksums"),
         pytest.param(lambda folder: (folder / bundle.CHECKSUMS_FILE).write_text("[]"), id="a list of checksums"),
+        pytest.param(lambda folder: (folder / bundle.CHECKSUMS_FILE).write_text("{}"), id="checksums of nothing"),
         pytest.param(
             lambda folder: (folder / bundle.CHECKSUMS_FILE).write_text('{"../model/model.json": {}}'), id="a path"
         ),
@@ -172,7 +188,7 @@ def test_a_changed_folder_is_refused(model: Path, change: Change) -> None:
 
 def test_a_model_that_was_saved_without_a_probe_is_not_served(model: Path) -> None:
     (model / bundle.PROBE_FILE).unlink()
-    (model / bundle.CHECKSUMS_FILE).write_text("{}")
+    edited(bundle.CHECKSUMS_FILE, lambda checksums: checksums.pop(bundle.PROBE_FILE))(model)
     with pytest.raises(InputError, match="without a probe"):
         start(model)
 
