@@ -7,6 +7,7 @@ An empty field leaves its key out, so that the default of the schema counts. Fie
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,15 +222,22 @@ def _value(one: Field) -> Any:
         return {"true": True, "false": False}[one.value]
     if one.kind == "number":
         try:
-            return int(one.value) if one.whole else float(one.value)
+            value = int(one.value) if one.whole else float(one.value)
+            if math.isfinite(value):
+                return value
         except ValueError:
-            raise ValueError(f"Write a {'whole ' if one.whole else ''}number.") from None
+            pass
+        raise ValueError(f"Write a {'whole ' if one.whole else ''}number.")
     if one.kind == "json":
         try:
-            return json.loads(one.value)
+            return json.loads(one.value, parse_constant=_no_number)
         except ValueError:
             raise ValueError('Write JSON, such as {"units": 64}.') from None
     return one.value.splitlines() if one.kind == "lines" else one.value
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
 
 
 def _within_null(form: Field, one: Field) -> bool:

@@ -121,6 +121,9 @@ def test_a_forecast_input_survives_the_form(document: dict[str, Any]) -> None:
         ("forecast", "ForecastDate", "tomorrow"),
         ("forecast", "Campaign.Control.NoPushShare", "1.5"),
         ("forecast", "Campaign.Control.Salt", "x" * 65),
+        ("forecast", "Campaign.LargestHourShare", "nan"),
+        ("forecast", "Campaign.MinimumGapHours", "inf"),
+        ("train", "Hyperparameters", '{"units": NaN}'),
     ],
 )
 def test_an_error_is_beside_its_field(workflow: str, name: str, value: str) -> None:

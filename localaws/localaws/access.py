@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 TOKEN_HEADER: Final = "X-Localaws-Token"  # nosec B105 # the name of a header
-CONTROL_PATHS: Final = "/_localaws/"
+CONTROL_PATHS: Final = ("/_localaws/", "/moto-api")
+"""Of the region, and of moto, whose path can empty it."""
 _LOCALHOST: Final = "localhost"
 
 
@@ -26,9 +27,9 @@ class OnlyItsUser:
     app
         The application behind it.
     token
-        What requests for ``/_localaws/`` must carry in the header ``X-Localaws-Token``.
+        What requests for `CONTROL_PATHS` must carry in the header ``X-Localaws-Token``.
     open_paths
-        Paths below ``/_localaws/`` that need no token.
+        Paths below them that need no token.
     """
 
     def __init__(self, app: Any, token: str, *, open_paths: frozenset[str] = frozenset()) -> None:

@@ -50,6 +50,11 @@ def test_control_paths_ask_for_the_token(region: Region, path: str, given: dict[
     assert ask(region, "GET", f"/_localaws/{path}", given) == 403
 
 
+@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/moto-api/config"])
+def test_the_paths_of_moto_ask_for_it_too(region: Region, path: str) -> None:
+    assert ask(region, "POST", path, {}) == 403
+
+
 def test_an_order_without_the_token_changes_nothing(region: Region, token: str) -> None:
     assert ask(region, "POST", "/_localaws/faults", {"Content-Type": "text/plain"}, ORDER) == 403
     assert region.control("GET", "faults").json() == []

@@ -36,6 +36,14 @@ def of_home(home: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _hangup() -> Iterator[None]:
+    """Programs that are started inherit whether SIGHUP is ignored, as it is where `nohup` has started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Home:
     """A folder of a region, with its command line."""
 

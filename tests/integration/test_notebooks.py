@@ -110,7 +110,14 @@ def test_a_network_is_trained_searched_registered_and_served(run: Run, started_r
     assert len(losses) == 4
     assert all(1.5 < float(loss) < 3.178 for loss in losses), losses
     assert shown.pictures == 2
-    client = boto3.session.Session().client("sagemaker", endpoint_url=started_region.variables["AWS_ENDPOINT_URL"])
+    given = started_region.variables
+    client = boto3.client(
+        "sagemaker",
+        endpoint_url=given["AWS_ENDPOINT_URL"],
+        region_name=given["AWS_REGION"],
+        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+    )
     # A deletion takes a moment.
     waiter = client.get_waiter("endpoint_deleted")
     for endpoint in client.list_endpoints()["Endpoints"]:

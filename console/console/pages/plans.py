@@ -54,7 +54,7 @@ def changed(request: Request) -> Response:
     day, campaign = _asked(request, plans.plans(stack))
     plan = plans.read_plan(stack, date.fromisoformat(day), campaign)
     if plan is None:
-        raise ValueError(f"There is no plan of {campaign} for {day}.")
+        raise ValueError("The plan has been withdrawn.")
     form, outcome = _changed(request, plan, _schema(request))
     wrong = [f"{one.name}: {error}" for one in form.all() for error in one.errors]
     text = part("what_if", "compared", outcome=outcome, wrong=wrong)
@@ -69,7 +69,11 @@ def _asked(request: Request, known: list[tuple[str, str]]) -> tuple[str, str]:
         wanted = (day, campaign)
     if not known:
         raise ValueError("No plan has been published yet.")
-    return wanted if wanted in known else known[0]
+    if wanted == ("", ""):
+        return known[0]
+    if wanted not in known:
+        raise ValueError(f"There is no plan of campaign {wanted[1]!r} for {wanted[0]!r}.")
+    return wanted
 
 
 def _schema(request: Request) -> dict[str, Any]:
