@@ -29,6 +29,7 @@ def read_visits(s3: S3Client, uri: str) -> pa.Table:
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     convert = pyarrow.csv.ConvertOptions(
         column_types={schema.USER_ID: pa.string(), schema.VISIT_DATE: pa.date32(), schema.PLATFORM: pa.string()},
+        null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visitcast.data.validation import shown
 from visitcast.errors import InputError
 
@@ -40,6 +43,12 @@ class LeftOut:
                 if len(self.named) < _NAMED:
                     self.named.append(shown(user))
 
+    def holds(self, users: Iterable[str]) -> NDArray[np.bool_]:
+        """Return which of some users were left out, whatever list it was that left them out."""
+        if not self._hashes:
+            return np.zeros(len(list(users)), dtype=bool)
+        return np.fromiter((hash(user) in self._hashes for user in users), dtype=bool)
+
     def require_few(self, kept: int) -> None:
         """Refuse a forecast for what is left.
 
@@ -53,7 +62,7 @@ class LeftOut:
             raise InputError(
                 "Most users break a rule.",
                 f"{left_out:,} of {kept + left_out:,}: {self._rules()}. Among them {', '.join(self.named)}.",
-                "Correct the source SQL or the events it reads, then start again.",
+                "Correct the source SQL, the events it reads or the audience, then start again.",
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from visitcast.data import identifiers
 from visitcast.data.calendar import days_since_epoch
+
+_HOUR: Final = "([01][0-9]|2[0-3])"
+_CLOCK: Final = rf"{_HOUR}(:[0-5][0-9](:[0-5][0-9](\.[0-9]{{1,9}})?)?)?"
+_INSTANT: Final = rf"\A[0-2][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK}(Z|[+-]{_HOUR}(:?[0-5][0-9])?)\z"
 
 Reading = tuple[NDArray[np.int64], NDArray[np.bool_]]
 """Values [rows], 0 where the text cannot be parsed, and where that is, [rows]."""
@@ -33,6 +37,21 @@ def dates(text: Any) -> Reading:
     index = encoded.indices.to_numpy()
     values = np.array([day or 0 for day in days], dtype=np.int64)
     return values[index], np.array([day is None for day in days], dtype=bool)[index]
+
+
+def instants(text: Any) -> Reading:
+    """Read an Arrow array of strings such as ``2026-11-23T22:00:00Z``, before the year 3000, as seconds since 1970.
+
+    A space may stand for the T, an offset for the Z. Minutes and seconds may be missing, and a fraction of one
+    is dropped.
+    """
+    filled = text.fill_null("")
+    alike: Any = pc.match_substring_regex(filled, _INSTANT)
+    _, no_day = dates(pc.if_else(alike, pc.utf8_slice_codeunits(filled, 0, 10), pa.scalar("")))
+    whole = pc.replace_substring_regex(filled, r"\.[0-9]+", "")
+    readable = pc.if_else(pa.array(no_day), pa.scalar("1970-01-01T00:00Z"), whole)
+    seconds: Any = readable.cast(pa.timestamp("s", tz="UTC")).cast(pa.int64())
+    return seconds.to_numpy(), no_day
 
 
 def ranks(text: Any) -> tuple[NDArray[np.int64], Any]:

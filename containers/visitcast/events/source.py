@@ -106,6 +106,7 @@ def open_source(connection: duckdb.DuckDBPyConnection, path: Path, scratch: Path
         else:
             encoding = ", encoding='utf-16'" if _utf16(unpacked[0]) else ""
             options = "header=true, skip=0, all_varchar=true, union_by_name=true, hive_partitioning=false, quote='\"'"
+            options += ", nullstr=''"
             table = _table(connection, f"read_csv({names}, {options}{encoding}{compression})")
         # Files of an archive are unpacked one for one.
         named = dict(zip(unpacked, files, strict=True)) if len(files) > 1 else {}

@@ -90,7 +90,14 @@ def read_pushes(files: Sequence[Path], ids: Any) -> Pushes:
 def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     """Read files in blocks: all lists of numbers as text at once would take the most memory of the whole plan."""
     types: dict[str, Any] = dict.fromkeys(_COLUMNS, pa.string())
-    options = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(_COLUMNS), strings_can_be_null=True)
+    # Athena quotes every value and leaves NULL unquoted. Arrow's own words for NULL are names of users too.
+    options = pyarrow.csv.ConvertOptions(
+        column_types=types,
+        include_columns=list(_COLUMNS),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
     parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
     for file in files:
         try:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from visitcast.data import schema
 from visitcast.data.calendar import date_of
-from visitcast.data.dataset import Dataset, last_rows
+from visitcast.data.dataset import Dataset, last_rows, select_users
 from visitcast.data.left_out import LeftOut
 from visitcast.data.schedule import HISTORY_VISIT_DAYS
 from visitcast.errors import InputError
@@ -70,7 +70,7 @@ def write_requests(
     users_per_file : int
         Lines in each file but the last.
     left_out : LeftOut
-        Users who are not in the blocks and the audience, since they break a rule.
+        Users who break a rule in the blocks or the audience; they get no line, even if the other is without fault.
 
     Returns
     -------
@@ -87,8 +87,11 @@ def write_requests(
     inferred: list[zones.Inferred] = []
 
     def lines() -> Iterator[str]:
-        for block in blocks:
-            _require_days_before(block, asked.date)
+        for found in blocks:
+            _require_days_before(found, asked.date)
+            block = _without(found, left_out)
+            if block.users == 0:
+                continue
             inferred.append(zones.infer(block, asked.date))
             recent = last_rows(block, HISTORY_VISIT_DAYS)
             users.append(_last_known(recent))
@@ -96,6 +99,7 @@ def write_requests(
         if not users:
             left_out.require_few(0)
         absent = audience.index.difference(pd.concat(users).index)
+        absent = absent[~left_out.holds(absent)]
         users.append(audience.loc[absent, [schema.PLATFORM, schema.UTC_OFFSET_MINUTES, schema.LAST_VISIT_DATE]])
         yield from (f"{_head(user, asked)}[]}}\n" for user in absent)
 
@@ -110,6 +114,12 @@ def write_requests(
     names = zones.names(inferred, asked.date)
     listed[schema.INFERRED_TIME_ZONE] = np.append(names, np.full(len(listed) - len(names), None))
     return _user_table(listed, audience)
+
+
+def _without(block: Dataset, left_out: LeftOut) -> Dataset:
+    """Drop users whom the audience left out: without its time zone or last push, a push might come at a bad time."""
+    broken = left_out.holds(block.user_ids.tolist())
+    return select_users(block, np.flatnonzero(~broken)) if broken.any() else block
 
 
 def _require_days_before(block: Dataset, date: int) -> None:
