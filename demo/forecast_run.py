@@ -5,6 +5,7 @@ If no model is in production, the demo trains one first.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, timedelta
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -57,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with Screen(console) as screen:
                 output = run_forecast(outputs["ForecastStateMachineArn"], given, screen.states)
             show_plan(console, output)
+            file = save_plan(output, options.output / "send_plan.csv")
+            console.print(f"All rows of the plan: {file}", markup=False)
+            if options.keep:
+                console.print("The region keeps running: `make console` shows the plan, `make down` ends it.")
         return 0
 
     return interruptible(work)
@@ -87,6 +95,19 @@ def run_forecast(
         raise DemoError(headline, "\n".join(cause), f"The history of {execution.arn} holds every state.")
     output: dict[str, Any] = json.loads(sfn.describe_execution(executionArn=execution.arn)["output"])
     return output
+
+
+def save_plan(output: dict[str, Any], file: Path) -> Path:
+    """Write all rows of the plan that stands, withheld ones too, as CSV in the order of sending."""
+    uri = output["run"]["Uris"]["Plans"].replace(output["run"]["RunId"], output["planned"]["run_id"])
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    s3 = boto3.client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", []) if item["Size"])
+    tables = [pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())) for key in keys]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pa.csv.write_csv(pa.concat_tables(tables).drop_columns(["propensity", "possible_hours", "salt"]), file)
+    return file
 
 
 def show_plan(console: Console, output: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(console: Console) -> int:
         mapping = mapping_of_options(options)
-        if not options.output.startswith("s3:"):
+        if ":/" not in options.output:
             return write_events(options.events, mapping, Path(options.output), console, world)
         return upload_events(options.events, mapping, options.output, console, world, replace=options.replace)
 
@@ -95,7 +95,9 @@ def upload_events(
     place = _URI.fullmatch(uri)
     if place is None or not place[2]:
         raise DemoError(
-            f"{uri} is not a place for events.", "It has no bucket or no prefix.", "Set OUT=s3://<BucketName>/events"
+            f"{uri} is not a place for events.",
+            "It is no folder, and not of the form s3://<bucket>/<prefix>.",
+            "Set OUT=s3://<BucketName>/events, or a folder.",
         )
     if boto3.Session().get_credentials() is None:
         raise DemoError(

@@ -71,7 +71,10 @@ def _changing(endpoint: Any) -> Any:
 
     async def guarded(request: Request) -> Response:
         if not request.app.state.settings.allow_runs:
-            raise HTTPException(403, "The console is read-only. Start it with --allow-runs to change anything.")
+            raise HTTPException(
+                403,
+                "The console is read-only. Start it by `make console CONSOLE_ARGS=--allow-runs` to change anything.",
+            )
         if endpoint is runs.start or endpoint is models.decide:
             answer: Response = await endpoint(request)
             return answer

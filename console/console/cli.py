@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listener.bind((ADDRESS, options.port))
     except OSError as error:
-        parser.exit(1, f"Cannot listen on port {options.port}: {error}. Choose another one with --port.\n")
+        parser.exit(
+            1, f'Cannot listen on port {options.port}: {error}. Choose another one with CONSOLE_ARGS="--port 4611".\n'
+        )
     port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
     app = application(Settings(options.stack_name, options.allow_runs, options.schemas), port, token)
     print(f"The console of {options.stack_name}: http://{ADDRESS}:{port}/?token={token}", flush=True)

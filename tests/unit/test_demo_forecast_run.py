@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from moto import mock_aws
 from rich.console import Console
 
-from demo.forecast_run import day_after, main, show_plan
+from demo.forecast_run import day_after, main, save_plan, show_plan
 from demo.lift import show_lift
 from visitcast.data import schema
 
@@ -159,3 +162,26 @@ def test_of_a_file_the_day_after_its_last_event_is_forecast(last: str, as_of: st
     )
     pq.write_table(events, tmp_path / "events.parquet")
     assert day_after(tmp_path / "events.parquet") == {"ForecastDate": "2024-02-29", "AsOf": as_of}
+
+
+@mock_aws
+def test_the_whole_plan_that_stands_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="a-bucket")
+    for number, ids in enumerate((["a", 'b "c", d'], ["NA"])):
+        other = {name: [1] * len(ids) for name in ("arm", "propensity", "possible_hours", "salt")}
+        content = io.BytesIO()
+        pq.write_table(pa.table({"user_id": ids, **other}), content)
+        key = f"runs/earlier/plans/part-{number:05d}.parquet"
+        s3.put_object(Bucket="a-bucket", Key=key, Body=content.getvalue())
+    run = {"RunId": "later", "Uris": {"Plans": "s3://a-bucket/runs/later/plans"}}
+    file = save_plan({"run": run, "planned": {"run_id": "earlier"}}, tmp_path / "new/send_plan.csv")
+    found = pyarrow.csv.read_csv(file, convert_options=pyarrow.csv.ConvertOptions(null_values=[]))
+    assert found.column_names == ["user_id", "arm"]
+    assert found["user_id"].to_pylist() == ["a", 'b "c", d', "NA"]

@@ -35,7 +35,7 @@ def read_times(export: Export) -> None:
     else:
         rule = _from_text(export, name)
     export.refuse(
-        "timed", "clock IS NULL", "t", rule, 'Say how they are written, such as --time-format "%d.%m.%Y %H:%M".'
+        "timed", "clock IS NULL", "t", rule, "Say how they are written, such as --time-format '%d.%m.%Y %H:%M'."
     )
 
 
@@ -49,7 +49,7 @@ def _by_format(export: Export, name: str, time_format: str) -> str:
         )
     except duckdb.Error as error:
         raise InputError(
-            f"{form} is not a time format.", f"{error}", 'Give one such as --time-format "%d.%m.%Y %H:%M".'
+            f"{form} is not a time format.", f"{error}", "Give one such as --time-format '%d.%m.%Y %H:%M'."
         ) from error
     return f"column {name} must have the time format {form}"
 
