@@ -32,6 +32,7 @@ def bodies(size: int) -> dict[str, bytes]:
         "long numbers": _filled(size, _BEGIN + b'{"visits":{"hourly_visits":[', b"9" * 4000, b"]}}" + _END),
         "one long number": _filled(size, b'{"users":', b"9", b"}", b""),
         "escapes": _filled(size, _BEGIN + b'{"user_id":"', b"\\u00e9", b'"}' + _END, b""),
+        "escaped quotation marks": _filled(size, _BEGIN + b'"', b'[\\"', b"", b""),
         "white space": _filled(size, _BEGIN, b" ", _END, b""),
         "no end": _filled(size, _BEGIN, SHORTEST_USER, b""),
     }

@@ -31,6 +31,11 @@ LARGE_AT_ONCE: Final = 2
 """Large requests computed at once: two, so that a short one is not stuck behind a long one."""
 NICENESS: Final = 10
 """Of the processes for large requests of an endpoint; in a batch transform no request is small."""
+ANSWER_SECONDS: Final = 60
+"""As long as SageMaker waits for an answer of an endpoint. What is not computed by then is given up, so that bodies
+that take for ever do not keep the processes from all that come later."""
+TRANSFORM_SECONDS: Final = 3600
+"""The longest InvocationsTimeoutInSeconds of a batch transform."""
 MOST_LARGE: Final = 8
 """Large requests that may wait: of 6 MB half a minute's, and SageMaker waits 60 s for an answer."""
 RETRY_SMALL_SECONDS: Final = 1
@@ -70,7 +75,8 @@ class Batches:
         self._score = score
         self._is_bounded = is_bounded
         self._waiting: list[_Waiting] = []
-        self._idle = [Forked(score, NICENESS if is_bounded else 0) for _ in range(LARGE_AT_ONCE)]
+        niceness, limit_s = (NICENESS, ANSWER_SECONDS) if is_bounded else (0, TRANSFORM_SECONDS)
+        self._idle = [Forked(score, niceness, limit_s) for _ in range(LARGE_AT_ONCE)]
         self._turns = asyncio.Semaphore(LARGE_AT_ONCE)
         self._large_waiting = 0
 
@@ -129,7 +135,8 @@ class Batches:
             await self._turns.acquire()
         finally:
             self._large_waiting -= 1
-        # Once begun it is finished, whether the client waits for it or not: the process cannot stop in between.
+        # Once begun it is finished, or ended at its limit, whether the client waits for it or not: the process cannot
+        # stop in between.
         computing = asyncio.create_task(self._compute_apart(question))
         computing.add_done_callback(_retrieve)
         (answer,) = await asyncio.shield(computing)

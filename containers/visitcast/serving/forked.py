@@ -8,12 +8,14 @@ memory. In an endpoint it has a lower priority: an event loop that wakes up for 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import pickle  # nosec B403 # between a process and its fork
 import signal
 import socket
 import struct
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -24,6 +26,9 @@ _LENGTH: Final = struct.Struct("!Q")
 _BUFFER_BYTES: Final = 2**20
 _FIRST_AFTER_STDERR: Final = 3
 _MOST_FILES: Final = 2**20
+_PR_SET_PDEATHSIG: Final = 1
+"""https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
+_libc: Final = ctypes.CDLL(None)
 
 
 class ProcessError(Exception):
@@ -33,7 +38,7 @@ class ProcessError(Exception):
 class Forked:
     """A process that calls a function, forked at the first call and again after it has ended.
 
-    It ends with the process that forked it: its connection is then closed.
+    It ends with the process that forked it: on Linux at once, elsewhere when it next reads its connection.
 
     Parameters
     ----------
@@ -41,10 +46,13 @@ class Forked:
         Gets one argument; argument and result can be pickled.
     niceness : int
         Added to the priority number of the process: https://man7.org/linux/man-pages/man2/nice.2.html
+    limit_s : float, optional
+        Seconds after which a call that has no result ends the process. Default: none.
     """
 
-    def __init__(self, function: Callable[[Any], Any], niceness: int = 0) -> None:
+    def __init__(self, function: Callable[[Any], Any], niceness: int = 0, limit_s: float | None = None) -> None:
         self._function = function
+        self._limit_s = limit_s
         self._niceness = niceness
         self._pid = 0
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -55,35 +63,64 @@ class Forked:
         Raises
         ------
         ProcessError
-            The function has raised an exception, or the process has ended.
+            The function has raised an exception, the process has ended, or it has taken too long.
         """
-        if self._streams is None:
-            self._streams = await self._start()
-        reader, writer = self._streams
         try:
-            written = pickle.dumps(argument)
-            writer.writelines((_LENGTH.pack(len(written)), written))
-            await writer.drain()
-            (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-            result = pickle.loads(await reader.readexactly(length))  # nosec B301 # written by this program
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            writer.close()
-            self._streams = None
-            _, status = os.waitpid(self._pid, 0)
-            code = os.waitstatus_to_exitcode(status)
-            logs.event("large requests failed", pid=self._pid, exit_code=code)
-            raise ProcessError(f"The process ended with exit code {code}.") from error
+            async with asyncio.timeout(self._limit_s):
+                result = await self._result(argument)
+        except BaseException as error:
+            # Whatever interrupts a call, even the end of the event loop: nobody will read what the process computes.
+            code = self._end()
+            if isinstance(error, TimeoutError):
+                raise ProcessError(f"The process took longer than {self._limit_s} s.") from error
+            if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
+                raise ProcessError(f"The process ended with exit code {code}.") from error
+            raise
         if isinstance(result, ProcessError):
             raise result
         return result
 
+    async def _result(self, argument: Any) -> Any:
+        if self._streams is None:
+            self._streams = await self._start()
+        reader, writer = self._streams
+        written = pickle.dumps(argument)
+        writer.writelines((_LENGTH.pack(len(written)), written))
+        await writer.drain()
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        return pickle.loads(await reader.readexactly(length))  # nosec B301 # written by this program
+
+    def _end(self) -> int | None:
+        """Kill the process if it still runs, and return its exit code; the next call forks another."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+        if not self._pid:  # it could not be forked
+            return None
+        pid, self._pid = self._pid, 0
+        os.kill(pid, signal.SIGKILL)  # not collected yet, so the number is still its own
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        logs.event("large requests failed", pid=pid, exit_code=code)
+        return code
+
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, its = socket.socketpair()
+        maker = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
+            _end_with(maker)
             _serve(its, self._function, self._niceness)
         its.close()
         return await asyncio.open_unix_connection(sock=ours, limit=_BUFFER_BYTES)
+
+
+def _end_with(maker: int) -> None:
+    """Have the kernel kill this process when its maker ends: while it computes it does not read its connection."""
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != maker:  # it ended before
+            os._exit(1)
 
 
 def _serve(connection: socket.socket, function: Callable[[Any], Any], niceness: int) -> NoReturn:

@@ -32,7 +32,10 @@ keys, an array and an object; the shortest with visits by column has 300, with 1
 ALLOWANCE: Final = 64
 """Number of each that a body of any size may have: what is wrong with a small one is described better by the parser."""
 
-_string: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_string: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+"""A string, or what follows a quotation mark that none closes. It matches at each quotation mark that the search comes
+to, so nothing is scanned twice; did it ask for the second mark, an open string would be scanned again from every
+escaped one in it."""
 _escaped_letter: Final = re.compile(rb"\\u00[567]")
 _USER_KEY: Final = f'"{schema.USER_ID}"'.encode()
 _COLON, _QUOTATION_MARK, _SPACE = b':" '
@@ -73,7 +76,7 @@ def require_few_parts(body: bytes, most_users: int | None) -> int:
     if most_users is not None and (users := body.count(_USER_KEY + b":")) > most_users:
         raise too_many_users(users, most_users)
     # Identifiers may hold brackets too, but hardly ever so many.
-    if _excess(body) and (excess := _excess(_string.sub(lambda found: b"x" * len(found[0]), body))):
+    if _excess(body, len(body)) and (excess := _excess(_string.sub(b"", body), len(body))):
         raise _too_many(excess)
     keys = most_keys(body)
     if keys > len(body) // KEY_BYTES + ALLOWANCE:
@@ -90,11 +93,12 @@ def too_many_users(users: int, most: int) -> RequestError:
     return RequestError(USERS, f"{users:,} users; one request may hold {most:,}.", status=413)
 
 
-def _excess(text: bytes) -> str | None:
+def _excess(text: bytes, size: int) -> str | None:
+    """Name what a text has too many of for the size of its body."""
     codes = np.frombuffer(text, dtype=np.uint8)
-    if np.count_nonzero(codes == ord("[")) > len(text) // ARRAY_BYTES + ALLOWANCE:
+    if np.count_nonzero(codes == ord("[")) > size // ARRAY_BYTES + ALLOWANCE:
         return "arrays"
-    if np.count_nonzero(codes == ord("{")) > len(text) // OBJECT_BYTES + ALLOWANCE:
+    if np.count_nonzero(codes == ord("{")) > size // OBJECT_BYTES + ALLOWANCE:
         return "objects"
     return None
 

@@ -6,10 +6,13 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from patience import patient
 
@@ -342,3 +345,52 @@ def test_a_process_keeps_no_file_of_its_maker_open() -> None:
         assert await Forked(own_process).call("files") <= 5
 
     asyncio.run(work())
+
+
+def stuck_or_own(questions: Sequence[Question]) -> list[Answer | RequestError]:
+    """Never answer some large bodies."""
+    while questions[0].body.startswith(b"stuck"):
+        signal.pause()
+    return [Answer(one.body, 1, 0) for one in questions]
+
+
+def test_large_requests_that_take_too_long_are_given_up_and_the_next_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "ANSWER_SECONDS", patient(1))
+
+    async def work() -> None:
+        batches = Batches(stuck_or_own)
+        bad = [batches.answer(question(b"stuck" + LARGE), stays) for _ in range(2 * batching.LARGE_AT_ONCE)]
+        given_up = await asyncio.gather(*bad, return_exceptions=True)
+        assert [type(one) for one in given_up] == [ProcessError] * len(bad)
+        assert (await batches.answer(question(LARGE), stays)).body == LARGE
+
+    asyncio.run(work())
+
+
+def test_a_process_that_computes_ends_with_a_maker_that_is_killed(tmp_path: Path) -> None:
+    written = tmp_path / "pid"
+
+    def computes(_: Any) -> None:
+        written.write_text(f"{os.getpid()}\n")
+        while True:
+            pass
+
+    maker = multiprocessing.get_context("fork").Process(target=lambda: asyncio.run(Forked(computes).call(0)))
+    maker.start()
+    while not (written.exists() and written.read_text().endswith("\n")):  # pytest-timeout ends this loop
+        time.sleep(0.01)
+    process = psutil.Process(int(written.read_text()))
+    try:
+        maker.kill()
+        maker.join()
+        end = time.monotonic() + patient(30)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    except psutil.NoSuchProcess:
+        pass
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
